@@ -1,0 +1,26 @@
+# Every third-party library, found once. All are Debian 12 packages (deploy/install-packages).
+
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3.0 REQUIRED)
+find_package(absl REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(fmt REQUIRED)
+pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)
+pkg_check_modules(archive REQUIRED IMPORTED_TARGET libarchive)
+pkg_check_modules(qrencode REQUIRED IMPORTED_TARGET libqrencode)
+pkg_check_modules(png REQUIRED IMPORTED_TARGET libpng)
+find_package(Boost 1.81 REQUIRED COMPONENTS json)
+
+if(SLIPWAY_SHELLS)
+  find_package(Protobuf REQUIRED)
+  find_package(gRPC CONFIG REQUIRED)
+  find_package(CLI11 CONFIG REQUIRED)
+  find_package(spdlog REQUIRED)
+  pkg_check_modules(git2 REQUIRED IMPORTED_TARGET libgit2)
+  pkg_check_modules(pqxx REQUIRED IMPORTED_TARGET libpqxx)
+endif()
+
+if(SLIPWAY_TESTS)
+  find_package(Catch2 2 REQUIRED)
+endif()

@@ -1,0 +1,93 @@
+# The interface targets every Slipway target links, and the two helpers that make targets:
+#   slipway_library(NAME SOURCES a.cc ... [DEPS public...] [PRIVATE private...] [GRPC])
+#   slipway_test(NAME SOURCES a.cc ... [DEPS ...] LABELS unit... [TIMEOUT s] [GRPC])
+# GRPC reuses the precompiled gRPC headers, which are most of the compile time of such a file.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # ccache can cache a file that uses a precompiled header only with this.
+  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fpch-preprocess>)
+endif()
+# Debug symbols for stack traces, -O1 because unoptimised templates make the tests slower than the
+# optimiser makes the build.
+set(CMAKE_CXX_FLAGS_DEV "-O1 -g1 -DSLIPWAY_DEBUG_CHECKS")
+set(CMAKE_C_FLAGS_DEV "-O1 -g1")
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1 -DNDEBUG")
+set(CMAKE_C_FLAGS_RELEASE "-O2 -g1 -DNDEBUG")
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
+
+find_program(SLIPWAY_CCACHE ccache)
+if(SLIPWAY_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER
+      ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+      CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${SLIPWAY_CCACHE})
+  set(CMAKE_C_COMPILER_LAUNCHER ${SLIPWAY_CCACHE})
+endif()
+find_program(SLIPWAY_LLD ld.lld)
+if(SLIPWAY_LLD AND NOT SLIPWAY_SANITIZE)
+  add_link_options(-fuse-ld=lld)
+endif()
+
+add_library(slipway_warnings INTERFACE)
+target_compile_options(slipway_warnings INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wformat=2
+  -Wimplicit-fallthrough -Wcast-align -Wunused -Wmisleading-indentation
+  $<$<BOOL:${SLIPWAY_WERROR}>:-Werror>)
+
+add_library(slipway_hardening INTERFACE)
+target_compile_options(slipway_hardening INTERFACE
+  -fstack-protector-strong -fstack-clash-protection -fcf-protection
+  $<$<AND:$<CONFIG:Release>,$<STREQUAL:${SLIPWAY_SANITIZE},>>:-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2>)
+target_compile_definitions(slipway_hardening INTERFACE $<$<CONFIG:Dev>:_GLIBCXX_ASSERTIONS>)
+target_link_options(slipway_hardening INTERFACE -Wl,-z,relro -Wl,-z,now)
+
+add_library(slipway_sanitizers INTERFACE)
+if(SLIPWAY_SANITIZE)
+  target_compile_options(slipway_sanitizers INTERFACE -fsanitize=${SLIPWAY_SANITIZE} -fno-omit-frame-pointer
+    -fno-sanitize-recover=all)
+  target_link_options(slipway_sanitizers INTERFACE -fsanitize=${SLIPWAY_SANITIZE})
+endif()
+
+add_library(slipway_options INTERFACE)
+target_include_directories(slipway_options INTERFACE ${CMAKE_SOURCE_DIR})
+target_link_libraries(slipway_options INTERFACE slipway_warnings slipway_hardening slipway_sanitizers)
+
+function(slipway_library NAME)
+  cmake_parse_arguments(ARG "GRPC" "" "SOURCES;DEPS;PRIVATE" ${ARGN})
+  if(ARG_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "slipway_library(${NAME}): unknown argument ${ARG_UNPARSED_ARGUMENTS}")
+  endif()
+  add_library(${NAME} STATIC ${ARG_SOURCES})
+  target_link_libraries(${NAME} PUBLIC ${ARG_DEPS} PRIVATE slipway_options ${ARG_PRIVATE})
+  target_include_directories(${NAME} PUBLIC ${CMAKE_SOURCE_DIR})
+  if(ARG_GRPC)
+    target_link_libraries(${NAME} PUBLIC slipway_proto)
+    target_precompile_headers(${NAME} REUSE_FROM slipway_grpc_pch)
+  endif()
+endfunction()
+
+function(slipway_test NAME)
+  cmake_parse_arguments(ARG "GRPC" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
+  if(ARG_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "slipway_test(${NAME}): unknown argument ${ARG_UNPARSED_ARGUMENTS}")
+  endif()
+  if(NOT ARG_LABELS)
+    message(FATAL_ERROR "slipway_test(${NAME}) needs LABELS: unit sim contract db integration e2e")
+  endif()
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  add_executable(${NAME} ${ARG_SOURCES})
+  target_link_libraries(${NAME} PRIVATE slipway_options slipway_test_support slipway_test_main ${ARG_DEPS})
+  if(ARG_GRPC)
+    target_link_libraries(${NAME} PRIVATE slipway_proto)
+    target_precompile_headers(${NAME} REUSE_FROM slipway_grpc_pch)
+  endif()
+  add_test(NAME ${NAME} COMMAND ${NAME})
+  set_tests_properties(${NAME} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+endfunction()
