@@ -129,12 +129,12 @@ def _shortest(edges, start, goal):
 @rule("third-party", "third-party-unknown")
 def third_party(tree):
     for path in tree.cpp():
-        for line, header, _ in tree.includes(path):
+        for line, header, quoted in tree.includes(path):
             if header in tree.known or is_platform(header):
                 continue
             prefix = family(header)
             if prefix is None:
-                if not header.startswith("."):
+                if not quoted:
                     yield Finding(path, line, "third-party-unknown",
                                   f"<{header}> is not listed: wrap the library in one folder and add "
                                   "it to THIRD_PARTY in tests/lint/allowlists.py")

@@ -87,6 +87,16 @@ def every_text(tree):
                           "root or a temporary folder")
 
 
+@rule("line-length")
+def line_length(tree):
+    for path in tree.paths:
+        if path.endswith((".cc", ".h", ".c", ".proto")):
+            for number, line in enumerate(tree.text(path).split("\n"), 1):
+                # A URL or a path cannot be broken.
+                if len(line) > 100 and len(line.split()) > 2:
+                    yield Finding(path, number, "line-length", f"{len(line)} columns, at most 100")
+
+
 @rule("file-length")
 def file_length(tree):
     kinds = (".cc", ".h", ".c", ".proto", ".py", ".sh", ".ts", ".js", ".mjs", ".cjs", ".cmake", ".sql")

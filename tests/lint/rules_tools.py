@@ -77,6 +77,7 @@ def scripts(tree):
             match = re.search(r"(?:line |: )(\d+): ?(.*)", result.stderr)
             yield Finding(path, int(match[1]) if match else 1, "script-syntax",
                           match[2] if match else result.stderr.strip())
+    shells = [item for item, result in zip(shells, results) if result.returncode == 0]
     if not shells or not shutil.which("shellcheck"):
         return
     results = _parallel(lambda item: _run("shellcheck", "--severity=warning", "--format=gcc", "-x",
