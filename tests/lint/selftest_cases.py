@@ -60,6 +60,16 @@ HARMLESS = [
         "controller/CMakeLists.txt": "add_executable(slipway-controller app.cc)\n",
         "controller/app.cc": '#include "controller/store/pg/pg_run_store.h"\n'}),
     ("a line of 100 columns that are more bytes", in_a("// " + "é" * 97)),
+    ("a value header beside an interface", {
+        "controller/store/changes.h": header('#include "controller/domain/run.h"'),
+        "controller/scheduler/scheduler_core.h": header('#include "controller/store/changes.h"')}),
+    ("a part of a folder as a library of its own, listed through a variable", {
+        "controller/agent_gateway/CMakeLists.txt":
+            "set(links common_base)\nlist(APPEND links fmt::fmt)\n"
+            "slipway_library(controller_session_core SOURCES session_core.cc\n  PRIVATE ${links})\n"
+            "slipway_library(controller_agent_gateway SOURCES stream.cc)\n",
+        "controller/agent_gateway/session_core.cc": '#include "common/base/ids.h"\n',
+        "controller/agent_gateway/stream.cc": "#include <grpcpp/grpcpp.h>\n"}),
     ("mkstemp templates", in_a('inline const char* Template() { return "/tmp/slipway-XXXXXX"; }')),
 ]
 
@@ -150,6 +160,13 @@ PLANTS = [
      {"tests/unit/CMakeLists.txt": "slipway_test(ids SOURCES ids_test.cc LABELS unit)\n"}),
     ("cmake-deps", "common/crypto/hash.h", 3,
      {"common/crypto/CMakeLists.txt": LIBRARY.format("common_crypto", "hash.cc")}),
+    # The other library of the folder links it; this one does not.
+    ("cmake-deps", "controller/agent_gateway/session_core.cc", 1, {
+        "controller/agent_gateway/CMakeLists.txt":
+            "slipway_library(controller_session_core SOURCES session_core.cc)\n"
+            "slipway_library(controller_agent_gateway SOURCES stream.cc DEPS common_base)\n",
+        "controller/agent_gateway/session_core.cc": '#include "common/base/ids.h"\n',
+        "controller/agent_gateway/stream.cc": "#include <grpcpp/grpcpp.h>\n"}),
     ("support-test", "tests/support/fake.h", 3,
      {"tests/support/fake.h": header('TEST_CASE("x") {}')}),
     ("migration", "controller/store/pg/migrations/0003_third.sql", 1,
