@@ -70,6 +70,7 @@ HARMLESS = [
             "slipway_library(controller_agent_gateway SOURCES stream.cc)\n",
         "controller/agent_gateway/session_core.cc": '#include "common/base/ids.h"\n',
         "controller/agent_gateway/stream.cc": "#include <grpcpp/grpcpp.h>\n"}),
+    ("a table in a comment", in_a("//   state     means", "//   queued    waits", "struct A;")),
     ("mkstemp templates", in_a('inline const char* Template() { return "/tmp/slipway-XXXXXX"; }')),
 ]
 
@@ -139,9 +140,9 @@ PLANTS = [
     ("leftover", "docs/x.md", 2, {"docs/x.md": "# X\nFIX" "ME\n"}),
     ("machine-path", "docs/x.md", 1, {"docs/x.md": "see /home/" "me/slipway\n"}),
     ("machine-path", "docs/x.md", 1, {"docs/x.md": "see ../" "shared/design.md\n"}),
-    ("line-length", A, 3, in_a("// " + "word " * 20 + "end.")),
+    ("line-length", A, 3, in_a("//   " + "word " * 20 + "end.")),
     ("line-length", "proto/slipway/v1/x.proto", 1,
-     {"proto/slipway/v1/x.proto": "// one " + "é" * 98 + "\n" + 'syntax = "proto3";\n'}),
+     {"proto/slipway/v1/x.proto": "//   one " + "é" * 98 + "\n" + 'syntax = "proto3";\n'}),
     ("file-length", A, 602, in_a(*["// Line."] * 600)),
     ("cmake-source", "common/base/more.cc", 1, {"common/base/more.cc": "int more = 1;\n"}),
     ("test-unregistered", "tests/unit/more_test.cc", 1,
