@@ -31,8 +31,8 @@ struct ImageInfo {
 // A bridge of Slipway's own, on which containers reach the outside but not each other.
 struct NetworkSpec {
   std::string name = "slipway";
-  std::string farm;    // value of its kLabelFarm
-  std::string subnet;  // "10.90.0.0/16"; empty: the Engine chooses
+  std::string farm;         // value of its kLabelFarm
+  std::string subnet = {};  // "10.90.0.0/16"; empty: the Engine chooses
 };
 
 struct NetworkInfo {
@@ -78,6 +78,7 @@ struct ContainerSummary {
 //     out. Ask with Inspect or List before repeating it.
 //   kDeadlineExceeded, ENGINE_TIMEOUT: likewise.
 //   kPermissionDenied, ENGINE_SOCKET_DENIED: the agent may not talk to the Engine.
+//   kInvalidArgument: an id or name that cannot be one.
 //   kInternal: the Engine's own failure, in its words, or an answer that makes no sense.
 //
 // Thread-safe.
@@ -113,8 +114,9 @@ class ContainerEngine {
                                                                Duration timeout) = 0;
 
   // Waits until the container does not run, and gives its last state; at once for one that never
-  // ran. kNotFound: there is none, or it was removed meanwhile. kDeadlineExceeded: it runs still;
-  // a caller that must stay interruptible waits in slices, which cost nothing.
+  // ran. kNotFound: there is none; one that is removed meanwhile gives this or its last state.
+  // kDeadlineExceeded: it runs still; a caller that must stay interruptible waits in slices, which
+  // cost nothing.
   [[nodiscard]] virtual absl::StatusOr<ContainerState> Wait(const ContainerId& id,
                                                             Duration timeout) = 0;
 

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "agent/executor/labels.h"
+#include "common/status/status.h"
 
 namespace slipway::executor {
 namespace {
@@ -34,11 +35,6 @@ bool IsPlainAbsolutePath(std::string_view path) {
   return true;
 }
 
-bool IsResourceName(std::string_view name) {
-  return name.size() >= 2 && name.size() <= 128 && IsAlphanumeric(name.front()) &&
-         ConsistsOf(name, "_.-");
-}
-
 template <typename... Args>
 absl::Status Invalid(fmt::format_string<Args...> format, Args&&... args) {
   return absl::InvalidArgumentError(fmt::format(format, std::forward<Args>(args)...));
@@ -54,9 +50,16 @@ absl::Status ValidateImageName(const std::string& name) {
   return absl::OkStatus();
 }
 
+absl::Status ValidateResourceName(const std::string& name) {
+  if (name.size() < 2 || name.size() > 128 || !IsAlphanumeric(name.front()) ||
+      !ConsistsOf(name, "_.-"))
+    return Invalid("\"{}\" is not the name of a container or network", name.substr(0, 128));
+  return absl::OkStatus();
+}
+
 absl::Status Validate(const ContainerSpec& spec) {
-  if (!IsResourceName(spec.name)) return Invalid("\"{}\" is not a container name", spec.name);
-  if (const absl::Status image = ValidateImageName(spec.image); !image.ok()) return image;
+  SLIPWAY_RETURN_IF_ERROR(ValidateResourceName(spec.name));
+  SLIPWAY_RETURN_IF_ERROR(ValidateImageName(spec.image));
   for (const char* label : {kLabelFarm, kLabelAgent}) {
     const auto found = spec.labels.find(label);
     if (found == spec.labels.end() || found->second.empty())
@@ -85,19 +88,17 @@ absl::Status Validate(const ContainerSpec& spec) {
     if (!IsPlainAbsolutePath(bind.host_path))
       return Invalid("container {}: host path \"{}\" is not a plain absolute path", spec.name,
                      bind.host_path);
-    if (const absl::Status ok = mount_point(bind.container_path); !ok.ok()) return ok;
+    SLIPWAY_RETURN_IF_ERROR(mount_point(bind.container_path));
   }
   for (const TmpfsMount& tmpfs : spec.tmpfs) {
-    if (const absl::Status ok = mount_point(tmpfs.container_path); !ok.ok()) return ok;
+    SLIPWAY_RETURN_IF_ERROR(mount_point(tmpfs.container_path));
     if (tmpfs.size_bytes < 0)
       return Invalid("container {}: tmpfs {} has a negative size", spec.name, tmpfs.container_path);
   }
 
   const bool named =
       spec.network.kind == NetworkKind::kBridge || spec.network.kind == NetworkKind::kContainer;
-  if (named && !IsResourceName(spec.network.name))
-    return Invalid("container {}: \"{}\" is not a network or container", spec.name,
-                   spec.network.name);
+  if (named) SLIPWAY_RETURN_IF_ERROR(ValidateResourceName(spec.network.name));
   // These names mean networks that EnsureNetwork did not make.
   for (const char* reserved : {"bridge", "host", "none", "default"}) {
     if (spec.network.kind == NetworkKind::kBridge && spec.network.name == reserved)
@@ -109,7 +110,7 @@ absl::Status Validate(const ContainerSpec& spec) {
     return Invalid("container {}: a shared network namespace brings its own host names", spec.name);
 
   if (!(spec.cpus >= 0) || spec.memory_bytes < 0 || spec.pids_limit < 0 || spec.shm_bytes < 0 ||
-      spec.nofile <= 0)
+      spec.nofile < 0)
     return Invalid("container {}: a limit is negative", spec.name);
   for (const std::string& capability : spec.cap_add) {
     if (capability.empty() || capability == "ALL" || !ConsistsOf(capability, "_"))

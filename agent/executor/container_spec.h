@@ -73,11 +73,13 @@ struct ContainerSpec {
   Network network;
   std::map<std::string, std::string> extra_hosts;  // host name → address; not with kContainer
 
-  double cpus = 0;                   // 0: no limit; more than the machine has is refused
-  std::int64_t memory_bytes = 0;     // 0: no limit; swap is never added to it
-  std::int64_t pids_limit = 0;       // 0: no limit
-  std::int64_t shm_bytes = 0;        // 0: the Engine's 64 MiB
-  std::int64_t nofile = 65536;       // soft and hard
+  double cpus = 0;                // 0: no limit; more than the machine has is refused
+  std::int64_t memory_bytes = 0;  // 0: no limit; swap is never added to it
+  std::int64_t pids_limit = 0;    // 0: no limit
+  std::int64_t shm_bytes = 0;     // 0: the Engine's 64 MiB
+  // Open files, soft and hard; 0: the Engine's. An Engine that is confined itself cannot start a
+  // container that is given more than it has.
+  std::int64_t nofile = 16384;
   std::vector<std::string> cap_add;  // without "CAP_": "SETUID"
 
   // -1000…1000. Above the agent's own, so that a machine out of memory loses a build, not the
@@ -93,5 +95,8 @@ struct ContainerSpec {
 
 // kInvalidArgument unless `name` is made of the characters of an image reference.
 [[nodiscard]] absl::Status ValidateImageName(const std::string& name);
+
+// kInvalidArgument unless `name` can be that of a container or network, or an id.
+[[nodiscard]] absl::Status ValidateResourceName(const std::string& name);
 
 }  // namespace slipway::executor

@@ -12,6 +12,20 @@ absl::Status NoDockerEngineError(std::string_view socket, std::string_view cause
                    "start it (systemctl start docker) or set docker.socket to where it listens");
 }
 
+absl::Status EngineSocketDeniedError(std::string_view socket, std::string_view cause) {
+  return MakeError(
+      absl::StatusCode::kPermissionDenied, "ENGINE_SOCKET_DENIED",
+      fmt::format("the agent may not use the Docker Engine's socket {}: {}", socket, cause),
+      "add the agent's account to the docker group and restart the agent");
+}
+
+absl::Status EngineAnswerInvalidError(std::string_view request, std::string_view cause) {
+  return MakeError(
+      absl::StatusCode::kInternal, "ENGINE_ANSWER_INVALID",
+      fmt::format("the answer to {} is not that of a Docker Engine: {}", request, cause),
+      "check that docker.socket is the socket of a Docker Engine 20.10 or newer");
+}
+
 absl::Status ImageMissingError(std::string_view image, std::string_view cause) {
   return MakeError(
       absl::StatusCode::kNotFound, "IMAGE_MISSING",

@@ -9,6 +9,10 @@
 namespace slipway::executor {
 
 [[nodiscard]] absl::Status NoDockerEngineError(std::string_view socket, std::string_view cause);
+[[nodiscard]] absl::Status EngineSocketDeniedError(std::string_view socket, std::string_view cause);
+// `request`: what was asked.
+[[nodiscard]] absl::Status EngineAnswerInvalidError(std::string_view request,
+                                                    std::string_view cause);
 [[nodiscard]] absl::Status ImageMissingError(std::string_view image, std::string_view cause);
 [[nodiscard]] absl::Status NetworkNotOursError(std::string_view network);
 [[nodiscard]] absl::Status HostNetworkRefusedError(std::string_view container);

@@ -130,6 +130,7 @@ absl::StatusOr<executor::NetworkInfo> FakeContainerEngine::EnsureNetwork(
     const executor::NetworkSpec& spec, Duration) {
   absl::MutexLock lock(&mu_);
   SLIPWAY_RETURN_IF_ERROR(Enter({.op = Op::kEnsureNetwork, .subject = spec.name}));
+  SLIPWAY_RETURN_IF_ERROR(executor::ValidateResourceName(spec.name));
   const auto [network, created] = networks_.try_emplace(spec.name, spec.farm);
   if (network->second != spec.farm) return executor::NetworkNotOursError(spec.name);
   SLIPWAY_RETURN_IF_ERROR(Leave(Op::kEnsureNetwork));
@@ -221,6 +222,7 @@ absl::Status FakeContainerEngine::Kill(const ContainerId& id, int signal, Durati
 absl::Status FakeContainerEngine::Remove(const ContainerId& id, bool force, Duration) {
   absl::MutexLock lock(&mu_);
   SLIPWAY_RETURN_IF_ERROR(Enter({.op = Op::kRemove, .subject = id.value(), .force = force}));
+  SLIPWAY_RETURN_IF_ERROR(executor::ValidateResourceName(id.value()));
   const auto found = containers_.find(id);
   if (found != containers_.end()) {
     if (found->second.state.status == ContainerStatus::kRunning && !force)
@@ -279,6 +281,7 @@ absl::Status FakeContainerEngine::Leave(Op op) {
 }
 
 absl::StatusOr<FakeContainerEngine::Container*> FakeContainerEngine::Find(const ContainerId& id) {
+  SLIPWAY_RETURN_IF_ERROR(executor::ValidateResourceName(id.value()));
   const auto found = containers_.find(id);
   if (found == containers_.end())
     return absl::NotFoundError(fmt::format("No such container: {}", id.value()));
