@@ -152,12 +152,11 @@ class DockerEngine final : public executor::ContainerEngine {
     if (response.status == 404 &&
         ErrorWords(response.body).find("No such container") != std::string::npos)
       return Refusal("start", response);
-    absl::Status status = Refusal("start", response, "CONTAINER_START_FAILED");
-    // A network that is gone, say: the container itself is there.
-    if (response.status == 404)
-      return MakeError(absl::StatusCode::kInternal, "CONTAINER_START_FAILED",
-                       std::string(status.message()));
-    return status;
+    // Any other 404 or 409 is about what it needs, a network that is gone, say: it is there itself.
+    const absl::Status refusal = Refusal("start", response);
+    return MakeError(absl::IsInvalidArgument(refusal) ? absl::StatusCode::kInvalidArgument
+                                                      : absl::StatusCode::kInternal,
+                     "CONTAINER_START_FAILED", std::string(refusal.message()));
   }
 
   absl::StatusOr<ContainerState> Inspect(const ContainerId& id, Duration timeout) override {

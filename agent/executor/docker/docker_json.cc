@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <cmath>
 
@@ -286,6 +287,9 @@ absl::StatusOr<executor::ContainerState> ParseContainerState(std::string_view bo
   result.error = Text(At(state, "Error"));
   result.started = ToWallTime(At(state, "StartedAt"));
   result.finished = ToWallTime(At(state, "FinishedAt"));
+  // The Engine may note the start of a short program only after it saw its end.
+  if (result.status == ContainerStatus::kExited && result.started && result.finished)
+    result.started = std::min(*result.started, *result.finished);
   return result;
 }
 
