@@ -22,7 +22,13 @@ namespace slipway::docker {
 namespace {
 
 using namespace std::chrono_literals;
-using namespace executor;
+using executor::ContainerEngine;
+using executor::ContainerId;
+using executor::ContainerSpec;
+using executor::kLabelAgent;
+using executor::kLabelFarm;
+using executor::Network;
+using executor::NetworkKind;
 using Clock = std::chrono::steady_clock;
 
 constexpr Duration kTimeout = 60s;

@@ -13,7 +13,15 @@ namespace slipway::testing {
 namespace {
 
 using namespace std::chrono_literals;
-using namespace executor;
+using executor::ContainerEngine;
+using executor::ContainerId;
+using executor::ContainerSpec;
+using executor::ContainerStatus;
+using executor::kLabelAgent;
+using executor::kLabelFarm;
+using executor::kLabelTask;
+using executor::NetworkKind;
+using executor::NetworkSpec;
 
 constexpr Duration kTimeout = 30s;
 

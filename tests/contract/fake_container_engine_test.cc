@@ -12,7 +12,10 @@ namespace slipway::testing {
 namespace {
 
 using namespace std::chrono_literals;
-using namespace executor;
+using executor::ContainerId;
+using executor::ContainerSpec;
+using executor::kLabelAgent;
+using executor::kLabelFarm;
 
 // The programs of the contract, played.
 void Play(FakeContainerEngine& engine, const ContainerId& id, const ContainerSpec& spec) {

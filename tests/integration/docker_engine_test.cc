@@ -20,7 +20,16 @@ namespace slipway::docker {
 namespace {
 
 using namespace std::chrono_literals;
-using namespace executor;
+using executor::ContainerEngine;
+using executor::ContainerId;
+using executor::ContainerSpec;
+using executor::ContainerStatus;
+using executor::Keep;
+using executor::kLabelAgent;
+using executor::kLabelAttempt;
+using executor::kLabelFarm;
+using executor::kLabelTask;
+using executor::NetworkKind;
 using testing::kTestImage;
 using testing::Shell;
 using testing::StatusIs;
@@ -182,10 +191,10 @@ TEST_CASE("DockerEngine: mounts are bound and fenced as the specification says",
   std::filesystem::create_directories(plain.directory() / "work");
   std::filesystem::create_directories(plain.directory() / "tools");
   ContainerSpec spec = engine.Script(
-      "echo built > /work/out; touch /tools/x; touch /secrets/s && echo wrote; "
+      "echo built > /build/out; touch /tools/x; touch /secrets/s && echo wrote; "
       "grep ' /secrets ' /proc/mounts | tr , '\\n' | grep -E 'noexec|nosuid|nodev|size|mode|uid'; "
       "grep ' /scratch ' /proc/mounts | grep -c noexec");
-  spec.binds = {{.host_path = "/agent-view/work", .container_path = "/work"},
+  spec.binds = {{.host_path = "/agent-view/work", .container_path = "/build"},
                 {.host_path = "/agent-view/tools", .container_path = "/tools", .read_only = true}};
   spec.tmpfs = {{.container_path = "/secrets", .size_bytes = 1 << 20, .mode = 0711, .uid = 42},
                 {.container_path = "/scratch", .noexec = false}};
@@ -204,7 +213,7 @@ TEST_CASE("DockerEngine: a missing bind source is refused and not made", "[integ
   RealEngine engine;
   ContainerSpec spec = engine.Spec({"/bin/sleep", "600"});
   const std::filesystem::path missing = engine.directory() / "missing";
-  spec.binds = {{.host_path = missing.string(), .container_path = "/work"}};
+  spec.binds = {{.host_path = missing.string(), .container_path = "/build"}};
   CHECK_THAT(engine->Create(spec, kTimeout).status(),
              StatusIs(absl::StatusCode::kInvalidArgument, missing.string()));
   CHECK_FALSE(std::filesystem::exists(missing));

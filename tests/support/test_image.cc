@@ -1,25 +1,22 @@
 #include "tests/support/test_image.h"
 
-#include <sys/wait.h>
-
-#include <array>
-#include <cstdio>
 #include <cstdlib>
+
+#include "common/process/process.h"
+#include "common/status/status.h"
 
 namespace slipway::testing {
 
-absl::StatusOr<std::string> Shell(const std::string& command) {
-  FILE* const pipe = ::popen(("exec 2>&1\n" + command).c_str(), "re");
-  if (!pipe) return absl::InternalError("no shell");
-  std::string output;
-  std::array<char, 4096> buffer{};
-  while (const std::size_t size = std::fread(buffer.data(), 1, buffer.size(), pipe))
-    output.append(buffer.data(), size);
-  const int status = ::pclose(pipe);
-  while (output.ends_with('\n')) output.pop_back();
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-    return absl::InternalError(command + ": " + output);
-  return output;
+absl::StatusOr<std::string> Shell(const std::string& script) {
+  process::Command command;
+  command.argv = {"/bin/sh", "-c", "exec 2>&1\n" + script};
+  for (const char* name : {"PATH", "HOME", "DOCKER_HOST"}) {
+    if (const char* const value = std::getenv(name)) command.env[name] = value;
+  }
+  SLIPWAY_ASSIGN_OR_RETURN(process::Result result, process::Run(command));
+  while (result.out.ends_with('\n')) result.out.pop_back();
+  if (!result.Succeeded()) return absl::InternalError(script + ": " + result.out);
+  return result.out;
 }
 
 absl::Status EnsureTestImage() {

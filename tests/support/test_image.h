@@ -18,8 +18,8 @@ inline constexpr char kTestImage[] = "slipway-test-min:1";
 // The socket that tests talk to: DOCKER_HOST or the default.
 [[nodiscard]] std::string TestDockerSocket();
 
-// Runs `command` in a shell and gives what it printed on both outputs, without the last newline.
+// Runs `script` in a shell and gives what it printed on both outputs, without the last newline.
 // kInternal with that text: it failed.
-[[nodiscard]] absl::StatusOr<std::string> Shell(const std::string& command);
+[[nodiscard]] absl::StatusOr<std::string> Shell(const std::string& script);
 
 }  // namespace slipway::testing

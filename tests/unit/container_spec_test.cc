@@ -19,7 +19,7 @@ ContainerSpec Good() {
   spec.labels = {{kLabelFarm, "f"}, {kLabelAgent, "a"}};
   spec.argv = {"/init"};
   spec.env = {"A=", "B=c=d"};
-  spec.binds = {{.host_path = "/w/1", .container_path = "/work"}};
+  spec.binds = {{.host_path = "/w/1", .container_path = "/build"}};
   spec.tmpfs = {{.container_path = "/tmp"}};
   return spec;
 }
@@ -47,8 +47,8 @@ TEST_CASE("ContainerSpec: what could mean something else is refused", "[unit][ex
       [](ContainerSpec& s) { s.binds[0].host_path = "/"; },
       [](ContainerSpec& s) { s.binds[0].container_path = "/"; },
       [](ContainerSpec& s) { s.binds[0].container_path = "/a//b"; },
-      [](ContainerSpec& s) { s.binds[0].container_path = "/work/"; },
-      [](ContainerSpec& s) { s.tmpfs[0].container_path = "/work"; },  // twice
+      [](ContainerSpec& s) { s.binds[0].container_path = "/build/"; },
+      [](ContainerSpec& s) { s.tmpfs[0].container_path = "/build"; },  // twice
       [](ContainerSpec& s) { s.tmpfs[0].size_bytes = -1; },
       [](ContainerSpec& s) { s.network = {.kind = NetworkKind::kBridge, .name = "host"}; },
       [](ContainerSpec& s) { s.network = {.kind = NetworkKind::kBridge, .name = "container:x"}; },

@@ -9,7 +9,13 @@
 namespace slipway::docker {
 namespace {
 
-using namespace executor;
+using executor::ContainerId;
+using executor::ContainerSpec;
+using executor::ContainerStatus;
+using executor::kLabelAgent;
+using executor::kLabelFarm;
+using executor::Labels;
+using executor::NetworkKind;
 using testing::StatusIs;
 
 TEST_CASE("Docker JSON: a specification becomes the body of a create request", "[unit][docker]") {
@@ -20,8 +26,8 @@ TEST_CASE("Docker JSON: a specification becomes the body of a create request", "
   spec.argv = {"/init", "--flag"};
   spec.env = {"A=b"};
   spec.user = "1000:1000";
-  spec.working_dir = "/work";
-  spec.binds = {{.host_path = "/var/lib/slipway/w/1", .container_path = "/work"},
+  spec.working_dir = "/build";
+  spec.binds = {{.host_path = "/var/lib/slipway/w/1", .container_path = "/build"},
                 {.host_path = "/etc/ssl/ca", .container_path = "/ca", .read_only = true}};
   spec.tmpfs = {
       {.container_path = "/secrets", .size_bytes = 4096, .mode = 0750, .uid = 7, .gid = 8}};
@@ -35,10 +41,10 @@ TEST_CASE("Docker JSON: a specification becomes the body of a create request", "
   CHECK(CreateContainerBody(spec, {{.agent_path = "/var/lib/slipway", .engine_path = "/srv"}}) ==
         R"({"Image":"builder:1","Labels":{"io.slipway.agent":"a","io.slipway.farm":"f"},)"
         R"("Entrypoint":["/init","--flag"],"Cmd":[],"Env":["A=b"],"User":"1000:1000",)"
-        R"("WorkingDir":"/work","Hostname":"","StopSignal":"SIGTERM","StopTimeout":10,)"
+        R"("WorkingDir":"/build","Hostname":"","StopSignal":"SIGTERM","StopTimeout":10,)"
         R"("Healthcheck":{"Test":["NONE"]},"HostConfig":{"NetworkMode":"slipway",)"
         R"("ExtraHosts":["farm.test:10.0.0.1"],"Mounts":[{"Type":"bind","Source":"/srv/w/1",)"
-        R"("Target":"/work","ReadOnly":false,"BindOptions":{"Propagation":"rprivate"}},)"
+        R"("Target":"/build","ReadOnly":false,"BindOptions":{"Propagation":"rprivate"}},)"
         R"({"Type":"bind","Source":"/etc/ssl/ca","Target":"/ca","ReadOnly":true,)"
         R"("BindOptions":{"Propagation":"rprivate"}}],"Tmpfs":{"/secrets":)"
         R"("rw,nosuid,nodev,noexec,mode=750,uid=7,gid=8,size=4096"},"ReadonlyRootfs":false,)"

@@ -32,8 +32,8 @@ using executor::NetworkKind;
 constexpr int kOldestMinor = 41;
 constexpr int kNewestMinor = 47;
 
-Deadline After(Duration timeout) {
-  return std::chrono::steady_clock::now() + std::min<Duration>(timeout, 24h * 365);
+MonoTime After(Duration timeout) {
+  return SystemClock().Mono() + std::min<Duration>(timeout, 24h * 365);
 }
 
 std::string PercentEncode(std::string_view text) {
@@ -62,19 +62,13 @@ absl::Status Refusal(std::string_view action, const HttpResponse& response,
                      std::string_view reason = "") {
   const auto code = [&] {
     switch (response.status) {
-      case 400:
-        return absl::StatusCode::kInvalidArgument;
+      case 400: return absl::StatusCode::kInvalidArgument;
       case 401:
-      case 403:
-        return absl::StatusCode::kPermissionDenied;
-      case 404:
-        return absl::StatusCode::kNotFound;
-      case 409:
-        return absl::StatusCode::kAborted;
-      case 503:
-        return absl::StatusCode::kUnavailable;
-      default:
-        return absl::StatusCode::kInternal;
+      case 403: return absl::StatusCode::kPermissionDenied;
+      case 404: return absl::StatusCode::kNotFound;
+      case 409: return absl::StatusCode::kAborted;
+      case 503: return absl::StatusCode::kUnavailable;
+      default: return absl::StatusCode::kInternal;
     }
   }();
   return MakeError(
@@ -93,7 +87,7 @@ class DockerEngine final : public executor::ContainerEngine {
         http_(std::move(socket_path), options_.max_response_bytes, options_.max_idle_connections) {}
 
   absl::StatusOr<EngineInfo> Ping(Duration timeout) override {
-    const Deadline deadline = After(timeout);
+    const MonoTime deadline = After(timeout);
     SLIPWAY_ASSIGN_OR_RETURN(const int minor, Negotiate(deadline));
     SLIPWAY_ASSIGN_OR_RETURN(const HttpResponse response,
                              Call(Method::kGet, "/info", "", deadline));
@@ -116,7 +110,7 @@ class DockerEngine final : public executor::ContainerEngine {
   absl::StatusOr<executor::NetworkInfo> EnsureNetwork(const executor::NetworkSpec& spec,
                                                       Duration timeout) override {
     SLIPWAY_RETURN_IF_ERROR(executor::ValidateResourceName(spec.name));
-    const Deadline deadline = After(timeout);
+    const MonoTime deadline = After(timeout);
     absl::StatusOr<executor::NetworkInfo> network = FindNetwork(spec, deadline);
     if (!absl::IsNotFound(network.status())) return network;
     SLIPWAY_ASSIGN_OR_RETURN(const HttpResponse response, Call(Method::kPost, "/networks/create",
@@ -164,7 +158,7 @@ class DockerEngine final : public executor::ContainerEngine {
   }
 
   absl::StatusOr<ContainerState> Wait(const ContainerId& id, Duration timeout) override {
-    const Deadline deadline = After(timeout);
+    const MonoTime deadline = After(timeout);
     SLIPWAY_ASSIGN_OR_RETURN(
         const HttpResponse response,
         OnContainer(Method::kPost, id, "/wait?condition=not-running", deadline));
@@ -209,7 +203,7 @@ class DockerEngine final : public executor::ContainerEngine {
 
  private:
   // The minor number to speak, asked of the Engine that answers now.
-  absl::StatusOr<int> Negotiate(Deadline deadline) {
+  absl::StatusOr<int> Negotiate(MonoTime deadline) {
     SLIPWAY_ASSIGN_OR_RETURN(
         const HttpResponse response,
         http_.Send({.method = Method::kGet, .target = "/_ping", .json = ""}, deadline));
@@ -226,7 +220,7 @@ class DockerEngine final : public executor::ContainerEngine {
   }
 
   absl::StatusOr<HttpResponse> Call(Method method, const std::string& path, std::string body,
-                                    Deadline deadline) {
+                                    MonoTime deadline) {
     int minor = 0;
     {
       absl::MutexLock lock(&mu_);
@@ -241,12 +235,12 @@ class DockerEngine final : public executor::ContainerEngine {
   }
 
   absl::StatusOr<HttpResponse> OnContainer(Method method, const ContainerId& id,
-                                           std::string_view rest, Deadline deadline) {
+                                           std::string_view rest, MonoTime deadline) {
     SLIPWAY_RETURN_IF_ERROR(executor::ValidateResourceName(id.value()));
     return Call(method, fmt::format("/containers/{}{}", id.value(), rest), "", deadline);
   }
 
-  absl::StatusOr<ContainerState> InspectUntil(const ContainerId& id, Deadline deadline) {
+  absl::StatusOr<ContainerState> InspectUntil(const ContainerId& id, MonoTime deadline) {
     SLIPWAY_ASSIGN_OR_RETURN(const HttpResponse response,
                              OnContainer(Method::kGet, id, "/json", deadline));
     if (!Succeeded(response)) return Refusal("inspect", response);
@@ -255,7 +249,7 @@ class DockerEngine final : public executor::ContainerEngine {
 
   // kNotFound: no network has that name. NETWORK_NOT_OURS: see EnsureNetwork.
   absl::StatusOr<executor::NetworkInfo> FindNetwork(const executor::NetworkSpec& spec,
-                                                    Deadline deadline) {
+                                                    MonoTime deadline) {
     SLIPWAY_ASSIGN_OR_RETURN(const HttpResponse response,
                              Call(Method::kGet, "/networks/" + spec.name, "", deadline));
     if (!Succeeded(response)) return Refusal("network inspect", response);

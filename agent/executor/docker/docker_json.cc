@@ -33,14 +33,10 @@ json::array ToJson(const std::vector<std::string>& texts) {
 
 std::string NetworkMode(const executor::Network& network) {
   switch (network.kind) {
-    case NetworkKind::kNone:
-      return "none";
-    case NetworkKind::kBridge:
-      return network.name;
-    case NetworkKind::kContainer:
-      return "container:" + network.name;
-    case NetworkKind::kHost:
-      return "host";
+    case NetworkKind::kNone: return "none";
+    case NetworkKind::kBridge: return network.name;
+    case NetworkKind::kContainer: return "container:" + network.name;
+    case NetworkKind::kHost: return "host";
   }
   return "none";
 }

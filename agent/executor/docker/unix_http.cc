@@ -24,12 +24,9 @@ using StreamProtocol = asio::local::stream_protocol;
 
 http::verb ToVerb(Method method) {
   switch (method) {
-    case Method::kGet:
-      return http::verb::get;
-    case Method::kPost:
-      return http::verb::post;
-    case Method::kDelete:
-      return http::verb::delete_;
+    case Method::kGet: return http::verb::get;
+    case Method::kPost: return http::verb::post;
+    case Method::kDelete: return http::verb::delete_;
   }
   return http::verb::unknown;
 }
@@ -73,7 +70,7 @@ class UnixHttpClient::Connection {
   Connection() : socket_(context_) {}
 
   // nullopt: the deadline came first.
-  std::optional<error_code> Connect(const std::string& path, Deadline deadline) {
+  std::optional<error_code> Connect(const std::string& path, MonoTime deadline) {
     error_code result;
     // Asio's own would be inherited by the programs that the agent runs.
     const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -88,7 +85,7 @@ class UnixHttpClient::Connection {
 
   std::optional<error_code> Exchange(const http::request<http::string_body>& request,
                                      http::response_parser<http::string_body>& parser,
-                                     Deadline deadline) {
+                                     MonoTime deadline) {
     error_code result;
     http::async_write(socket_, request, [&](const error_code& write_error, std::size_t) {
       result = write_error;
@@ -111,9 +108,9 @@ class UnixHttpClient::Connection {
  private:
   // Runs the operation that was begun. False: it was not done by `deadline`, and is abandoned
   // together with the connection.
-  bool RunUntil(Deadline deadline) {
+  bool RunUntil(MonoTime deadline) {
     context_.restart();
-    context_.run_until(deadline);
+    context_.run_for(deadline - SystemClock().Mono());
     if (context_.stopped()) return true;
     error_code ignored;
     socket_.close(ignored);
@@ -134,7 +131,7 @@ UnixHttpClient::UnixHttpClient(std::string socket_path, std::size_t max_response
 
 UnixHttpClient::~UnixHttpClient() = default;
 
-absl::StatusOr<HttpResponse> UnixHttpClient::Send(const HttpRequest& request, Deadline deadline) {
+absl::StatusOr<HttpResponse> UnixHttpClient::Send(const HttpRequest& request, MonoTime deadline) {
   std::unique_ptr<Connection> connection = TakeIdle();
   if (!connection) {
     connection = std::make_unique<Connection>();

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -9,10 +8,9 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "common/base/time.h"
 
 namespace slipway::docker {
-
-using Deadline = std::chrono::steady_clock::time_point;
 
 enum class Method { kGet, kPost, kDelete };
 
@@ -39,7 +37,7 @@ class UnixHttpClient {
 
   // Any status code is an answer. Errors are those common to all calls of ContainerEngine, and
   // kResourceExhausted, ENGINE_ANSWER_TOO_LARGE.
-  [[nodiscard]] absl::StatusOr<HttpResponse> Send(const HttpRequest& request, Deadline deadline);
+  [[nodiscard]] absl::StatusOr<HttpResponse> Send(const HttpRequest& request, MonoTime deadline);
 
  private:
   class Connection;
