@@ -3,17 +3,23 @@
 #include <string.h>
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 namespace slipway::mask {
 namespace {
 
-constexpr std::size_t kBlocks = std::size_t{1} << 16;
+// Every pattern has four bytes, which makes chance hits rare in any text; 2^14 entries stay in the
+// first-level cache.
+constexpr unsigned kTableBits = 14;
+constexpr std::size_t kPrefix = 4;
+constexpr std::size_t kMaxBuckets = 256;
+static_assert(kMinSecret >= kPrefix);
 
-inline std::size_t Block(const char* p) {
-  return static_cast<std::size_t>(static_cast<std::uint8_t>(p[0])) << 8 |
-         static_cast<std::uint8_t>(p[1]);
+// The table entry of the four bytes at `p`.
+inline std::size_t Slot(const char* p) {
+  std::uint32_t bytes;
+  memcpy(&bytes, p, sizeof(bytes));
+  return (bytes * 0x9e3779b1U) >> (32 - kTableBits);
 }
 
 void Wipe(std::string& s) {
@@ -34,19 +40,21 @@ SecretMasker::SecretMasker(const std::vector<std::string>& secrets) {
   });
   patterns_.erase(std::unique(patterns_.begin(), patterns_.end()), patterns_.end());
   longest_ = patterns_.front().size();
-  shortest_ = patterns_.back().size();
 
-  const std::size_t largest_shift =
-      std::min<std::size_t>(shortest_ - 1, std::numeric_limits<std::uint8_t>::max());
-  shift_.assign(kBlocks, static_cast<std::uint8_t>(largest_shift));
-  by_last_.resize(256);
+  bucket_of_.assign(std::size_t{1} << kTableBits, 0);
+  buckets_.resize(1);
   for (std::uint32_t i = 0; i < patterns_.size(); ++i) {
     const std::string& p = patterns_[i];
-    for (std::size_t end = 2; end <= shortest_; ++end) {
-      std::uint8_t& shift = shift_[Block(&p[end - 2])];
-      shift = static_cast<std::uint8_t>(std::min<std::size_t>(shift, shortest_ - end));
+    std::uint8_t& bucket = bucket_of_[Slot(p.data())];
+    if (bucket == 0) {
+      if (buckets_.size() < kMaxBuckets) {
+        buckets_.emplace_back();
+        bucket = static_cast<std::uint8_t>(buckets_.size() - 1);
+      } else {
+        bucket = static_cast<std::uint8_t>(1 + i % (kMaxBuckets - 1));
+      }
     }
-    by_last_[static_cast<std::uint8_t>(p[shortest_ - 1])].push_back(i);
+    buckets_[bucket].push_back(i);
     by_first_[static_cast<std::uint8_t>(p[0])].push_back(i);
   }
 }
@@ -55,10 +63,9 @@ SecretMasker& SecretMasker::operator=(SecretMasker&& other) noexcept {
   if (this == &other) return *this;
   WipeAll();
   patterns_ = std::move(other.patterns_);
-  shortest_ = other.shortest_;
   longest_ = other.longest_;
-  shift_ = std::move(other.shift_);
-  by_last_ = std::move(other.by_last_);
+  bucket_of_ = std::move(other.bucket_of_);
+  buckets_ = std::move(other.buckets_);
   by_first_ = std::move(other.by_first_);
   held_ = std::move(other.held_);
   return *this;
@@ -118,25 +125,31 @@ std::size_t SecretMasker::Scan(std::string_view data, bool final, std::string* o
 }
 
 bool SecretMasker::FindMatch(std::string_view data, std::size_t from, Match* match) const {
-  const char* const begin = data.data();
-  const char* const end = begin + data.size();
-  const std::uint8_t* const shift = shift_.data();
-  for (const char* last = begin + from + shortest_ - 1; last < end;) {
-    const std::uint8_t step = shift[Block(last - 1)];
-    if (step != 0) {
-      last += step;
-      continue;
-    }
-    const char* const start = last + 1 - shortest_;
-    const auto room = static_cast<std::size_t>(end - start);
-    for (const std::uint32_t i : by_last_[static_cast<std::uint8_t>(*last)]) {
-      const std::string& p = patterns_[i];
-      if (p.front() == *start && p.size() <= room && memcmp(p.data(), start, p.size()) == 0) {
-        *match = {static_cast<std::size_t>(start - begin), p.size()};
-        return true;
+  constexpr std::size_t kStride = 8;
+  if (data.size() < kPrefix) return false;
+  const char* const base = data.data();
+  const std::uint8_t* const bucket_of = bucket_of_.data();
+  const std::size_t stop = data.size() - kPrefix + 1;
+  for (std::size_t at = from; at < stop;) {
+    if (stop - at >= kStride) {
+      // Lookups that do not wait for each other, and one branch for all of them.
+      unsigned any = 0;
+      for (std::size_t i = 0; i < kStride; ++i) any |= bucket_of[Slot(base + at + i)];
+      if (any == 0) {
+        at += kStride;
+        continue;
       }
     }
-    ++last;
+    const std::size_t until = std::min(at + kStride, stop);
+    for (; at < until; ++at) {
+      for (const std::uint32_t i : buckets_[bucket_of[Slot(base + at)]]) {
+        const std::string& p = patterns_[i];
+        if (p.size() <= data.size() - at && memcmp(p.data(), base + at, p.size()) == 0) {
+          *match = {at, p.size()};
+          return true;
+        }
+      }
+    }
   }
   return false;
 }

@@ -57,14 +57,12 @@ class SecretMasker {
   std::size_t FindPartial(std::string_view data, std::size_t from) const;
   void WipeAll();
 
-  // Constant after construction. Wu and Manber's search with blocks of two bytes: `shift_` tells
-  // how far the window of `shortest_` bytes may move, 0 sends to the patterns of the block's
-  // bucket.
+  // Constant after construction. A hash of the four bytes at a position names the bucket of
+  // patterns (numbers in patterns_, longest first) that may begin there; bucket 0 is empty.
   std::vector<std::string> patterns_;
-  std::size_t shortest_ = 0;
   std::size_t longest_ = 0;
-  std::vector<std::uint8_t> shift_;                  // by block, empty without patterns
-  std::vector<std::vector<std::uint32_t>> by_last_;  // by last byte of the window, longest first
+  std::vector<std::uint8_t> bucket_of_;  // empty without patterns
+  std::vector<std::vector<std::uint32_t>> buckets_;
   std::array<std::vector<std::uint32_t>, 256> by_first_;  // by first byte of the pattern
 
   std::string held_;
