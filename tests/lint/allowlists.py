@@ -17,6 +17,13 @@ DIRECTIONS = {
 # Values without input or output: what pure files may include besides their own folder.
 VALUE_FOLDERS = ("common/base", "common/status", "common/protocol", "controller/domain")
 
+# The same, single headers: values that belong to the interface they stand beside.
+VALUE_FILES = {
+    "controller/scheduler/events.h": "what goes into the cores and comes out of them",
+    "controller/store/changes.h": "what the cores ask to be stored",
+    "controller/store/scheduler_store.h": "the cursor rows a core is rebuilt from",
+}
+
 # Pure files: events and `now` in, actions out. A header of the same folder that one of them
 # includes becomes pure as well.
 PURE_FOLDERS = ("controller/domain", "agent/core", "common/base", "common/status", "common/protocol")
@@ -26,6 +33,8 @@ PURE_EXCEPT = {"common/base/base.cc": "reads the clock and random bytes for ever
                "common/base/check.h": "prints and aborts"}
 # Third-party headers a pure file may use: Abseil's values, and fmt to write an explanation.
 PURE_THIRD_PARTY = ("absl/", "fmt/")
+# C headers without input or output, for what is shared with slipway-init.
+PURE_C_HEADERS = ("string.h", "stdint.h", "stddef.h", "limits.h", "errno.h")
 PURE_BANNED_HEADERS = {
     "absl/synchronization/": "takes no locks: the shell confines it",
     "absl/time/clock.h": "takes `now` as an argument",
@@ -69,19 +78,21 @@ THIRD_PARTY = {
     "boost/process": (("agent/workspace", "common/process", "controller/store/pg"),
                       "child processes: git and the embedded PostgreSQL"),
     "boost/json": (("agent/executor", "agent/workspace", "agent/publish", "controller/cli",
-                    "controller/gateway", "common/json"),
+                    "controller/gateway", "common/crypto", "common/json"),
                    "JSON at the edges that speak it"),
     "boost/system": (("agent/executor/docker", "agent/workspace", "controller/gateway",
                       "controller/store/pg", "common/process"), "error codes of the Boost libraries used there"),
     "boost/url": (("agent/executor/docker", "controller/gateway"), "URLs of the HTTP edges"),
-    "openssl/": (("common/crypto",), "cryptography"),
+    # slipway-init is a small static program that links no library of ours.
+    "openssl/": (("common/crypto", "agent/init"), "cryptography"),
     "argon2.h": (("common/crypto",), "password hashing"),
     "qrencode.h": (("common/qr",), "QR codes"),
     "png.h": (("common/qr",), "QR codes as PNG"),
     "yaml-cpp/": (("common/config",), "YAML, with file, line and key in its errors"),
     "archive.h": (("common/archive",), "tar and zip"),
     "archive_entry.h": (("common/archive",), "tar and zip"),
-    "zstd": (("common/compress", "common/archive"), "compression in transport and at rest"),
+    "zstd": (("common/compress", "common/archive", "controller/logs"),
+             "compression in transport and at rest"),
     "CLI/": (("controller/cli", "*/main.cc"), "command lines"),
     "grpc/": (GRPC_EDGES, "gRPC stays at the edges"),
     "grpc++/": (GRPC_EDGES, "gRPC stays at the edges"),
@@ -106,6 +117,9 @@ EXCEPTIONS = {
     "*/main.cc": "CLI11 throws",
 }
 
+SHELL = {  # system, popen
+    "tests": "fixed words drive other programs, to check results with their eyes",
+}
 ENVIRONMENT = {  # getenv
     "*/main.cc": "the environment is read once, in the open",
     "*/app.cc": "the environment is read once, in the open",
@@ -116,6 +130,7 @@ ENVIRONMENT = {  # getenv
 CLOCKS = {  # raw clock reads; everybody else has slipway::Clock or takes `now`
     "common/base": "slipway::SystemClock lives here",
     "agent/init": "links nothing of ours",
+    "agent/executor/docker": "Asio deadlines are steady_clock values",
     "agent/link": "gRPC deadlines are system_clock values",
     "common/rpc": "gRPC deadlines are system_clock values",
     "controller/cli": "gRPC deadlines are system_clock values",
@@ -123,6 +138,8 @@ CLOCKS = {  # raw clock reads; everybody else has slipway::Clock or takes `now`
 }
 SLEEPS = {
     "tests/support": "the wait-until-with-deadline helpers",
+    "controller/store/pg/leadership.cc": "asks again for the leader's lock: PostgreSQL waits for an "
+                                         "advisory lock without limit or not at all",
     "tests/bench": "measures at rest",
     "agent/init": "drains bounded, has no event loop library",
 }

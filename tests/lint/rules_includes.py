@@ -76,7 +76,7 @@ def pure_files(tree):
                             if header == prefix or (prefix.endswith("/") and header.startswith(prefix))),
                            None)
             if header in tree.known:
-                if at(header, allowlists.VALUE_FOLDERS):
+                if at(header, (*allowlists.VALUE_FOLDERS, *allowlists.VALUE_FILES)):
                     continue
                 if folder(header) == folder(path):
                     queue.append(header)
@@ -85,7 +85,7 @@ def pure_files(tree):
                         queue.append(source)
                     continue
                 problem = "includes only values (" + ", ".join(allowlists.VALUE_FOLDERS) + ")"
-            elif not problem and header not in STANDARD:
+            elif not problem and header not in STANDARD | set(allowlists.PURE_C_HEADERS):
                 if not header.startswith(allowlists.PURE_THIRD_PARTY):
                     problem = "includes only Abseil and the standard library"
             if problem:

@@ -45,50 +45,88 @@ def sources_are_listed(tree):
             yield Finding(path, 1, "cmake-source", "no CMakeLists.txt lists this file")
 
 
-@rule("target-name", "test-name", "cmake-deps")
-def targets(tree):
-    libraries = {}
+def libraries_of(tree):
+    """Name → (CMakeLists.txt, line, folder, words, sources) of the libraries outside of tests."""
+    found = {}
     for cmake in cmake_files(tree):
         folder = os.path.dirname(cmake)
-        expected = folder.replace("/", "_")
         for line, command, words in tree.cmake_calls(cmake):
-            if not words or words[0].startswith("$"):
+            if command == "slipway_library" and not folder.startswith("tests") and folder:
+                sources = {path for path in listed(tree, cmake, words)
+                           if path.endswith((".cc", ".c"))}
+                found[words[0]] = (cmake, line, folder, set(words[1:]), sources)
+    return found
+
+
+@rule("target-name")
+def library_names(tree):
+    for name, (cmake, line, folder, _, sources) in libraries_of(tree).items():
+        expected = folder.replace("/", "_")
+        # A part of the folder that builds without the folder's heavy dependencies has the name of
+        # its main source.
+        parts = {f"{folder.split('/')[0]}_{os.path.basename(path).rsplit('.', 1)[0]}"
+                 for path in sources}
+        if name != expected and name not in parts:
+            yield Finding(cmake, line, "target-name",
+                          f"{name}: one folder, one library, named {expected}"
+                          + (f" (or {', '.join(sorted(parts))} for a part of it)" if parts else ""))
+
+
+@rule("test-name")
+def test_names(tree):
+    for cmake in cmake_files(tree):
+        folder = os.path.dirname(cmake)
+        for line, command, words in tree.cmake_calls(cmake):
+            if command != "slipway_test" or words[0].startswith("$"):
                 continue
-            if command == "slipway_library":
-                # tests/support may hold several fakes, each a library.
-                if words[0] != expected and folder != "tests/support":
-                    yield Finding(cmake, line, "target-name",
-                                  f"{words[0]}: one folder, one library, named {expected}")
-                libraries[words[0]] = (cmake, line, folder, set(words[1:]))
-            elif command == "slipway_test":
-                label = folder.split("/")[-1]
-                labels = words[words.index("LABELS") + 1:] if "LABELS" in words else []
-                if not words[0].endswith("_test"):
-                    yield Finding(cmake, line, "test-name", f"{words[0]}: ends with _test")
-                if label in LABELS and label not in labels:
-                    yield Finding(cmake, line, "test-name",
-                                  f"{words[0]}: a test in {folder} has the label {label}")
-                elif label not in LABELS and not set(labels) & set(LABELS):
-                    yield Finding(cmake, line, "test-name",
-                                  f"{words[0]}: needs one of the labels {' '.join(LABELS)}, or "
-                                  "tests/run never runs it")
-    by_folder = {folder: name for name, (_, _, folder, _) in libraries.items()}
-    for name, (cmake, line, folder, _) in sorted(libraries.items()):
+            label = folder.split("/")[-1]
+            labels = words[words.index("LABELS") + 1:] if "LABELS" in words else []
+            if not words[0].endswith("_test"):
+                yield Finding(cmake, line, "test-name", f"{words[0]}: ends with _test")
+            if label in LABELS and label not in labels:
+                yield Finding(cmake, line, "test-name",
+                              f"{words[0]}: a test in {folder} has the label {label}")
+            elif label not in LABELS and not set(labels) & set(LABELS):
+                yield Finding(cmake, line, "test-name",
+                              f"{words[0]}: needs one of the labels {' '.join(LABELS)}, or "
+                              "tests/run never runs it")
+
+
+@rule("cmake-deps")
+def links_match_includes(tree):
+    libraries = libraries_of(tree)
+    in_folder, by_source = {}, {}
+    for name, (_, _, folder, _, sources) in libraries.items():
+        in_folder.setdefault(folder, []).append(name)
+        by_source.update((path, name) for path in sources)
+
+    def owner(path):
+        """The library of a file: its own source's, else the only one of its folder."""
+        stem = path.rsplit(".", 1)[0]
+        names = in_folder.get(os.path.dirname(path), [])
+        return by_source.get(stem + ".cc") or (names[0] if len(names) == 1 else None)
+
+    def reached_from(name):
         reached, queue = set(), [name]
         while queue:
             current = queue.pop()
             if current not in reached and current in libraries:
                 reached.add(current)
                 queue += libraries[current][3]
-        for path in tree.cpp():
-            if os.path.dirname(path) != folder:
-                continue
-            for number, header, _ in tree.includes(path):
-                used = by_folder.get(os.path.dirname(header)) if header in tree.known else None
-                if used and used not in reached:
-                    yield Finding(path, number, "cmake-deps",
-                                  f"{name} includes {header} but does not link {used}: add it to "
-                                  f"PRIVATE (or DEPS, when a header of {name} needs it) in {cmake}")
+        return reached
+
+    reach = {name: reached_from(name) for name in libraries}
+    for path in tree.cpp():
+        name = owner(path)
+        if path.startswith("tests/") or not name:
+            continue
+        for number, header, _ in tree.includes(path):
+            used = owner(header) if header in tree.known else None
+            if used and used not in reach[name]:
+                yield Finding(path, number, "cmake-deps",
+                              f"{name} includes {header} but does not link {used}: add it to "
+                              f"PRIVATE (or DEPS, when a header of {name} needs it) in "
+                              f"{libraries[name][0]}")
 
 
 @rule("support-test")

@@ -60,6 +60,17 @@ HARMLESS = [
         "controller/CMakeLists.txt": "add_executable(slipway-controller app.cc)\n",
         "controller/app.cc": '#include "controller/store/pg/pg_run_store.h"\n'}),
     ("a line of 100 columns that are more bytes", in_a("// " + "é" * 97)),
+    ("a value header beside an interface", {
+        "controller/store/changes.h": header('#include "controller/domain/run.h"'),
+        "controller/scheduler/scheduler_core.h": header('#include "controller/store/changes.h"')}),
+    ("a part of a folder as a library of its own, listed through a variable", {
+        "controller/agent_gateway/CMakeLists.txt":
+            "set(links common_base)\nlist(APPEND links fmt::fmt)\n"
+            "slipway_library(controller_session_core SOURCES session_core.cc\n  PRIVATE ${links})\n"
+            "slipway_library(controller_agent_gateway SOURCES stream.cc)\n",
+        "controller/agent_gateway/session_core.cc": '#include "common/base/ids.h"\n',
+        "controller/agent_gateway/stream.cc": "#include <grpcpp/grpcpp.h>\n"}),
+    ("a table in a comment", in_a("//   state     means", "//   queued    waits", "struct A;")),
     ("mkstemp templates", in_a('inline const char* Template() { return "/tmp/slipway-XXXXXX"; }')),
 ]
 
@@ -129,9 +140,9 @@ PLANTS = [
     ("leftover", "docs/x.md", 2, {"docs/x.md": "# X\nFIX" "ME\n"}),
     ("machine-path", "docs/x.md", 1, {"docs/x.md": "see /home/" "me/slipway\n"}),
     ("machine-path", "docs/x.md", 1, {"docs/x.md": "see ../" "shared/design.md\n"}),
-    ("line-length", A, 3, in_a("// " + "word " * 20 + "end.")),
+    ("line-length", A, 3, in_a("//   " + "word " * 20 + "end.")),
     ("line-length", "proto/slipway/v1/x.proto", 1,
-     {"proto/slipway/v1/x.proto": "// one " + "é" * 98 + "\n" + 'syntax = "proto3";\n'}),
+     {"proto/slipway/v1/x.proto": "//   one " + "é" * 98 + "\n" + 'syntax = "proto3";\n'}),
     ("file-length", A, 602, in_a(*["// Line."] * 600)),
     ("cmake-source", "common/base/more.cc", 1, {"common/base/more.cc": "int more = 1;\n"}),
     ("test-unregistered", "tests/unit/more_test.cc", 1,
@@ -150,6 +161,13 @@ PLANTS = [
      {"tests/unit/CMakeLists.txt": "slipway_test(ids SOURCES ids_test.cc LABELS unit)\n"}),
     ("cmake-deps", "common/crypto/hash.h", 3,
      {"common/crypto/CMakeLists.txt": LIBRARY.format("common_crypto", "hash.cc")}),
+    # The other library of the folder links it; this one does not.
+    ("cmake-deps", "controller/agent_gateway/session_core.cc", 1, {
+        "controller/agent_gateway/CMakeLists.txt":
+            "slipway_library(controller_session_core SOURCES session_core.cc)\n"
+            "slipway_library(controller_agent_gateway SOURCES stream.cc DEPS common_base)\n",
+        "controller/agent_gateway/session_core.cc": '#include "common/base/ids.h"\n',
+        "controller/agent_gateway/stream.cc": "#include <grpcpp/grpcpp.h>\n"}),
     ("support-test", "tests/support/fake.h", 3,
      {"tests/support/fake.h": header('TEST_CASE("x") {}')}),
     ("migration", "controller/store/pg/migrations/0003_third.sql", 1,

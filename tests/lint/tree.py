@@ -126,8 +126,20 @@ class Tree:
     def cmake_calls(self, path):
         """(line, command, words) of each call in a CMakeLists.txt."""
         text = re.sub(r"#[^\n]*", lambda m: _blank(m[0]), self.text(path))
-        return [(text.count("\n", 0, m.start()) + 1, m[1].lower(), m[2].replace('"', " ").split())
-                for m in re.finditer(r"(\w+)\s*\(([^()]*)\)", text)]
+        calls, values = [], {}
+        for match in re.finditer(r"(\w+)\s*\(([^()]*)\)", text):
+            command, words = match[1].lower(), match[2].replace('"', " ").split()
+            # A list of sources or libraries may have a name in the same file. Whatever any branch
+            # adds counts.
+            words = [value for word in words
+                     for value in values.get(word.removeprefix("${").removesuffix("}"), [word])
+                     if not (value == word and word.startswith("${") and word[2:-1] in values)]
+            if command == "set" and words:
+                values.setdefault(words[0], []).extend(words[1:])
+            elif command == "list" and words[:1] == ["APPEND"] and len(words) > 1:
+                values.setdefault(words[1], []).extend(words[2:])
+            calls.append((line_of(text, match.start()), command, words))
+        return calls
 
 
 def line_of(text, offset):
