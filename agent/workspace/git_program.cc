@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <cstring>
 #include <string_view>
 
@@ -20,7 +19,8 @@ using absl::StatusCode;
 
 // Gives git the user name and password from its environment, so that they are in no argument list.
 constexpr char kCredentialHelper[] =
-    R"(!f() { test "$1" = get && printf 'username=%s\npassword=%s\n' "$SLIPWAY_GIT_USER" "$SLIPWAY_GIT_PASSWORD"; }; f)";
+    R"(!f() { test "$1" = get && printf 'username=%s\npassword=%s\n' )"
+    R"("$SLIPWAY_GIT_USER" "$SLIPWAY_GIT_PASSWORD"; }; f)";
 
 bool ContainsAny(std::string_view text, std::initializer_list<std::string_view> parts) {
   return std::any_of(parts.begin(), parts.end(),
@@ -139,7 +139,6 @@ absl::Status RunGit(const GitCall& call, const std::string& config_file,
   env = environment;
   env.try_emplace("PATH", "/usr/local/bin:/usr/bin:/bin");
   env.try_emplace("GIT_SSH_COMMAND", "ssh -o BatchMode=yes -o ConnectTimeout=20");
-  if (const char* home = std::getenv("HOME"); home != nullptr) env.try_emplace("HOME", home);
   env["LC_ALL"] = "C";
   env["GIT_CONFIG_NOSYSTEM"] = "1";
   env["GIT_CONFIG_GLOBAL"] = config_file;
@@ -175,8 +174,7 @@ absl::Status RunGit(const GitCall& call, const std::string& config_file,
   if (result->Succeeded()) return absl::OkStatus();
   const std::string words = CleanWords(result->err, call.remote);
   switch (result->end) {
-    case process::Result::End::kStopped:
-      return absl::CancelledError("canceled while fetching");
+    case process::Result::End::kStopped: return absl::CancelledError("canceled while fetching");
     case process::Result::End::kTimedOut:
       return WithToolWords(
           MakeError(StatusCode::kDeadlineExceeded, "REPOSITORY_TIMEOUT",
@@ -188,8 +186,7 @@ absl::Status RunGit(const GitCall& call, const std::string& config_file,
     case process::Result::End::kSignaled:
       return MakeError(StatusCode::kInternal, "GIT_CRASHED",
                        fmt::format("git was ended by signal {}", result->signal));
-    case process::Result::End::kExited:
-      break;
+    case process::Result::End::kExited: break;
   }
   return Classify(words, call.remote);
 }

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <condition_variable>
+#include <filesystem>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -27,6 +28,7 @@ namespace {
 using absl::StatusCode;
 
 constexpr std::size_t kMaxRef = 512;
+constexpr std::size_t kMaxPacks = 40;
 
 absl::Status UnknownRef(std::string_view ref, const std::string& near) {
   return MakeError(StatusCode::kNotFound, "REF_UNKNOWN",
@@ -81,6 +83,17 @@ class MirrorLock {
   explicit MirrorLock(Fd fd) : fd_(std::move(fd)) {}
   Fd fd_;
 };
+
+// With fsckObjects git keeps one pack per fetch; readers look through all of them.
+std::size_t CountPacks(const std::string& git_dir) {
+  std::size_t packs = 0;
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(git_dir + "/objects/pack", error), end;
+       !error && it != end; it.increment(error)) {
+    packs += it->path().extension() == ".pack" ? 1 : 0;
+  }
+  return packs;
+}
 
 bool HasCommit(const std::string& dir, std::string_view commit) {
   const auto repository = OpenRepository(dir);
@@ -276,6 +289,16 @@ absl::Status MirrorCache::FetchOnce(const Mirror& mirror, std::string_view extra
   return status;
 }
 
+void MirrorCache::Tidy(const Mirror& mirror, const std::stop_token& stop) {
+  if (CountPacks(mirror.dir) <= kMaxPacks) return;
+  GitCall repack;
+  // Joins small packs and leaves large ones alone, so that its time does not grow with the history.
+  repack.arguments = {"--git-dir=" + mirror.dir, "repack", "--geometric=2", "-d", "--quiet"};
+  repack.timeout = std::chrono::minutes(2);
+  // When it fails, the mirror is as good as before.
+  (void)RunGit(repack, options_.work_dir + "/mirrors/gitconfig", "", options_.environment, stop);
+}
+
 absl::Status MirrorCache::Fetch(const Mirror& mirror, std::string_view extra_refspec,
                                 MonoTime deadline, const std::stop_token& stop) {
   if (!OpenRepository(mirror.dir).ok()) {
@@ -324,6 +347,7 @@ absl::StatusOr<ResolvedRef> MirrorCache::Resolve(std::string_view url, std::stri
                            MirrorLock::Take(mirror.lock_path, deadline, stop));
   const std::string extra = ref.empty() ? fmt::format("+HEAD:{}", kDefaultBranchRef) : "";
   SLIPWAY_RETURN_IF_ERROR(Fetch(mirror, extra, deadline, stop));
+  Tidy(mirror, stop);
   auto resolved = ResolveIn(mirror.dir, ref);
   if (!resolved.ok() && resolved.status().code() == StatusCode::kDataLoss) {
     SLIPWAY_RETURN_IF_ERROR(trash_->Put(mirror.dir));

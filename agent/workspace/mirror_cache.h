@@ -88,6 +88,7 @@ class MirrorCache {
                                    MonoTime deadline, const std::stop_token& stop);
   [[nodiscard]] absl::Status FetchOnce(const Mirror& mirror, std::string_view extra_refspec,
                                        MonoTime deadline, const std::stop_token& stop);
+  void Tidy(const Mirror& mirror, const std::stop_token& stop);
   [[nodiscard]] absl::Status Make(const Mirror& mirror, MonoTime deadline,
                                   const std::stop_token& stop);
 

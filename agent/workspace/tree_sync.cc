@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,6 +17,7 @@
 
 #include "agent/workspace/file_support.h"
 #include "agent/workspace/trash.h"
+#include "common/base/time.h"
 #include "common/status/status.h"
 
 namespace slipway::workspace {
@@ -329,14 +329,13 @@ class Syncer {
   // look like none, so nobody gets the tree before the tick is over.
   void WaitForTick() const {
     if (newest_ctime_ns_ == 0) return;
+    // 100 Hz, the slowest a kernel is built for.
+    constexpr Duration kTick = std::chrono::milliseconds(10);
+    const WallTime over = WallTime(Duration(newest_ctime_ns_)) + kTick;
     std::mutex mu;
     std::condition_variable pause;
-    for (int i = 0; i < 100; ++i) {
-      timespec now{};
-      clock_gettime(CLOCK_REALTIME_COARSE, &now);
-      if (static_cast<std::int64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec > newest_ctime_ns_) {
-        return;
-      }
+    // Bounded, for a clock that was set back.
+    for (int i = 0; i < 20 && SystemClock().Wall() <= over; ++i) {
       std::unique_lock lock(mu);
       pause.wait_for(lock, std::chrono::milliseconds(1));
     }

@@ -11,6 +11,7 @@
 #include "agent/workspace/repository_url.h"
 #include "tests/support/git_fixture.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/wait_until.h"
 
 namespace slipway::workspace {
 namespace {
@@ -114,7 +115,7 @@ TEST_CASE("MirrorCache: credentials of the URL reach neither messages, arguments
   World world;
   // A git that writes down how it was called.
   const std::string bin = world.temp.path() + "/bin";
-  testing::WriteText(
+  testing::WriteFile(
       bin + "/git",
       "#!/bin/sh\necho \"$@\" >> " + bin +
           "/argv\n"
@@ -131,12 +132,12 @@ TEST_CASE("MirrorCache: credentials of the URL reach neither messages, arguments
   const auto failure = ToFailure(status);
   CHECK_THAT(failure.tool_words, Catch::Contains("***"));
   CHECK_THAT(failure.message + failure.tool_words, !Catch::Contains("s3cret"));
-  const std::string argv = testing::ReadText(bin + "/argv");
+  const std::string argv = testing::ReadFile(bin + "/argv");
   CHECK_THAT(argv, Catch::Contains("fetch") && !Catch::Contains("s3cret"));
   for (const auto& item :
        std::filesystem::recursive_directory_iterator(options.work_dir + "/mirrors")) {
     if (item.is_regular_file()) {
-      CHECK_THAT(testing::ReadText(item.path().string()), !Catch::Contains("s3cret"));
+      CHECK_THAT(testing::ReadFile(item.path().string()), !Catch::Contains("s3cret"));
     }
   }
 }
@@ -144,8 +145,8 @@ TEST_CASE("MirrorCache: credentials of the URL reach neither messages, arguments
 TEST_CASE("MirrorCache: a fetch that hangs ends at its deadline, and at a stop", "[integration]") {
   World world;
   const std::string bin = world.temp.path() + "/bin";
-  testing::WriteText(bin + "/git",
-                     "#!/bin/sh\ncase \" $* \" in *\" fetch \"*) sleep 60;; esac\n"
+  testing::WriteFile(bin + "/git",
+                     "#!/bin/sh\ncase \" $* \" in *\" fetch \"*) touch $0.called; sleep 60;; esac\n"
                      "exec /usr/bin/git \"$@\"\n");
   chmod((bin + "/git").c_str(), 0755);
   MirrorOptions options = world.mirrors->options();
@@ -159,11 +160,12 @@ TEST_CASE("MirrorCache: a fetch that hangs ends at its deadline, and at a stop",
   CHECK(ToFailure(status).klass == FailureClass::kNetwork);
 
   options.fetch_timeout = 60s;
+  std::filesystem::remove(bin + "/git.called");
   mirrors = MirrorCache::Create(options);
   REQUIRE_OK(mirrors);
   std::stop_source stop;
   std::thread stopper([&] {
-    std::this_thread::sleep_for(100ms);
+    (void)testing::WaitUntil([&] { return std::filesystem::exists(bin + "/git.called"); });
     stop.request_stop();
   });
   const auto stopped = (*mirrors)->Resolve(world.url(), "main", stop.get_token()).status();
@@ -200,7 +202,7 @@ TEST_CASE("MirrorCache: a half-made or damaged mirror is made anew", "[integrati
   const std::string dir = *world.mirrors->PathOf(world.url());
 
   SECTION("a directory that is no repository") {
-    testing::WriteText(dir + "/config", "nonsense");
+    testing::WriteFile(dir + "/config", "nonsense");
     CHECK(world.mirrors->Resolve(world.url(), "main")->commit == commit);
   }
   SECTION("HEAD is gone") {
@@ -221,7 +223,7 @@ TEST_CASE("MirrorCache: a half-made or damaged mirror is made anew", "[integrati
   }
   SECTION("a branch points to garbage") {
     REQUIRE_OK(world.mirrors->Resolve(world.url(), "main"));
-    testing::WriteText(dir + "/refs/heads/main", std::string(40, '1') + "\n");
+    testing::WriteFile(dir + "/refs/heads/main", std::string(40, '1') + "\n");
     CHECK(world.mirrors->Resolve(world.url(), "main")->commit == commit);
   }
 }
@@ -233,13 +235,34 @@ TEST_CASE("MirrorCache: hooks and configuration of a repository are not used", "
   const std::string dir = *world.mirrors->PathOf(world.url());
   const std::string proof = world.temp.path() + "/proof";
   for (const char* hook : {"reference-transaction", "post-checkout", "pre-auto-gc", "update"}) {
-    testing::WriteText(dir + "/hooks/" + hook, "#!/bin/sh\ntouch " + proof + "\n");
+    testing::WriteFile(dir + "/hooks/" + hook, "#!/bin/sh\ntouch " + proof + "\n");
     chmod((dir + "/hooks/" + hook).c_str(), 0755);
   }
   world.git.Write("b", "b");
   world.git.Commit("second");
   REQUIRE_OK(world.mirrors->Resolve(world.url(), "main"));
   CHECK_FALSE(std::filesystem::exists(proof));
+}
+
+TEST_CASE("MirrorCache: many fetches do not leave many packs", "[integration]") {
+  World world;
+  std::vector<std::string> commits;
+  for (int i = 0; i < 60; ++i) {
+    world.git.Write("a.txt", std::to_string(i));
+    commits.push_back(world.git.Commit(std::to_string(i)));
+    REQUIRE_OK(world.mirrors->Resolve(world.url(), "main"));
+  }
+  std::size_t packs = 0;
+  const std::string dir = *world.mirrors->PathOf(world.url()) + "/objects/pack";
+  for (const auto& item : std::filesystem::directory_iterator(dir)) {
+    packs += item.path().extension() == ".pack" ? 1 : 0;
+  }
+  CHECK(packs <= 41);
+  auto reader = world.mirrors->Reader(world.url());
+  REQUIRE_OK(reader);
+  for (std::size_t i = 0; i < commits.size(); ++i) {
+    CHECK(*reader->ReadFile(commits[i], "a.txt", 10) == std::to_string(i));
+  }
 }
 
 TEST_CASE("MirrorCache: objects that git calls unsafe are refused", "[integration]") {
@@ -254,7 +277,7 @@ TEST_CASE("MirrorCache: objects that git calls unsafe are refused", "[integratio
   for (std::size_t i = 0; i < 40; i += 2) {
     bytes.push_back(static_cast<char>(std::stoi(blob.substr(i, 2), nullptr, 16)));
   }
-  testing::WriteText(raw, bytes);
+  testing::WriteFile(raw, bytes);
   const std::string tree = world.git.Git({"hash-object", "-w", "-t", "tree", "--literally", raw});
   const std::string commit = world.git.Git({"commit-tree", tree, "-m", "evil"});
   world.git.Git({"update-ref", "refs/heads/evil", commit});

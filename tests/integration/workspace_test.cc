@@ -16,10 +16,10 @@ namespace {
 
 namespace fs = std::filesystem;
 using testing::GitFixture;
-using testing::ReadText;
+using testing::ReadFile;
 using testing::StatusIs;
 using testing::TempDir;
-using testing::WriteText;
+using testing::WriteFile;
 
 struct World {
   TempDir temp;
@@ -71,7 +71,7 @@ std::map<std::string, Item> Snapshot(const std::string& root) {
     REQUIRE(lstat(entry.path().c_str(), &info) == 0);
     std::string content = "dir";
     if (S_ISLNK(info.st_mode)) content = "-> " + fs::read_symlink(entry.path()).string();
-    if (S_ISREG(info.st_mode)) content = ReadText(entry.path().string());
+    if (S_ISREG(info.st_mode)) content = ReadFile(entry.path().string());
     items[entry.path().lexically_relative(root).string()] = {content, info.st_mode, info.st_uid};
   }
   return items;
@@ -122,7 +122,7 @@ TEST_CASE("WorkTrees: the next commit reuses the tree and writes only what diffe
   World world;
   const std::string first = Populate(world.git);
   world.Prepare(first);
-  WriteText(world.at + "/dist/out.js", "built");
+  WriteFile(world.at + "/dist/out.js", "built");
   REQUIRE_OK(world.trees->Return(world.at));
   world.git.Write("a.txt", "changed");
   fs::remove_all(world.git.path() + "/src/deep");
@@ -164,7 +164,7 @@ TEST_CASE("WorkTrees: whatever a build did to its tree is undone", "[integration
   SECTION("a file replaced by another of the same size and mtime") {
     struct stat before {};
     REQUIRE(stat((at + "/a.txt").c_str(), &before) == 0);
-    WriteText(at + "/new", "evil");
+    WriteFile(at + "/new", "evil");
     const timespec times[2] = {before.st_atim, before.st_mtim};
     REQUIRE(utimensat(AT_FDCWD, (at + "/new").c_str(), times, 0) == 0);
     fs::rename(at + "/new", at + "/a.txt");
@@ -179,11 +179,11 @@ TEST_CASE("WorkTrees: whatever a build did to its tree is undone", "[integration
   }
   SECTION("a hard link to a tracked file, written through") {
     fs::create_hard_link(at + "/a.txt", at + "/hard");
-    WriteText(at + "/hard", "evil");
+    WriteFile(at + "/hard", "evil");
   }
   SECTION("files where directories were, and the reverse") {
     fs::remove_all(at + "/src");
-    WriteText(at + "/src", "file");
+    WriteFile(at + "/src", "file");
     fs::remove(at + "/a.txt");
     fs::create_directories(at + "/a.txt/x/y");
     REQUIRE(mkfifo((at + "/pipe").c_str(), 0666) == 0);
@@ -194,13 +194,13 @@ TEST_CASE("WorkTrees: whatever a build did to its tree is undone", "[integration
     for (const auto& entry : fs::directory_iterator(at)) fs::remove_all(entry);
   }
   SECTION("a .git of its own and ignored files") {
-    WriteText(at + "/.git/config", "[core]\n\tfsmonitor = touch /tmp/x\n");
-    WriteText(at + "/dist/a", "x");
-    WriteText(at + "/src/.gitattributes", "* text eol=crlf\n");
+    WriteFile(at + "/.git/config", "[core]\n\tfsmonitor = touch /tmp/x\n");
+    WriteFile(at + "/dist/a", "x");
+    WriteFile(at + "/src/.gitattributes", "* text eol=crlf\n");
   }
   SECTION("the tree itself replaced by a symbolic link") {
     fs::create_directories(world.temp.path() + "/victim");
-    WriteText(world.temp.path() + "/victim/a.txt", "precious");
+    WriteFile(world.temp.path() + "/victim/a.txt", "precious");
     fs::rename(at, world.temp.path() + "/box/moved");
     fs::create_directory_symlink(world.temp.path() + "/victim", at);
   }
@@ -208,7 +208,7 @@ TEST_CASE("WorkTrees: whatever a build did to its tree is undone", "[integration
   world.Prepare(commit);
   CheckPristine(world, commit);
   if (fs::exists(world.temp.path() + "/victim")) {
-    CHECK(ReadText(world.temp.path() + "/victim/a.txt") == "precious");
+    CHECK(ReadFile(world.temp.path() + "/victim/a.txt") == "precious");
   }
 }
 
@@ -218,8 +218,8 @@ TEST_CASE("WorkTrees: symbolic links left by a build lead no write out of the tr
   Populate(world.git);
   const std::string first = world.git.Git({"rev-parse", "HEAD"});
   const std::string victim = world.temp.path() + "/victim";
-  WriteText(victim + "/deep/er/c.txt", "precious");
-  WriteText(victim + "/a.txt", "precious");
+  WriteFile(victim + "/deep/er/c.txt", "precious");
+  WriteFile(victim + "/a.txt", "precious");
   const auto before = Snapshot(victim);
   world.Prepare(first);
   fs::remove_all(world.at + "/src");
@@ -250,7 +250,7 @@ TEST_CASE("WorkTrees: a symbolic link of the commit leads no write out of the tr
   REQUIRE_OK(world.trees->Return(world.at));
   world.Prepare(second);
   CHECK(fs::is_empty(victim));
-  CHECK(ReadText(world.at + "/out/file") == "x");
+  CHECK(ReadFile(world.at + "/out/file") == "x");
 }
 
 TEST_CASE("WorkTrees: a kept tree survives a restart, a lent one can be returned after it",
@@ -272,13 +272,13 @@ TEST_CASE("WorkTrees: a damaged record trusts nothing", "[integration]") {
   World world;
   const std::string commit = Populate(world.git);
   world.Prepare(commit);
-  WriteText(world.at + "/a.txt", "evil");
+  WriteFile(world.at + "/a.txt", "evil");
   REQUIRE_OK(world.trees->Return(world.at));
   for (const auto& entry : fs::recursive_directory_iterator(world.temp.path() + "/work/trees")) {
     if (entry.path().filename() != "record") continue;
-    std::string bytes = ReadText(entry.path().string());
+    std::string bytes = ReadFile(entry.path().string());
     bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
-    WriteText(entry.path().string(), bytes);
+    WriteFile(entry.path().string(), bytes);
   }
   const WorkTree tree = world.Prepare(commit);
   CHECK_FALSE(tree.reused);
@@ -294,8 +294,8 @@ TEST_CASE("WorkTrees: two attempts at once have trees of their own; surplus goes
     places.push_back(world.temp.path() + "/box/" + std::to_string(i));
     REQUIRE_OK(world.trees->Prepare(world.git.path(), commit, places.back()));
   }
-  WriteText(places[0] + "/a.txt", "mine");
-  CHECK(ReadText(places[1] + "/a.txt") == "aaaa");
+  WriteFile(places[0] + "/a.txt", "mine");
+  CHECK(ReadFile(places[1] + "/a.txt") == "aaaa");
   for (const auto& place : places) REQUIRE_OK(world.trees->Return(place));
   std::size_t slots = 0;
   for (const auto& repository : fs::directory_iterator(world.temp.path() + "/work/trees")) {
@@ -328,14 +328,14 @@ TEST_CASE("WorkTrees: line ends follow .gitattributes of the commit", "[integrat
   world.git.Write(".gitattributes", "*.bat text eol=crlf\n");
   const std::string second = world.git.Commit("with");
   world.Prepare(first);
-  CHECK(ReadText(world.at + "/run.bat") == "one\ntwo\n");
+  CHECK(ReadFile(world.at + "/run.bat") == "one\ntwo\n");
   REQUIRE_OK(world.trees->Return(world.at));
   world.Prepare(second);
-  CHECK(ReadText(world.at + "/run.bat") == "one\r\ntwo\r\n");
-  CHECK(ReadText(world.at + "/plain.txt") == "one\ntwo\n");
+  CHECK(ReadFile(world.at + "/run.bat") == "one\r\ntwo\r\n");
+  CHECK(ReadFile(world.at + "/plain.txt") == "one\ntwo\n");
   REQUIRE_OK(world.trees->Return(world.at));
   world.Prepare(first);
-  CHECK(ReadText(world.at + "/run.bat") == "one\ntwo\n");
+  CHECK(ReadFile(world.at + "/run.bat") == "one\ntwo\n");
 }
 
 TEST_CASE("WorkTrees: a commit above the limits is refused before it fills the disk",
@@ -376,12 +376,12 @@ TEST_CASE("WorkTrees: a damaged blob in the mirror is fetched anew", "[integrati
     if (largest.empty() || entry.file_size() > fs::file_size(largest)) largest = entry.path();
   }
   fs::permissions(largest, fs::perms(0644));
-  std::string bytes = ReadText(largest.string());
+  std::string bytes = ReadFile(largest.string());
   REQUIRE(bytes.size() > 90'000);
   bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 0x55);
-  WriteText(largest.string(), bytes);
+  WriteFile(largest.string(), bytes);
   world.Prepare(commit);
-  CHECK((ReadText(world.at + "/a.txt") == content));
+  CHECK((ReadFile(world.at + "/a.txt") == content));
 }
 
 TEST_CASE("WorkTrees: a stop before the checkout leaves nothing at the destination",

@@ -1,45 +1,14 @@
 #pragma once
 
 #include <catch2/catch.hpp>
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
 #include "common/process/process.h"
+#include "tests/support/temp_dir.h"
 
 namespace slipway::testing {
-
-// A directory that is gone with the object.
-class TempDir {
- public:
-  TempDir() {
-    std::string name = (std::filesystem::temp_directory_path() / "slipway-test-XXXXXX").string();
-    REQUIRE(mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~TempDir() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TempDir(const TempDir&) = delete;
-  TempDir& operator=(const TempDir&) = delete;
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
-
-inline void WriteText(const std::string& path, const std::string& text) {
-  std::filesystem::create_directories(std::filesystem::path(path).parent_path());
-  std::ofstream(path, std::ios::binary | std::ios::trunc) << text;
-}
-
-inline std::string ReadText(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
 
 // A repository with a work tree, driven by the git program.
 class GitFixture {
@@ -69,7 +38,7 @@ class GitFixture {
   }
 
   void Write(const std::string& path, const std::string& text) const {
-    WriteText(dir_ + "/" + path, text);
+    WriteFile(dir_ + "/" + path, text);
   }
   // Commits everything; the new commit's id.
   std::string Commit(const std::string& subject) const {
