@@ -119,16 +119,13 @@ class ConnectStream final : public Reactor, public AgentStream {
     if (const auto* inventory = std::get_if<protocol::Inventory>(&message)) {
       gateway_.NoteInventory(agent_, inventory->labels, incoming_.inventory().agent_version());
     }
-    bool was_established = false;
     std::optional<SessionInput> input;
     {
       const std::lock_guard lock(mu_);
       if (ended_) return absl::OkStatus();
-      was_established = core_->established();
       SLIPWAY_ASSIGN_OR_RETURN(input, core_->OnMessage(std::move(message), gateway_.clock().Mono()));
     }
     if (!input) return absl::OkStatus();
-    if (!was_established) gateway_.scheduler().Post(scheduler::SessionOpened{core_->self()});
     if (auto* event = std::get_if<scheduler::Event>(&*input)) {
       gateway_.scheduler().Post(std::move(*event));
     }

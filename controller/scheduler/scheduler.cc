@@ -201,7 +201,7 @@ bool Scheduler::CommitAll() {
     {
       const std::lock_guard lock(core_mu_);
       effects = statuses.ok() ? core_.OnCommitted(*statuses, clock_.Mono(), clock_.Wall())
-                              : core_.OnInDoubt(statuses.status());
+                              : core_.OnInDoubt();
     }
     const bool reload = effects.reload;
     Perform(std::move(effects));
