@@ -58,10 +58,10 @@ class AgentCore {
   AgentCore(AgentCore&&) noexcept;
   AgentCore& operator=(AgentCore&&) noexcept;
 
-  // Takes up where the journal ends; once, before the first Apply. A journal from nowhere (entries
-  // about attempts never accepted) is taken as far as it makes sense.
-  [[nodiscard]] std::vector<Action> Load(const std::vector<JournalEntry>& journal, MonoTime now,
-                                         WallTime wall);
+  // Takes up where the journal ends; once, before the first Apply. REQUIRES: the entries are on the
+  // disk (after a crash of the process alone they may be in the page cache only: sync before). A
+  // journal from nowhere (entries about attempts never accepted) is taken as far as it makes sense.
+  [[nodiscard]] std::vector<Action> Load(const std::vector<JournalEntry>& journal, MonoTime now);
 
   [[nodiscard]] std::vector<Action> Apply(Event event, MonoTime now, WallTime wall);
 

@@ -57,7 +57,7 @@ struct AgentView {
 //     changes  = core.TakeChanges()
 //     statuses = changes.empty() ? ok : store.Commit(changes)          // no Apply meanwhile
 //     effects  = statuses.ok() ? core.OnCommitted(*statuses, now, wall)
-//                              : core.OnInDoubt(status)                 // effects.reload is set
+//                              : core.OnInDoubt()                       // effects.reload is set
 //     do effects.replies, sends, changed
 //     if effects.reload: core.Load(*store.LoadUnfinished(), now, wall)  // until it succeeds
 //
@@ -94,7 +94,7 @@ class SchedulerCore {
   [[nodiscard]] Effects OnCommitted(const std::vector<absl::Status>& statuses, MonoTime now,
                                     WallTime wall);
   // The commit failed as a whole: nobody knows whether the changes are stored.
-  [[nodiscard]] Effects OnInDoubt(const absl::Status& status);
+  [[nodiscard]] Effects OnInDoubt();
 
   // When to Apply a Tick at the latest; nullopt: nothing is due.
   [[nodiscard]] std::optional<MonoTime> NextDeadline() const;
