@@ -8,6 +8,9 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <cstdint>
+
+#include "common/base/time.h"
 
 namespace slipway::log {
 namespace {
@@ -44,13 +47,13 @@ void AppendValue(std::string& out, std::string_view value) {
 }
 
 std::string Timestamp() {
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
+  const std::int64_t micros = ToUnixMicros(SystemClock().Wall());
+  const auto seconds = static_cast<time_t>(micros / 1'000'000);
   tm parts{};
-  gmtime_r(&now.tv_sec, &parts);
+  gmtime_r(&seconds, &parts);
   return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", parts.tm_year + 1900,
                      parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
-                     now.tv_nsec / 1'000'000);
+                     micros % 1'000'000 / 1000);
 }
 
 }  // namespace
