@@ -27,6 +27,8 @@ constexpr char kAdminRole[] = "slipway_admin";
 constexpr char kDatabase[] = "slipway";
 constexpr std::size_t kLogsKept = 5;
 constexpr Duration kPollInterval = std::chrono::milliseconds(20);
+// Between the loss of a server's connection and the end of its process.
+constexpr Duration kLastBreath = std::chrono::seconds(2);
 // After the order to give up at once; the server then only has to exit.
 constexpr Duration kQuitDeadline = std::chrono::seconds(10);
 
@@ -167,9 +169,15 @@ class EmbeddedCluster::Impl {
     SLIPWAY_RETURN_IF_ERROR(MakePrivateDirectory(layout_.data, user_));
     SLIPWAY_ASSIGN_OR_RETURN(process_, FindRunningServer(layout_, user_));
     adopted_ = process_.has_value();
-    if (!adopted_) SLIPWAY_RETURN_IF_ERROR(StartServer());
-    SLIPWAY_RETURN_IF_ERROR(WaitUntilReady());
-    return EnsureDatabase();
+    if (adopted_) {
+      const absl::Status status = AwaitDatabase();
+      // One that was about to end when it was found makes room for a fresh one.
+      if (status.ok() || (process_ && !process_->WaitForEnd(kLastBreath))) return status;
+      process_.reset();
+      adopted_ = false;
+    }
+    SLIPWAY_RETURN_IF_ERROR(StartServer());
+    return AwaitDatabase();
   }
 
   absl::Status Stop() {
@@ -229,10 +237,14 @@ class EmbeddedCluster::Impl {
                                  controller_user_, kOwnerRole, kAdminRole));
     PruneServerLogs(layout_.log, kLogsKept);
     SLIPWAY_RETURN_IF_ERROR(WaitForOrphans(layout_, user_, options_.start_deadline));
-    // Nothing has the data open, so a file that says otherwise is stale; the server itself would
-    // believe it when its number belongs to another process now.
-    if (unlink((layout_.data / "postmaster.pid").c_str()) != 0 && errno != ENOENT) {
-      return ErrnoError(errno, "removing a stale postmaster.pid");
+    // Nothing has the data open, so files that say otherwise are stale; the server itself would
+    // believe them when their number belongs to another process now, or to one not reaped yet.
+    const std::string socket = fmt::format(".s.PGSQL.{}", kSocketPort);
+    for (const fs::path& stale : {layout_.data / "postmaster.pid", layout_.run / socket,
+                                  layout_.run / (socket + ".lock")}) {
+      if (unlink(stale.c_str()) != 0 && errno != ENOENT) {
+        return ErrnoError(errno, fmt::format("removing the stale {}", stale.string()));
+      }
     }
     SLIPWAY_ASSIGN_OR_RETURN(
         process_, ServerProcess::Spawn(
@@ -243,6 +255,11 @@ class EmbeddedCluster::Impl {
                        .user = user_,
                        .output_file = layout_.startup_log}));
     return absl::OkStatus();
+  }
+
+  absl::Status AwaitDatabase() {
+    SLIPWAY_RETURN_IF_ERROR(WaitUntilReady());
+    return EnsureDatabase();
   }
 
   absl::Status WaitUntilReady() {
@@ -256,8 +273,13 @@ class EmbeddedCluster::Impl {
         return absl::OkStatus();
       }
       if (process_->WaitForEnd(kPollInterval)) {
+        const int exit_code = process_->exit_code();
         process_.reset();
-        return StartError("the embedded PostgreSQL ended while it started", layout_);
+        // Its logger writes the last words after it.
+        (void)WaitForOrphans(layout_, user_, kLastBreath);
+        return StartError(
+            fmt::format("the embedded PostgreSQL ended while it started (exit code {})", exit_code),
+            layout_);
       }
       if (clock.Mono() >= deadline) {
         return StartError(

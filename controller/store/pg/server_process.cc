@@ -5,8 +5,8 @@
 #include <grp.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/pidfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,6 +26,12 @@ namespace {
 namespace bp = boost::process::v2;
 
 constexpr std::size_t kMaxCommandLine = 64 * 1024;
+
+// glibc 2.36 declares its own wrappers without C linkage.
+int OpenPidfd(pid_t pid) { return static_cast<int>(syscall(SYS_pidfd_open, pid, 0)); }
+int SendSignal(int pidfd, int signal_number) {
+  return static_cast<int>(syscall(SYS_pidfd_send_signal, pidfd, signal_number, nullptr, 0));
+}
 
 int PollMillis(Duration limit) {
   const auto millis = std::chrono::ceil<std::chrono::milliseconds>(limit).count();
@@ -116,13 +122,13 @@ absl::StatusOr<ServerProcess> ServerProcess::Spawn(const ProgramToRun& program) 
   const pid_t pid = process.id();
   // The library would end the process with the object; ours must outlive even this program.
   process.detach();
-  const int fd = pidfd_open(pid, 0);
+  const int fd = OpenPidfd(pid);
   if (fd < 0) return ErrnoError(errno, "pidfd_open");
   return ServerProcess(pid, fd, /*is_child=*/true);
 }
 
 absl::StatusOr<ServerProcess> ServerProcess::Attach(pid_t pid) {
-  const int fd = pidfd_open(pid, 0);
+  const int fd = OpenPidfd(pid);
   if (fd < 0) {
     if (errno == ESRCH) return absl::NotFoundError(fmt::format("there is no process {}", pid));
     return ErrnoError(errno, "pidfd_open");
@@ -162,7 +168,7 @@ bool ServerProcess::WaitForEnd(Duration limit) {
 }
 
 absl::Status ServerProcess::Signal(int signal_number) {
-  if (pidfd_send_signal(fd_, signal_number, nullptr, 0) == 0 || errno == ESRCH) {
+  if (SendSignal(fd_, signal_number) == 0 || errno == ESRCH) {
     return absl::OkStatus();
   }
   return ErrnoError(errno, fmt::format("signal {} to process {}", signal_number, pid_));
