@@ -26,14 +26,10 @@ constexpr std::size_t kMaxNotes = 20;
 
 std::string_view NameOf(Kind kind) {
   switch (kind) {
-    case Kind::kNull:
-      return "nothing";
-    case Kind::kScalar:
-      return "a single value";
-    case Kind::kList:
-      return "a list";
-    case Kind::kMap:
-      return "a map";
+    case Kind::kNull: return "nothing";
+    case Kind::kScalar: return "a single value";
+    case Kind::kList: return "a list";
+    case Kind::kMap: return "a map";
   }
   return "";
 }

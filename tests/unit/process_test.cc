@@ -4,12 +4,15 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "tests/support/status_matchers.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/wait_until.h"
 
 namespace slipway::process {
 namespace {
@@ -26,15 +29,13 @@ Command Shell(const std::string& script) {
   return command;
 }
 
-// True when no process of this number is left (waits for init to reap an orphan).
+// True when no process of this number is left, or init has yet to reap it.
 bool Gone(pid_t pid) {
-  for (int i = 0; i < 500; ++i) {
+  return testing::WaitUntil([&] {
     std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
     std::string text;
-    if (!std::getline(stat, text) || text.find(") Z ") != std::string::npos) return true;
-    std::this_thread::sleep_for(10ms);
-  }
-  return false;
+    return !std::getline(stat, text) || text.find(") Z ") != std::string::npos;
+  });
 }
 
 TEST_CASE("Run: gives both streams and the exit code", "[unit][process]") {
@@ -101,8 +102,11 @@ TEST_CASE("Run: a stop request ends it", "[unit][process]") {
   std::stop_source stop;
   absl::StatusOr<Result> result = absl::UnknownError("not run");
   const auto start = std::chrono::steady_clock::now();
-  std::thread runner([&] { result = Run(Shell("sleep 60"), stop.get_token()); });
-  std::this_thread::sleep_for(50ms);
+  const testing::TempDir temp;
+  const std::string started = temp / "started";
+  std::thread runner(
+      [&] { result = Run(Shell("touch " + started + "; sleep 60"), stop.get_token()); });
+  CHECK(testing::WaitUntil([&] { return std::filesystem::exists(started); }));
   stop.request_stop();
   runner.join();
   REQUIRE_OK(result);
