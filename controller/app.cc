@@ -201,7 +201,7 @@ class RealApp final : public App {
       log::Info("database_ready", {{"adopted", cluster_->adopted() ? "true" : "false"}});
     }
     SLIPWAY_ASSIGN_OR_RETURN(const auto report,
-                             store::pg::Migrate(connection, store::pg::AllMigrations(),
+                             store::pg::Migrate(connection, store::pg::BuiltInMigrations(),
                                                 store::pg::MigrationMode::kApply));
     for (const std::string& file : report.files) log::Info("migrated", {{"file", file}});
     SLIPWAY_ASSIGN_OR_RETURN(database_, store::pg::Database::Open(connection));
