@@ -158,8 +158,13 @@ class RealApp final : public App {
  private:
   struct Stores {
     explicit Stores(store::pg::Database& database)
-        : scheduler(database), reader(database), applications(database), agents(database),
-          tokens(database), farm(database), artifacts(database) {}
+        : scheduler(database),
+          reader(database),
+          applications(database),
+          agents(database),
+          tokens(database),
+          farm(database),
+          artifacts(database) {}
     store::pg::PgSchedulerStore scheduler;
     store::pg::PgRunReader reader;
     store::pg::PgApplicationStore applications;
@@ -241,9 +246,9 @@ class RealApp final : public App {
   }
 
   absl::Status StartScheduling() {
-    orders_.reset(new runs::RunOrders({stores_->reader, stores_->applications, *logs_, watch_,
-                                       targets_, clock_, farm_, keys_.sealing,
-                                       options_.public_url}));
+    orders_.reset(
+        new runs::RunOrders({stores_->reader, stores_->applications, *logs_, watch_, targets_,
+                             clock_, farm_, keys_.sealing, options_.public_url}));
     scheduler::Scheduler::Options options;
     options.on_lost_leadership = [this](const absl::Status& status) { Fatal(status); };
     scheduler_ = std::make_unique<scheduler::Scheduler>(std::move(options), stores_->scheduler,
@@ -257,19 +262,17 @@ class RealApp final : public App {
     SLIPWAY_ASSIGN_OR_RETURN(
         const auto server,
         crypto::IssueServerCertificate(keys_.ca, NamesFor(options_.names), clock_.Wall()));
-    grpc::SslServerCredentialsOptions tls(
-        GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY);
+    grpc::SslServerCredentialsOptions tls(GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY);
     tls.pem_root_certs = keys_.ca.certificate_pem;
     // With the CA, so that a joining agent can compare it with its token.
-    tls.pem_key_cert_pairs.push_back({std::string(server.key_pem.view()),
-                                      server.certificate_pem + keys_.ca.certificate_pem});
+    tls.pem_key_cert_pairs.push_back(
+        {std::string(server.key_pem.view()), server.certificate_pem + keys_.ca.certificate_pem});
 
     auth_ = std::make_unique<api::Authenticator>(stores_->tokens);
     pool_ = std::make_unique<api::WorkPool>(kFollowThreads);
-    services_.reset(new Services(
-        farm_, *this,
-        {*auth_, *scheduler_, stores_->reader, stores_->applications, stores_->agents, *logs_,
-         watch_, targets_, *pool_, clock_}));
+    services_.reset(new Services(farm_, *this,
+                                 {*auth_, *scheduler_, stores_->reader, stores_->applications,
+                                  stores_->agents, *logs_, watch_, targets_, *pool_, clock_}));
 
     grpc::ServerBuilder builder;
     grpc::ResourceQuota quota("slipway");
@@ -286,10 +289,9 @@ class RealApp final : public App {
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20000);
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10000);
     builder.AddListeningPort(options_.listen, grpc::SslServerCredentials(tls), &port_);
-    for (grpc::Service* service :
-         std::initializer_list<grpc::Service*>{&services_->agent, &services_->enrollment,
-                                               &services_->task, &services_->application,
-                                               &services_->release, &services_->agent_admin}) {
+    for (grpc::Service* service : std::initializer_list<grpc::Service*>{
+             &services_->agent, &services_->enrollment, &services_->task, &services_->application,
+             &services_->release, &services_->agent_admin}) {
       builder.RegisterService(service);
     }
     server_ = builder.BuildAndStart();
@@ -340,8 +342,8 @@ class RealApp final : public App {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<App>> App::Start(
-    const Options& options, std::function<void(const absl::Status&)> on_fatal) {
+absl::StatusOr<std::unique_ptr<App>> App::Start(const Options& options,
+                                                std::function<void(const absl::Status&)> on_fatal) {
   auto app = std::make_unique<RealApp>(options, std::move(on_fatal));
   if (const absl::Status status = app->Run(); !status.ok()) {
     app->Stop();

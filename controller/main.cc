@@ -33,8 +33,9 @@ int main(int argc, char** argv) {
   // One arena per core would cost megabytes for nothing.
   mallopt(M_ARENA_MAX, 2);
 
-  CLI::App cli{"The controller of a Slipway farm: schedules builds and publishes, keeps their logs "
-               "and products."};
+  CLI::App cli{
+      "The controller of a Slipway farm: schedules builds and publishes, keeps their logs "
+      "and products."};
   cli.footer(kFooter);
   std::string config;
   std::string data_dir;
