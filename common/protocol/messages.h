@@ -1,0 +1,151 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/base/digest.h"
+#include "common/base/ids.h"
+#include "common/base/time.h"
+#include "common/protocol/attempt_result.h"
+#include "common/protocol/failure.h"
+
+// The agent protocol as plain values: what the pure cores of both sides exchange, in the simulation
+// and over gRPC alike (the edges convert to proto/slipway/v1/agent.proto, which tells the story).
+// Any of these may be lost, repeated or late; none may be needed twice.
+namespace slipway::protocol {
+
+enum class TaskKind { kBuild = 1, kPublish = 2 };
+
+// Where an attempt stands at its agent. Only ever moves forward.
+enum class AttemptPhase {
+  kAccepted = 1,  // promised; nothing started
+  kRunning = 2,   // start was ordered and is journalled; a container may exist
+  kFinished = 3,  // the result is durable in the agent's outbox
+};
+
+// ---- agent → controller
+
+// One attempt in the agent's inventory.
+struct AttemptStatus {
+  AttemptKey key;
+  TaskKind kind = TaskKind::kBuild;
+  AttemptPhase phase = AttemptPhase::kAccepted;
+
+  friend bool operator==(const AttemptStatus&, const AttemptStatus&) = default;
+};
+
+// Everything the agent holds. The first message of a stream, then one per sync.
+struct Inventory {
+  // Rises with each inventory of a stream, from 1; the answer names it.
+  std::uint64_t sequence = 0;
+  std::uint32_t slots = 0;
+  bool draining = false;
+  std::map<std::string, std::string> labels;
+  std::vector<AttemptStatus> attempts;
+};
+
+struct Accept {
+  AttemptKey key;
+};
+
+// The agent cannot take the offer (no slot, draining). Not a failure of the task.
+struct Refuse {
+  AttemptKey key;
+  std::string reason;
+};
+
+enum class StepState { kStarted = 1, kSucceeded = 2, kFailed = 3 };
+
+// A named step of an attempt began or ended: fetch, script, archive, prove, upload, …
+struct StepReport {
+  AttemptKey key;
+  std::uint32_t number = 0;  // from 1 within the attempt
+  std::string name;
+  StepState state = StepState::kStarted;
+  WallTime at;
+  std::string detail;  // masked; at most 1 KiB
+};
+
+// Sent when the attempt has ended and its log is durable at the controller, and again at every sync
+// until the attempt is forgotten.
+struct ResultReport {
+  AttemptKey key;
+  AttemptResult result;
+};
+
+// A publish attempt is ready to start its client and asks for leave.
+struct PermitRequest {
+  AttemptKey key;
+  // The bytes that would be published.
+  Sha256Digest manifest;
+};
+
+struct LogChunk {
+  AttemptKey key;
+  std::uint64_t offset = 0;
+  std::string data;
+};
+
+using AgentMessage = std::variant<Inventory, Accept, Refuse, StepReport, ResultReport, PermitRequest,
+                                  LogChunk>;
+
+// ---- controller → agent
+
+enum class Want {
+  kOffer = 1,   // "can you take it?" Answer: Accept or Refuse
+  kStart = 2,   // accepted and committed as running: start unless already started
+  kKeep = 3,    // go on with what you are doing
+  kCancel = 4,  // end it, then report a result of class `canceled` (or what it came to meanwhile)
+  kForget = 5,  // the result is stored, or the attempt is nobody's any more: kill and delete it
+};
+
+struct DesiredAttempt {
+  AttemptKey key;
+  TaskKind kind = TaskKind::kBuild;
+  Want want = Want::kKeep;
+  // With kStart: serialised slipway.v1.TaskSpec; opaque to the cores.
+  std::string spec;
+};
+
+// What the agent should hold. An answer to inventory `answers` lists every attempt of it; an agent
+// treats one that an answer leaves out as kForget. A push (`answers` = 0) speaks of its entries only.
+struct Desired {
+  std::uint64_t answers = 0;
+  std::vector<DesiredAttempt> attempts;
+  // When to send the next inventory at the latest.
+  Duration sync_after{};
+};
+
+// `received`: next offset wanted. `durable`: everything below it may be deleted at the agent.
+// Also says where to resume: a chunk at another offset than `received` is trimmed or dropped.
+struct LogAck {
+  AttemptKey key;
+  std::uint64_t received = 0;
+  std::uint64_t durable = 0;
+};
+
+// Leave to start the client once. Asking again gives the same nonce.
+struct Permit {
+  AttemptKey key;
+  std::string nonce;
+  // From receipt; the client must not be started later.
+  Duration valid_for{};
+  // The opened credential: plain text that must never touch a disk or a log. Empty in simulations.
+  std::string secret;
+};
+
+struct PermitDenied {
+  AttemptKey key;
+  Failure failure;
+};
+
+struct ControllerMessage {
+  // Of the leader that sent it; agents ignore lower ones than the highest seen.
+  Epoch epoch;
+  std::variant<Desired, LogAck, Permit, PermitDenied> body;
+};
+
+}  // namespace slipway::protocol

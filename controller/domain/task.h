@@ -1,0 +1,126 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/digest.h"
+#include "common/base/ids.h"
+#include "common/base/time.h"
+#include "common/protocol/attempt_result.h"
+#include "common/protocol/messages.h"
+
+namespace slipway::domain {
+
+using protocol::TaskKind;
+
+// A task's life: waiting → queued → offered → running → one terminal state.
+//   waiting   for the task it depends on            offered → queued   refused, or the offer ran out
+//   queued    may be offered to an agent            running → queued   build only: its agent was lost
+//   offered   to one agent, until a deadline        any non-terminal → canceled
+//   running   accepted and committed                running → unknown  publish only
+// `unknown` (a publish that may have happened) is left only by its own late result or by a person.
+enum class TaskState {
+  kWaiting = 1,
+  kQueued = 2,
+  kOffered = 3,
+  kRunning = 4,
+  kSucceeded = 5,
+  kFailed = 6,
+  kCanceled = 7,
+  kSkipped = 8,  // what it depends on did not succeed
+  kUnknown = 9,
+};
+
+// snake_case without the k: "waiting", "queued", …
+[[nodiscard]] std::string_view TaskStateName(TaskState state);
+[[nodiscard]] std::optional<TaskState> ParseTaskState(std::string_view name);
+// Succeeded, failed, canceled, skipped: never changes again. `unknown` is not terminal.
+[[nodiscard]] bool IsTerminal(TaskState state);
+// The arrows above; the same state is not a transition.
+[[nodiscard]] bool MayBecome(TaskState from, TaskState to, TaskKind kind);
+
+// One submit. Expands to tasks: per platform a build and, when asked for, a publish that depends on it.
+struct Run {
+  RunId id;
+  ApplicationId application;
+  std::string application_name;
+  std::string ref;          // as submitted: branch, tag or commit
+  std::string version;      // as submitted; may be empty (the script or the commit decides)
+  std::string description;
+  std::string submitted_by;
+  WallTime submitted_at;
+  // Client-made; the same id of the same submitter gives the same run. Never empty.
+  std::string request_id;
+};
+
+struct Task {
+  TaskId id;
+  RunId run;
+  ApplicationId application;
+  TaskKind kind = TaskKind::kBuild;
+  std::string platform;
+  // Name of the publish target (operator settings); empty for builds.
+  std::string target;
+  // Empty: depends on nothing.
+  TaskId depends_on;
+  // Labels an agent must have (key → value).
+  std::map<std::string, std::string> requirements;
+  std::int32_t priority = 0;  // higher first
+  TaskState state = TaskState::kQueued;
+  // Of the newest lease; 0 before the first.
+  Attempt attempt;
+  AgentId agent;  // holder of the newest lease
+  bool cancel_requested = false;
+  WallTime created_at;
+  // Set with the states below; epoch 0 = not yet.
+  WallTime offer_deadline;
+  WallTime started_at;
+  WallTime finished_at;
+  // Of the newest attempt that reported; present in terminal states except skipped and canceled-in-queue.
+  std::optional<protocol::AttemptResult> result;
+};
+
+// A step of an attempt as people see it.
+struct Step {
+  AttemptKey key;
+  std::uint32_t number = 0;
+  std::string name;
+  protocol::StepState state = protocol::StepState::kStarted;
+  WallTime started_at;
+  WallTime finished_at;  // epoch 0 while it runs
+  std::string detail;
+};
+
+// Leave to publish, once: at most one row per task, ever (docs/protocol.md, invariant 9).
+struct PublishPermit {
+  AttemptKey key;
+  std::string nonce;
+  Sha256Digest manifest;
+  WallTime not_after;
+};
+
+// What a successful publish made public.
+struct Release {
+  ReleaseId id;
+  RunId run;
+  TaskId publish_task;
+  TaskId build_task;
+  ApplicationId application;
+  std::string application_name;
+  std::string platform;
+  std::string target;
+  std::string version;
+  std::string commit;
+  Sha256Digest manifest;
+  std::string link;
+  // The text of the QR code (common/qr/release_code.h); decoding it leads back here.
+  std::string qr_text;
+  WallTime released_at;
+  std::string released_by;
+};
+
+}  // namespace slipway::domain

@@ -1,0 +1,101 @@
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/base/ids.h"
+#include "common/base/time.h"
+#include "common/protocol/attempt_result.h"
+#include "controller/domain/task.h"
+
+// Every change of the scheduling state, as data. The scheduler core produces them; a SchedulerStore
+// commits a batch of them in one transaction. Each carries its own guard (named below): when the
+// stored row does not fit it, that change alone is refused and the rest of the batch goes on.
+namespace slipway::store {
+
+// Who caused a change, for the audit trail: an account ("admin"), an agent ("agent:<id>") or
+// "scheduler".
+struct Cause {
+  std::string actor;
+  WallTime at;
+};
+
+// Guard: (submitted_by, request_id) is new. Inserts the run and its tasks.
+struct CreateRun {
+  Cause cause;
+  domain::Run run;
+  std::vector<domain::Task> tasks;
+};
+
+// queued → offered. Guard: state queued, not cancel_requested, stored attempt = key.attempt - 1.
+struct OfferTask {
+  Cause cause;
+  AttemptKey key;
+  AgentId agent;
+  WallTime deadline;
+};
+
+// offered → running. Guard: state offered, stored attempt = key.attempt.
+struct StartTask {
+  Cause cause;
+  AttemptKey key;
+};
+
+// offered → queued, or running → queued for a build. Guard: state offered or running, stored attempt =
+// key.attempt, and not a publish that is running.
+struct RequeueTask {
+  Cause cause;
+  AttemptKey key;
+  // Why, for people: "refused: no free slot", "offer not answered", "agent lost".
+  std::string why;
+};
+
+// waiting → queued. Guard: state waiting.
+struct ReleaseTask {
+  Cause cause;
+  TaskId task;
+};
+
+// Sets cancel_requested; the state follows when the agent reports, or at once by FinishTask when no
+// agent has it. Guard: not terminal, not already requested.
+struct RequestCancel {
+  Cause cause;
+  TaskId task;
+  std::string why;
+};
+
+// → a terminal state. Guard: not terminal, stored attempt = key.attempt, and MayBecome().
+// With `release` (publish succeeded) that row is inserted in the same transaction.
+struct FinishTask {
+  Cause cause;
+  AttemptKey key;  // attempt 0: never leased
+  domain::TaskState state = domain::TaskState::kFailed;
+  std::optional<protocol::AttemptResult> result;
+  std::optional<domain::Release> release;
+};
+
+// running → unknown (publish only). Guard: state running, stored attempt = key.attempt.
+struct MarkUnknown {
+  Cause cause;
+  AttemptKey key;
+  protocol::AttemptResult result;
+};
+
+// Inserts the one permit of a task. Guard: state running, not cancel_requested, stored attempt =
+// key.attempt, task is a publish, no permit of another attempt or another manifest exists.
+// A permit of the same attempt is not a refusal: it stays as it is (same nonce).
+struct GrantPermit {
+  Cause cause;
+  domain::PublishPermit permit;
+};
+
+// Upserts by (key, number); never moves a finished step back. Guard: stored attempt = key.attempt.
+struct RecordStep {
+  domain::Step step;
+};
+
+using Change = std::variant<CreateRun, OfferTask, StartTask, RequeueTask, ReleaseTask, RequestCancel,
+                            FinishTask, MarkUnknown, GrantPermit, RecordStep>;
+
+}  // namespace slipway::store

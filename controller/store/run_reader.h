@@ -1,0 +1,66 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/base/ids.h"
+#include "controller/domain/task.h"
+
+namespace slipway::store {
+
+struct TaskFilter {
+  std::optional<RunId> run;
+  std::optional<ApplicationId> application;
+  std::vector<domain::TaskState> states;  // empty: any
+  // Newest first. At most this many; 1 … 1000.
+  int page_size = 50;
+  // As given by the previous page; empty: from the start.
+  std::string page_token;
+};
+
+struct TaskWithRun {
+  domain::Task task;
+  domain::Run run;
+};
+
+struct TaskPage {
+  std::vector<TaskWithRun> tasks;
+  std::string next_page_token;  // empty: no more
+};
+
+struct ReleaseFilter {
+  std::optional<ApplicationId> application;
+  std::string platform;  // empty: any
+  int page_size = 50;
+  std::string page_token;
+};
+
+struct ReleasePage {
+  std::vector<domain::Release> releases;
+  std::string next_page_token;
+};
+
+// What people read of runs, tasks and releases. Every read sees only committed rows.
+// kNotFound names the id; kInvalidArgument: a bad page token. Thread-safe.
+class RunReader {
+ public:
+  virtual ~RunReader() = default;
+
+  [[nodiscard]] virtual absl::StatusOr<TaskWithRun> GetTask(const TaskId& id) = 0;
+  [[nodiscard]] virtual absl::StatusOr<domain::Run> GetRun(const RunId& id) = 0;
+  // Of one run: builds before the publishes that depend on them.
+  [[nodiscard]] virtual absl::StatusOr<std::vector<domain::Task>> TasksOfRun(const RunId& id) = 0;
+  [[nodiscard]] virtual absl::StatusOr<TaskPage> ListTasks(const TaskFilter& filter) = 0;
+  // All attempts' steps of a task, in order of (attempt, number).
+  [[nodiscard]] virtual absl::StatusOr<std::vector<domain::Step>> ListSteps(const TaskId& id) = 0;
+
+  [[nodiscard]] virtual absl::StatusOr<domain::Release> GetRelease(const ReleaseId& id) = 0;
+  // What a publish task made public. kNotFound: nothing (yet).
+  [[nodiscard]] virtual absl::StatusOr<domain::Release> ReleaseOfTask(
+      const TaskId& publish_task) = 0;
+  [[nodiscard]] virtual absl::StatusOr<ReleasePage> ListReleases(const ReleaseFilter& filter) = 0;
+};
+
+}  // namespace slipway::store

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/base/ids.h"
+#include "controller/domain/task.h"
+#include "controller/store/changes.h"
+
+namespace slipway::store {
+
+// Unfinished work, enough to rebuild a SchedulerCore.
+struct Unfinished {
+  std::vector<domain::Task> tasks;  // state not terminal, oldest first
+  std::vector<domain::PublishPermit> permits;  // of those tasks
+};
+
+// The write side of scheduling: one writer, whole batches, fenced by the leader's epoch.
+// Apart from RunReader, which serves people and never writes.
+//
+// Thread-safe, but only the scheduler's writer calls it.
+class SchedulerStore {
+ public:
+  virtual ~SchedulerStore() = default;
+
+  // Takes the leadership: bumps the stored epoch and returns it. Every Commit and Load of an object
+  // whose epoch is not the stored one fails from then on with kFailedPrecondition, reason
+  // NOT_LEADER; the process must stop. kUnavailable: database not reachable.
+  [[nodiscard]] virtual absl::StatusOr<Epoch> BecomeLeader() = 0;
+
+  // Applies the changes in order in one durable transaction. Entry i of the answer says whether change
+  // i was applied (ok) or refused by its guard (kAborted; kAlreadyExists for CreateRun, whose message
+  // is then the id of the run that exists; kInvalidArgument when its data cannot be stored). A refused
+  // change leaves nothing behind. One audit row per applied change that has a cause.
+  //
+  // An error of the whole call means that nothing is known: the batch may or may not be committed.
+  // The caller drops its state and loads again.
+  [[nodiscard]] virtual absl::StatusOr<std::vector<absl::Status>> Commit(
+      const std::vector<Change>& changes) = 0;
+
+  [[nodiscard]] virtual absl::StatusOr<Unfinished> LoadUnfinished() = 0;
+};
+
+}  // namespace slipway::store
