@@ -13,8 +13,8 @@ namespace slipway::controller {
 // All parts of one controller, and the only place that knows the concrete ones. Thread-compatible.
 class App {
  public:
-  // Returns when the controller serves. `on_fatal` is called at most once, from any thread, when it must
-  // end (another controller leads, the database is gone for good); then Stop and exit.
+  // Returns when the controller serves. `on_fatal` is called at most once, from any thread, when it
+  // must end (another controller leads, the database is gone for good); then Stop and exit.
   [[nodiscard]] static absl::StatusOr<std::unique_ptr<App>> Start(
       const Options& options, std::function<void(const absl::Status&)> on_fatal);
 

@@ -31,7 +31,8 @@ absl::StatusOr<crypto::KeyAndCertificate> LoadOrCreate(const std::string& stem, 
           crypto::CheckKeyMatches(loaded.key_pem.view(), loaded.certificate_pem);
       !status.ok()) {
     return MakeError(absl::StatusCode::kDataLoss, "FARM_KEYS_DAMAGED",
-                     stem + ": " + std::string(status.message()), "Restore both files from a backup.");
+                     stem + ": " + std::string(status.message()),
+                     "Restore both files from a backup.");
   }
   return loaded;
 }
@@ -41,8 +42,8 @@ absl::StatusOr<crypto::KeyAndCertificate> LoadOrCreate(const std::string& stem, 
 absl::StatusOr<FarmKeys> LoadOrCreateFarmKeys(const std::string& dir, const FarmId& farm,
                                               WallTime now) {
   FarmKeys keys;
-  SLIPWAY_ASSIGN_OR_RETURN(
-      keys.ca, LoadOrCreate(dir + "/ca", [&] { return crypto::CreateCa(farm, now); }));
+  SLIPWAY_ASSIGN_OR_RETURN(keys.ca,
+                           LoadOrCreate(dir + "/ca", [&] { return crypto::CreateCa(farm, now); }));
   SLIPWAY_ASSIGN_OR_RETURN(keys.sealing, LoadOrCreate(dir + "/sealing", [&] {
                              return crypto::CreateEncryptionCertificate(farm, now);
                            }));

@@ -10,17 +10,17 @@
 
 namespace slipway::controller {
 
-// The farm's lasting keys, as files below `dir` (0600): ca.key/ca.pem signs the farm's certificates,
-// sealing.key/sealing.pem opens credentials. Losing them means joining every agent and sealing every
-// credential again, so they belong into the backup.
+// The farm's lasting keys, as files below `dir` (0600): ca.key/ca.pem signs the farm's
+// certificates, sealing.key/sealing.pem opens credentials. Losing them means joining every agent
+// and sealing every credential again, so they belong into the backup.
 struct FarmKeys {
   crypto::KeyAndCertificate ca;
   crypto::KeyAndCertificate sealing;
   Sha256Digest ca_fingerprint;
 };
 
-// Makes what is not there yet. kFailedPrecondition (SECRET_FILE_OPEN_TO_OTHERS); kDataLoss: a key without
-// its certificate, or one that does not belong to it.
+// Makes what is not there yet. kFailedPrecondition (SECRET_FILE_OPEN_TO_OTHERS); kDataLoss: a key
+// without its certificate, or one that does not belong to it.
 [[nodiscard]] absl::StatusOr<FarmKeys> LoadOrCreateFarmKeys(const std::string& dir,
                                                             const FarmId& farm, WallTime now);
 

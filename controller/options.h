@@ -28,7 +28,8 @@ struct Options {
   std::vector<runs::Target> targets;
 };
 
-// The options of a YAML file; CA files of targets are read. kInvalidArgument names file, line and key.
+// The options of a YAML file; CA files of targets are read. kInvalidArgument names file, line and
+// key.
 [[nodiscard]] absl::StatusOr<Options> LoadOptions(const std::string& path);
 
 }  // namespace slipway::controller

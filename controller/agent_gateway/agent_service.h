@@ -11,9 +11,9 @@
 
 namespace slipway::agent_gateway {
 
-// What agents call. The two long streams are callback reactors; blobs move on gRPC's own synchronous
-// threads, because they wait for the disk. Every call is fenced: only the agent that holds the task's
-// current attempt may write to it or read for it. Thread-safe.
+// What agents call. The two long streams are callback reactors; blobs move on gRPC's own
+// synchronous threads, because they wait for the disk. Every call is fenced: only the agent that
+// holds the task's current attempt may write to it or read for it. Thread-safe.
 class AgentService final
     : public v1::AgentService::WithCallbackMethod_Connect<
           v1::AgentService::WithCallbackMethod_AppendLog<v1::AgentService::Service>> {

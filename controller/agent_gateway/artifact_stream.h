@@ -16,9 +16,9 @@ namespace slipway::agent_gateway {
 // Bytes of a blob or manifest in one message.
 inline constexpr std::size_t kPieceBytes = 256 * 1024;
 
-// Writes an artifact the way FetchArtifactResponse and DownloadResponse say: the manifest in parts, then
-// every distinct blob's stored frame in pieces; small blobs share a message. kNotFound as Find;
-// kCancelled when the reader has left.
+// Writes an artifact the way FetchArtifactResponse and DownloadResponse say: the manifest in parts,
+// then every distinct blob's stored frame in pieces; small blobs share a message. kNotFound as
+// Find; kCancelled when the reader has left.
 template <typename Response>
 absl::Status StreamArtifact(artifacts::ArtifactArchive& archive, const ApplicationId& application,
                             const Sha256Digest& manifest_digest,

@@ -95,8 +95,7 @@ absl::Status ReleaseService::DoList(grpc::ServerContext& context,
   filter.platform = request.platform();
   if (request.page_size() != 0) filter.page_size = request.page_size();
   if (filter.page_size < 1 || filter.page_size > 1000) {
-    return MakeError(absl::StatusCode::kInvalidArgument, "BAD_FIELD",
-                     "page_size: not in 1 … 1000");
+    return MakeError(absl::StatusCode::kInvalidArgument, "BAD_FIELD", "page_size: not in 1 … 1000");
   }
   filter.page_token = request.page_token();
   SLIPWAY_ASSIGN_OR_RETURN(const auto page, deps_.reader.ListReleases(filter));
