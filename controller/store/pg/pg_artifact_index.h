@@ -9,7 +9,10 @@
 
 namespace slipway::store::pg {
 
-// The ArtifactIndex in PostgreSQL: one statement per call, whatever the number of blobs.
+// The ArtifactIndex in PostgreSQL: one statement for any number of digests, whose rows are locked
+// in the order of the digests so that uploads at the same time cannot wait for each other in a
+// circle.
+//
 // Thread-safe. `database` must outlive it.
 class PgArtifactIndex final : public artifacts::ArtifactIndex {
  public:
@@ -34,7 +37,7 @@ class PgArtifactIndex final : public artifacts::ArtifactIndex {
                                                         std::size_t limit) override;
 
  private:
-  absl::StatusOr<std::vector<bool>> AtLeast(int state, const ApplicationId& application,
+  absl::StatusOr<std::vector<bool>> InState(int least, const ApplicationId& application,
                                             std::span<const Sha256Digest> digests, WallTime now);
 
   Database& database_;
