@@ -1,0 +1,264 @@
+#include "agent/core/agent_core.h"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "agent/core/agent_impl.h"
+
+namespace slipway::agent {
+
+using protocol::AttemptPhase;
+using protocol::FailureClass;
+using protocol::TaskKind;
+
+namespace {
+
+// Steps remembered of an attempt, to tell them again after a reconnect.
+constexpr std::size_t kMaxSteps = 64;
+
+}  // namespace
+
+AgentCore::AgentCore(AgentOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+AgentCore::~AgentCore() = default;
+AgentCore::AgentCore(AgentCore&&) noexcept = default;
+AgentCore& AgentCore::operator=(AgentCore&&) noexcept = default;
+
+std::vector<Action> AgentCore::Load(const std::vector<JournalEntry>& journal, MonoTime now) {
+  return impl_->Load(journal, now);
+}
+std::vector<Action> AgentCore::Apply(Event event, MonoTime now, WallTime wall) {
+  return impl_->Apply(std::move(event), now, wall);
+}
+std::optional<MonoTime> AgentCore::NextDeadline() const { return impl_->NextDeadline(); }
+std::vector<JournalEntry> AgentCore::Snapshot() const { return impl_->Snapshot(); }
+std::vector<AttemptView> AgentCore::Attempts() const { return impl_->Attempts(); }
+
+std::vector<Action> AgentCore::Impl::Apply(Event event, MonoTime now, WallTime wall) {
+  now_ = now;
+  wall_ = wall;
+  std::visit([&](auto& what) { On(what); }, event);
+  return std::exchange(actions_, {});
+}
+
+std::optional<MonoTime> AgentCore::Impl::NextDeadline() const {
+  if (!connected_) return std::nullopt;
+  return next_sync_;
+}
+
+std::vector<AttemptView> AgentCore::Impl::Attempts() const {
+  std::vector<AttemptView> views;
+  for (const auto& [key, attempt] : attempts_) {
+    views.push_back({.key = key,
+                     .kind = attempt.kind,
+                     .phase = attempt.synced,
+                     .canceling = attempt.canceling,
+                     .deleting = attempt.deleting,
+                     .log_end = attempt.log.end(),
+                     .log_durable = attempt.log.durable()});
+  }
+  return views;
+}
+
+AgentCore::Impl::Attempt* AgentCore::Impl::Live(const AttemptKey& key) {
+  const auto it = attempts_.find(key);
+  return it == attempts_.end() || it->second.deleting ? nullptr : &it->second;
+}
+
+void AgentCore::Impl::SendMessage(protocol::AgentMessage message) {
+  if (connected_) actions_.push_back(Send{std::move(message)});
+}
+
+// ---- link
+
+void AgentCore::Impl::On(Connected&) {
+  connected_ = true;
+  sequence_ = 0;
+  for (auto& [key, attempt] : attempts_) attempt.log.OnConnected();
+  Sync();
+  for (const auto& [key, attempt] : attempts_) {
+    if (attempt.deleting) continue;
+    for (const protocol::StepReport& step : attempt.steps) SendMessage(step);
+  }
+  for (auto& [key, attempt] : attempts_) SendResult(attempt);
+}
+
+void AgentCore::Impl::On(Disconnected&) { connected_ = false; }
+
+void AgentCore::Impl::On(Received& event) {
+  if (!connected_ || event.message.epoch < epoch_) return;
+  if (event.message.epoch > epoch_) {
+    epoch_ = event.message.epoch;
+    Write({.key = {}, .what = JournalEpoch{epoch_}});
+  }
+  std::visit([&](auto& body) { On(body); }, event.message.body);
+}
+
+void AgentCore::Impl::On(protocol::Desired& desired) {
+  const bool answer = desired.answers != 0 && desired.answers == sequence_;
+  std::set<AttemptKey> named;
+  for (const protocol::DesiredAttempt& wanted : desired.attempts) {
+    named.insert(wanted.key);
+    if (wanted.want == protocol::Want::kOffer) {
+      Offer(wanted);
+      continue;
+    }
+    Attempt* attempt = Live(wanted.key);
+    if (attempt == nullptr) continue;
+    switch (wanted.want) {
+      case protocol::Want::kStart:
+        Start(*attempt, wanted.spec);
+        break;
+      case protocol::Want::kCancel:
+        Cancel(*attempt);
+        break;
+      case protocol::Want::kForget:
+        Forget(*attempt);
+        break;
+      case protocol::Want::kOffer:
+      case protocol::Want::kKeep:
+        break;
+    }
+  }
+  if (answer) {
+    for (const AttemptKey& key : inventoried_) {
+      Attempt* attempt = named.contains(key) ? nullptr : Live(key);
+      if (attempt != nullptr) Forget(*attempt);
+    }
+    next_sync_ = now_ + desired.sync_after;
+  } else {
+    next_sync_ = std::min(next_sync_, now_ + desired.sync_after);
+  }
+  if (next_sync_ <= now_) Sync();
+}
+
+void AgentCore::Impl::Sync() {
+  next_sync_ = now_ + options_.sync_interval;
+  protocol::Inventory inventory{.sequence = ++sequence_,
+                                .slots = options_.slots,
+                                .draining = draining_,
+                                .labels = options_.labels,
+                                .attempts = {}};
+  inventoried_.clear();
+  for (auto& [key, attempt] : attempts_) {
+    if (!attempt.accept_synced) continue;
+    inventory.attempts.push_back({key, attempt.kind, attempt.synced});
+    inventoried_.insert(key);
+  }
+  SendMessage(std::move(inventory));
+  for (auto& [key, attempt] : attempts_) {
+    if (attempt.deleting) continue;
+    if (attempt.permit_wanted && !attempt.nonce && !attempt.result) {
+      SendMessage(protocol::PermitRequest{key, *attempt.permit_wanted});
+    }
+    attempt.log.OnSync();
+    PumpLog(attempt);
+    attempt.result_sent = false;
+  }
+}
+
+void AgentCore::Impl::On(Tick&) {
+  if (!connected_ || now_ < next_sync_) return;
+  Sync();
+  for (auto& [key, attempt] : attempts_) SendResult(attempt);
+}
+
+void AgentCore::Impl::On(DrainRequested&) {
+  draining_ = true;
+  if (connected_) Sync();
+  if (attempts_.empty()) actions_.push_back(Drained{});
+}
+
+// ---- log
+
+void AgentCore::Impl::PumpLog(Attempt& attempt) {
+  if (!connected_ || attempt.deleting) return;
+  while (const auto range = attempt.log.Next()) {
+    actions_.push_back(SendLog{attempt.key, range->offset, range->end});
+  }
+}
+
+void AgentCore::Impl::On(LogGrew& event) {
+  Attempt* attempt = Live(event.key);
+  if (attempt == nullptr) return;
+  attempt->log.OnGrew(event.begin, event.end);
+  PumpLog(*attempt);
+  SendResult(*attempt);
+}
+
+void AgentCore::Impl::On(protocol::LogAck& ack) {
+  Attempt* attempt = Live(ack.key);
+  if (attempt == nullptr) return;
+  if (attempt->log.OnAck(ack.received, ack.durable)) {
+    actions_.push_back(FreeSpool{ack.key, std::min(attempt->log.durable(), attempt->log.end())});
+  }
+  PumpLog(*attempt);
+  SendResult(*attempt);
+}
+
+// ---- runner
+
+void AgentCore::Impl::On(StepHappened& event) {
+  Attempt* attempt = Live(event.step.key);
+  if (attempt == nullptr || attempt->result) return;
+  auto& steps = attempt->steps;
+  const auto same = std::find_if(steps.begin(), steps.end(), [&](const protocol::StepReport& step) {
+    return step.number == event.step.number && step.state == event.step.state;
+  });
+  if (same == steps.end() && steps.size() < kMaxSteps) steps.push_back(event.step);
+  SendMessage(std::move(event.step));
+}
+
+void AgentCore::Impl::On(PublishReady& event) {
+  Attempt* attempt = Live(event.key);
+  if (attempt == nullptr || attempt->kind != TaskKind::kPublish || attempt->result) return;
+  if (attempt->nonce) {
+    const bool earlier_process = attempt->client_may_run && !attempt->permit_wanted;
+    if (earlier_process) {
+      actions_.push_back(DenyPermit{
+          event.key,
+          {.klass = FailureClass::kPublishUnknown,
+           .reason = "PUBLISH_UNKNOWN",
+           .message = "The agent died when it had leave to publish; the leave is not used again.",
+           .tool_words = {},
+           .remedy = "Look at the platform whether the version is there.",
+           .remedy_zh = "请先在平台上确认该版本是否已发布。"}});
+    }
+    return;
+  }
+  attempt->permit_wanted = event.manifest;
+  if (attempt->canceling) {
+    actions_.push_back(DenyPermit{event.key,
+                                  {.klass = FailureClass::kCanceled,
+                                   .reason = "CANCELED",
+                                   .message = "Canceled before the publish began.",
+                                   .tool_words = {},
+                                   .remedy = {},
+                                   .remedy_zh = {}}});
+    return;
+  }
+  SendMessage(protocol::PermitRequest{event.key, event.manifest});
+}
+
+void AgentCore::Impl::On(AttemptDeleted& event) {
+  const auto it = attempts_.find(event.key);
+  if (it == attempts_.end() || !it->second.deleting) return;
+  attempts_.erase(it);
+  Write({.key = event.key, .what = JournalDeleted{}});
+  if (draining_ && attempts_.empty()) actions_.push_back(Drained{});
+}
+
+void AgentCore::Impl::SendResult(Attempt& attempt) {
+  if (!connected_ || attempt.deleting || attempt.result_sent || !attempt.result ||
+      attempt.synced != AttemptPhase::kFinished) {
+    return;
+  }
+  protocol::ResultReport report{attempt.key, *attempt.result};
+  const std::uint64_t lost = attempt.log.lost();
+  if (attempt.log.durable() < report.result.log.size && lost == 0) return;
+  report.result.log.missing = std::max(report.result.log.missing, lost);
+  attempt.result_sent = true;
+  SendMessage(std::move(report));
+}
+
+}  // namespace slipway::agent

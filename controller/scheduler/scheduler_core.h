@@ -1,0 +1,115 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "common/base/ids.h"
+#include "common/base/time.h"
+#include "controller/scheduler/events.h"
+#include "controller/store/changes.h"
+#include "controller/store/scheduler_store.h"
+
+namespace slipway::scheduler {
+
+struct SchedulerOptions {
+  // How long an agent may think about an offer. Short: a lost offer holds a slot for as long.
+  Duration offer_timeout = std::chrono::seconds(10);
+  // How long an agent may stay silent before its builds go elsewhere and its publishes end.
+  Duration lease_ttl = std::chrono::minutes(2);
+  // After Load no lease ends for this long, so that a controller restart costs no build.
+  Duration grace = std::chrono::minutes(2);
+  // A deadline found this much later than it was due means that the controller itself stood still
+  // (suspended, swapped out): leases get the grace period again instead of ending.
+  Duration standstill = std::chrono::seconds(20);
+  // Starts of one build before agent_lost, infrastructure or network failures become final.
+  int max_attempts = 3;
+  // Wait before a failed build is offered again; doubles with each start.
+  Duration retry_delay = std::chrono::seconds(5);
+  // An agent that refused gets no offer for this long.
+  Duration refusal_pause = std::chrono::seconds(2);
+  // Validity of a publish permit from its grant.
+  Duration permit_ttl = std::chrono::minutes(2);
+  // Unfinished tasks above which a submit is refused. Bounds the memory of the core.
+  std::size_t max_unfinished = 100'000;
+};
+
+// One agent as people see it.
+struct AgentView {
+  AgentId agent;
+  bool online = false;
+  bool draining = false;
+  std::uint32_t slots = 0;
+  std::vector<AttemptKey> attempts;  // offered to it or running on it
+};
+
+// Decides what runs where: holds every unfinished task, turns events into store changes and
+// messages. The queue's order is TaskQueue's business, storing and sending the shell's.
+//
+// Batches (docs/protocol.md, invariant 2). The core applies events to its memory at once and keeps
+// back what may be told until the changes are committed:
+//
+//   for each gathered event:  core.Apply(event, now, wall)
+//   while core.HasWork():
+//     changes  = core.TakeChanges()
+//     statuses = changes.empty() ? ok : store.Commit(changes)          // no Apply meanwhile
+//     effects  = statuses.ok() ? core.OnCommitted(*statuses, now, wall)
+//                              : core.OnInDoubt()                       // effects.reload is set
+//     do effects.replies, sends, changed
+//     if effects.reload: core.Load(*store.LoadUnfinished(), now, wall)  // until it succeeds
+//
+// A refused CreateRun or RecordStep concerns nobody else and is dealt with inside. Any other
+// refusal and any error of the whole call means that memory and rows differ: the core forgets
+// everything but its sessions, answers the batch's tickets with kUnavailable, and asks every agent
+// for an inventory after Load. There is no other way of repair.
+//
+// Invariants: a task has at most one current attempt; a message about another attempt changes
+// nothing and is answered kForget; a publish that was started is never queued again. Memory is
+// bound to unfinished tasks and open sessions.
+//
+// Thread-compatible; confined to the shell's mutex. Reads no clock; `now` never goes back.
+class SchedulerCore {
+ public:
+  explicit SchedulerCore(SchedulerOptions options);
+  ~SchedulerCore();
+  SchedulerCore(SchedulerCore&&) noexcept;
+  SchedulerCore& operator=(SchedulerCore&&) noexcept;
+
+  // Forgets all tasks, takes those of the store, starts the grace period, and asks every open
+  // session for an inventory (an effect of the next TakeChanges / OnCommitted). Once before the
+  // first Apply, and again whenever Effects::reload was set.
+  void Load(store::Unfinished unfinished, MonoTime now, WallTime wall);
+
+  // REQUIRES: loaded; no batch is being committed.
+  void Apply(const Event& event, MonoTime now, WallTime wall);
+
+  // There are changes to commit or effects to give out.
+  [[nodiscard]] bool HasWork() const;
+  // The changes since the last batch, in the order in which they must be applied; may be empty.
+  [[nodiscard]] std::vector<store::Change> TakeChanges();
+  // One status per change of TakeChanges, as SchedulerStore::Commit gives them.
+  [[nodiscard]] Effects OnCommitted(const std::vector<absl::Status>& statuses, MonoTime now,
+                                    WallTime wall);
+  // The commit failed as a whole: nobody knows whether the changes are stored.
+  [[nodiscard]] Effects OnInDoubt();
+
+  // When to Apply a Tick at the latest; nullopt: nothing is due.
+  [[nodiscard]] std::optional<MonoTime> NextDeadline() const;
+
+  // `key` is the current attempt of its task and `agent` holds it: its log may be written.
+  [[nodiscard]] bool IsCurrent(const AgentId& agent, const AttemptKey& key) const;
+  // Why a task does not run, in one sentence for people; empty: it is not waiting for an agent.
+  [[nodiscard]] std::string WhyWaiting(const TaskId& task) const;
+  // Agents with a session or a current attempt, by id.
+  [[nodiscard]] std::vector<AgentView> Agents() const;
+  [[nodiscard]] std::size_t unfinished() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace slipway::scheduler

@@ -1,0 +1,208 @@
+#include <algorithm>
+#include <utility>
+
+#include "common/base/check.h"
+#include "controller/scheduler/scheduler_impl.h"
+
+namespace slipway::scheduler {
+
+using domain::TaskKind;
+using domain::TaskState;
+using protocol::FailureClass;
+
+namespace {
+
+protocol::AttemptResult FailedResult(FailureClass klass, std::string reason, std::string message,
+                                     std::string remedy, std::string remedy_zh, Moment at) {
+  protocol::AttemptResult result;
+  result.failure = protocol::Failure{.klass = klass,
+                                     .reason = std::move(reason),
+                                     .message = std::move(message),
+                                     .tool_words = {},
+                                     .remedy = std::move(remedy),
+                                     .remedy_zh = std::move(remedy_zh)};
+  result.finished_at = at.wall;
+  return result;
+}
+
+}  // namespace
+
+SchedulerCore::Impl::Entry* SchedulerCore::Impl::Find(const TaskId& task) {
+  const auto it = tasks_.find(task);
+  return it == tasks_.end() ? nullptr : &it->second;
+}
+
+bool SchedulerCore::Impl::Listening(const Origin& from) const {
+  const auto it = agents_.find(from.agent);
+  return it != agents_.end() && it->second.session == from.session;
+}
+
+void SchedulerCore::Impl::Send(const AgentId& agent, decltype(Outgoing::body) body) {
+  const auto it = agents_.find(agent);
+  if (it == agents_.end() || !it->second.session) return;
+  open_.effects.sends.push_back({agent, *it->second.session, std::move(body)});
+}
+
+void SchedulerCore::Impl::Push(const AgentId& agent, const AttemptKey& key, TaskKind kind,
+                               protocol::Want want) {
+  protocol::Desired desired{.answers = 0, .attempts = {}, .sync_after = Duration::max()};
+  desired.attempts.push_back({.key = key, .kind = kind, .want = want, .spec = {}});
+  Send(agent, std::move(desired));
+}
+
+void SchedulerCore::Impl::Changed(const TaskId& task) {
+  auto& changed = open_.effects.changed;
+  if (std::find(changed.rbegin(), changed.rend(), task) == changed.rend()) changed.push_back(task);
+}
+
+void SchedulerCore::Impl::UpdateRoom(const AgentId& id) {
+  const auto it = agents_.find(id);
+  if (it == agents_.end()) return;
+  const Agent& agent = it->second;
+  const bool open = agent.session && agent.fresh && !agent.draining && !agent.paused;
+  const std::size_t held = agent.held.size();
+  queue_.SetRoom(id, agent.labels,
+                 open && agent.slots > held ? static_cast<std::uint32_t>(agent.slots - held) : 0);
+  if (agent.session || !agent.held.empty()) return;
+  due_.Clear({Due::kLease, id.value()});
+  due_.Clear({Due::kPause, id.value()});
+  agents_.erase(it);
+}
+
+void SchedulerCore::Impl::Enqueue(Entry& entry) {
+  const domain::Task& task = entry.task;
+  // A publish is never offered before its build is over, whatever its row says.
+  if (tasks_.contains(task.depends_on)) return;
+  queue_.Add({task.id, task.application, task.requirements, task.priority, entry.order});
+}
+
+void SchedulerCore::Impl::LeaveAgent(Entry& entry) {
+  due_.Clear({Due::kTask, entry.task.id.value()});
+  entry.absent = 0;
+  const auto it = agents_.find(entry.task.agent);
+  if (it == agents_.end() || it->second.held.erase(entry.task.id) == 0) return;
+  UpdateRoom(entry.task.agent);
+}
+
+void SchedulerCore::Impl::Dispatch(Moment at) {
+  while (const auto claim = queue_.Best()) {
+    Entry& entry = tasks_.at(claim->task);
+    domain::Task& task = entry.task;
+    queue_.Remove(task.id);
+    queue_.Served(task.application, claim->agent);
+    task.state = TaskState::kOffered;
+    task.attempt = Attempt(task.attempt.value() + 1);
+    task.agent = claim->agent;
+    agents_.at(claim->agent).held.insert(task.id);
+    UpdateRoom(claim->agent);
+    due_.Set({Due::kTask, task.id.value()}, at.now + options_.offer_timeout);
+    open_.changes.push_back(store::OfferTask{SchedulerCause(at), KeyOf(entry), claim->agent,
+                                             at.wall + options_.offer_timeout});
+    Changed(task.id);
+    Push(claim->agent, KeyOf(entry), task.kind, protocol::Want::kOffer);
+  }
+}
+
+void SchedulerCore::Impl::Start(Entry& entry, Moment at) {
+  entry.task.state = TaskState::kRunning;
+  entry.absent = 0;
+  ++entry.starts;
+  due_.Clear({Due::kTask, entry.task.id.value()});
+  open_.changes.push_back(
+      store::StartTask{{"agent:" + entry.task.agent.value(), at.wall}, KeyOf(entry)});
+  Changed(entry.task.id);
+}
+
+void SchedulerCore::Impl::Requeue(Entry& entry, const std::string& why, Duration delay, Moment at) {
+  SLIPWAY_CHECK(entry.task.state == TaskState::kOffered || entry.task.kind == TaskKind::kBuild);
+  open_.changes.push_back(store::RequeueTask{SchedulerCause(at), KeyOf(entry), why});
+  Changed(entry.task.id);
+  entry.task.state = TaskState::kQueued;
+  LeaveAgent(entry);
+  if (delay == Duration::zero()) {
+    Enqueue(entry);
+    return;
+  }
+  entry.waits_for_retry = true;
+  due_.Set({Due::kTask, entry.task.id.value()}, at.now + delay);
+}
+
+void SchedulerCore::Impl::Finish(Entry& entry, const std::string& actor, TaskState state,
+                                 std::optional<protocol::AttemptResult> result,
+                                 std::optional<domain::Release> release, Moment at) {
+  open_.changes.push_back(store::FinishTask{
+      {actor, at.wall}, KeyOf(entry), state, std::move(result), std::move(release)});
+  Changed(entry.task.id);
+  queue_.Remove(entry.task.id);
+  LeaveAgent(entry);
+  if (const auto it = dependents_.find(entry.task.depends_on); it != dependents_.end()) {
+    it->second.erase(entry.task.id);
+    if (it->second.empty()) dependents_.erase(it);
+  }
+  const Entry gone = std::move(entry);
+  tasks_.erase(gone.task.id);
+  SettleDependents(gone, state == TaskState::kSucceeded && !gone.task.cancel_requested, at);
+}
+
+void SchedulerCore::Impl::SettleDependents(const Entry& entry, bool succeeded, Moment at) {
+  const auto node = dependents_.extract(entry.task.id);
+  if (node.empty()) return;
+  for (const TaskId& id : node.mapped()) {
+    Entry* dependent = Find(id);
+    if (dependent == nullptr) continue;
+    const bool waiting = dependent->task.state == TaskState::kWaiting;
+    if (!succeeded) {
+      Finish(*dependent, "scheduler", waiting ? TaskState::kSkipped : TaskState::kCanceled,
+             std::nullopt, std::nullopt, at);
+      continue;
+    }
+    if (waiting) {
+      open_.changes.push_back(store::ReleaseTask{SchedulerCause(at), id});
+      dependent->task.state = TaskState::kQueued;
+      Changed(id);
+    }
+    Enqueue(*dependent);
+  }
+}
+
+void SchedulerCore::Impl::MarkUnknown(Entry& entry, protocol::AttemptResult result, Moment at) {
+  open_.changes.push_back(store::MarkUnknown{SchedulerCause(at), KeyOf(entry), std::move(result)});
+  Changed(entry.task.id);
+  entry.task.state = TaskState::kUnknown;
+  LeaveAgent(entry);
+}
+
+void SchedulerCore::Impl::Lose(Entry& entry, const std::string& why, Moment at) {
+  const bool publish = entry.task.kind == TaskKind::kPublish;
+  const std::string& agent = entry.task.agent.value();
+  if (entry.task.state == TaskState::kOffered) {
+    Requeue(entry, why, Duration::zero(), at);
+  } else if (publish && entry.permit) {
+    MarkUnknown(entry,
+                FailedResult(FailureClass::kPublishUnknown, "PUBLISH_UNKNOWN",
+                             "Agent " + agent + " had leave to publish and was lost: " + why + ".",
+                             "Look at the platform whether the version is there before you publish "
+                             "again.",
+                             "请先在平台上确认该版本是否已发布，再决定是否重新发布。", at),
+                at);
+  } else if (entry.task.cancel_requested) {
+    Finish(
+        entry, "scheduler", TaskState::kCanceled,
+        FailedResult(FailureClass::kCanceled, "CANCELED",
+                     "Canceled; agent " + agent + " was lost meanwhile: " + why + ".", "", "", at),
+        std::nullopt, at);
+  } else if (publish || entry.starts >= options_.max_attempts) {
+    Finish(
+        entry, "scheduler", TaskState::kFailed,
+        FailedResult(FailureClass::kAgentLost, "AGENT_LOST",
+                     "Agent " + agent + " was lost: " + why + "." +
+                         (publish ? " Nothing was published." : ""),
+                     publish ? "Publish again." : "Look at the agent's machine, then submit again.",
+                     publish ? "请重新发布。" : "请检查构建机，然后重新提交。", at),
+        std::nullopt, at);
+  } else {
+    Requeue(entry, why, Duration::zero(), at);
+  }
+}
+
+}  // namespace slipway::scheduler
