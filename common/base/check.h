@@ -5,8 +5,8 @@ namespace slipway::internal {
 }  // namespace slipway::internal
 
 // Holds or the process is broken: aborts in every build. Never for input.
-#define SLIPWAY_CHECK(expression)                                                       \
-  do {                                                                                  \
+#define SLIPWAY_CHECK(expression)                                                         \
+  do {                                                                                    \
     if (!(expression)) ::slipway::internal::CheckFailed(#expression, __FILE__, __LINE__); \
   } while (false)
 

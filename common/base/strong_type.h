@@ -26,7 +26,9 @@ class StrongType {
   friend H AbslHashValue(H h, const StrongType& v) {
     return H::combine(std::move(h), v.value_);
   }
-  friend std::ostream& operator<<(std::ostream& out, const StrongType& v) { return out << v.value_; }
+  friend std::ostream& operator<<(std::ostream& out, const StrongType& v) {
+    return out << v.value_;
+  }
 
  private:
   Rep value_{};

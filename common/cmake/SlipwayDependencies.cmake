@@ -19,6 +19,8 @@ if(SLIPWAY_SHELLS)
   find_package(spdlog REQUIRED)
   pkg_check_modules(git2 REQUIRED IMPORTED_TARGET libgit2)
   pkg_check_modules(pqxx REQUIRED IMPORTED_TARGET libpqxx)
+  pkg_check_modules(pq REQUIRED IMPORTED_TARGET libpq)
+  find_package(Boost 1.81 REQUIRED COMPONENTS filesystem)
 endif()
 
 if(SLIPWAY_TESTS)

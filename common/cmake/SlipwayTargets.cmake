@@ -42,7 +42,7 @@ target_compile_options(slipway_warnings INTERFACE
 add_library(slipway_hardening INTERFACE)
 target_compile_options(slipway_hardening INTERFACE
   -fstack-protector-strong -fstack-clash-protection -fcf-protection
-  $<$<AND:$<CONFIG:Release>,$<STREQUAL:${SLIPWAY_SANITIZE},>>:-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2>)
+  $<$<CONFIG:Release>:-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2>)
 target_compile_definitions(slipway_hardening INTERFACE $<$<CONFIG:Dev>:_GLIBCXX_ASSERTIONS>)
 target_link_options(slipway_hardening INTERFACE -Wl,-z,relro -Wl,-z,now)
 
@@ -71,6 +71,14 @@ function(slipway_library NAME)
   endif()
 endfunction()
 
+# The precompiled header was made with -fPIC, executables would get -fPIE.
+function(slipway_executable_speaks_grpc NAME)
+  target_link_libraries(${NAME} PRIVATE slipway_proto)
+  set_target_properties(${NAME} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+  target_compile_options(${NAME} PRIVATE -fPIC)
+  target_precompile_headers(${NAME} REUSE_FROM slipway_grpc_pch)
+endfunction()
+
 function(slipway_test NAME)
   cmake_parse_arguments(ARG "GRPC" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
   if(ARG_UNPARSED_ARGUMENTS)
@@ -85,8 +93,7 @@ function(slipway_test NAME)
   add_executable(${NAME} ${ARG_SOURCES})
   target_link_libraries(${NAME} PRIVATE slipway_options slipway_test_support slipway_test_main ${ARG_DEPS})
   if(ARG_GRPC)
-    target_link_libraries(${NAME} PRIVATE slipway_proto)
-    target_precompile_headers(${NAME} REUSE_FROM slipway_grpc_pch)
+    slipway_executable_speaks_grpc(${NAME})
   endif()
   add_test(NAME ${NAME} COMMAND ${NAME})
   set_tests_properties(${NAME} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})

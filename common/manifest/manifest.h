@@ -19,15 +19,15 @@ enum class EntryKind : std::uint8_t { kFile, kDirectory, kSymlink };
 struct Entry {
   // Relative, '/' between components, valid UTF-8, case kept; never empty, absolute, with ".",
   // "..", an empty component or a control character.
-  std::string path;
+  std::string path{};
   EntryKind kind = EntryKind::kFile;
   // Files: 0755 instead of 0644. Nothing else of a mode is kept.
   bool executable = false;
   // Files: uncompressed size in bytes and the digest of the uncompressed bytes.
   std::uint64_t size = 0;
-  Sha256Digest digest;
+  Sha256Digest digest{};
   // Symlinks: any number of leading "..", then plain components; stays inside the tree.
-  std::string target;
+  std::string target{};
 
   friend auto operator<=>(const Entry&, const Entry&) = default;
 };
@@ -79,7 +79,7 @@ class Manifest {
 
 // One blob that a manifest needs.
 struct BlobRef {
-  Sha256Digest digest;
+  Sha256Digest digest{};
   std::uint64_t size = 0;  // uncompressed bytes
 
   friend auto operator<=>(const BlobRef&, const BlobRef&) = default;

@@ -39,10 +39,10 @@ struct ErrorInfo {
 
 }  // namespace slipway
 
-#define SLIPWAY_RETURN_IF_ERROR(expression)                         \
-  do {                                                              \
+#define SLIPWAY_RETURN_IF_ERROR(expression)                                   \
+  do {                                                                        \
     if (::absl::Status slipway_status_ = (expression); !slipway_status_.ok()) \
-      return slipway_status_;                                       \
+      return slipway_status_;                                                 \
   } while (false)
 
 #define SLIPWAY_CONCAT_INNER_(a, b) a##b

@@ -16,17 +16,17 @@ const absl::Status& AsStatus(const absl::StatusOr<T>& s) {
 }
 
 // CHECK_OK(expr) / REQUIRE_OK(expr): print the whole status when it is not ok.
-#define CHECK_OK(expression)                                                 \
-  do {                                                                       \
+#define CHECK_OK(expression)                                                  \
+  do {                                                                        \
     const absl::Status slipway_s_ = ::slipway::testing::AsStatus(expression); \
-    INFO(#expression << " gave " << slipway_s_.ToString());                  \
-    CHECK(slipway_s_.ok());                                                  \
+    INFO(#expression << " gave " << slipway_s_.ToString());                   \
+    CHECK(slipway_s_.ok());                                                   \
   } while (false)
-#define REQUIRE_OK(expression)                                               \
-  do {                                                                       \
+#define REQUIRE_OK(expression)                                                \
+  do {                                                                        \
     const absl::Status slipway_s_ = ::slipway::testing::AsStatus(expression); \
-    INFO(#expression << " gave " << slipway_s_.ToString());                  \
-    REQUIRE(slipway_s_.ok());                                                \
+    INFO(#expression << " gave " << slipway_s_.ToString());                   \
+    REQUIRE(slipway_s_.ok());                                                 \
   } while (false)
 
 // StatusIs(code) or StatusIs(code, "part of the message or the reason").

@@ -1,0 +1,183 @@
+#include "agent/link/link.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "common/log/log.h"
+#include "common/rpc/convert.h"
+#include "common/status/status.h"
+
+namespace slipway::link {
+namespace {
+
+using namespace std::chrono_literals;
+
+// How long one attempt to connect is waited for before it counts as failed.
+constexpr auto kConnectPatience = 5s;
+
+std::uint64_t Seed() {
+  const std::string id = NewUuid();
+  return std::hash<std::string>()(id);
+}
+
+}  // namespace
+
+Link::Link(std::shared_ptr<grpc::Channel> channel, LinkOptions options, LogSource& source,
+           std::function<void(agent::Event)> post)
+    : channel_(std::move(channel)),
+      stub_(v1::AgentService::NewStub(channel_)),
+      options_(std::move(options)),
+      source_(source),
+      post_(std::move(post)),
+      jitter_(Seed()) {}
+
+Link::~Link() { Stop(); }
+
+void Link::Start() {
+  worker_ = std::thread([this] { Run(); });
+}
+
+void Link::Stop() {
+  {
+    const std::lock_guard lock(mu_);
+    stopping_ = true;
+    if (stream_) stream_->Cancel();
+  }
+  changed_.notify_all();
+  if (worker_.joinable()) worker_.join();
+}
+
+void Link::Send(protocol::AgentMessage message) {
+  v1::AgentMessage proto = rpc::ToProto(message);
+  if (proto.has_inventory()) {
+    proto.mutable_inventory()->set_agent_version(options_.agent_version);
+    proto.mutable_inventory()->set_protocol_version(1);
+  }
+  const std::lock_guard lock(mu_);
+  if (stream_) stream_->Send(std::move(proto));
+}
+
+void Link::SendLog(const AttemptKey& key, std::uint64_t offset, std::uint64_t end) {
+  std::shared_ptr<LogStream> stream;
+  {
+    const std::lock_guard lock(mu_);
+    if (!stream_ || stopping_) return;
+    std::shared_ptr<LogStream>& slot = log_streams_[key];
+    if (slot == nullptr) {
+      LogStream::Callbacks callbacks;
+      callbacks.acked = [this](LogStream& from, const protocol::LogAck& ack) {
+        OnLogAck(from, ack);
+      };
+      callbacks.ended = [this](LogStream& from, const absl::Status& why) { OnLogEnded(from, why); };
+      slot = std::make_shared<LogStream>(key, source_, std::move(callbacks));
+      ++open_log_streams_;
+      slot->Begin(*stub_);
+    }
+    stream = slot;
+  }
+  stream->Send(offset, end);
+}
+
+void Link::DropLog(const AttemptKey& key) {
+  const std::lock_guard lock(mu_);
+  const auto it = log_streams_.find(key);
+  if (it == log_streams_.end()) return;
+  it->second->Cancel();
+  log_streams_.erase(it);
+}
+
+void Link::OnLogEnded(LogStream& stream, const absl::Status& why) {
+  const std::lock_guard lock(mu_);
+  --open_log_streams_;
+  changed_.notify_all();
+  const auto it = log_streams_.find(stream.key());
+  if (it == log_streams_.end() || it->second.get() != &stream) return;
+  log_streams_.erase(it);
+  if (GetErrorInfo(why).reason == "STALE_ATTEMPT") return;  // the controller says FORGET as well
+  // Which bytes arrived is not known any more: a new connection asks.
+  log::Warn("log_stream_lost",
+            {{"task", stream.key().task.value()}, {"why", std::string(why.message())}});
+  backoff_ = true;
+  if (stream_) stream_->Cancel();
+}
+
+void Link::EndLogStreams() {
+  for (const auto& [key, stream] : log_streams_) stream->Cancel();
+  log_streams_.clear();
+  early_acks_.clear();
+}
+
+void Link::OnMessage(protocol::ControllerMessage message) {
+  const std::lock_guard lock(mu_);
+  epoch_ = message.epoch;
+  post_(agent::Received{std::move(message)});
+  if (!healthy_) {
+    healthy_ = true;
+    last_problem_.clear();
+    log::Info("link_up", {{"server", options_.server}});
+  }
+  for (const auto& [key, ack] : std::exchange(early_acks_, {})) {
+    post_(agent::Received{{.epoch = epoch_, .body = ack}});
+  }
+}
+
+void Link::OnLogAck(LogStream& stream, const protocol::LogAck& ack) {
+  const std::lock_guard lock(mu_);
+  const auto it = log_streams_.find(stream.key());
+  if (it == log_streams_.end() || it->second.get() != &stream) return;
+  if (healthy_) {
+    post_(agent::Received{{.epoch = epoch_, .body = ack}});
+  } else {
+    early_acks_.insert_or_assign(ack.key, ack);
+  }
+}
+
+bool Link::RunOnce() {
+  if (!channel_->WaitForConnected(std::chrono::system_clock::now() + kConnectPatience)) {
+    return false;
+  }
+  {
+    const std::lock_guard lock(mu_);
+    if (stopping_) return true;
+    healthy_ = false;
+    backoff_ = false;
+    post_(agent::Connected{});
+    stream_ = std::make_unique<ConnectStream>(
+        *stub_, [this](protocol::ControllerMessage message) { OnMessage(std::move(message)); });
+  }
+  // stream_ is reset by this thread alone, so it may be used here without the lock.
+  const absl::Status why = stream_->Wait();
+  std::unique_lock lock(mu_);
+  stream_.reset();
+  EndLogStreams();
+  if (!stopping_) post_(agent::Disconnected{});
+  changed_.wait(lock, [this] { return open_log_streams_ == 0; });
+  const std::string problem = Describe(why);
+  if (!stopping_ && problem != last_problem_) {
+    log::Warn("link_down", {{"server", options_.server}, {"why", problem}});
+    last_problem_ = problem;
+  }
+  return true;
+}
+
+void Link::Run() {
+  Duration bound = options_.min_backoff;
+  for (;;) {
+    const bool reached = RunOnce();
+    std::unique_lock lock(mu_);
+    if (stopping_) return;
+    if (!reached && last_problem_ != "unreachable") {
+      last_problem_ = "unreachable";
+      log::Warn("link_down",
+                {{"server", options_.server},
+                 {"why", "the controller cannot be reached; trying again until it can"}});
+    }
+    if (reached && healthy_ && !backoff_) bound = options_.min_backoff;
+    const Duration pause(std::uniform_int_distribution<Duration::rep>(0, bound.count())(jitter_));
+    bound = std::min(2 * bound, options_.max_backoff);
+    changed_.wait_for(lock, pause, [this] { return stopping_; });
+  }
+}
+
+}  // namespace slipway::link

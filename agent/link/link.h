@@ -1,0 +1,92 @@
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <string>
+#include <thread>
+
+#include "agent/core/events.h"
+#include "agent/link/connect_stream.h"
+#include "agent/link/log_source.h"
+#include "agent/link/log_stream.h"
+#include "common/base/time.h"
+#include "common/protocol/messages.h"
+
+namespace slipway::link {
+
+struct LinkOptions {
+  std::string server;  // for messages
+  // Said in inventories, for people.
+  std::string agent_version;
+  // Pauses between attempts to connect: random up to a bound that doubles from `min` to `max`.
+  Duration min_backoff = std::chrono::milliseconds(200);
+  Duration max_backoff = std::chrono::seconds(5);
+};
+
+// The agent's end of the wire: holds one Connect stream whenever the controller can be reached, and
+// an AppendLog stream for each attempt whose log flows. Says Connected, Disconnected and Received
+// to the core in an order that holds: nothing of an older stream comes after a Connected.
+//
+// Owns no state of the protocol: what a broken stream loses, the core says again. `source` and what
+// `post` refers to must outlive it. Thread-safe.
+class Link {
+ public:
+  // `post` takes an event for the core; called under a lock, so it must only queue.
+  Link(std::shared_ptr<grpc::Channel> channel, LinkOptions options, LogSource& source,
+       std::function<void(agent::Event)> post);
+  ~Link();
+  Link(const Link&) = delete;
+  Link& operator=(const Link&) = delete;
+
+  void Start();
+  // Ends all streams and returns when they have ended. No event is posted afterwards.
+  void Stop();
+
+  // Dropped when there is no stream.
+  void Send(protocol::AgentMessage message);
+  void SendLog(const AttemptKey& key, std::uint64_t offset, std::uint64_t end);
+  // The attempt is gone: so is its log stream.
+  void DropLog(const AttemptKey& key);
+
+ private:
+  void Run();
+  // One stream from connect to its end. False: the controller could not be reached.
+  [[nodiscard]] bool RunOnce();
+  void EndLogStreams();  // REQUIRES: mu_
+  void OnMessage(protocol::ControllerMessage message);
+  void OnLogAck(LogStream& stream, const protocol::LogAck& ack);
+  void OnLogEnded(LogStream& stream, const absl::Status& why);
+
+  // Constant after construction.
+  const std::shared_ptr<grpc::Channel> channel_;
+  const std::unique_ptr<v1::AgentService::Stub> stub_;
+  const LinkOptions options_;
+  LogSource& source_;
+  const std::function<void(agent::Event)> post_;
+
+  // Guarded by mu_.
+  std::mutex mu_;
+  std::condition_variable changed_;
+  bool stopping_ = false;
+  bool healthy_ = false;  // the controller spoke on the present stream
+  bool backoff_ = false;  // a log stream failed: do not come back at once
+  // Of the present stream, once it spoke; acks carry none of their own and wait for it.
+  Epoch epoch_;
+  std::map<AttemptKey, protocol::LogAck> early_acks_;
+  std::unique_ptr<ConnectStream> stream_;
+  std::map<AttemptKey, std::shared_ptr<LogStream>> log_streams_;
+  std::size_t open_log_streams_ = 0;  // those not in the map any more included
+
+  // Confined to the worker.
+  std::mt19937_64 jitter_;
+  std::string last_problem_;
+  std::thread worker_;
+};
+
+}  // namespace slipway::link

@@ -1,0 +1,57 @@
+#include "agent/link/task_spec_bytes.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "common/rpc/convert.h"
+#include "common/status/status.h"
+#include "slipway/v1/agent.pb.h"
+
+namespace slipway::link {
+namespace {
+
+absl::Status Malformed(std::string_view why) {
+  return MakeError(absl::StatusCode::kInvalidArgument, "MALFORMED_SPEC",
+                   fmt::format("the controller's order makes no sense: {}", why),
+                   "Run the same version of controller and agent.");
+}
+
+}  // namespace
+
+absl::StatusOr<runner::TaskSpec> ParseTaskSpec(std::string_view bytes) {
+  v1::TaskSpec proto;
+  if (!proto.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return Malformed("not a TaskSpec");
+  }
+  runner::TaskSpec spec{.application = proto.application(),
+                        .application_name = proto.application_name(),
+                        .platform = proto.platform(),
+                        .version = proto.version(),
+                        .description = proto.description(),
+                        .work = {}};
+  if (proto.has_build()) {
+    spec.work = runner::BuildWork{.repository = proto.build().repository(),
+                                  .ref = proto.build().ref(),
+                                  .publish_follows = proto.build().publish_follows()};
+    return spec;
+  }
+  if (!proto.has_publish()) return Malformed("neither build nor publish");
+  const v1::PublishSpec& publish = proto.publish();
+  SLIPWAY_ASSIGN_OR_RETURN(const Sha256Digest manifest,
+                           rpc::DigestFromProto(publish.manifest(), "publish.manifest"));
+  spec.work = runner::PublishWork{.manifest = manifest,
+                                  .app_id = publish.app_id(),
+                                  .image = publish.image(),
+                                  .proxy = publish.proxy(),
+                                  .ca_pem = publish.ca_pem(),
+                                  .network = publish.network(),
+                                  .mode = publish.mode(),
+                                  .options = {publish.options().begin(), publish.options().end()},
+                                  .deadline = rpc::FromProto(publish.deadline()),
+                                  .commit = publish.commit()};
+  if (publish.image().empty()) return Malformed("publish.image is empty");
+  return spec;
+}
+
+}  // namespace slipway::link

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <variant>
+
+#include "common/base/digest.h"
+#include "common/base/time.h"
+
+namespace slipway::runner {
+
+// What a task asks of an agent: slipway.v1.TaskSpec as values.
+struct BuildWork {
+  std::string repository;
+  std::string ref;
+  // The platform must name a credential file that exists in the commit.
+  bool publish_follows = false;
+};
+
+struct PublishWork {
+  Sha256Digest manifest;
+  std::string app_id;
+  std::string image;
+  std::string proxy;   // URL; empty: direct
+  std::string ca_pem;  // empty: the host's certificates only
+  std::string network;
+  std::string mode;
+  std::map<std::string, std::string> options;
+  Duration deadline{};
+  std::string commit;
+};
+
+struct TaskSpec {
+  std::string application;
+  std::string application_name;
+  std::string platform;
+  std::string version;
+  std::string description;
+  std::variant<BuildWork, PublishWork> work;
+};
+
+}  // namespace slipway::runner

@@ -1,0 +1,71 @@
+#include "agent/workspace/failure.h"
+
+#include <algorithm>
+#include <array>
+
+#include "absl/strings/cord.h"
+#include "common/base/check.h"
+#include "common/status/status.h"
+
+namespace slipway::workspace {
+namespace {
+
+using protocol::FailureClass;
+
+constexpr char kWordsUrl[] = "slipway/tool-words";
+
+struct Meaning {
+  std::string_view reason;
+  FailureClass klass;
+  std::string_view remedy_zh;
+};
+
+constexpr std::array<Meaning, 11> kMeanings{{
+    {"REPOSITORY_URL_INVALID", FailureClass::kBuild, "请检查仓库地址，使用 https 或 ssh。"},
+    {"REF_UNKNOWN", FailureClass::kBuild, "请检查分支、标签或提交号，并确认已经推送。"},
+    {"FILE_UNKNOWN", FailureClass::kBuild, "请把该文件提交到仓库。"},
+    {"FILE_TOO_LARGE", FailureClass::kBuild, "请缩小该文件。"},
+    {"CONFIG_INVALID", FailureClass::kBuild, "请按提示修改 slipway.yaml。"},
+    {"SCRIPT_RESULT_INVALID", FailureClass::kBuild, "请让构建脚本写出正确的 JSON 结果文件。"},
+    {"REPOSITORY_UNREACHABLE", FailureClass::kNetwork, "请检查仓库地址以及构建机到仓库的网络。"},
+    {"REPOSITORY_TIMEOUT", FailureClass::kNetwork, "请稍后重试，或调大拉取超时时间。"},
+    {"REPOSITORY_ACCESS_DENIED", FailureClass::kCredential,
+     "请检查构建机访问仓库的账号、密钥或令牌。"},
+    {"REPOSITORY_REFUSED", FailureClass::kPolicy, "仓库内容未通过安全检查，请用 git fsck 检查。"},
+    {"REPOSITORY_TOO_LARGE", FailureClass::kPolicy, "请减小仓库，或让管理员调大上限。"},
+}};
+
+}  // namespace
+
+absl::Status WithToolWords(absl::Status status, std::string_view words) {
+  constexpr std::size_t kMaxWords = 4096;
+  if (words.size() > kMaxWords) words.remove_prefix(words.size() - kMaxWords);
+  if (!words.empty()) {
+    status.SetPayload(kWordsUrl, absl::Cord(absl::string_view(words.data(), words.size())));
+  }
+  return status;
+}
+
+protocol::Failure ToFailure(const absl::Status& status) {
+  SLIPWAY_CHECK(!status.ok());
+  const ErrorInfo info = GetErrorInfo(status);
+  protocol::Failure failure;
+  failure.reason = info.reason.empty() ? "WORKSPACE_FAILED" : info.reason;
+  failure.message = std::string(status.message());
+  failure.remedy = info.remedy;
+  if (const auto words = status.GetPayload(kWordsUrl)) failure.tool_words = std::string(*words);
+  if (status.code() == absl::StatusCode::kCancelled) {
+    failure.klass = FailureClass::kCanceled;
+    failure.reason = "CANCELED";
+    return failure;
+  }
+  const auto* meaning = std::find_if(kMeanings.begin(), kMeanings.end(),
+                                     [&](const Meaning& m) { return m.reason == info.reason; });
+  if (meaning != kMeanings.end()) {
+    failure.klass = meaning->klass;
+    failure.remedy_zh = meaning->remedy_zh;
+  }
+  return failure;
+}
+
+}  // namespace slipway::workspace

@@ -1,0 +1,194 @@
+#include "agent/workspace/git_program.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <string_view>
+
+#include "agent/workspace/failure.h"
+#include "common/config/units.h"
+#include "common/process/process.h"
+#include "common/status/status.h"
+
+namespace slipway::workspace {
+namespace {
+
+using absl::StatusCode;
+
+// Gives git the user name and password from its environment, so that they are in no argument list.
+constexpr char kCredentialHelper[] =
+    R"(!f() { test "$1" = get && printf 'username=%s\npassword=%s\n' )"
+    R"("$SLIPWAY_GIT_USER" "$SLIPWAY_GIT_PASSWORD"; }; f)";
+
+bool ContainsAny(std::string_view text, std::initializer_list<std::string_view> parts) {
+  return std::any_of(parts.begin(), parts.end(),
+                     [&](auto part) { return text.find(part) != std::string_view::npos; });
+}
+
+void Replace(std::string& text, const std::string& secret) {
+  if (secret.empty()) return;
+  for (std::size_t at = 0; (at = text.find(secret, at)) != std::string::npos;) {
+    text.replace(at, secret.size(), "***");
+    at += 3;
+  }
+}
+
+// git's words for people: no secrets, no control characters but line ends.
+std::string CleanWords(std::string text, const RepositoryUrl* remote) {
+  if (remote != nullptr) {
+    Replace(text, remote->password);
+    if (remote->password.empty()) Replace(text, remote->username);
+  }
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < ' ' && c != '\n') c = c == '\r' ? '\n' : '?';
+  }
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text;
+}
+
+// The line that says most: the first "fatal:" or "error:", else the last line.
+std::string_view MainLine(std::string_view words) {
+  std::string_view best;
+  std::string_view rest = words;
+  while (!rest.empty()) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    const std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    if (line.rfind("fatal: ", 0) == 0 || line.rfind("error: ", 0) == 0 ||
+        line.rfind("ERROR: ", 0) == 0) {
+      return line.substr(7);
+    }
+    if (!line.empty()) best = line;
+  }
+  return best.substr(0, 300);
+}
+
+absl::Status Classify(const std::string& words, const RepositoryUrl* remote) {
+  const std::string where = remote == nullptr ? "the mirror" : remote->clean;
+  const std::string_view line = MainLine(words);
+  const auto error = [&](StatusCode code, std::string_view reason, std::string_view what,
+                         std::string_view remedy) {
+    return WithToolWords(
+        MakeError(code, reason, fmt::format("{} {}: {}", what, where, line), remedy), words);
+  };
+  if (ContainsAny(words, {"No space left on device", "Disk quota exceeded"})) {
+    return error(StatusCode::kResourceExhausted, "DISK_FULL", "no room to fetch",
+                 "Free space in the agent's work directory.");
+  }
+  if (ContainsAny(words, {"couldn't find remote ref", "not our ref", "no such remote ref",
+                          "unadvertised object"})) {
+    return error(StatusCode::kNotFound, "REF_UNKNOWN", "no such ref in",
+                 "Check the branch, tag or commit, and that it was pushed.");
+  }
+  if (ContainsAny(words, {"Authentication failed", "could not read Username",
+                          "could not read Password", "Permission denied (publickey",
+                          "terminal prompts disabled", "HTTP 401", "HTTP 403", "error: 403"})) {
+    return error(StatusCode::kPermissionDenied, "REPOSITORY_ACCESS_DENIED", "no access to",
+                 "Give the agent a key or token that may read this repository.");
+  }
+  if (ContainsAny(words, {"Host key verification failed"})) {
+    return error(StatusCode::kUnavailable, "REPOSITORY_UNREACHABLE", "cannot reach",
+                 "Add the repository server's key to known_hosts of the agent's user.");
+  }
+  if (ContainsAny(words, {"transport '", "not allowed"}) && remote != nullptr &&
+      ContainsAny(words, {"transport '"})) {
+    return error(StatusCode::kInvalidArgument, "REPOSITORY_URL_INVALID", "refused to use",
+                 "Use https or ssh, or ask the operator to allow it in the agent's options.");
+  }
+  if (ContainsAny(words, {"fsck error", "error in object", "hasDotgit", "gitmodules"})) {
+    return error(StatusCode::kFailedPrecondition, "REPOSITORY_REFUSED",
+                 "objects that git calls unsafe are in",
+                 "Run 'git fsck' in the repository and rewrite the commits it names.");
+  }
+  return error(StatusCode::kUnavailable, "REPOSITORY_UNREACHABLE", "cannot fetch",
+               "Check the repository's URL and the network between the agent and its server.");
+}
+
+}  // namespace
+
+std::string GitConfigText(bool allow_foreign_owner) {
+  std::string text =
+      "[core]\n\thooksPath = /dev/null\n\tfsmonitor = false\n\tfsync = none\n"
+      "[fetch]\n\tfsckObjects = true\n\trecurseSubmodules = false\n\twriteCommitGraph = false\n"
+      "[transfer]\n\tfsckObjects = true\n"
+      // Harmless oddities of old tools, found in many honest repositories.
+      "[fetch \"fsck\"]\n\tzeroPaddedFilemode = warn\n\tbadTimezone = warn\n\tbadDate = warn\n"
+      "\tmissingSpaceBeforeDate = warn\n\tmissingEmail = warn\n\tbadName = warn\n"
+      "\tmissingNameBeforeEmail = warn\n\tbadFilemode = warn\n"
+      "[submodule]\n\trecurse = false\n"
+      "[http]\n\tlowSpeedLimit = 100\n\tlowSpeedTime = 60\n"
+      "[gc]\n\tauto = 0\n\tautoDetach = false\n"
+      "[advice]\n\tdetachedHead = false\n";
+  if (allow_foreign_owner) text += "[safe]\n\tdirectory = *\n";
+  return text;
+}
+
+absl::Status RunGit(const GitCall& call, const std::string& config_file,
+                    const std::string& allowed_protocols,
+                    const std::map<std::string, std::string>& environment,
+                    const std::stop_token& stop) {
+  process::Command command;
+  command.argv = {"git"};
+  command.argv.insert(command.argv.end(), call.arguments.begin(), call.arguments.end());
+  command.cwd = "/";
+  command.timeout = call.timeout;
+  command.max_output = 16 * 1024;
+  auto& env = command.env;
+  env = environment;
+  env.try_emplace("PATH", "/usr/local/bin:/usr/bin:/bin");
+  env.try_emplace("GIT_SSH_COMMAND", "ssh -o BatchMode=yes -o ConnectTimeout=20");
+  env["LC_ALL"] = "C";
+  env["GIT_CONFIG_NOSYSTEM"] = "1";
+  env["GIT_CONFIG_GLOBAL"] = config_file;
+  env["GIT_ATTR_NOSYSTEM"] = "1";
+  env["GIT_TERMINAL_PROMPT"] = "0";
+  env["GIT_ASKPASS"] = "/bin/false";
+  env["SSH_ASKPASS"] = "/bin/false";
+  env["GIT_ALLOW_PROTOCOL"] = allowed_protocols;
+  env["GIT_NO_REPLACE_OBJECTS"] = "1";
+  if (call.remote != nullptr) {
+    std::vector<std::pair<std::string, std::string>> config;
+    config.emplace_back("remote.origin.url", call.remote->clean);
+    if (!call.remote->username.empty() || !call.remote->password.empty()) {
+      // Bound to the origin: after a redirection, no other server is given the password.
+      const std::string key = fmt::format("credential.{}.helper", call.remote->Origin());
+      config.emplace_back(key, kCredentialHelper);
+      env["SLIPWAY_GIT_USER"] = call.remote->username;
+      env["SLIPWAY_GIT_PASSWORD"] = call.remote->password;
+    }
+    env["GIT_CONFIG_COUNT"] = std::to_string(config.size());
+    for (std::size_t i = 0; i < config.size(); ++i) {
+      env[fmt::format("GIT_CONFIG_KEY_{}", i)] = config[i].first;
+      env[fmt::format("GIT_CONFIG_VALUE_{}", i)] = config[i].second;
+    }
+  }
+  const auto result = process::Run(command, stop);
+  for (const char* secret : {"SLIPWAY_GIT_USER", "SLIPWAY_GIT_PASSWORD"}) {
+    if (const auto it = env.find(secret); it != env.end()) {
+      explicit_bzero(it->second.data(), it->second.size());
+    }
+  }
+  SLIPWAY_RETURN_IF_ERROR(result.status());
+  if (result->Succeeded()) return absl::OkStatus();
+  const std::string words = CleanWords(result->err, call.remote);
+  switch (result->end) {
+    case process::Result::End::kStopped: return absl::CancelledError("canceled while fetching");
+    case process::Result::End::kTimedOut:
+      return WithToolWords(
+          MakeError(StatusCode::kDeadlineExceeded, "REPOSITORY_TIMEOUT",
+                    fmt::format("fetching {} took longer than {}",
+                                call.remote == nullptr ? "" : call.remote->clean,
+                                config::FormatDuration(call.timeout)),
+                    "Try again, or raise the fetch timeout in the agent's options."),
+          words);
+    case process::Result::End::kSignaled:
+      return MakeError(StatusCode::kInternal, "GIT_CRASHED",
+                       fmt::format("git was ended by signal {}", result->signal));
+    case process::Result::End::kExited: break;
+  }
+  return Classify(words, call.remote);
+}
+
+}  // namespace slipway::workspace

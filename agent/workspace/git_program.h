@@ -1,0 +1,36 @@
+#pragma once
+
+#include <map>
+#include <stop_token>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "agent/workspace/repository_url.h"
+#include "common/base/time.h"
+
+// The git program, made harmless. Private to this library.
+namespace slipway::workspace {
+
+struct GitCall {
+  // After "git".
+  std::vector<std::string> arguments;
+  // Becomes the URL of the remote "origin", with its credentials; nullptr for a local command.
+  const RepositoryUrl* remote = nullptr;
+  Duration timeout;
+};
+
+// The options every call needs, in a file that git reads instead of the machine's and the user's.
+// `allow_foreign_owner`: repositories of this machine may belong to other users.
+[[nodiscard]] std::string GitConfigText(bool allow_foreign_owner);
+
+// Runs git with `config_file` as its only configuration. Ok: it succeeded. Otherwise the reasons of
+// failure.h by what git said, with its words and without credentials; REPOSITORY_TIMEOUT,
+// kCancelled.
+[[nodiscard]] absl::Status RunGit(const GitCall& call, const std::string& config_file,
+                                  const std::string& allowed_protocols,
+                                  const std::map<std::string, std::string>& environment,
+                                  const std::stop_token& stop);
+
+}  // namespace slipway::workspace

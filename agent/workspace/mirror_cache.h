@@ -1,0 +1,101 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "agent/workspace/commit_reader.h"
+#include "agent/workspace/repository_url.h"
+#include "common/base/time.h"
+
+namespace slipway::workspace {
+
+class Trash;
+
+struct MirrorOptions {
+  // Absolute; made when missing. Mirrors, work trees and trash live under it, on one file system.
+  std::string work_dir;
+  // The operator may add "http" (no encryption) and "file" (repositories of this machine).
+  std::set<std::string> allowed_schemes = {"https", "ssh", "git"};
+  // One fetch, from waiting for the mirror's lock to its end.
+  Duration fetch_timeout = std::chrono::minutes(10);
+  // Added to the environment of git: proxies, GIT_SSL_CAINFO, GIT_SSH_COMMAND.
+  std::map<std::string, std::string> environment;
+};
+
+enum class RefKind { kBranch, kTag, kCommit };
+
+struct ResolvedRef {
+  // 40 hex digits.
+  std::string commit;
+  RefKind kind = RefKind::kCommit;
+  // Short name of the branch or tag; of the default branch when no ref was asked for; empty for a
+  // commit.
+  std::string name;
+};
+
+// A bare mirror of every repository this agent has built, fetched with the git program.
+//
+// Repositories are hostile: objects are checked while they arrive, and no hook, submodule or
+// configuration of theirs is used. git never prompts. A mirror that is damaged or half made is
+// moved away and fetched anew. Several processes may share a work_dir (flock per mirror).
+//
+// Errors carry the reasons of ToFailure (failure.h), and git's own words without credentials.
+// Thread-safe; every call blocks, up to fetch_timeout, and ends soon after `stop`.
+class MirrorCache {
+ public:
+  // kInvalidArgument or an errno status when work_dir cannot be used.
+  [[nodiscard]] static absl::StatusOr<std::unique_ptr<MirrorCache>> Create(MirrorOptions options);
+  ~MirrorCache();
+  MirrorCache(const MirrorCache&) = delete;
+  MirrorCache& operator=(const MirrorCache&) = delete;
+
+  // Brings the mirror up to date and says what `ref` is now: a branch, a tag, a full "refs/…" name,
+  // a commit id (full, or at least 7 digits), or "" for the repository's default branch. A branch
+  // goes before a tag of the same name. A full commit id that is here already needs no network.
+  // kNotFound/REF_UNKNOWN names the nearest refs.
+  [[nodiscard]] absl::StatusOr<ResolvedRef> Resolve(std::string_view url, std::string_view ref,
+                                                    const std::stop_token& stop = {});
+
+  // Fetches unless `commit` (40 hex digits) is here already.
+  [[nodiscard]] absl::Status Ensure(std::string_view url, std::string_view commit,
+                                    const std::stop_token& stop = {});
+
+  // Reads what is in the mirror now. kNotFound: nothing was fetched from this URL yet.
+  [[nodiscard]] absl::StatusOr<CommitReader> Reader(std::string_view url) const;
+
+  // Fetches a mirror anew whose objects turned out to be unreadable (MIRROR_DAMAGED).
+  [[nodiscard]] absl::Status Remake(std::string_view url, const std::stop_token& stop = {});
+
+  // Directory of the mirror of `url`; it may not exist.
+  [[nodiscard]] absl::StatusOr<std::string> PathOf(std::string_view url) const;
+
+  [[nodiscard]] const MirrorOptions& options() const { return options_; }
+  // Where whole trees are put to be deleted later.
+  [[nodiscard]] Trash& trash() { return *trash_; }
+
+ private:
+  struct Mirror;
+  explicit MirrorCache(MirrorOptions options);
+
+  [[nodiscard]] absl::StatusOr<Mirror> Locate(std::string_view url) const;
+  // REQUIRES: the mirror's lock.
+  [[nodiscard]] absl::Status Fetch(const Mirror& mirror, std::string_view extra_refspec,
+                                   MonoTime deadline, const std::stop_token& stop);
+  [[nodiscard]] absl::Status FetchOnce(const Mirror& mirror, std::string_view extra_refspec,
+                                       MonoTime deadline, const std::stop_token& stop);
+  void Tidy(const Mirror& mirror, const std::stop_token& stop);
+  [[nodiscard]] absl::Status Make(const Mirror& mirror, MonoTime deadline,
+                                  const std::stop_token& stop);
+
+  // Constant after construction.
+  const MirrorOptions options_;
+  // Own synchronisation.
+  std::unique_ptr<Trash> trash_;
+};
+
+}  // namespace slipway::workspace

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+// zstd, the one compression of blobs in transport and at rest.
+namespace slipway::compression {
+
+// Takes the next bytes of a result; an error ends the work and is returned to whoever feeds it.
+using ByteSink = std::function<absl::Status(std::string_view bytes)>;
+
+// One frame out of bytes that arrive in pieces. After Finish or an error it starts the next frame.
+// Thread-compatible.
+class ZstdCompressor {
+ public:
+  // Higher levels are smaller and slower: 1 to 19.
+  explicit ZstdCompressor(int level = 3);
+  ~ZstdCompressor();
+  ZstdCompressor(ZstdCompressor&&) noexcept;
+  ZstdCompressor& operator=(ZstdCompressor&&) noexcept;
+
+  absl::Status Append(std::string_view bytes, const ByteSink& sink);
+  absl::Status Finish(const ByteSink& sink);
+
+ private:
+  struct Context;
+  std::unique_ptr<Context> context_;
+};
+
+// The content of one frame that arrives in pieces. Memory is bounded whatever the frame says: it
+// may ask for a window of at most 8 MiB. Thread-compatible.
+class ZstdDecompressor {
+ public:
+  ZstdDecompressor();
+  ~ZstdDecompressor();
+  ZstdDecompressor(ZstdDecompressor&&) noexcept;
+  ZstdDecompressor& operator=(ZstdDecompressor&&) noexcept;
+
+  // kInvalidArgument: not zstd, or bytes behind the end of the frame.
+  absl::Status Append(std::string_view bytes, const ByteSink& sink);
+  // True when the frame has ended.
+  [[nodiscard]] bool done() const;
+  // Ready for the next frame.
+  void Reset();
+
+ private:
+  struct Context;
+  std::unique_ptr<Context> context_;
+};
+
+}  // namespace slipway::compression

@@ -1,0 +1,35 @@
+#include "common/rpc/grpc_status.h"
+
+#include <string>
+
+#include "common/rpc/text.h"
+#include "common/status/status.h"
+#include "slipway/v1/common.pb.h"
+
+namespace slipway::rpc {
+
+grpc::Status ToGrpc(grpc::ServerContextBase& context, const absl::Status& status) {
+  if (status.ok()) return grpc::Status::OK;
+  const ErrorInfo info = GetErrorInfo(status);
+  if (!info.reason.empty() || !info.remedy.empty()) {
+    v1::ErrorDetail detail;
+    detail.set_reason(info.reason);
+    detail.set_remedy(ValidUtf8(info.remedy));
+    context.AddTrailingMetadata(kErrorTrailer, detail.SerializeAsString());
+  }
+  return {static_cast<grpc::StatusCode>(status.raw_code()),
+          ValidUtf8(std::string(status.message()))};
+}
+
+absl::Status FromGrpc(const grpc::ClientContext& context, const grpc::Status& status) {
+  if (status.ok()) return absl::OkStatus();
+  v1::ErrorDetail detail;
+  const auto& trailers = context.GetServerTrailingMetadata();
+  if (const auto it = trailers.find(kErrorTrailer); it != trailers.end()) {
+    detail.ParseFromArray(it->second.data(), static_cast<int>(it->second.size()));
+  }
+  return MakeError(static_cast<absl::StatusCode>(status.error_code()), detail.reason(),
+                   status.error_message(), detail.remedy());
+}
+
+}  // namespace slipway::rpc

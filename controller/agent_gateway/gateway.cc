@@ -1,0 +1,118 @@
+#include "controller/agent_gateway/gateway.h"
+
+#include <chrono>
+#include <utility>
+
+#include "common/status/status.h"
+
+namespace slipway::agent_gateway {
+namespace {
+
+constexpr auto kTick = std::chrono::seconds(1);
+
+}  // namespace
+
+Gateway::Gateway(scheduler::Scheduler& scheduler, store::AgentStore& agents, const Clock& clock,
+                 Epoch epoch, SessionOptions options)
+    : scheduler_(scheduler), agents_(agents), clock_(clock), epoch_(epoch), options_(options) {
+  ticker_ = std::thread([this] { TickLoop(); });
+}
+
+Gateway::~Gateway() {
+  Shutdown();
+  if (ticker_.joinable()) ticker_.join();
+}
+
+bool Gateway::stopping() const {
+  const std::lock_guard lock(mu_);
+  return stopping_;
+}
+
+void Gateway::Send(SessionId session, Body body) {
+  std::shared_ptr<AgentStream> stream;
+  {
+    const std::lock_guard lock(mu_);
+    const auto it = streams_.find(session);
+    if (it != streams_.end()) stream = it->second.lock();
+  }
+  if (stream) stream->Send(std::move(body));
+}
+
+SessionId Gateway::Open(const AgentId& agent, std::weak_ptr<AgentStream> stream) {
+  std::shared_ptr<AgentStream> older;
+  SessionTable::Opened opened;
+  {
+    const std::lock_guard lock(mu_);
+    opened = table_.Open(agent);
+    if (opened.replaced) {
+      const auto it = streams_.find(*opened.replaced);
+      if (it != streams_.end()) older = it->second.lock();
+    }
+    streams_[opened.session] = std::move(stream);
+  }
+  if (older) {
+    older->End(MakeError(absl::StatusCode::kAborted, "SESSION_REPLACED",
+                         "the same agent has connected again",
+                         "If two machines use one certificate, join one of them anew."));
+  }
+  return opened.session;
+}
+
+void Gateway::Close(const AgentId& agent, SessionId session) {
+  const std::lock_guard lock(mu_);
+  streams_.erase(session);
+  if (table_.Close(agent, session)) about_.erase(agent);
+}
+
+void Gateway::NoteInventory(const AgentId& agent, const std::map<std::string, std::string>& labels,
+                            const std::string& version) {
+  const std::lock_guard lock(mu_);
+  about_[agent] = {labels, version};
+  to_touch_[agent] = labels;
+}
+
+std::optional<Gateway::About> Gateway::AboutAgent(const AgentId& agent) const {
+  const std::lock_guard lock(mu_);
+  const auto it = about_.find(agent);
+  if (it == about_.end()) return std::nullopt;
+  return it->second;
+}
+
+void Gateway::Shutdown() {
+  std::vector<std::shared_ptr<AgentStream>> open;
+  {
+    const std::lock_guard lock(mu_);
+    stopping_ = true;
+    for (const auto& [session, weak] : streams_) {
+      if (auto stream = weak.lock()) open.push_back(std::move(stream));
+    }
+  }
+  wake_.notify_all();
+  for (const auto& stream : open) {
+    stream->End(
+        MakeError(absl::StatusCode::kUnavailable, "STOPPING", "the controller is stopping"));
+  }
+}
+
+void Gateway::TickLoop() {
+  while (true) {
+    std::vector<std::shared_ptr<AgentStream>> open;
+    std::map<AgentId, std::map<std::string, std::string>> touched;
+    {
+      std::unique_lock lock(mu_);
+      wake_.wait_for(lock, kTick, [this] { return stopping_; });
+      if (stopping_) return;
+      for (const auto& [session, weak] : streams_) {
+        if (auto stream = weak.lock()) open.push_back(std::move(stream));
+      }
+      touched.swap(to_touch_);
+    }
+    for (const auto& stream : open) stream->Tick(clock_.Mono());
+    for (const auto& [agent, labels] : touched) {
+      // Only for people; the next inventory brings it again.
+      agents_.Touch(agent, labels, clock_.Wall()).IgnoreError();
+    }
+  }
+}
+
+}  // namespace slipway::agent_gateway

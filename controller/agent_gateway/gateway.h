@@ -1,0 +1,90 @@
+#pragma once
+
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "common/base/ids.h"
+#include "common/base/time.h"
+#include "controller/agent_gateway/session_core.h"
+#include "controller/domain/agent.h"
+#include "controller/scheduler/scheduler.h"
+#include "controller/store/catalog_store.h"
+
+namespace slipway::agent_gateway {
+
+// One open agent stream, as the gateway sees it. Thread-safe.
+class AgentStream {
+ public:
+  virtual ~AgentStream() = default;
+  virtual void Send(scheduler::SessionSink::Body body) = 0;
+  // Ends the stream with this status; later calls do nothing.
+  virtual void End(const absl::Status& status) = 0;
+  // Ends the stream when its agent has been silent for too long.
+  virtual void Tick(MonoTime now) = 0;
+};
+
+// Which streams are open and which is each agent's current one. Passes the scheduler's messages on,
+// watches for silence, and ends all streams at shutdown so that agents reconnect elsewhere or
+// later.
+//
+// Thread-safe. Outlives every stream: the server is shut down first.
+class Gateway final : public scheduler::SessionSink {
+ public:
+  Gateway(scheduler::Scheduler& scheduler, store::AgentStore& agents, const Clock& clock,
+          Epoch epoch, SessionOptions options = {});
+  ~Gateway() override;
+
+  void Send(SessionId session, Body body) override;
+
+  // A number for a new stream of the agent; the older stream of the same agent is ended.
+  [[nodiscard]] SessionId Open(const AgentId& agent, std::weak_ptr<AgentStream> stream);
+  void Close(const AgentId& agent, SessionId session);
+
+  // What an agent said about itself, for people.
+  void NoteInventory(const AgentId& agent, const std::map<std::string, std::string>& labels,
+                     const std::string& version);
+  struct About {
+    std::map<std::string, std::string> labels;
+    std::string version;
+  };
+  // Of agents that are connected.
+  [[nodiscard]] std::optional<About> AboutAgent(const AgentId& agent) const;
+
+  // Ends every stream and takes no new one.
+  void Shutdown();
+
+  [[nodiscard]] scheduler::Scheduler& scheduler() { return scheduler_; }
+  [[nodiscard]] const Clock& clock() const { return clock_; }
+  [[nodiscard]] Epoch epoch() const { return epoch_; }
+  [[nodiscard]] const SessionOptions& options() const { return options_; }
+  [[nodiscard]] bool stopping() const;
+
+ private:
+  void TickLoop();
+
+  scheduler::Scheduler& scheduler_;
+  store::AgentStore& agents_;
+  const Clock& clock_;
+  const Epoch epoch_;
+  const SessionOptions options_;
+
+  mutable std::mutex mu_;
+  std::condition_variable wake_;
+  bool stopping_ = false;
+  SessionTable table_;
+  std::map<SessionId, std::weak_ptr<AgentStream>> streams_;
+  std::map<AgentId, About> about_;
+  // Agents whose row is to be touched, by the tick thread, so that no stream waits for the
+  // database.
+  std::map<AgentId, std::map<std::string, std::string>> to_touch_;
+
+  std::thread ticker_;
+};
+
+}  // namespace slipway::agent_gateway

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <string>
+
+#include "controller/api/task_service.h"
+#include "slipway/v1/application.grpc.pb.h"
+
+namespace slipway::api {
+
+// Applications and the farm itself. Thread-safe.
+class ApplicationService final : public v1::ApplicationService::Service {
+ public:
+  struct Options {
+    FarmId farm;
+    std::string sealing_certificate;  // PEM
+    std::string version;
+    // Repositories on the controller's own disk: for demonstrations and tests.
+    bool allow_local_repositories = false;
+  };
+  ApplicationService(const Deps& deps, Options options)
+      : deps_(deps), options_(std::move(options)) {}
+
+  grpc::Status CreateApplication(grpc::ServerContext* context,
+                                 const v1::CreateApplicationRequest* request,
+                                 v1::Application* response) override;
+  grpc::Status GetApplication(grpc::ServerContext* context,
+                              const v1::GetApplicationRequest* request,
+                              v1::Application* response) override;
+  grpc::Status ListApplications(grpc::ServerContext* context,
+                                const v1::ListApplicationsRequest* request,
+                                v1::ListApplicationsResponse* response) override;
+  grpc::Status GetFarm(grpc::ServerContext* context, const v1::GetFarmRequest* request,
+                       v1::Farm* response) override;
+
+ private:
+  absl::Status DoCreate(grpc::ServerContext& context, const v1::CreateApplicationRequest& request,
+                        v1::Application& response);
+  absl::Status DoList(grpc::ServerContext& context, v1::ListApplicationsResponse& response);
+
+  const Deps deps_;
+  const Options options_;
+};
+
+}  // namespace slipway::api

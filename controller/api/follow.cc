@@ -1,0 +1,186 @@
+#include "controller/api/follow.h"
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/status/status.h"
+#include "controller/api/follow_stream.h"
+
+namespace slipway::api {
+namespace {
+
+// Of one ReadLogResponse. Larger saves messages, smaller shows lines sooner on a slow line.
+constexpr std::size_t kLogSlice = 512 * 1024;
+
+bool IsFinished(const v1::Task& task) {
+  return task.state() >= v1::TASK_STATE_SUCCEEDED && task.state() <= v1::TASK_STATE_UNKNOWN;
+}
+
+class RunFollower final : public FollowStream<v1::WatchRunResponse> {
+ public:
+  RunFollower(grpc::CallbackServerContext& context, const Deps& deps, v1::WatchRunRequest request)
+      : FollowStream(context, deps.pool), deps_(deps), request_(std::move(request)) {}
+
+ private:
+  Then Next(v1::WatchRunResponse& response, absl::Status& status) override {
+    if (finished_) return Then::kFinish;
+    status = Prepare();
+    if (!status.ok()) return Then::kFinish;
+    auto tasks = DescribeRun(deps_, RunId(request_.run()));
+    if (!tasks.ok()) {
+      status = tasks.status();
+      return Then::kFinish;
+    }
+    finished_ = std::all_of(tasks->begin(), tasks->end(), IsFinished);
+    for (auto& task : *tasks) *response.add_tasks() = std::move(task);
+    response.set_finished(finished_);
+    // Rows change in ways that show nothing new, an offer's deadline for one.
+    std::string bytes = response.SerializeAsString();
+    if (bytes == last_ && !finished_) return Then::kWait;
+    last_ = std::move(bytes);
+    return Then::kWrite;
+  }
+
+  absl::Status Prepare() {
+    if (subscription_) return absl::OkStatus();
+    SLIPWAY_RETURN_IF_ERROR(deps_.auth.Authenticate(context()).status());
+    SLIPWAY_ASSIGN_OR_RETURN(const auto tasks, deps_.reader.TasksOfRun(RunId(request_.run())));
+    std::vector<TaskId> ids;
+    for (const auto& task : tasks) ids.push_back(task.id);
+    subscription_ = deps_.watch.Subscribe(ids, [stream = weak()] {
+      if (const auto self = stream.lock()) self->Wake();
+    });
+    return absl::OkStatus();
+  }
+
+  void Unsubscribe() override { subscription_.reset(); }
+
+  const Deps deps_;
+  const v1::WatchRunRequest request_;
+  std::shared_ptr<void> subscription_;
+  std::string last_;
+  bool finished_ = false;
+};
+
+class LogFollower final : public FollowStream<v1::ReadLogResponse> {
+ public:
+  LogFollower(grpc::CallbackServerContext& context, const Deps& deps, v1::ReadLogRequest request)
+      : FollowStream(context, deps.pool),
+        deps_(deps),
+        request_(std::move(request)),
+        offset_(request_.offset()),
+        key_{TaskId(request_.task()), Attempt(request_.attempt())} {}
+
+ private:
+  Then Next(v1::ReadLogResponse& response, absl::Status& status) override {
+    if (finished_) return Then::kFinish;
+    auto then = Advance(response);
+    if (then.ok()) return *then;
+    status = then.status();
+    return Then::kFinish;
+  }
+
+  absl::StatusOr<Then> Advance(v1::ReadLogResponse& response) {
+    if (!watched_) {
+      SLIPWAY_RETURN_IF_ERROR(deps_.auth.Authenticate(context()).status());
+      watched_ = deps_.watch.Subscribe({key_.task}, [this, stream = weak()] {
+        if (const auto self = stream.lock()) {
+          task_changed_ = true;
+          self->Wake();
+        }
+      });
+    }
+    SLIPWAY_RETURN_IF_ERROR(ReadTask());
+    if (key_.attempt == Attempt(0)) {
+      if (!over_ && request_.follow()) return Then::kWait;
+      return Last(response, over_, 0);
+    }
+    if (!growth_) {
+      growth_ = deps_.logs.Subscribe(key_, [stream = weak()] {
+        if (const auto self = stream.lock()) self->Wake();
+      });
+    }
+    SLIPWAY_ASSIGN_OR_RETURN(auto slice, deps_.logs.Read(key_, offset_, kLogSlice));
+    if (!slice.data.empty()) {
+      response.set_offset(offset_);
+      response.set_attempt(key_.attempt.value());
+      offset_ += slice.data.size();
+      response.set_data(std::move(slice.data));
+      return Then::kWrite;
+    }
+    if (slice.seal) return Last(response, slice.seal->complete, slice.seal->missing);
+    if (over_) return Last(response, false, 0);
+    if (!request_.follow()) return Last(response, false, 0);
+    return Then::kWait;
+  }
+
+  // Looks at the row only when it may have changed; the log wakes us for every chunk.
+  absl::Status ReadTask() {
+    if (!task_changed_.exchange(false)) return absl::OkStatus();
+    SLIPWAY_ASSIGN_OR_RETURN(const auto found, deps_.reader.GetTask(key_.task));
+    const Attempt newest = found.task.attempt;
+    if (request_.attempt() > newest.value()) {
+      return MakeError(absl::StatusCode::kNotFound, "NO_SUCH_ATTEMPT",
+                       "the task has no such attempt");
+    }
+    if (request_.attempt() == 0 && newest != key_.attempt) {
+      // Started again on another agent: the newest log is the one to follow, from its beginning.
+      if (key_.attempt != Attempt(0)) offset_ = 0;
+      key_.attempt = newest;
+      growth_.reset();
+    }
+    over_ = domain::IsTerminal(found.task.state) || newest > key_.attempt;
+    return absl::OkStatus();
+  }
+
+  Then Last(v1::ReadLogResponse& response, bool complete, std::uint64_t missing) {
+    finished_ = true;
+    response.set_offset(offset_);
+    response.set_attempt(key_.attempt.value());
+    response.set_complete(complete);
+    response.set_missing(missing);
+    return Then::kWrite;
+  }
+
+  void Unsubscribe() override {
+    watched_.reset();
+    growth_.reset();
+  }
+
+  const Deps deps_;
+  const v1::ReadLogRequest request_;
+  std::uint64_t offset_;
+  AttemptKey key_;
+  std::shared_ptr<void> watched_;
+  std::shared_ptr<void> growth_;
+  std::atomic<bool> task_changed_{true};
+  bool over_ = false;
+  bool finished_ = false;
+};
+
+template <typename Follower, typename Request>
+auto* Begin(grpc::CallbackServerContext& context, const Deps& deps, const Request& request) {
+  auto follower = std::make_shared<Follower>(context, deps, request);
+  follower->Start(follower);
+  return follower.get();
+}
+
+}  // namespace
+
+grpc::ServerWriteReactor<v1::WatchRunResponse>* NewRunFollower(grpc::CallbackServerContext& context,
+                                                               const Deps& deps,
+                                                               const v1::WatchRunRequest& request) {
+  return Begin<RunFollower>(context, deps, request);
+}
+
+grpc::ServerWriteReactor<v1::ReadLogResponse>* NewLogFollower(grpc::CallbackServerContext& context,
+                                                              const Deps& deps,
+                                                              const v1::ReadLogRequest& request) {
+  return Begin<LogFollower>(context, deps, request);
+}
+
+}  // namespace slipway::api

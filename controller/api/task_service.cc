@@ -1,0 +1,193 @@
+#include "controller/api/task_service.h"
+
+#include <fmt/format.h>
+
+#include <future>
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "common/rpc/grpc_status.h"
+#include "common/status/status.h"
+#include "controller/api/convert.h"
+#include "controller/api/follow.h"
+#include "controller/api/submit.h"
+
+namespace slipway::api {
+namespace {
+
+// A submit or cancel whose commit takes longer is answered kUnavailable; repeating it is safe.
+constexpr auto kCommitPatience = std::chrono::seconds(30);
+
+using Replied = std::promise<scheduler::Reply>;
+
+absl::StatusOr<scheduler::Reply> Await(std::future<scheduler::Reply> reply) {
+  if (reply.wait_for(kCommitPatience) != std::future_status::ready) {
+    return MakeError(absl::StatusCode::kUnavailable, "COMMIT_IN_DOUBT",
+                     "the database has not answered yet",
+                     "Ask again; with the same request id nothing happens twice.");
+  }
+  return reply.get();
+}
+
+absl::StatusOr<std::string> AgentName(const Deps& deps, const AgentId& id) {
+  if (id.value().empty()) return std::string();
+  auto agent = deps.agents.Get(id);
+  if (agent.ok()) return agent->name;
+  if (agent.status().code() == absl::StatusCode::kNotFound) return id.value();
+  return agent.status();
+}
+
+absl::StatusOr<v1::Task> Describe(const Deps& deps, const domain::Task& task,
+                                  const domain::Run& run) {
+  SLIPWAY_ASSIGN_OR_RETURN(const std::string agent, AgentName(deps, task.agent));
+  v1::Task out = ToProto(task, run, agent);
+  SLIPWAY_ASSIGN_OR_RETURN(const auto steps, deps.reader.ListSteps(task.id));
+  for (const domain::Step& step : steps) *out.add_steps() = ToProto(step);
+  if (task.kind == domain::TaskKind::kPublish && task.state == domain::TaskState::kSucceeded) {
+    SLIPWAY_ASSIGN_OR_RETURN(const auto release, deps.reader.ReleaseOfTask(task.id));
+    out.set_release(release.id.value());
+  }
+  return out;
+}
+
+}  // namespace
+
+absl::StatusOr<v1::Task> DescribeTask(const Deps& deps, const TaskId& id) {
+  SLIPWAY_ASSIGN_OR_RETURN(const auto found, deps.reader.GetTask(id));
+  return Describe(deps, found.task, found.run);
+}
+
+absl::StatusOr<std::vector<v1::Task>> DescribeRun(const Deps& deps, const RunId& id) {
+  SLIPWAY_ASSIGN_OR_RETURN(const auto run, deps.reader.GetRun(id));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto tasks, deps.reader.TasksOfRun(id));
+  std::vector<v1::Task> out;
+  for (const domain::Task& task : tasks) {
+    SLIPWAY_ASSIGN_OR_RETURN(auto described, Describe(deps, task, run));
+    out.push_back(std::move(described));
+  }
+  return out;
+}
+
+grpc::Status TaskService::SubmitRun(grpc::ServerContext* context,
+                                    const v1::SubmitRunRequest* request,
+                                    v1::SubmitRunResponse* response) {
+  return rpc::ToGrpc(*context, DoSubmit(*context, *request, *response));
+}
+
+absl::Status TaskService::DoSubmit(grpc::ServerContext& context,
+                                   const v1::SubmitRunRequest& request,
+                                   v1::SubmitRunResponse& response) {
+  SLIPWAY_ASSIGN_OR_RETURN(const auto account, deps_.auth.Authenticate(context));
+  auto application = deps_.applications.GetByName(request.application());
+  if (application.status().code() == absl::StatusCode::kNotFound) {
+    return MakeError(absl::StatusCode::kNotFound, "NO_SUCH_APPLICATION",
+                     fmt::format("there is no application '{}'", request.application()),
+                     "`slipway apps` lists them; `slipway apps create` adds one.");
+  }
+  SLIPWAY_RETURN_IF_ERROR(application.status());
+  SLIPWAY_ASSIGN_OR_RETURN(
+      auto expanded, Expand(request, *application, account, deps_.targets, deps_.clock.Wall()));
+  RunId run = expanded.run.id;
+  auto replied = std::make_shared<Replied>();
+  deps_.scheduler.Submit(std::move(expanded.run), std::move(expanded.tasks),
+                         [replied](const scheduler::Reply& reply) { replied->set_value(reply); });
+  SLIPWAY_ASSIGN_OR_RETURN(const auto reply, Await(replied->get_future()));
+  if (reply.status.code() == absl::StatusCode::kAlreadyExists) {
+    run = reply.run;
+  } else {
+    SLIPWAY_RETURN_IF_ERROR(reply.status);
+  }
+  response.set_run(run.value());
+  SLIPWAY_ASSIGN_OR_RETURN(auto tasks, DescribeRun(deps_, run));
+  for (auto& task : tasks) *response.add_tasks() = std::move(task);
+  return absl::OkStatus();
+}
+
+grpc::Status TaskService::GetTask(grpc::ServerContext* context, const v1::GetTaskRequest* request,
+                                  v1::Task* response) {
+  const auto account = deps_.auth.Authenticate(*context);
+  if (!account.ok()) return rpc::ToGrpc(*context, account.status());
+  auto task = DescribeTask(deps_, TaskId(request->id()));
+  if (task.ok()) *response = std::move(*task);
+  return rpc::ToGrpc(*context, task.status());
+}
+
+grpc::Status TaskService::ListTasks(grpc::ServerContext* context,
+                                    const v1::ListTasksRequest* request,
+                                    v1::ListTasksResponse* response) {
+  return rpc::ToGrpc(*context, DoList(*context, *request, *response));
+}
+
+absl::Status TaskService::DoList(grpc::ServerContext& context, const v1::ListTasksRequest& request,
+                                 v1::ListTasksResponse& response) {
+  SLIPWAY_RETURN_IF_ERROR(deps_.auth.Authenticate(context).status());
+  store::TaskFilter filter;
+  if (!request.application().empty()) {
+    SLIPWAY_ASSIGN_OR_RETURN(const auto application,
+                             deps_.applications.GetByName(request.application()));
+    filter.application = application.id;
+  }
+  if (!request.run().empty()) filter.run = RunId(request.run());
+  for (const int state : request.states()) {
+    const auto known = StateFromProto(static_cast<v1::TaskState>(state));
+    if (!known) {
+      return MakeError(absl::StatusCode::kInvalidArgument, "BAD_FIELD",
+                       fmt::format("states: {} is no state", state));
+    }
+    filter.states.push_back(*known);
+  }
+  if (request.page_size() != 0) filter.page_size = request.page_size();
+  if (filter.page_size < 1 || filter.page_size > 1000) {
+    return MakeError(absl::StatusCode::kInvalidArgument, "BAD_FIELD", "page_size: not in 1 … 1000");
+  }
+  filter.page_token = request.page_token();
+  SLIPWAY_ASSIGN_OR_RETURN(const auto page, deps_.reader.ListTasks(filter));
+  std::map<AgentId, std::string> names;
+  SLIPWAY_ASSIGN_OR_RETURN(const auto agents, deps_.agents.List());
+  for (const auto& agent : agents) names[agent.id] = agent.name;
+  for (const auto& [task, run] : page.tasks) {
+    const auto name = names.find(task.agent);
+    *response.add_tasks() = ToProto(task, run, name == names.end() ? "" : name->second);
+  }
+  response.set_next_page_token(page.next_page_token);
+  return absl::OkStatus();
+}
+
+grpc::Status TaskService::CancelTask(grpc::ServerContext* context,
+                                     const v1::CancelTaskRequest* request,
+                                     v1::CancelTaskResponse* response) {
+  return rpc::ToGrpc(*context, DoCancel(*context, *request, *response));
+}
+
+absl::Status TaskService::DoCancel(grpc::ServerContext& context,
+                                   const v1::CancelTaskRequest& request,
+                                   v1::CancelTaskResponse& response) {
+  SLIPWAY_ASSIGN_OR_RETURN(const auto account, deps_.auth.Authenticate(context));
+  const TaskId id(request.id());
+  auto replied = std::make_shared<Replied>();
+  deps_.scheduler.Cancel(id, account.name, request.reason().substr(0, 1024),
+                         [replied](const scheduler::Reply& reply) { replied->set_value(reply); });
+  SLIPWAY_ASSIGN_OR_RETURN(const auto reply, Await(replied->get_future()));
+  if (reply.status.code() == absl::StatusCode::kNotFound) {
+    SLIPWAY_ASSIGN_OR_RETURN(const auto found, deps_.reader.GetTask(id));
+    return MakeError(
+        absl::StatusCode::kFailedPrecondition, "ALREADY_FINISHED",
+        fmt::format("task {} is {} already", id.value(), domain::TaskStateName(found.task.state)));
+  }
+  SLIPWAY_RETURN_IF_ERROR(reply.status);
+  SLIPWAY_ASSIGN_OR_RETURN(*response.mutable_task(), DescribeTask(deps_, id));
+  return absl::OkStatus();
+}
+
+grpc::ServerWriteReactor<v1::WatchRunResponse>* TaskService::WatchRun(
+    grpc::CallbackServerContext* context, const v1::WatchRunRequest* request) {
+  return NewRunFollower(*context, deps_, *request);
+}
+
+grpc::ServerWriteReactor<v1::ReadLogResponse>* TaskService::ReadLog(
+    grpc::CallbackServerContext* context, const v1::ReadLogRequest* request) {
+  return NewLogFollower(*context, deps_, *request);
+}
+
+}  // namespace slipway::api

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <string>
+#include <vector>
+
+#include "common/base/time.h"
+#include "controller/api/auth.h"
+#include "controller/api/work_pool.h"
+#include "controller/logs/log_store.h"
+#include "controller/runs/targets.h"
+#include "controller/runs/task_watch.h"
+#include "controller/scheduler/scheduler.h"
+#include "controller/store/catalog_store.h"
+#include "controller/store/run_reader.h"
+#include "slipway/v1/task.grpc.pb.h"
+
+namespace slipway::api {
+
+// Everything the API services stand on. All must outlive them.
+struct Deps {
+  const Authenticator& auth;
+  scheduler::Scheduler& scheduler;
+  store::RunReader& reader;
+  store::ApplicationStore& applications;
+  store::AgentStore& agents;
+  logs::LogStore& logs;
+  runs::TaskWatch& watch;
+  const runs::Targets& targets;
+  // For streams that follow: no callback of gRPC or the scheduler waits for a disk or the database.
+  WorkPool& pool;
+  const Clock& clock;
+};
+
+// Submits, lists, follows. Thread-safe.
+class TaskService final
+    : public v1::TaskService::WithCallbackMethod_WatchRun<
+          v1::TaskService::WithCallbackMethod_ReadLog<v1::TaskService::Service>> {
+ public:
+  explicit TaskService(const Deps& deps) : deps_(deps) {}
+
+  grpc::Status SubmitRun(grpc::ServerContext* context, const v1::SubmitRunRequest* request,
+                         v1::SubmitRunResponse* response) override;
+  grpc::Status GetTask(grpc::ServerContext* context, const v1::GetTaskRequest* request,
+                       v1::Task* response) override;
+  grpc::Status ListTasks(grpc::ServerContext* context, const v1::ListTasksRequest* request,
+                         v1::ListTasksResponse* response) override;
+  grpc::Status CancelTask(grpc::ServerContext* context, const v1::CancelTaskRequest* request,
+                          v1::CancelTaskResponse* response) override;
+  grpc::ServerWriteReactor<v1::WatchRunResponse>* WatchRun(
+      grpc::CallbackServerContext* context, const v1::WatchRunRequest* request) override;
+  grpc::ServerWriteReactor<v1::ReadLogResponse>* ReadLog(
+      grpc::CallbackServerContext* context, const v1::ReadLogRequest* request) override;
+
+ private:
+  absl::Status DoSubmit(grpc::ServerContext& context, const v1::SubmitRunRequest& request,
+                        v1::SubmitRunResponse& response);
+  absl::Status DoList(grpc::ServerContext& context, const v1::ListTasksRequest& request,
+                      v1::ListTasksResponse& response);
+  absl::Status DoCancel(grpc::ServerContext& context, const v1::CancelTaskRequest& request,
+                        v1::CancelTaskResponse& response);
+
+  const Deps deps_;
+};
+
+// A task as clients see it, with its agent's name, steps and release. Reads the database.
+absl::StatusOr<v1::Task> DescribeTask(const Deps& deps, const TaskId& id);
+absl::StatusOr<std::vector<v1::Task>> DescribeRun(const Deps& deps, const RunId& run);
+
+}  // namespace slipway::api

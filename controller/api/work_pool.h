@@ -1,0 +1,31 @@
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace slipway::api {
+
+// A few threads for work that may block for a moment. Work is taken in order; what is still waiting
+// at destruction is run, not dropped, so that nobody waits for it in vain. Thread-safe.
+class WorkPool {
+ public:
+  explicit WorkPool(int threads);
+  ~WorkPool();
+  void Post(std::function<void()> work);
+
+ private:
+  void Loop();
+
+  std::mutex mu_;
+  std::condition_variable wake_;
+  bool stopping_ = false;
+  std::deque<std::function<void()>> queue_;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace slipway::api

@@ -1,0 +1,184 @@
+#include "controller/runs/run_orders.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "common/crypto/credential.h"
+#include "common/crypto/token.h"
+#include "common/qr/release_code.h"
+#include "common/rpc/convert.h"
+#include "common/status/status.h"
+#include "slipway/v1/agent.pb.h"
+
+namespace slipway::runs {
+namespace {
+
+using protocol::Failure;
+using protocol::FailureClass;
+
+Failure CredentialFailure(const absl::Status& status, const std::string& application,
+                          const std::string& platform) {
+  const ErrorInfo info = GetErrorInfo(status);
+  return Failure{FailureClass::kCredential,
+                 info.reason.empty() ? "CREDENTIAL_BROKEN" : info.reason,
+                 fmt::format("the sealed credential for {} cannot be opened: {}", platform,
+                             std::string(status.message())),
+                 "",
+                 fmt::format("Seal it again for this farm with `slipway credentials seal --app {} "
+                             "--platform {}` and commit the file.",
+                             application, platform),
+                 fmt::format("请用 `slipway credentials seal --app {} --platform {}` "
+                             "为本农场重新密封凭证并提交该文件。",
+                             application, platform)};
+}
+
+}  // namespace
+
+absl::StatusOr<RunOrders::Publish> RunOrders::LoadPublish(const TaskId& task) {
+  Publish loaded;
+  SLIPWAY_ASSIGN_OR_RETURN(loaded.publish, deps_.reader.GetTask(task));
+  SLIPWAY_ASSIGN_OR_RETURN(loaded.build, deps_.reader.GetTask(loaded.publish.task.depends_on));
+  if (!loaded.build.task.result || !loaded.build.task.result->build) {
+    return absl::InternalError(fmt::format("build {} of publish {} has no product",
+                                           loaded.build.task.id.value(), task.value()));
+  }
+  return loaded;
+}
+
+absl::Status RunOrders::Complete(scheduler::ResultReported& event) {
+  SLIPWAY_ASSIGN_OR_RETURN(const logs::LogVerdict verdict,
+                           deps_.logs.Judge(event.key, event.result.log));
+  switch (verdict) {
+    case logs::LogVerdict::kIncomplete: event.log = scheduler::LogState::kIncomplete; break;
+    case logs::LogVerdict::kComplete: event.log = scheduler::LogState::kComplete; break;
+    case logs::LogVerdict::kDamaged:
+      event.log = scheduler::LogState::kDamaged;
+      event.log_missing = event.result.log.missing;
+      break;
+  }
+  if (event.result.ok() && event.result.publish && event.log != scheduler::LogState::kIncomplete) {
+    SLIPWAY_ASSIGN_OR_RETURN(event.release, MakeRelease(event.key.task, *event.result.publish));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<domain::Release> RunOrders::MakeRelease(const TaskId& task,
+                                                       const protocol::PublishOutcome& outcome) {
+  SLIPWAY_ASSIGN_OR_RETURN(const Publish loaded, LoadPublish(task));
+  const domain::Run& run = loaded.publish.run;
+  const protocol::BuildOutcome& build = *loaded.build.task.result->build;
+  domain::Release release;
+  release.id = ReleaseId(NewId("rel-"));
+  release.run = run.id;
+  release.publish_task = task;
+  release.build_task = loaded.build.task.id;
+  release.application = run.application;
+  release.application_name = run.application_name;
+  release.platform = loaded.publish.task.platform;
+  release.target = loaded.publish.task.target;
+  release.version = build.version;
+  release.commit = build.commit;
+  release.manifest = build.manifest;
+  release.link = outcome.link;
+  release.released_at = deps_.clock.Wall();
+  release.released_by = run.submitted_by;
+  release.qr_text = qr::FormatReleaseCode({release.id, release.application_name, release.platform,
+                                           release.version, release.manifest},
+                                          deps_.public_url);
+  return release;
+}
+
+absl::StatusOr<std::optional<Failure>> RunOrders::Complete(scheduler::PermitRequested& event) {
+  SLIPWAY_ASSIGN_OR_RETURN(const Publish loaded, LoadPublish(event.key.task));
+  const Sha256Digest& archived = loaded.build.task.result->build->manifest;
+  if (event.manifest != archived) {
+    return std::optional<Failure>(
+        Failure{FailureClass::kPolicy, "WRONG_PRODUCT",
+                fmt::format("the agent would publish {}, but the build archived {}",
+                            event.manifest.ToString(), archived.ToString()),
+                "", "Submit again; if it happens twice, look at the agent's disk.",
+                "请重新提交；若再次出现，请检查构建节点的磁盘。"});
+  }
+  event.nonce = crypto::Base32(crypto::RandomBytes(20).view());
+  return std::optional<Failure>();
+}
+
+absl::StatusOr<std::string> RunOrders::SpecOf(const TaskId& task) {
+  SLIPWAY_ASSIGN_OR_RETURN(const auto found, deps_.reader.GetTask(task));
+  const domain::Run& run = found.run;
+  v1::TaskSpec spec;
+  spec.set_application(run.application.value());
+  spec.set_application_name(run.application_name);
+  spec.set_platform(found.task.platform);
+  spec.set_version(run.version);
+  spec.set_description(run.description);
+  if (found.task.kind == domain::TaskKind::kBuild) {
+    SLIPWAY_ASSIGN_OR_RETURN(const auto application, deps_.applications.Get(run.application));
+    SLIPWAY_ASSIGN_OR_RETURN(const auto siblings, deps_.reader.TasksOfRun(run.id));
+    auto* build = spec.mutable_build();
+    build->set_repository(application.repository);
+    build->set_ref(run.ref);
+    for (const domain::Task& sibling : siblings) {
+      if (sibling.depends_on == task) build->set_publish_follows(true);
+    }
+    return spec.SerializeAsString();
+  }
+  SLIPWAY_ASSIGN_OR_RETURN(const Publish loaded, LoadPublish(task));
+  const protocol::BuildOutcome& outcome = *loaded.build.task.result->build;
+  spec.set_version(outcome.version);
+  auto* publish = spec.mutable_publish();
+  publish->set_manifest(rpc::ToProto(outcome.manifest));
+  publish->set_app_id(outcome.app_id);
+  publish->set_mode("upload");
+  publish->set_commit(outcome.commit);
+  for (const std::string& option : outcome.publish_options) {
+    const auto equals = option.find('=');
+    if (equals != std::string::npos) {
+      (*publish->mutable_options())[option.substr(0, equals)] = option.substr(equals + 1);
+    }
+  }
+  // A target that the operator has removed since leaves the image empty; the agent reports it.
+  if (const Target* target = deps_.targets.Find(found.task.platform, found.task.target)) {
+    publish->set_image(target->image);
+    publish->set_proxy(target->proxy);
+    publish->set_ca_pem(target->ca_pem);
+    publish->set_network(target->network);
+    *publish->mutable_deadline() = rpc::ToProtoDuration(target->deadline);
+  }
+  return spec.SerializeAsString();
+}
+
+absl::StatusOr<std::variant<std::string, Failure>> RunOrders::SecretOf(const TaskId& task) {
+  using Answer = std::variant<std::string, Failure>;
+  SLIPWAY_ASSIGN_OR_RETURN(const Publish loaded, LoadPublish(task));
+  const protocol::BuildOutcome& build = *loaded.build.task.result->build;
+  const domain::Run& run = loaded.publish.run;
+  const std::string& platform = loaded.publish.task.platform;
+  auto opened =
+      crypto::OpenCredential(build.sealed_credential, deps_.sealing.certificate_pem,
+                             deps_.sealing.key_pem.view(), {deps_.farm, run.application, platform});
+  if (!opened.ok()) {
+    return Answer(CredentialFailure(opened.status(), run.application_name, platform));
+  }
+  if (opened->app_id != build.app_id) {
+    return Answer(CredentialFailure(
+        MakeError(absl::StatusCode::kPermissionDenied, "CREDENTIAL_FOREIGN",
+                  fmt::format("it is for the platform's application {}, slipway.yaml names {}",
+                              opened->app_id, build.app_id)),
+        run.application_name, platform));
+  }
+  return Answer(std::string(opened->secret.view()));
+}
+
+void RunOrders::ResultTaken(const scheduler::ResultReported& event) {
+  // Not sealed is not lost: readers also see from the task that the attempt is over.
+  deps_.logs
+      .Seal(event.key,
+            {.complete = event.log == scheduler::LogState::kComplete, .missing = event.log_missing})
+      .IgnoreError();
+}
+
+void RunOrders::Changed(const std::vector<TaskId>& tasks) { deps_.watch.Changed(tasks); }
+
+}  // namespace slipway::runs

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/base/ids.h"
+#include "common/base/time.h"
+#include "common/crypto/pki.h"
+#include "controller/logs/log_store.h"
+#include "controller/runs/targets.h"
+#include "controller/runs/task_watch.h"
+#include "controller/scheduler/scheduler.h"
+#include "controller/store/catalog_store.h"
+#include "controller/store/run_reader.h"
+
+namespace slipway::runs {
+
+// Knows what tasks mean: makes their specifications from the run and the build they depend on,
+// opens the credential of a publish that holds its permit, compares logs, and makes the release
+// row.
+//
+// The credential is opened here and nowhere else, only for a task whose permit is committed, and
+// lives in memory until it is sent. Confined to the scheduler's thread.
+class RunOrders final : public scheduler::WorkOrders {
+ public:
+  struct Deps {
+    store::RunReader& reader;
+    store::ApplicationStore& applications;
+    logs::LogStore& logs;
+    TaskWatch& watch;
+    const Targets& targets;
+    const Clock& clock;
+    FarmId farm;
+    const crypto::KeyAndCertificate& sealing;
+    // Base URL of the console for QR codes; empty: codes in the farm's own scheme.
+    std::string public_url;
+  };
+
+  explicit RunOrders(Deps deps) : deps_(std::move(deps)) {}
+
+  absl::Status Complete(scheduler::ResultReported& event) override;
+  absl::StatusOr<std::optional<protocol::Failure>> Complete(
+      scheduler::PermitRequested& event) override;
+  absl::StatusOr<std::string> SpecOf(const TaskId& task) override;
+  absl::StatusOr<std::variant<std::string, protocol::Failure>> SecretOf(
+      const TaskId& task) override;
+  void ResultTaken(const scheduler::ResultReported& event) override;
+  void Changed(const std::vector<TaskId>& tasks) override;
+
+ private:
+  struct Publish {
+    store::TaskWithRun publish;
+    store::TaskWithRun build;
+  };
+  // A publish task with the build it depends on, which has succeeded.
+  absl::StatusOr<Publish> LoadPublish(const TaskId& task);
+  absl::StatusOr<domain::Release> MakeRelease(const TaskId& task,
+                                              const protocol::PublishOutcome& outcome);
+
+  const Deps deps_;
+};
+
+}  // namespace slipway::runs

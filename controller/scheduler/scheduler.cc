@@ -1,0 +1,285 @@
+#include "controller/scheduler/scheduler.h"
+
+#include <algorithm>
+#include <chrono>
+#include <iterator>
+#include <optional>
+#include <utility>
+
+#include "common/status/status.h"
+
+namespace slipway::scheduler {
+namespace {
+
+// Events of one batch at most, so that a flood cannot make a transaction endless.
+constexpr std::size_t kMaxBatch = 1000;
+constexpr auto kReloadPause = std::chrono::milliseconds(500);
+constexpr auto kLongestSleep = std::chrono::seconds(5);
+
+absl::Status Stopping() {
+  return MakeError(absl::StatusCode::kUnavailable, "STOPPING", "the controller is stopping",
+                   "Ask again in a moment.");
+}
+
+}  // namespace
+
+Scheduler::Scheduler(Options options, store::SchedulerStore& store, WorkOrders& orders,
+                     const Clock& clock)
+    : options_(std::move(options)),
+      store_(store),
+      orders_(orders),
+      clock_(clock),
+      core_(options_.core) {}
+
+Scheduler::~Scheduler() { Stop(); }
+
+absl::Status Scheduler::Start(SessionSink& sink) {
+  sink_ = &sink;
+  SLIPWAY_ASSIGN_OR_RETURN(auto unfinished, store_.LoadUnfinished());
+  core_.Load(std::move(unfinished), clock_.Mono(), clock_.Wall());
+  thread_ = std::thread([this] { Loop(); });
+  return absl::OkStatus();
+}
+
+void Scheduler::Stop() {
+  std::map<Ticket, OnReply> abandoned;
+  {
+    const std::lock_guard lock(mu_);
+    stop_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+  {
+    const std::lock_guard lock(mu_);
+    abandoned.swap(waiting_);
+  }
+  for (const auto& [ticket, reply] : abandoned) reply(Reply{ticket, Stopping(), RunId()});
+}
+
+bool Scheduler::stopping() const {
+  const std::lock_guard lock(mu_);
+  return stop_;
+}
+
+void Scheduler::Submit(domain::Run run, std::vector<domain::Task> tasks, OnReply reply) {
+  absl::Status refusal;
+  {
+    const std::lock_guard lock(mu_);
+    if (stop_) {
+      refusal = Stopping();
+    } else if (submits_.size() >= options_.max_waiting_submits) {
+      refusal = MakeError(absl::StatusCode::kResourceExhausted, "QUEUE_FULL",
+                          "too many submits are waiting", "Try again in a few seconds.");
+    } else {
+      const Ticket ticket(++last_ticket_);
+      waiting_.emplace(ticket, std::move(reply));
+      submits_.push_back(scheduler::Submit{ticket, std::move(run), std::move(tasks)});
+    }
+  }
+  if (!refusal.ok()) {
+    reply(Reply{Ticket(), refusal, RunId()});
+    return;
+  }
+  wake_.notify_all();
+}
+
+void Scheduler::Cancel(TaskId task, std::string actor, std::string why, OnReply reply) {
+  bool stopped = false;
+  {
+    const std::lock_guard lock(mu_);
+    stopped = stop_;
+    if (!stopped) {
+      const Ticket ticket(++last_ticket_);
+      waiting_.emplace(ticket, std::move(reply));
+      urgent_.push_back(
+          scheduler::Cancel{ticket, std::move(task), std::move(actor), std::move(why)});
+    }
+  }
+  if (stopped) {
+    reply(Reply{Ticket(), Stopping(), RunId()});
+    return;
+  }
+  wake_.notify_all();
+}
+
+void Scheduler::Post(Event event) {
+  {
+    const std::lock_guard lock(mu_);
+    if (stop_) return;
+    urgent_.push_back(std::move(event));
+  }
+  wake_.notify_all();
+}
+
+bool Scheduler::IsCurrent(const AgentId& agent, const AttemptKey& key) const {
+  const std::lock_guard lock(core_mu_);
+  return core_.IsCurrent(agent, key);
+}
+
+std::vector<AgentView> Scheduler::Agents() const {
+  const std::lock_guard lock(core_mu_);
+  return core_.Agents();
+}
+
+std::string Scheduler::WhyWaiting(const TaskId& task) const {
+  const std::lock_guard lock(core_mu_);
+  return core_.WhyWaiting(task);
+}
+
+void Scheduler::Loop() {
+  while (true) {
+    std::optional<MonoTime> deadline;
+    {
+      const std::lock_guard lock(core_mu_);
+      deadline = core_.NextDeadline();
+    }
+    Duration sleep = kLongestSleep;
+    if (deadline) sleep = std::clamp<Duration>(*deadline - clock_.Mono(), Duration(0), sleep);
+
+    std::vector<Event> events;
+    {
+      std::unique_lock lock(mu_);
+      wake_.wait_for(lock, sleep,
+                     [this] { return stop_ || !urgent_.empty() || !submits_.empty(); });
+      if (stop_) return;
+      for (auto* queue : {&urgent_, &submits_}) {
+        const std::size_t take = std::min(queue->size(), kMaxBatch - events.size());
+        const auto end = queue->begin() + static_cast<std::ptrdiff_t>(take);
+        events.insert(events.end(), std::make_move_iterator(queue->begin()),
+                      std::make_move_iterator(end));
+        queue->erase(queue->begin(), end);
+      }
+    }
+    RunBatch(std::move(events));
+  }
+}
+
+bool Scheduler::Prepare(Event& event) {
+  if (auto* result = std::get_if<ResultReported>(&event)) {
+    return orders_.Complete(*result).ok();
+  }
+  if (auto* request = std::get_if<PermitRequested>(&event)) {
+    auto denied = orders_.Complete(*request);
+    if (!denied.ok()) return false;
+    if (*denied) {
+      sink_->Send(request->from.session, protocol::PermitDenied{request->key, **denied});
+      return false;
+    }
+  }
+  return true;
+}
+
+void Scheduler::RunBatch(std::vector<Event> events) {
+  std::erase_if(events, [this](Event& event) { return !Prepare(event); });
+  {
+    const std::lock_guard lock(core_mu_);
+    const MonoTime now = clock_.Mono();
+    const WallTime wall = clock_.Wall();
+    for (const Event& event : events) core_.Apply(event, now, wall);
+    core_.Apply(Tick{}, now, wall);
+  }
+  if (!CommitAll()) return;
+  for (const Event& event : events) {
+    const auto* result = std::get_if<ResultReported>(&event);
+    if (result != nullptr && result->log != LogState::kIncomplete) orders_.ResultTaken(*result);
+  }
+}
+
+// False: something of the batch may not be stored; the senders repeat it.
+bool Scheduler::CommitAll() {
+  bool certain = true;
+  while (true) {
+    std::vector<store::Change> changes;
+    {
+      const std::lock_guard lock(core_mu_);
+      if (!core_.HasWork()) return certain;
+      changes = core_.TakeChanges();
+    }
+    absl::StatusOr<std::vector<absl::Status>> statuses = std::vector<absl::Status>();
+    if (!changes.empty()) statuses = store_.Commit(changes);
+    if (LostLeadership(statuses.status())) return false;
+    Effects effects;
+    {
+      const std::lock_guard lock(core_mu_);
+      effects = statuses.ok() ? core_.OnCommitted(*statuses, clock_.Mono(), clock_.Wall())
+                              : core_.OnInDoubt();
+    }
+    const bool reload = effects.reload;
+    Perform(std::move(effects));
+    if (reload) {
+      if (!Reload()) return false;
+      certain = false;  // goes on, because Load asks the agents for their inventories
+    }
+  }
+}
+
+void Scheduler::Perform(Effects effects) {
+  for (const Reply& reply : effects.replies) Answer(reply);
+  for (Outgoing& message : effects.sends) Dispatch(std::move(message));
+  if (!effects.changed.empty()) orders_.Changed(effects.changed);
+}
+
+void Scheduler::Dispatch(Outgoing message) {
+  if (auto* desired = std::get_if<protocol::Desired>(&message.body)) {
+    for (auto& attempt : desired->attempts) {
+      if (attempt.want != protocol::Want::kStart) continue;
+      auto spec = orders_.SpecOf(attempt.key.task);
+      // The agent hears "keep" and asks again with its next inventory.
+      if (!spec.ok()) {
+        attempt.want = protocol::Want::kKeep;
+        desired->sync_after = std::min<Duration>(desired->sync_after, std::chrono::seconds(1));
+        continue;
+      }
+      attempt.spec = std::move(*spec);
+    }
+  } else if (auto* permit = std::get_if<protocol::Permit>(&message.body)) {
+    auto secret = orders_.SecretOf(permit->key.task);
+    if (!secret.ok()) return;  // the agent asks again
+    if (auto* failure = std::get_if<protocol::Failure>(&*secret)) {
+      protocol::PermitDenied denied{permit->key, std::move(*failure)};
+      message.body = std::move(denied);
+    } else {
+      permit->secret = std::move(std::get<std::string>(*secret));
+    }
+  }
+  sink_->Send(message.session, std::move(message.body));
+}
+
+bool Scheduler::Reload() {
+  while (!stopping()) {
+    auto unfinished = store_.LoadUnfinished();
+    if (unfinished.ok()) {
+      const std::lock_guard lock(core_mu_);
+      core_.Load(std::move(*unfinished), clock_.Mono(), clock_.Wall());
+      return true;
+    }
+    if (LostLeadership(unfinished.status())) return false;
+    std::unique_lock lock(mu_);
+    wake_.wait_for(lock, kReloadPause, [this] { return stop_; });
+  }
+  return false;
+}
+
+bool Scheduler::LostLeadership(const absl::Status& status) {
+  if (GetErrorInfo(status).reason != "NOT_LEADER") return false;
+  {
+    const std::lock_guard lock(mu_);
+    stop_ = true;
+  }
+  if (options_.on_lost_leadership) options_.on_lost_leadership(status);
+  return true;
+}
+
+void Scheduler::Answer(const Reply& reply) {
+  OnReply callback;
+  {
+    const std::lock_guard lock(mu_);
+    const auto it = waiting_.find(reply.ticket);
+    if (it == waiting_.end()) return;
+    callback = std::move(it->second);
+    waiting_.erase(it);
+  }
+  callback(reply);
+}
+
+}  // namespace slipway::scheduler

@@ -1,0 +1,129 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/base/ids.h"
+#include "common/base/time.h"
+#include "common/protocol/messages.h"
+#include "controller/domain/task.h"
+#include "controller/scheduler/events.h"
+#include "controller/scheduler/scheduler_core.h"
+#include "controller/store/scheduler_store.h"
+
+namespace slipway::scheduler {
+
+// What a task means beyond where it runs: its specification, its secret, whether its log is
+// complete, the release it becomes. Called from the scheduler's thread only; may read the database.
+class WorkOrders {
+ public:
+  virtual ~WorkOrders() = default;
+
+  // Fills in `log`, `log_missing` and `release`. An error: try again when the agent repeats the
+  // result.
+  [[nodiscard]] virtual absl::Status Complete(ResultReported& event) = 0;
+  // Fills in `nonce`; a failure denies the permit (the manifest is not the one the build archived).
+  // An error: try again when the agent asks again.
+  [[nodiscard]] virtual absl::StatusOr<std::optional<protocol::Failure>> Complete(
+      PermitRequested& event) = 0;
+  // The serialised slipway.v1.TaskSpec of a task that starts.
+  [[nodiscard]] virtual absl::StatusOr<std::string> SpecOf(const TaskId& task) = 0;
+  // The opened credential of a publish that holds its permit, or why there is none.
+  [[nodiscard]] virtual absl::StatusOr<std::variant<std::string, protocol::Failure>> SecretOf(
+      const TaskId& task) = 0;
+  // The result is stored for good: its log takes no more bytes.
+  virtual void ResultTaken(const ResultReported& event) = 0;
+  // Rows of these tasks have changed.
+  virtual void Changed(const std::vector<TaskId>& tasks) = 0;
+};
+
+// Where messages for agents go. Thread-safe; never blocks; a session that is gone swallows them.
+class SessionSink {
+ public:
+  using Body =
+      std::variant<protocol::Desired, protocol::LogAck, protocol::Permit, protocol::PermitDenied>;
+  virtual ~SessionSink() = default;
+  virtual void Send(SessionId session, Body body) = 0;
+};
+
+// The shell around a SchedulerCore: one thread gathers events, lets the core decide, commits what
+// it changed in one transaction and only then tells anybody (docs/protocol.md, invariant 2). Events
+// that come while a transaction is in flight are the next batch.
+//
+// Thread-safe.
+class Scheduler {
+ public:
+  struct Options {
+    SchedulerOptions core;
+    // Waiting submits above which more are refused. Results and cancels are always taken.
+    std::size_t max_waiting_submits = 10'000;
+    // Called once, from the scheduler's thread, when another controller leads. The process must
+    // end.
+    std::function<void(const absl::Status&)> on_lost_leadership;
+  };
+  using OnReply = std::function<void(const Reply&)>;
+
+  // The references must outlive this. The leadership is taken already.
+  Scheduler(Options options, store::SchedulerStore& store, WorkOrders& orders, const Clock& clock);
+  ~Scheduler();
+
+  // Loads unfinished work and starts the thread. `sink` must outlive Stop().
+  [[nodiscard]] absl::Status Start(SessionSink& sink);
+  // Commits nothing more; waiting callers are told kUnavailable.
+  void Stop();
+
+  // `reply` is called from the scheduler's thread, after the commit; it must not block.
+  void Submit(domain::Run run, std::vector<domain::Task> tasks, OnReply reply);
+  void Cancel(TaskId task, std::string actor, std::string why, OnReply reply);
+  // An event of a session.
+  void Post(Event event);
+
+  [[nodiscard]] bool IsCurrent(const AgentId& agent, const AttemptKey& key) const;
+  [[nodiscard]] std::vector<AgentView> Agents() const;
+  [[nodiscard]] std::string WhyWaiting(const TaskId& task) const;
+
+ private:
+  void Loop();
+  void RunBatch(std::vector<Event> events);
+  // False: the event is dropped, its sender repeats it.
+  bool Prepare(Event& event);
+  bool CommitAll();
+  void Perform(Effects effects);
+  void Dispatch(Outgoing message);
+  bool Reload();
+  // True: `status` says so; nothing is committed any more.
+  bool LostLeadership(const absl::Status& status);
+  void Answer(const Reply& reply);
+  [[nodiscard]] bool stopping() const;
+
+  const Options options_;
+  store::SchedulerStore& store_;
+  WorkOrders& orders_;
+  const Clock& clock_;
+  SessionSink* sink_ = nullptr;
+
+  mutable std::mutex core_mu_;
+  SchedulerCore core_;
+
+  mutable std::mutex mu_;  // never held together with core_mu_
+  std::condition_variable wake_;
+  bool stop_ = false;
+  std::deque<Event> submits_;
+  std::deque<Event> urgent_;
+  std::map<Ticket, OnReply> waiting_;
+  std::uint64_t last_ticket_ = 0;
+
+  std::thread thread_;
+};
+
+}  // namespace slipway::scheduler

@@ -1,0 +1,168 @@
+// Publishes one finished mini program product to WeChat, and says truthfully what came of it.
+//
+//   SLIPWAY_PUBLISH_REQUEST=/path/request.json node publish.cjs
+//
+// This process only supervises. The work (client.cjs) runs in a child, because the platform's client
+// sets no timeouts, runs processes of its own and may die; whatever happens to it, result.json is
+// written, whole or not at all, and names the failure by class. Exit status: 0 published, 1 not (or
+// not known). The contract of request and result is in README.md.
+'use strict';
+const childProcess = require('child_process');
+const fs = require('fs');
+const os = require('os');
+const path = require('path');
+const { checkProduct } = require('./check.cjs');
+const { classify } = require('./classify.cjs');
+const { readRequest } = require('./request.cjs');
+const { remedyFor } = require('./remedies.cjs');
+
+const say = (text) => process.stdout.write(`${text}\n`);
+
+// What the child has told so far. `uploadStarted` is the line between "certainly not published" and
+// "perhaps": it is set when the first byte of the upload may have left.
+const progress = { stage: 'check', proved: false, uploadStarted: false, uploadBytes: null, httpStatus: null };
+
+function finish(request, outcome) {
+  const failed = !outcome.ok;
+  const result = {
+    ok: outcome.ok,
+    platform: 'weixin',
+    mode: request.mode,
+    appId: request.appId,
+    version: request.mode === 'preview' ? '0.0.1' : request.version,
+    stage: progress.stage,
+    link: outcome.link ?? null,
+    qrFile: outcome.qrFile ?? null,
+    sizes: outcome.sizes ?? [],
+    class: failed ? outcome.class : null,
+    clientCode: outcome.clientCode ?? null,
+    apiCode: outcome.apiCode ?? null,
+    apiInnerCode: outcome.apiInnerCode ?? null,
+    reason: failed ? outcome.reason : null,
+    ...(failed ? remedyFor(outcome) : { remedy: null, remedyZh: null }),
+    retryable: failed && outcome.class === 'network' && !progress.uploadStarted,
+    uploadStarted: progress.uploadStarted,
+    uploadBytes: progress.uploadBytes,
+  };
+  if (request.outDir) {
+    const target = path.join(request.outDir, 'result.json');
+    const file = fs.openSync(`${target}.part`, 'w', 0o644);
+    fs.writeSync(file, `${JSON.stringify(result, null, 1)}\n`);
+    fs.fsyncSync(file);
+    fs.closeSync(file);
+    fs.renameSync(`${target}.part`, target);
+  }
+  if (failed) {
+    say(`not published (${result.class}, at ${result.stage}): ${result.reason}`);
+    say(`  what to do: ${result.remedy}`);
+    say(`  怎么办：${result.remedyZh}`);
+  }
+  process.exitCode = failed ? 1 : 0;
+}
+
+// The child sees the operator's proxy and CA only: proxies of the environment would win over them in
+// the client, and may not be the ones this target is allowed to use.
+function childEnvironment(request, work) {
+  const env = { PATH: process.env.PATH, LANG: 'C.UTF-8', HOME: work, TMPDIR: work, NODE_ENV: 'production' };
+  const bundles = [process.env.NODE_EXTRA_CA_CERTS, request.caFile].filter(Boolean);
+  if (bundles.length > 0) {
+    env.NODE_EXTRA_CA_CERTS = path.join(work, 'ca.pem');
+    const text = [...new Set(bundles)].map((file) => fs.readFileSync(file, 'utf8')).join('\n');
+    fs.writeFileSync(env.NODE_EXTRA_CA_CERTS, text);
+  }
+  return env;
+}
+
+function runClient(request, work) {
+  return new Promise((resolve) => {
+    const child = childProcess.fork(path.join(__dirname, 'client.cjs'), [], {
+      cwd: work,  // the client makes its cache folder in the current directory
+      env: childEnvironment(request, work),
+      detached: true,  // a group of its own, so that the compiler processes end with it
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    });
+    let settled = false;
+    let stderr = '';
+    const settle = (outcome) => {
+      if (settled) return;
+      settled = true;
+      clearTimeout(timer);
+      try { process.kill(-child.pid, 'SIGKILL'); } catch { /* all of it has ended */ }
+      resolve(outcome);
+    };
+    const interrupted = (what) => settle(classify({ kind: 'interrupted', message: what }, progress, request));
+    const timer = setTimeout(
+      () => interrupted(`no answer within ${request.deadlineSeconds} s; the client was stopped`), request.deadlineSeconds * 1000);
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) {
+      process.once(signal, () => interrupted(`stopped by ${signal}`));
+    }
+    child.stderr.on('data', (data) => { stderr = (stderr + data).slice(-2000); });
+    child.on('message', (message) => {
+      switch (message.event) {
+        case 'stage': progress.stage = message.stage; break;
+        case 'proved':
+          progress.proved = true;
+          say(`credential proved: WeChat accepts the key of ${request.appId}`);
+          break;
+        case 'compiling': say(`compiling with miniprogram-ci ${message.client}`); break;
+        case 'upload-started':
+          if (!progress.uploadStarted) {
+            progress.uploadStarted = true;
+            progress.uploadBytes = message.bytes;
+            const size = message.bytes ? ` ${Math.ceil(message.bytes / 1000)} kB` : '';
+            say(`uploading${size} as ${request.mode === 'preview' ? 'preview' : `version ${request.version}`} …`);
+          }
+          break;
+        case 'http-status': progress.httpStatus = message.status; break;
+        case 'done': settle({ ok: true, ...message.outcome }); break;
+        case 'failed': settle(classify(message.error, progress, request)); break;
+        default: break;
+      }
+    });
+    child.on('error', (error) => interrupted(`the client could not be started: ${error.message}`));
+    child.on('exit', (code, signal) => interrupted(
+      `the client ended without a result (${signal || `exit status ${code}`})${stderr ? `: ${stderr.trim().split('\n').pop()}` : ''}`));
+    // The key's path is told over the channel: arguments and environment can be read by others.
+    child.send({ request });
+  });
+}
+
+async function main(request) {
+  const problem = checkProduct(request);
+  if (problem) {
+    finish(request, { ok: false, ...problem });
+    return;
+  }
+  say(`product checked: ${request.appId}, version ${request.version}`);
+  const work = fs.mkdtempSync(path.join(os.tmpdir(), 'publish-'));
+  try {
+    const outcome = await runClient(request, work);
+    if (outcome.ok) say(request.mode === 'preview' ? 'preview made' : `uploaded: version ${request.version}, robot ${request.robot}`);
+    finish(request, outcome);
+  } finally {
+    fs.rmSync(work, { recursive: true, force: true });
+  }
+}
+
+const farmFault = (reason) => ({ ok: false, class: 'infrastructure', remedy: 'request', reason });
+
+async function start() {
+  process.umask(0o022);  // the agent reads the result under another uid
+  let request;
+  try {
+    request = readRequest(process.env.SLIPWAY_PUBLISH_REQUEST);
+  } catch (error) {
+    finish({ ...error.partial }, farmFault(error.message));
+    return;
+  }
+  try {
+    await main(request);
+  } catch (error) {
+    finish(request, farmFault(`publish adapter: ${error.message}`));
+  }
+}
+
+start().catch((error) => {
+  say(`publish adapter: the result cannot be written: ${error.message}`);
+  process.exitCode = 1;
+}).finally(() => process.exit());

@@ -1,0 +1,369 @@
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <thread>
+
+#include "agent/workspace/failure.h"
+#include "agent/workspace/mirror_cache.h"
+#include "agent/workspace/repository_url.h"
+#include "tests/support/git_fixture.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/wait_until.h"
+
+namespace slipway::workspace {
+namespace {
+
+using protocol::FailureClass;
+using testing::GitFixture;
+using testing::StatusIs;
+using testing::TempDir;
+using namespace std::chrono_literals;
+
+struct World {
+  TempDir temp;
+  GitFixture git{temp.path() + "/origin"};
+  std::unique_ptr<MirrorCache> mirrors;
+
+  World() { Restart(); }
+  void Restart() {
+    MirrorOptions options;
+    options.work_dir = temp.path() + "/work";
+    options.allowed_schemes.insert("file");
+    options.allowed_schemes.insert("http");
+    options.fetch_timeout = 30s;
+    mirrors.reset();
+    auto made = MirrorCache::Create(options);
+    REQUIRE_OK(made);
+    mirrors = std::move(*made);
+  }
+  const std::string& url() const { return git.path(); }
+};
+
+TEST_CASE("MirrorCache: a ref is resolved to what it is after the newest push", "[integration]") {
+  World world;
+  world.git.Write("a.txt", "1");
+  const std::string first = world.git.Commit("first");
+  world.git.Git({"tag", "-a", "v1", "-m", "annotated"});
+  world.git.Git({"branch", "feature/login"});
+
+  auto main = world.mirrors->Resolve(world.url(), "main");
+  REQUIRE_OK(main);
+  CHECK(main->commit == first);
+  CHECK(main->kind == RefKind::kBranch);
+  auto tag = world.mirrors->Resolve(world.url(), "v1");
+  REQUIRE_OK(tag);
+  CHECK(tag->commit == first);
+  CHECK(tag->kind == RefKind::kTag);
+  CHECK(world.mirrors->Resolve(world.url(), "refs/tags/v1")->name == "v1");
+  CHECK(world.mirrors->Resolve(world.url(), "feature/login")->name == "feature/login");
+  CHECK(world.mirrors->Resolve(world.url(), first.substr(0, 8))->commit == first);
+  CHECK(world.mirrors->Resolve(world.url(), "")->name == "main");
+
+  world.git.Write("a.txt", "2");
+  const std::string second = world.git.Commit("second");
+  CHECK(world.mirrors->Resolve(world.url(), "main")->commit == second);
+  // Force-pushed, and a branch that became the directory of another.
+  world.git.Git({"reset", "-q", "--hard", first});
+  world.git.Git({"branch", "-D", "feature/login"});
+  world.git.Git({"branch", "feature"});
+  CHECK(world.mirrors->Resolve(world.url(), "main")->commit == first);
+  CHECK(world.mirrors->Resolve(world.url(), "feature")->commit == first);
+  CHECK_FALSE(world.mirrors->Resolve(world.url(), "feature/login").ok());
+  CHECK(world.mirrors->Resolve(world.url(), second)->commit == second);
+}
+
+TEST_CASE("MirrorCache: an unknown ref is a build failure naming what is near", "[integration]") {
+  World world;
+  world.git.Commit("first");
+  world.git.Git({"branch", "release-2024"});
+  for (const char* ref : {"relase-2024", "release"}) {
+    const auto status = world.mirrors->Resolve(world.url(), ref).status();
+    CHECK_THAT(status, StatusIs(absl::StatusCode::kNotFound, "REF_UNKNOWN"));
+    CHECK_THAT(std::string(status.message()),
+               Catch::Contains(ref) && Catch::Contains("'release-2024'"));
+    CHECK(ToFailure(status).klass == FailureClass::kBuild);
+  }
+  for (const std::string ref :
+       {"--upload-pack=touch /tmp/x", "a b", "a..b", "-x", "x:y", "main^"}) {
+    INFO(ref);
+    CHECK_THAT(world.mirrors->Resolve(world.url(), ref).status(),
+               StatusIs(absl::StatusCode::kNotFound, "REF_UNKNOWN"));
+  }
+  CHECK_THAT(world.mirrors->Resolve(world.url(), std::string(40, 'a')).status(),
+             StatusIs(absl::StatusCode::kNotFound, "REF_UNKNOWN"));
+}
+
+TEST_CASE("MirrorCache: an unreachable repository is a network failure in git's own words",
+          "[integration]") {
+  World world;
+  for (const std::string url : {"http://127.0.0.1:1/x.git", "/nonexistent/x.git"}) {
+    const auto status = world.mirrors->Resolve(url, "main").status();
+    CHECK_THAT(status, StatusIs(absl::StatusCode::kUnavailable, "REPOSITORY_UNREACHABLE"));
+    const auto failure = ToFailure(status);
+    CHECK(failure.klass == FailureClass::kNetwork);
+    CHECK_THAT(failure.tool_words, Catch::Contains("fatal:"));
+    CHECK_FALSE(failure.remedy.empty());
+    CHECK_FALSE(failure.remedy_zh.empty());
+  }
+}
+
+TEST_CASE("MirrorCache: credentials of the URL reach neither messages, arguments nor disk",
+          "[integration]") {
+  World world;
+  // A git that writes down how it was called.
+  const std::string bin = world.temp.path() + "/bin";
+  testing::WriteFile(
+      bin + "/git",
+      "#!/bin/sh\necho \"$@\" >> " + bin +
+          "/argv\n"
+          "echo \"fatal: could not read from s3cret/word\" >&2\n"
+          "case \" $* \" in *\" fetch \"*) exit 128;; esac\nexec /usr/bin/git \"$@\"\n");
+  chmod((bin + "/git").c_str(), 0755);
+  MirrorOptions options = world.mirrors->options();
+  options.environment["PATH"] = bin + ":/usr/bin:/bin";
+  auto mirrors = MirrorCache::Create(options);
+  REQUIRE_OK(mirrors);
+  const auto status =
+      (*mirrors)->Resolve("http://me:s3cret%2Fword@127.0.0.1:1/x.git", "main").status();
+  CHECK_FALSE(status.ok());
+  const auto failure = ToFailure(status);
+  CHECK_THAT(failure.tool_words, Catch::Contains("***"));
+  CHECK_THAT(failure.message + failure.tool_words, !Catch::Contains("s3cret"));
+  const std::string argv = testing::ReadFile(bin + "/argv");
+  CHECK_THAT(argv, Catch::Contains("fetch") && !Catch::Contains("s3cret"));
+  for (const auto& item :
+       std::filesystem::recursive_directory_iterator(options.work_dir + "/mirrors")) {
+    if (item.is_regular_file()) {
+      CHECK_THAT(testing::ReadFile(item.path().string()), !Catch::Contains("s3cret"));
+    }
+  }
+}
+
+TEST_CASE("MirrorCache: a fetch that hangs ends at its deadline, and at a stop", "[integration]") {
+  World world;
+  const std::string bin = world.temp.path() + "/bin";
+  testing::WriteFile(bin + "/git",
+                     "#!/bin/sh\ncase \" $* \" in *\" fetch \"*) touch $0.called; sleep 60;; esac\n"
+                     "exec /usr/bin/git \"$@\"\n");
+  chmod((bin + "/git").c_str(), 0755);
+  MirrorOptions options = world.mirrors->options();
+  options.environment["PATH"] = bin + ":/usr/bin:/bin";
+  options.fetch_timeout = 300ms;
+  auto mirrors = MirrorCache::Create(options);
+  REQUIRE_OK(mirrors);
+  const auto start = std::chrono::steady_clock::now();
+  const auto status = (*mirrors)->Resolve(world.url(), "main").status();
+  CHECK_THAT(status, StatusIs(absl::StatusCode::kDeadlineExceeded, "REPOSITORY_TIMEOUT"));
+  CHECK(ToFailure(status).klass == FailureClass::kNetwork);
+
+  options.fetch_timeout = 60s;
+  std::filesystem::remove(bin + "/git.called");
+  mirrors = MirrorCache::Create(options);
+  REQUIRE_OK(mirrors);
+  std::stop_source stop;
+  std::thread stopper([&] {
+    (void)testing::WaitUntil([&] { return std::filesystem::exists(bin + "/git.called"); });
+    stop.request_stop();
+  });
+  const auto stopped = (*mirrors)->Resolve(world.url(), "main", stop.get_token()).status();
+  stopper.join();
+  CHECK(stopped.code() == absl::StatusCode::kCancelled);
+  CHECK(ToFailure(stopped).klass == FailureClass::kCanceled);
+  CHECK(std::chrono::steady_clock::now() - start < 20s);
+}
+
+TEST_CASE("MirrorCache: a mirror held by another process is waited for until the deadline",
+          "[integration]") {
+  World world;
+  world.git.Commit("first");
+  REQUIRE_OK(world.mirrors->Resolve(world.url(), "main"));
+  std::string lock_path = *world.mirrors->PathOf(world.url());
+  lock_path.replace(lock_path.size() - 4, 4, ".lock");
+  const int fd = open(lock_path.c_str(), O_RDWR | O_CLOEXEC);
+  REQUIRE(fd >= 0);
+  REQUIRE(flock(fd, LOCK_EX) == 0);
+  MirrorOptions options = world.mirrors->options();
+  options.fetch_timeout = 100ms;
+  auto mirrors = MirrorCache::Create(options);
+  REQUIRE_OK(mirrors);
+  CHECK_THAT((*mirrors)->Resolve(world.url(), "main").status(),
+             StatusIs(absl::StatusCode::kDeadlineExceeded, "REPOSITORY_TIMEOUT"));
+  close(fd);
+  CHECK_OK(world.mirrors->Resolve(world.url(), "main"));
+}
+
+TEST_CASE("MirrorCache: a half-made or damaged mirror is made anew", "[integration]") {
+  World world;
+  world.git.Write("a.txt", std::string(5000, 'x'));
+  const std::string commit = world.git.Commit("first");
+  const std::string dir = *world.mirrors->PathOf(world.url());
+
+  SECTION("a directory that is no repository") {
+    testing::WriteFile(dir + "/config", "nonsense");
+    CHECK(world.mirrors->Resolve(world.url(), "main")->commit == commit);
+  }
+  SECTION("HEAD is gone") {
+    REQUIRE_OK(world.mirrors->Resolve(world.url(), "main"));
+    std::filesystem::remove(dir + "/HEAD");
+    CHECK(world.mirrors->Resolve(world.url(), "main")->commit == commit);
+  }
+  SECTION("every object is cut to nothing") {
+    REQUIRE_OK(world.mirrors->Resolve(world.url(), "main"));
+    for (const auto& item : std::filesystem::recursive_directory_iterator(dir + "/objects")) {
+      if (!item.is_regular_file()) continue;
+      std::filesystem::permissions(item.path(), std::filesystem::perms::owner_all);
+      std::filesystem::resize_file(item.path(), 0);
+    }
+    world.Restart();
+    CHECK(world.mirrors->Resolve(world.url(), "main")->commit == commit);
+    CHECK(world.mirrors->Reader(world.url())->ReadFile(commit, "a.txt", 9999)->size() == 5000);
+  }
+  SECTION("a branch points to garbage") {
+    REQUIRE_OK(world.mirrors->Resolve(world.url(), "main"));
+    testing::WriteFile(dir + "/refs/heads/main", std::string(40, '1') + "\n");
+    CHECK(world.mirrors->Resolve(world.url(), "main")->commit == commit);
+  }
+}
+
+TEST_CASE("MirrorCache: hooks and configuration of a repository are not used", "[integration]") {
+  World world;
+  const std::string commit = world.git.Commit("first");
+  REQUIRE_OK(world.mirrors->Resolve(world.url(), "main"));
+  const std::string dir = *world.mirrors->PathOf(world.url());
+  const std::string proof = world.temp.path() + "/proof";
+  for (const char* hook : {"reference-transaction", "post-checkout", "pre-auto-gc", "update"}) {
+    testing::WriteFile(dir + "/hooks/" + hook, "#!/bin/sh\ntouch " + proof + "\n");
+    chmod((dir + "/hooks/" + hook).c_str(), 0755);
+  }
+  world.git.Write("b", "b");
+  world.git.Commit("second");
+  REQUIRE_OK(world.mirrors->Resolve(world.url(), "main"));
+  CHECK_FALSE(std::filesystem::exists(proof));
+}
+
+TEST_CASE("MirrorCache: many fetches do not leave many packs", "[integration]") {
+  World world;
+  std::vector<std::string> commits;
+  for (int i = 0; i < 60; ++i) {
+    world.git.Write("a.txt", std::to_string(i));
+    commits.push_back(world.git.Commit(std::to_string(i)));
+    REQUIRE_OK(world.mirrors->Resolve(world.url(), "main"));
+  }
+  std::size_t packs = 0;
+  const std::string dir = *world.mirrors->PathOf(world.url()) + "/objects/pack";
+  for (const auto& item : std::filesystem::directory_iterator(dir)) {
+    packs += item.path().extension() == ".pack" ? 1 : 0;
+  }
+  CHECK(packs <= 41);
+  auto reader = world.mirrors->Reader(world.url());
+  REQUIRE_OK(reader);
+  for (std::size_t i = 0; i < commits.size(); ++i) {
+    CHECK(*reader->ReadFile(commits[i], "a.txt", 10) == std::to_string(i));
+  }
+}
+
+TEST_CASE("MirrorCache: objects that git calls unsafe are refused", "[integration]") {
+  World world;
+  world.git.Commit("first");
+  world.git.Write("evil", "x");
+  const std::string blob = world.git.Git({"hash-object", "-w", "evil"});
+  // A tree with a file named .git, which git itself refuses to make.
+  const std::string raw = world.temp.path() + "/tree";
+  std::string bytes = "100644 .git";
+  bytes.push_back('\0');
+  for (std::size_t i = 0; i < 40; i += 2) {
+    bytes.push_back(static_cast<char>(std::stoi(blob.substr(i, 2), nullptr, 16)));
+  }
+  testing::WriteFile(raw, bytes);
+  const std::string tree = world.git.Git({"hash-object", "-w", "-t", "tree", "--literally", raw});
+  const std::string commit = world.git.Git({"commit-tree", tree, "-m", "evil"});
+  world.git.Git({"update-ref", "refs/heads/evil", commit});
+  const auto status = world.mirrors->Resolve(world.url(), "evil").status();
+  CHECK_THAT(status, StatusIs(absl::StatusCode::kFailedPrecondition, "REPOSITORY_REFUSED"));
+  CHECK(ToFailure(status).klass == FailureClass::kPolicy);
+}
+
+TEST_CASE("ParseRepositoryUrl: option-like, unknown and forbidden forms are refused",
+          "[integration]") {
+  const std::set<std::string> allowed{"https", "ssh", "git"};
+  for (const char* url : {"",
+                          "-uhttps://x/y",
+                          "--upload-pack=x",
+                          "ext::sh -c id",
+                          "ext::sh",
+                          "file:///x",
+                          "/x/y",
+                          "http://h/p",
+                          "https://",
+                          "https://h",
+                          "https:///p",
+                          "ssh://-oProxyCommand=id/x",
+                          "-oProxyCommand=id:x",
+                          "ssh://u:pw@h/p",
+                          "https://h/a b",
+                          "https://h/a\nb",
+                          "ftp://h/p",
+                          "relative/path",
+                          "h:-x",
+                          "fd::3",
+                          "https://u:%0a@h/p",
+                          "https://u:%zz@h/p"}) {
+    INFO(url);
+    CHECK_THAT(ParseRepositoryUrl(url, allowed).status(),
+               StatusIs(absl::StatusCode::kInvalidArgument, "REPOSITORY_URL_INVALID"));
+  }
+  CHECK(ParseRepositoryUrl("git@host:team/app.git", allowed)->clean == "git@host:team/app.git");
+  CHECK(ParseRepositoryUrl("ssh://git@host:22/a.git", allowed)->clean == "ssh://git@host:22/a.git");
+  const auto url = ParseRepositoryUrl("https://u:p%40ss@host:8443/a.git", allowed);
+  REQUIRE_OK(url);
+  CHECK(url->clean == "https://host:8443/a.git");
+  CHECK(url->username == "u");
+  CHECK(url->password == "p@ss");
+  CHECK(url->Origin() == "https://host:8443");
+}
+
+TEST_CASE("CommitReader: reads files of a commit with a cap and follows nothing", "[integration]") {
+  World world;
+  world.git.Write("slipway.yaml", "version: 1\n");
+  world.git.Write("dir/key", "k");
+  std::filesystem::create_symlink("/etc/passwd", world.git.path() + "/link");
+  const std::string commit = world.git.Commit("Ünïcode subject\n\nbody");
+  REQUIRE_OK(world.mirrors->Resolve(world.url(), "main"));
+  auto reader = world.mirrors->Reader(world.url());
+  REQUIRE_OK(reader);
+  CHECK(*reader->ReadFile(commit, "slipway.yaml", 100) == "version: 1\n");
+  CHECK(*reader->ReadFile(commit, "dir/key", 1) == "k");
+  CHECK_THAT(reader->ReadFile(commit, "slipway.yaml", 5).status(),
+             StatusIs(absl::StatusCode::kInvalidArgument, "FILE_TOO_LARGE"));
+  for (const char* path : {"none", "dir", "link", "dir/none", "../x", "/slipway.yaml"}) {
+    INFO(path);
+    CHECK_FALSE(reader->ReadFile(commit, path, 100).ok());
+  }
+  CHECK_THAT(reader->ReadFile(std::string(40, 'b'), "x", 1).status(),
+             StatusIs(absl::StatusCode::kNotFound, "REF_UNKNOWN"));
+  CHECK(reader->Describe(commit)->subject == "Ünïcode subject");
+}
+
+TEST_CASE("CommitReader: lists branches and tags, newest commit first", "[integration]") {
+  World world;
+  world.git.Commit("old");
+  world.git.Git({"tag", "v1"});
+  world.git.Git({"commit", "-q", "--amend", "--allow-empty", "-m", "new"});
+  REQUIRE_OK(world.mirrors->Resolve(world.url(), "main"));
+  const auto versions = world.mirrors->Reader(world.url())->ListVersions(10);
+  REQUIRE_OK(versions);
+  REQUIRE(versions->size() == 2);
+  CHECK((*versions)[0].commit.time >= (*versions)[1].commit.time);
+  std::set<std::string> names;
+  for (const Version& version : *versions) {
+    names.insert(version.name + (version.is_tag ? "/tag:" : "/branch:") + version.commit.subject);
+  }
+  CHECK(names == std::set<std::string>{"v1/tag:old", "main/branch:new"});
+  CHECK(world.mirrors->Reader(world.url())->ListVersions(1)->size() == 1);
+}
+
+}  // namespace
+}  // namespace slipway::workspace
