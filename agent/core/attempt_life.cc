@@ -34,6 +34,13 @@ protocol::Failure Canceled(std::string message) {
   return MakeFailure(FailureClass::kCanceled, "CANCELED", std::move(message));
 }
 
+// Of an attempt that never began. The root of an empty log is the SHA-256 of nothing.
+protocol::LogSummary EmptyLog() {
+  static const Sha256Digest root =
+      *Sha256Digest::Parse("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  return {.size = 0, .root = root, .missing = 0};
+}
+
 }  // namespace
 
 // ---- what the controller wants
@@ -70,7 +77,7 @@ void AgentCore::Impl::Cancel(Attempt& attempt) {
   if (attempt.started) {
     actions_.push_back(CancelAttempt{attempt.key});
   } else {
-    Finish(attempt, Failed(Canceled("Canceled before it began."), {}));
+    Finish(attempt, Failed(Canceled("Canceled before it began."), EmptyLog()));
   }
 }
 

@@ -28,6 +28,9 @@ class LogSender {
 
   // True: `durable` rose, so more of the spool may be freed.
   bool OnAck(std::uint64_t received, std::uint64_t durable) {
+    // What is durable stays received: an ack below it is an old one that came late or twice.
+    if (received < acked_durable_) return false;
+    acked_durable_ = std::max(acked_durable_, durable);
     if (asked_ || received < acked_ || received > sent_) sent_ = received;
     asked_ = false;
     must_ask_ = false;
@@ -77,7 +80,8 @@ class LogSender {
   std::uint64_t begin_ = 0;  // of the spool
   std::uint64_t end_ = 0;
   std::uint64_t durable_ = 0;
-  std::uint64_t acked_ = 0;  // received, by the newest ack
+  std::uint64_t acked_ = 0;          // received, by the newest ack
+  std::uint64_t acked_durable_ = 0;  // the highest that an ack of this process named
   std::uint64_t sent_ = 0;
   std::uint64_t acked_at_sync_ = 0;
   bool must_ask_ = true;  // no ack came since the stream was opened

@@ -1,6 +1,7 @@
 #include "agent/init/supervisor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -15,9 +16,9 @@ namespace slipway::init {
 namespace {
 
 constexpr std::size_t kReadSize = std::size_t{256} << 10;
-// Reads that bring less than this are spaced, so that a chatty step does not wake us for every
-// line.
-constexpr ssize_t kSmallRead = 4096;
+// A read that brings less than this part of what the pipe can hold is followed by a gap, so that a
+// chatty step does not wake us for every line and a fast one is read in large pieces.
+constexpr int kSmallReadPart = 8;
 constexpr Duration kSmallReadGap = std::chrono::milliseconds(1);
 constexpr Duration kDiskRetry = std::chrono::milliseconds(200);
 
@@ -80,8 +81,11 @@ Supervisor::Refusal Supervisor::Run(const StepSpec& spec) {
   Launched launched = Launch(spec);
   const MonoTime now = clock_->Mono();
   step_.emplace(Step{spec, StepCore(spec, now), launched.pid, std::move(launched.output),
-                     std::move(file), std::move(result), 0, oom_before, 0, 0});
+                     std::move(file), std::move(result), 0, oom_before, 0, 0, 0});
   ChildrenCpu(&step_->user_before_us, &step_->system_before_us);
+  if (step_->output.valid()) {
+    step_->small_read = fcntl(step_->output.get(), F_GETPIPE_SZ) / kSmallReadPart;
+  }
   if (!launched.problem.empty()) {
     step_->result.reason = StopReason::kStartFailed;
     step_->result.error = launched.problem.substr(0, 4096);
@@ -183,7 +187,7 @@ bool Supervisor::ReadOnce(bool* closed) {
     return false;
   }
   Take({read_buffer, static_cast<std::size_t>(n)});
-  if (n < kSmallRead) next_read_ = clock_->Mono() + kSmallReadGap;
+  if (n < step_->small_read) next_read_ = clock_->Mono() + kSmallReadGap;
   return true;
 }
 

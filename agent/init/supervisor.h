@@ -68,6 +68,7 @@ class Supervisor {
     std::optional<std::uint64_t> oom_before;
     std::uint64_t user_before_us = 0;
     std::uint64_t system_before_us = 0;
+    ssize_t small_read = 0;
   };
 
   // One read; false when the pipe has nothing more for now.

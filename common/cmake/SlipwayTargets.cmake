@@ -42,7 +42,7 @@ target_compile_options(slipway_warnings INTERFACE
 add_library(slipway_hardening INTERFACE)
 target_compile_options(slipway_hardening INTERFACE
   -fstack-protector-strong -fstack-clash-protection -fcf-protection
-  $<$<AND:$<CONFIG:Release>,$<STREQUAL:${SLIPWAY_SANITIZE},>>:-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2>)
+  $<$<CONFIG:Release>:-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2>)
 target_compile_definitions(slipway_hardening INTERFACE $<$<CONFIG:Dev>:_GLIBCXX_ASSERTIONS>)
 target_link_options(slipway_hardening INTERFACE -Wl,-z,relro -Wl,-z,now)
 

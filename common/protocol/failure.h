@@ -6,8 +6,8 @@
 
 namespace slipway::protocol {
 
-// Why a task did not succeed. The class decides about retries and about who has to act; it is on the
-// wire and in the database, so values are never renumbered or reused.
+// Why a task did not succeed. The class decides about retries and about who has to act; it is on
+// the wire and in the database, so values are never renumbered or reused.
 enum class FailureClass {
   kBuild = 1,            // the script, the ref or slipway.yaml: the developer mends it
   kTimeout = 2,          // run or no-output limit reached

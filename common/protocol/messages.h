@@ -89,8 +89,8 @@ struct LogChunk {
   std::string data;
 };
 
-using AgentMessage = std::variant<Inventory, Accept, Refuse, StepReport, ResultReport, PermitRequest,
-                                  LogChunk>;
+using AgentMessage =
+    std::variant<Inventory, Accept, Refuse, StepReport, ResultReport, PermitRequest, LogChunk>;
 
 // ---- controller → agent
 
@@ -111,7 +111,8 @@ struct DesiredAttempt {
 };
 
 // What the agent should hold. An answer to inventory `answers` lists every attempt of it; an agent
-// treats one that an answer leaves out as kForget. A push (`answers` = 0) speaks of its entries only.
+// treats one that an answer leaves out as kForget. A push (`answers` = 0) speaks of its entries
+// only.
 struct Desired {
   std::uint64_t answers = 0;
   std::vector<DesiredAttempt> attempts;

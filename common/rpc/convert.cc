@@ -151,10 +151,10 @@ struct ToAgentProto {
 absl::StatusOr<protocol::Inventory> InventoryFromProto(const v1::Inventory& m) {
   protocol::Inventory out;
   if (m.protocol_version() != 1) {
-    return MakeError(absl::StatusCode::kFailedPrecondition, "PROTOCOL_VERSION",
-                     fmt::format("the agent speaks protocol {}, this controller speaks 1",
-                                 m.protocol_version()),
-                     "Install the agent that belongs to this controller.");
+    return MakeError(
+        absl::StatusCode::kFailedPrecondition, "PROTOCOL_VERSION",
+        fmt::format("the agent speaks protocol {}, this controller speaks 1", m.protocol_version()),
+        "Install the agent that belongs to this controller.");
   }
   if (m.attempts_size() > kMaxAttempts) return Bad("inventory.attempts", "too many");
   if (m.labels_size() > 256) return Bad("inventory.labels", "too many");

@@ -14,14 +14,15 @@
 namespace slipway::agent_gateway {
 namespace {
 
-// Messages that wait for a slow agent; then the stream ends, and the next one starts with an inventory.
+// Messages that wait for a slow agent; then the stream ends, and the next one starts with an
+// inventory.
 constexpr std::size_t kMaxQueued = 4096;
 
 using Reactor = grpc::ServerBidiReactor<v1::AgentMessage, v1::ControllerMessage>;
 
-// At most one read and one write are pending. Finish is called once, when no write is pending, because
-// gRPC drops a write that a Finish overtakes. Everything is guarded by mu_; nothing is called into the
-// scheduler or gateway while it is held.
+// At most one read and one write are pending. Finish is called once, when no write is pending,
+// because gRPC drops a write that a Finish overtakes. Everything is guarded by mu_; nothing is
+// called into the scheduler or gateway while it is held.
 class ConnectStream final : public Reactor, public AgentStream {
  public:
   ConnectStream(grpc::CallbackServerContext& context, Gateway& gateway)
@@ -119,16 +120,14 @@ class ConnectStream final : public Reactor, public AgentStream {
     if (const auto* inventory = std::get_if<protocol::Inventory>(&message)) {
       gateway_.NoteInventory(agent_, inventory->labels, incoming_.inventory().agent_version());
     }
-    bool was_established = false;
     std::optional<SessionInput> input;
     {
       const std::lock_guard lock(mu_);
       if (ended_) return absl::OkStatus();
-      was_established = core_->established();
-      SLIPWAY_ASSIGN_OR_RETURN(input, core_->OnMessage(std::move(message), gateway_.clock().Mono()));
+      SLIPWAY_ASSIGN_OR_RETURN(input,
+                               core_->OnMessage(std::move(message), gateway_.clock().Mono()));
     }
     if (!input) return absl::OkStatus();
-    if (!was_established) gateway_.scheduler().Post(scheduler::SessionOpened{core_->self()});
     if (auto* event = std::get_if<scheduler::Event>(&*input)) {
       gateway_.scheduler().Post(std::move(*event));
     }

@@ -42,9 +42,8 @@ absl::Status EnrollmentService::DoJoin(const v1::JoinRequest& request, v1::JoinR
   agent.name = request.name();
   agent.joined_at = now;
   // Checks the request before the token is used up.
-  SLIPWAY_ASSIGN_OR_RETURN(
-      const std::string certificate,
-      crypto::IssueAgentCertificate(ca_, request.csr(), farm_, agent.id, now));
+  SLIPWAY_ASSIGN_OR_RETURN(const std::string certificate,
+                           crypto::IssueAgentCertificate(ca_, request.csr(), farm_, agent.id, now));
   SLIPWAY_ASSIGN_OR_RETURN(const auto facts, crypto::ReadCertificate(certificate));
   agent.certificate_fingerprint = facts.fingerprint.Hex();
   agent.certificate_not_after = facts.not_after;

@@ -9,8 +9,8 @@
 
 namespace slipway::agent_gateway {
 
-// Turns join tokens into agents. The only service that answers callers it does not know; whoever has no
-// token learns nothing from it. Thread-safe.
+// Turns join tokens into agents. The only service that answers callers it does not know; whoever
+// has no token learns nothing from it. Thread-safe.
 class EnrollmentService final : public v1::EnrollmentService::Service {
  public:
   // The references must outlive this.

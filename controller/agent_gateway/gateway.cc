@@ -89,7 +89,8 @@ void Gateway::Shutdown() {
   }
   wake_.notify_all();
   for (const auto& stream : open) {
-    stream->End(MakeError(absl::StatusCode::kUnavailable, "STOPPING", "the controller is stopping"));
+    stream->End(
+        MakeError(absl::StatusCode::kUnavailable, "STOPPING", "the controller is stopping"));
   }
 }
 

@@ -30,7 +30,8 @@ class AgentStream {
 };
 
 // Which streams are open and which is each agent's current one. Passes the scheduler's messages on,
-// watches for silence, and ends all streams at shutdown so that agents reconnect elsewhere or later.
+// watches for silence, and ends all streams at shutdown so that agents reconnect elsewhere or
+// later.
 //
 // Thread-safe. Outlives every stream: the server is shut down first.
 class Gateway final : public scheduler::SessionSink {
@@ -79,7 +80,8 @@ class Gateway final : public scheduler::SessionSink {
   SessionTable table_;
   std::map<SessionId, std::weak_ptr<AgentStream>> streams_;
   std::map<AgentId, About> about_;
-  // Agents whose row is to be touched, by the tick thread, so that no stream waits for the database.
+  // Agents whose row is to be touched, by the tick thread, so that no stream waits for the
+  // database.
   std::map<AgentId, std::map<std::string, std::string>> to_touch_;
 
   std::thread ticker_;

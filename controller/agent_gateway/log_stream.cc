@@ -70,8 +70,9 @@ class LogStream final : public Reactor {
   absl::Status Take() {
     if (!log_) SLIPWAY_RETURN_IF_ERROR(OpenLog());
     if (incoming_.data().size() > kMaxChunk) {
-      return MakeError(absl::StatusCode::kInvalidArgument, "MALFORMED_MESSAGE",
-                       fmt::format("data: {} bytes, more than {}", incoming_.data().size(), kMaxChunk));
+      return MakeError(
+          absl::StatusCode::kInvalidArgument, "MALFORMED_MESSAGE",
+          fmt::format("data: {} bytes, more than {}", incoming_.data().size(), kMaxChunk));
     }
     std::vector<logs::LogTime> times;
     times.reserve(static_cast<std::size_t>(incoming_.times_size()));
@@ -143,8 +144,8 @@ class LogStream final : public Reactor {
 
 }  // namespace
 
-Reactor* NewLogStream(grpc::CallbackServerContext& context, Gateway& gateway, const PeerCheck& peers,
-                      logs::LogStore& logs) {
+Reactor* NewLogStream(grpc::CallbackServerContext& context, Gateway& gateway,
+                      const PeerCheck& peers, logs::LogStore& logs) {
   auto stream = std::make_shared<LogStream>(context, gateway, logs);
   stream->Begin(stream, peers.Identify(context));
   return stream.get();

@@ -9,8 +9,8 @@
 
 namespace slipway::agent_gateway {
 
-// Serves one AgentService.AppendLog call: writes what comes into the log store and acknowledges what
-// became durable. The reactor keeps itself alive until gRPC is done with it.
+// Serves one AgentService.AppendLog call: writes what comes into the log store and acknowledges
+// what became durable. The reactor keeps itself alive until gRPC is done with it.
 grpc::ServerBidiReactor<v1::AppendLogRequest, v1::AppendLogResponse>* NewLogStream(
     grpc::CallbackServerContext& context, Gateway& gateway, const PeerCheck& peers,
     logs::LogStore& logs);

@@ -30,9 +30,10 @@ absl::StatusOr<domain::Agent> PeerCheck::Identify(grpc::ServerContextBase& conte
     }
     SLIPWAY_RETURN_IF_ERROR(agent.status());
     if (agent->revoked || agent->certificate_fingerprint != facts.fingerprint.Hex()) {
-      return MakeError(absl::StatusCode::kUnauthenticated, "AGENT_REVOKED",
-                       fmt::format("the certificate of agent {} is not valid any more", agent->name),
-                       "Join it again with a new token.");
+      return MakeError(
+          absl::StatusCode::kUnauthenticated, "AGENT_REVOKED",
+          fmt::format("the certificate of agent {} is not valid any more", agent->name),
+          "Join it again with a new token.");
     }
     return agent;
   }

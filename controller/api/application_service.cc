@@ -26,7 +26,8 @@ absl::Status CheckRepository(const std::string& url, bool allow_local) {
   if (url.empty() || url.size() > 1024) return bad("empty or longer than 1024 bytes");
   if (url.front() == '-') return bad("must not begin with '-'");
   for (const char c : url) {
-    if (static_cast<unsigned char>(c) <= ' ' || c == 0x7f) return bad("holds a blank or control character");
+    if (static_cast<unsigned char>(c) <= ' ' || c == 0x7f)
+      return bad("holds a blank or control character");
   }
   if (rpc::ValidUtf8(url) != url) return bad("holds bytes that are not text");
   for (const char* scheme : {"https://", "ssh://", "git://", "http://"}) {
@@ -54,13 +55,12 @@ absl::Status ApplicationService::DoCreate(grpc::ServerContext& context,
                                           v1::Application& response) {
   SLIPWAY_ASSIGN_OR_RETURN(const auto account, deps_.auth.RequireAdmin(context));
   if (!IsApplicationName(request.name())) {
-    return MakeError(absl::StatusCode::kInvalidArgument, "BAD_APPLICATION_NAME",
-                     fmt::format("'{}' is no name for an application",
-                                 rpc::ValidUtf8(request.name())),
-                     "Use 1 to 63 of a-z, 0-9 and '-', not beginning with '-'.");
+    return MakeError(
+        absl::StatusCode::kInvalidArgument, "BAD_APPLICATION_NAME",
+        fmt::format("'{}' is no name for an application", rpc::ValidUtf8(request.name())),
+        "Use 1 to 63 of a-z, 0-9 and '-', not beginning with '-'.");
   }
-  SLIPWAY_RETURN_IF_ERROR(
-      CheckRepository(request.repository(), options_.allow_local_repositories));
+  SLIPWAY_RETURN_IF_ERROR(CheckRepository(request.repository(), options_.allow_local_repositories));
   if (request.description().size() > 1024) {
     return MakeError(absl::StatusCode::kInvalidArgument, "BAD_FIELD",
                      "description: more than 1024 bytes");

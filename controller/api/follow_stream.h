@@ -8,16 +8,17 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "controller/api/work_pool.h"
 #include "common/rpc/grpc_status.h"
+#include "controller/api/work_pool.h"
 
 namespace slipway::api {
 
-// A server stream that writes one message, waits until that is on its way, and asks for the next; when
-// there is none it waits to be woken. A slow reader therefore holds one message and nothing else.
+// A server stream that writes one message, waits until that is on its way, and asks for the next;
+// when there is none it waits to be woken. A slow reader therefore holds one message and nothing
+// else.
 //
-// Next() runs on the pool, one at a time, so it may read disk and database. Derived classes are made by
-// std::make_shared and started by Start(). Thread-safe.
+// Next() runs on the pool, one at a time, so it may read disk and database. Derived classes are
+// made by std::make_shared and started by Start(). Thread-safe.
 template <typename Response>
 class FollowStream : public grpc::ServerWriteReactor<Response> {
  public:
@@ -65,8 +66,8 @@ class FollowStream : public grpc::ServerWriteReactor<Response> {
   }
 
  protected:
-  // Fills in the next message (kWrite), or says that there is none now (kWait), or that the stream is over
-  // (kFinish, with its status).
+  // Fills in the next message (kWrite), or says that there is none now (kWait), or that the stream
+  // is over (kFinish, with its status).
   virtual Then Next(Response& response, absl::Status& status) = 0;
   // Wake is not called any more after this returns.
   virtual void Unsubscribe() = 0;

@@ -68,8 +68,8 @@ absl::StatusOr<Expanded> Expand(const v1::SubmitRunRequest& request,
   std::set<std::string> seen;
   for (const std::string& platform : request.platforms()) {
     if (!IsPlatformName(platform)) {
-      return BadField("platforms", fmt::format("'{}' is no name of a platform",
-                                               rpc::ValidUtf8(platform)));
+      return BadField("platforms",
+                      fmt::format("'{}' is no name of a platform", rpc::ValidUtf8(platform)));
     }
     if (!seen.insert(platform).second) {
       return BadField("platforms", fmt::format("'{}' is named twice", platform));

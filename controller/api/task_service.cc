@@ -139,8 +139,7 @@ absl::Status TaskService::DoList(grpc::ServerContext& context, const v1::ListTas
   }
   if (request.page_size() != 0) filter.page_size = request.page_size();
   if (filter.page_size < 1 || filter.page_size > 1000) {
-    return MakeError(absl::StatusCode::kInvalidArgument, "BAD_FIELD",
-                     "page_size: not in 1 … 1000");
+    return MakeError(absl::StatusCode::kInvalidArgument, "BAD_FIELD", "page_size: not in 1 … 1000");
   }
   filter.page_token = request.page_token();
   SLIPWAY_ASSIGN_OR_RETURN(const auto page, deps_.reader.ListTasks(filter));
@@ -172,9 +171,9 @@ absl::Status TaskService::DoCancel(grpc::ServerContext& context,
   SLIPWAY_ASSIGN_OR_RETURN(const auto reply, Await(replied->get_future()));
   if (reply.status.code() == absl::StatusCode::kNotFound) {
     SLIPWAY_ASSIGN_OR_RETURN(const auto found, deps_.reader.GetTask(id));
-    return MakeError(absl::StatusCode::kFailedPrecondition, "ALREADY_FINISHED",
-                     fmt::format("task {} is {} already", id.value(),
-                                 domain::TaskStateName(found.task.state)));
+    return MakeError(
+        absl::StatusCode::kFailedPrecondition, "ALREADY_FINISHED",
+        fmt::format("task {} is {} already", id.value(), domain::TaskStateName(found.task.state)));
   }
   SLIPWAY_RETURN_IF_ERROR(reply.status);
   SLIPWAY_ASSIGN_OR_RETURN(*response.mutable_task(), DescribeTask(deps_, id));

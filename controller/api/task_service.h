@@ -53,7 +53,6 @@ class TaskService final
   grpc::ServerWriteReactor<v1::ReadLogResponse>* ReadLog(
       grpc::CallbackServerContext* context, const v1::ReadLogRequest* request) override;
 
-
  private:
   absl::Status DoSubmit(grpc::ServerContext& context, const v1::SubmitRunRequest& request,
                         v1::SubmitRunResponse& response);

@@ -10,8 +10,8 @@
 
 namespace slipway::api {
 
-// A few threads for work that may block for a moment. Work is taken in order; what is still waiting at
-// destruction is run, not dropped, so that nobody waits for it in vain. Thread-safe.
+// A few threads for work that may block for a moment. Work is taken in order; what is still waiting
+// at destruction is run, not dropped, so that nobody waits for it in vain. Thread-safe.
 class WorkPool {
  public:
   explicit WorkPool(int threads);

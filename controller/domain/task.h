@@ -43,13 +43,14 @@ enum class TaskState {
 // The arrows above; the same state is not a transition.
 [[nodiscard]] bool MayBecome(TaskState from, TaskState to, TaskKind kind);
 
-// One submit. Expands to tasks: per platform a build and, when asked for, a publish that depends on it.
+// One submit. Expands to tasks: per platform a build and, when asked for, a publish that depends on
+// it.
 struct Run {
   RunId id;
   ApplicationId application;
   std::string application_name;
-  std::string ref;          // as submitted: branch, tag or commit
-  std::string version;      // as submitted; may be empty (the script or the commit decides)
+  std::string ref;      // as submitted: branch, tag or commit
+  std::string version;  // as submitted; may be empty (the script or the commit decides)
   std::string description;
   std::string submitted_by;
   WallTime submitted_at;
@@ -80,7 +81,8 @@ struct Task {
   WallTime offer_deadline;
   WallTime started_at;
   WallTime finished_at;
-  // Of the newest attempt that reported; present in terminal states except skipped and canceled-in-queue.
+  // Of the newest attempt that reported; present in terminal states except skipped and
+  // canceled-in-queue.
   std::optional<protocol::AttemptResult> result;
 };
 

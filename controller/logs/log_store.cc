@@ -83,7 +83,7 @@ class OpenLog {
   // Makes everything received so far durable. The sink is called without mu_.
   absl::Status Sync() {
     std::uint64_t target = 0;
-    std::vector<std::shared_ptr<Fd>> files;
+    std::vector<std::shared_ptr<fs::UniqueFd>> files;
     bool new_names = false;
     {
       const std::lock_guard lock(mu_);
@@ -149,8 +149,9 @@ class OpenLog {
       if (!segment_ || at == 0) {
         if (segment_) unsynced_.push_back(segment_);
         SLIPWAY_ASSIGN_OR_RETURN(
-            Fd fd, OpenFile(SegmentPath(dir_, offset / kSegmentBytes), O_WRONLY | O_CREAT));
-        segment_ = std::make_shared<Fd>(std::move(fd));
+            fs::UniqueFd fd,
+            OpenFile(SegmentPath(dir_, offset / kSegmentBytes), O_WRONLY | O_CREAT));
+        segment_ = std::make_shared<fs::UniqueFd>(std::move(fd));
         new_names_ = true;
       }
       const std::string_view part = data.substr(0, kSegmentBytes - at);
@@ -168,8 +169,8 @@ class OpenLog {
 
   absl::Status CloseSegment() {
     if (!hashes_) {
-      SLIPWAY_ASSIGN_OR_RETURN(Fd fd, OpenFile(dir_ + "/hashes", O_WRONLY | O_CREAT));
-      hashes_ = std::make_shared<Fd>(std::move(fd));
+      SLIPWAY_ASSIGN_OR_RETURN(fs::UniqueFd fd, OpenFile(dir_ + "/hashes", O_WRONLY | O_CREAT));
+      hashes_ = std::make_shared<fs::UniqueFd>(std::move(fd));
     }
     const Sha256Digest digest = open_hash_.Finish();
     SLIPWAY_RETURN_IF_ERROR(
@@ -184,8 +185,9 @@ class OpenLog {
   absl::Status WriteTimes(const std::vector<LogTime>& times) {
     if (times.empty()) return absl::OkStatus();
     if (!times_) {
-      SLIPWAY_ASSIGN_OR_RETURN(Fd fd, OpenFile(dir_ + "/times", O_WRONLY | O_CREAT | O_APPEND));
-      times_ = std::make_shared<Fd>(std::move(fd));
+      SLIPWAY_ASSIGN_OR_RETURN(fs::UniqueFd fd,
+                               OpenFile(dir_ + "/times", O_WRONLY | O_CREAT | O_APPEND));
+      times_ = std::make_shared<fs::UniqueFd>(std::move(fd));
     }
     std::string records;
     AppendTimes(records, times);
@@ -207,10 +209,10 @@ class OpenLog {
   crypto::Sha256Hasher open_hash_;
   std::uint64_t open_hash_bytes_ = 0;
   LogCursor cursor_;
-  std::shared_ptr<Fd> segment_;
-  std::shared_ptr<Fd> hashes_;
-  std::shared_ptr<Fd> times_;
-  std::vector<std::shared_ptr<Fd>> unsynced_;
+  std::shared_ptr<fs::UniqueFd> segment_;
+  std::shared_ptr<fs::UniqueFd> hashes_;
+  std::shared_ptr<fs::UniqueFd> times_;
+  std::vector<std::shared_ptr<fs::UniqueFd>> unsynced_;
   bool new_names_ = true;
 };
 
@@ -377,7 +379,7 @@ class DirectoryLogStore final : public LogStore {
     SLIPWAY_ASSIGN_OR_RETURN(const std::uint64_t size, RecoverSize(dir));
     // What a killed controller had written but not synced counts only once it is on the disk.
     for (std::uint64_t i = 0; i * kSegmentBytes < size; ++i) {
-      SLIPWAY_ASSIGN_OR_RETURN(const Fd fd, OpenFile(SegmentPath(dir, i), O_RDONLY));
+      SLIPWAY_ASSIGN_OR_RETURN(const fs::UniqueFd fd, OpenFile(SegmentPath(dir, i), O_RDONLY));
       if (fdatasync(fd.get()) != 0) return ErrnoError(errno, dir);
     }
     SLIPWAY_RETURN_IF_ERROR(SyncDir(dir));
@@ -411,8 +413,9 @@ class DirectoryLogStore final : public LogStore {
         log->Sync().IgnoreError();
       }
       // Gathers what comes meanwhile into the next group.
-      std::this_thread::sleep_for(std::chrono::milliseconds(options_.sync_interval_ms));
       lock.lock();
+      work_.wait_for(lock, std::chrono::milliseconds(options_.sync_interval_ms),
+                     [this] { return stopping_; });
     }
   }
 

@@ -36,15 +36,15 @@ struct LogSeal {
   std::uint64_t missing = 0;
 };
 
-// One attempt's log, open for appending. Owned by whoever appends; the store knows it while it lives.
-// Thread-safe.
+// One attempt's log, open for appending. Owned by whoever appends; the store knows it while it
+// lives. Thread-safe.
 class LogAppender {
  public:
   using AckSink = std::function<void(const protocol::LogAck&)>;
 
   virtual ~LogAppender() = default;
-  // Takes what is new of the chunk and says whether an ack is due. kResourceExhausted: the disk is full;
-  // nothing of the chunk was taken, the agent keeps it and tries again.
+  // Takes what is new of the chunk and says whether an ack is due. kResourceExhausted: the disk is
+  // full; nothing of the chunk was taken, the agent keeps it and tries again.
   [[nodiscard]] virtual absl::StatusOr<std::optional<protocol::LogAck>> Append(
       std::uint64_t offset, std::string_view data, const std::vector<LogTime>& times) = 0;
   // Called from the store's sync thread when more became durable; empty function: nobody listens.
@@ -52,9 +52,9 @@ class LogAppender {
   virtual void SetAckSink(AckSink sink) = 0;
 };
 
-// The logs of all attempts, as files of 4 MiB segments below one folder: written as they come, synced
-// in groups, compressed when sealed, readable at any offset at any time. Followers cost no memory: each
-// reads the files for itself.
+// The logs of all attempts, as files of 4 MiB segments below one folder: written as they come,
+// synced in groups, compressed when sealed, readable at any offset at any time. Followers cost no
+// memory: each reads the files for itself.
 //
 // Survives kill -9: what was acknowledged as durable is there, and the next Open goes on behind it.
 // Thread-safe.
@@ -86,7 +86,8 @@ class LogStore {
     std::uint64_t size = 0;       // bytes that can be read now
     std::optional<LogSeal> seal;  // once sealed
   };
-  // At most `max` bytes (at most a segment) from `offset`. An attempt that never logged reads as empty.
+  // At most `max` bytes (at most a segment) from `offset`. An attempt that never logged reads as
+  // empty.
   [[nodiscard]] virtual absl::StatusOr<Slice> Read(const AttemptKey& key, std::uint64_t offset,
                                                    std::size_t max) = 0;
 

@@ -36,7 +36,7 @@ absl::StatusOr<std::string> ReadAt(int fd, std::uint64_t offset, std::size_t max
 }
 
 absl::StatusOr<std::string> ReadWhole(const std::string& path, std::size_t limit) {
-  SLIPWAY_ASSIGN_OR_RETURN(const Fd fd, OpenFile(path, O_RDONLY));
+  SLIPWAY_ASSIGN_OR_RETURN(const fs::UniqueFd fd, OpenFile(path, O_RDONLY));
   return ReadAt(fd.get(), 0, limit);
 }
 
@@ -61,18 +61,6 @@ absl::StatusOr<std::string> Decompress(const std::string& path) {
 
 }  // namespace
 
-Fd::~Fd() {
-  if (fd_ >= 0) close(fd_);
-}
-Fd::Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-Fd& Fd::operator=(Fd&& other) noexcept {
-  if (this != &other) {
-    if (fd_ >= 0) close(fd_);
-    fd_ = std::exchange(other.fd_, -1);
-  }
-  return *this;
-}
-
 std::string LogDir(const std::string& root, const AttemptKey& key) {
   return fmt::format("{}/{}/{}", root, key.task.value(), key.attempt.value());
 }
@@ -81,14 +69,14 @@ std::string SegmentPath(const std::string& dir, std::uint64_t index) {
   return fmt::format("{}/{:06}", dir, index);
 }
 
-absl::StatusOr<Fd> OpenFile(const std::string& path, int flags) {
+absl::StatusOr<fs::UniqueFd> OpenFile(const std::string& path, int flags) {
   const int fd = open(path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return ErrnoError(errno, path);
-  return Fd(fd);
+  return fs::UniqueFd(fd);
 }
 
 absl::Status SyncDir(const std::string& dir) {
-  SLIPWAY_ASSIGN_OR_RETURN(const Fd fd, OpenFile(dir, O_RDONLY | O_DIRECTORY));
+  SLIPWAY_ASSIGN_OR_RETURN(const fs::UniqueFd fd, OpenFile(dir, O_RDONLY | O_DIRECTORY));
   if (fsync(fd.get()) != 0) return ErrnoError(errno, dir);
   return absl::OkStatus();
 }
@@ -106,7 +94,8 @@ absl::Status WriteAll(int fd, std::string_view data, std::uint64_t offset) {
 
 absl::Status WriteFileDurably(const std::string& path, std::string_view text) {
   const std::string temporary = path + ".tmp";
-  SLIPWAY_ASSIGN_OR_RETURN(const Fd fd, OpenFile(temporary, O_WRONLY | O_CREAT | O_TRUNC));
+  SLIPWAY_ASSIGN_OR_RETURN(const fs::UniqueFd fd,
+                           OpenFile(temporary, O_WRONLY | O_CREAT | O_TRUNC));
   SLIPWAY_RETURN_IF_ERROR(WriteAll(fd.get(), text, 0));
   if (fsync(fd.get()) != 0) return ErrnoError(errno, temporary);
   if (rename(temporary.c_str(), path.c_str()) != 0) return ErrnoError(errno, path);

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "common/base/digest.h"
 #include "common/base/ids.h"
+#include "common/fs/unique_fd.h"
 #include "controller/logs/log_store.h"
 
 // The files of one attempt's log, and nothing about who writes or reads them:
@@ -18,25 +19,10 @@
 //   …/seal     "complete|incomplete SIZE MISSING\n"
 namespace slipway::logs {
 
-// A file descriptor that closes itself. Thread-compatible.
-class Fd {
- public:
-  Fd() = default;
-  explicit Fd(int fd) : fd_(fd) {}
-  ~Fd();
-  Fd(Fd&& other) noexcept;
-  Fd& operator=(Fd&& other) noexcept;
-  [[nodiscard]] int get() const { return fd_; }
-  [[nodiscard]] bool valid() const { return fd_ >= 0; }
-
- private:
-  int fd_ = -1;
-};
-
 std::string LogDir(const std::string& root, const AttemptKey& key);
 std::string SegmentPath(const std::string& dir, std::uint64_t index);
 
-absl::StatusOr<Fd> OpenFile(const std::string& path, int flags);
+absl::StatusOr<fs::UniqueFd> OpenFile(const std::string& path, int flags);
 absl::Status SyncDir(const std::string& dir);
 absl::Status WriteAll(int fd, std::string_view data, std::uint64_t offset);
 // Replaces `path` durably.
@@ -55,7 +41,8 @@ struct StoredSeal {
 absl::StatusOr<std::optional<StoredSeal>> ReadSeal(const std::string& dir);
 absl::Status WriteSeal(const std::string& dir, const StoredSeal& seal);
 
-// Up to `max` bytes at `offset` out of the segment that holds it, raw or compressed; empty past the end.
+// Up to `max` bytes at `offset` out of the segment that holds it, raw or compressed; empty past the
+// end.
 absl::StatusOr<std::string> ReadSlice(const std::string& dir, std::uint64_t offset,
                                       std::size_t max);
 

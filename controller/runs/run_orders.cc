@@ -20,17 +20,17 @@ using protocol::FailureClass;
 Failure CredentialFailure(const absl::Status& status, const std::string& application,
                           const std::string& platform) {
   const ErrorInfo info = GetErrorInfo(status);
-  return Failure{
-      FailureClass::kCredential,
-      info.reason.empty() ? "CREDENTIAL_BROKEN" : info.reason,
-      fmt::format("the sealed credential for {} cannot be opened: {}", platform,
-                  std::string(status.message())),
-      "",
-      fmt::format("Seal it again for this farm with `slipway credentials seal --app {} "
-                  "--platform {}` and commit the file.",
-                  application, platform),
-      fmt::format("请用 `slipway credentials seal --app {} --platform {}` 为本农场重新密封凭证并提交该文件。",
-                  application, platform)};
+  return Failure{FailureClass::kCredential,
+                 info.reason.empty() ? "CREDENTIAL_BROKEN" : info.reason,
+                 fmt::format("the sealed credential for {} cannot be opened: {}", platform,
+                             std::string(status.message())),
+                 "",
+                 fmt::format("Seal it again for this farm with `slipway credentials seal --app {} "
+                             "--platform {}` and commit the file.",
+                             application, platform),
+                 fmt::format("请用 `slipway credentials seal --app {} --platform {}` "
+                             "为本农场重新密封凭证并提交该文件。",
+                             application, platform)};
 }
 
 }  // namespace
@@ -40,9 +40,8 @@ absl::StatusOr<RunOrders::Publish> RunOrders::LoadPublish(const TaskId& task) {
   SLIPWAY_ASSIGN_OR_RETURN(loaded.publish, deps_.reader.GetTask(task));
   SLIPWAY_ASSIGN_OR_RETURN(loaded.build, deps_.reader.GetTask(loaded.publish.task.depends_on));
   if (!loaded.build.task.result || !loaded.build.task.result->build) {
-    return absl::InternalError(
-        fmt::format("build {} of publish {} has no product", loaded.build.task.id.value(),
-                    task.value()));
+    return absl::InternalError(fmt::format("build {} of publish {} has no product",
+                                           loaded.build.task.id.value(), task.value()));
   }
   return loaded;
 }
@@ -84,11 +83,9 @@ absl::StatusOr<domain::Release> RunOrders::MakeRelease(const TaskId& task,
   release.link = outcome.link;
   release.released_at = deps_.clock.Wall();
   release.released_by = run.submitted_by;
-  SLIPWAY_ASSIGN_OR_RETURN(
-      release.qr_text,
-      qr::FormatReleaseCode({release.id, release.application_name, release.platform,
-                             release.version, release.manifest},
-                            deps_.public_url));
+  release.qr_text = qr::FormatReleaseCode({release.id, release.application_name, release.platform,
+                                           release.version, release.manifest},
+                                          deps_.public_url);
   return release;
 }
 
@@ -158,9 +155,9 @@ absl::StatusOr<std::variant<std::string, Failure>> RunOrders::SecretOf(const Tas
   const protocol::BuildOutcome& build = *loaded.build.task.result->build;
   const domain::Run& run = loaded.publish.run;
   const std::string& platform = loaded.publish.task.platform;
-  auto opened = crypto::OpenCredential(build.sealed_credential, deps_.sealing.certificate_pem,
-                                       deps_.sealing.key_pem.view(),
-                                       {deps_.farm, run.application, platform});
+  auto opened =
+      crypto::OpenCredential(build.sealed_credential, deps_.sealing.certificate_pem,
+                             deps_.sealing.key_pem.view(), {deps_.farm, run.application, platform});
   if (!opened.ok()) {
     return Answer(CredentialFailure(opened.status(), run.application_name, platform));
   }
@@ -177,8 +174,8 @@ absl::StatusOr<std::variant<std::string, Failure>> RunOrders::SecretOf(const Tas
 void RunOrders::ResultTaken(const scheduler::ResultReported& event) {
   // Not sealed is not lost: readers also see from the task that the attempt is over.
   deps_.logs
-      .Seal(event.key, {.complete = event.log == scheduler::LogState::kComplete,
-                        .missing = event.log_missing})
+      .Seal(event.key,
+            {.complete = event.log == scheduler::LogState::kComplete, .missing = event.log_missing})
       .IgnoreError();
 }
 

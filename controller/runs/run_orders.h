@@ -19,11 +19,12 @@
 
 namespace slipway::runs {
 
-// Knows what tasks mean: makes their specifications from the run and the build they depend on, opens
-// the credential of a publish that holds its permit, compares logs, and makes the release row.
+// Knows what tasks mean: makes their specifications from the run and the build they depend on,
+// opens the credential of a publish that holds its permit, compares logs, and makes the release
+// row.
 //
-// The credential is opened here and nowhere else, only for a task whose permit is committed, and lives
-// in memory until it is sent. Confined to the scheduler's thread.
+// The credential is opened here and nowhere else, only for a task whose permit is committed, and
+// lives in memory until it is sent. Confined to the scheduler's thread.
 class RunOrders final : public scheduler::WorkOrders {
  public:
   struct Deps {
@@ -45,7 +46,8 @@ class RunOrders final : public scheduler::WorkOrders {
   absl::StatusOr<std::optional<protocol::Failure>> Complete(
       scheduler::PermitRequested& event) override;
   absl::StatusOr<std::string> SpecOf(const TaskId& task) override;
-  absl::StatusOr<std::variant<std::string, protocol::Failure>> SecretOf(const TaskId& task) override;
+  absl::StatusOr<std::variant<std::string, protocol::Failure>> SecretOf(
+      const TaskId& task) override;
   void ResultTaken(const scheduler::ResultReported& event) override;
   void Changed(const std::vector<TaskId>& tasks) override;
 

@@ -7,8 +7,8 @@
 
 namespace slipway::runs {
 
-// A place to publish: a platform and how to reach it. All of it is the operator's word; nothing in a
-// repository can change it.
+// A place to publish: a platform and how to reach it. All of it is the operator's word; nothing in
+// a repository can change it.
 struct Target {
   std::string name;      // "weixin", "weixin-staging"
   std::string platform;  // "weixin"

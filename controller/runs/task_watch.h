@@ -10,13 +10,13 @@
 
 namespace slipway::runs {
 
-// Tells followers that a task's row has changed, after the change was committed. Carries no content:
-// whoever is woken reads the store, so that nothing can be missed or told twice.
+// Tells followers that a task's row has changed, after the change was committed. Carries no
+// content: whoever is woken reads the store, so that nothing can be missed or told twice.
 // Thread-safe.
 class TaskWatch {
  public:
-  // Calls `wake` from the scheduler's thread whenever one of the tasks changed, until the returned handle
-  // dies; destroying it waits for a running call, so never from within `wake`.
+  // Calls `wake` from the scheduler's thread whenever one of the tasks changed, until the returned
+  // handle dies; destroying it waits for a running call, so never from within `wake`.
   [[nodiscard]] std::shared_ptr<void> Subscribe(const std::vector<TaskId>& tasks,
                                                 std::function<void()> wake);
 

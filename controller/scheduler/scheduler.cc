@@ -139,7 +139,8 @@ void Scheduler::Loop() {
     std::vector<Event> events;
     {
       std::unique_lock lock(mu_);
-      wake_.wait_for(lock, sleep, [this] { return stop_ || !urgent_.empty() || !submits_.empty(); });
+      wake_.wait_for(lock, sleep,
+                     [this] { return stop_ || !urgent_.empty() || !submits_.empty(); });
       if (stop_) return;
       for (auto* queue : {&urgent_, &submits_}) {
         const std::size_t take = std::min(queue->size(), kMaxBatch - events.size());
@@ -201,7 +202,7 @@ bool Scheduler::CommitAll() {
     {
       const std::lock_guard lock(core_mu_);
       effects = statuses.ok() ? core_.OnCommitted(*statuses, clock_.Mono(), clock_.Wall())
-                              : core_.OnInDoubt(statuses.status());
+                              : core_.OnInDoubt();
     }
     const bool reload = effects.reload;
     Perform(std::move(effects));

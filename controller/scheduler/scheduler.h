@@ -1,5 +1,6 @@
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -7,7 +8,6 @@
 #include <mutex>
 #include <string>
 #include <thread>
-#include <condition_variable>
 #include <variant>
 #include <vector>
 
@@ -23,13 +23,14 @@
 
 namespace slipway::scheduler {
 
-// What a task means beyond where it runs: its specification, its secret, whether its log is complete,
-// the release it becomes. Called from the scheduler's thread only; may read the database.
+// What a task means beyond where it runs: its specification, its secret, whether its log is
+// complete, the release it becomes. Called from the scheduler's thread only; may read the database.
 class WorkOrders {
  public:
   virtual ~WorkOrders() = default;
 
-  // Fills in `log`, `log_missing` and `release`. An error: try again when the agent repeats the result.
+  // Fills in `log`, `log_missing` and `release`. An error: try again when the agent repeats the
+  // result.
   [[nodiscard]] virtual absl::Status Complete(ResultReported& event) = 0;
   // Fills in `nonce`; a failure denies the permit (the manifest is not the one the build archived).
   // An error: try again when the agent asks again.
@@ -49,15 +50,15 @@ class WorkOrders {
 // Where messages for agents go. Thread-safe; never blocks; a session that is gone swallows them.
 class SessionSink {
  public:
-  using Body = std::variant<protocol::Desired, protocol::LogAck, protocol::Permit,
-                            protocol::PermitDenied>;
+  using Body =
+      std::variant<protocol::Desired, protocol::LogAck, protocol::Permit, protocol::PermitDenied>;
   virtual ~SessionSink() = default;
   virtual void Send(SessionId session, Body body) = 0;
 };
 
-// The shell around a SchedulerCore: one thread gathers events, lets the core decide, commits what it
-// changed in one transaction and only then tells anybody (docs/protocol.md, invariant 2). Events that
-// come while a transaction is in flight are the next batch.
+// The shell around a SchedulerCore: one thread gathers events, lets the core decide, commits what
+// it changed in one transaction and only then tells anybody (docs/protocol.md, invariant 2). Events
+// that come while a transaction is in flight are the next batch.
 //
 // Thread-safe.
 class Scheduler {
@@ -66,7 +67,8 @@ class Scheduler {
     SchedulerOptions core;
     // Waiting submits above which more are refused. Results and cancels are always taken.
     std::size_t max_waiting_submits = 10'000;
-    // Called once, from the scheduler's thread, when another controller leads. The process must end.
+    // Called once, from the scheduler's thread, when another controller leads. The process must
+    // end.
     std::function<void(const absl::Status&)> on_lost_leadership;
   };
   using OnReply = std::function<void(const Reply&)>;

@@ -10,7 +10,9 @@
 # DOCKER_HOST            only unix:// sockets are used; default unix:///var/run/docker.sock
 # SLIPWAY_STATE          where dockerd's pid file and log go; default /var/lib/slipway
 # SLIPWAY_DOCKERD_ROOT   a dockerd started here keeps everything of its own below this directory
-#                        (data, exec root, pid file), for a second engine beside a foreign one
+#                        (data, exec root, pid file, bridge slipway0), for a second engine beside a
+#                        foreign one. Docker's firewall chains have fixed names: where both share a
+#                        network namespace, starting the second resets the published ports of the first.
 if [[ ${BASH_SOURCE[0]} == "$0" ]]; then set -euo pipefail; fi
 engine_lib=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=common.sh
@@ -67,16 +69,17 @@ engine_mount_cgroups() {
   step "engine: mounting the control groups on /sys/fs/cgroup"
   as_root bash -c '
     set -eu
-    v1=$(awk "!/^#/ && \$4 == 1 && \$2 != 0 { print \$1 }" /proc/cgroups)
+    # Hierarchies in use, as "cpu,cpuacct": a controller can be mounted only together with its set.
+    v1=$(awk -F: "\$1 != 0 && \$2 != \"\" && \$2 !~ /^name=/ { print \$2 }" /proc/self/cgroup)
     if [ -z "$v1" ]; then
       mountpoint -q /sys/fs/cgroup || mount -t cgroup2 -o nsdelegate none /sys/fs/cgroup || mount -t cgroup2 none /sys/fs/cgroup
     else
       mountpoint -q /sys/fs/cgroup || mount -t tmpfs -o mode=755,size=1m cgroup /sys/fs/cgroup
-      for controller in $(awk "!/^#/ && \$4 == 1 { print \$1 }" /proc/cgroups); do
+      for controller in $v1 $(awk "!/^#/ && \$4 == 1 && \$2 == 0 { print \$1 }" /proc/cgroups); do
         mkdir -p "/sys/fs/cgroup/$controller"
         mountpoint -q "/sys/fs/cgroup/$controller" ||
           mount -t cgroup -o "$controller" "cgroup-$controller" "/sys/fs/cgroup/$controller" ||
-          rmdir "/sys/fs/cgroup/$controller"
+          rmdir "/sys/fs/cgroup/$controller"  # taken by the unified hierarchy
       done
       mkdir -p /sys/fs/cgroup/systemd
       mountpoint -q /sys/fs/cgroup/systemd ||
@@ -84,6 +87,16 @@ engine_mount_cgroups() {
     fi
     mountpoint -q /sys/fs/cgroup/memory || [ -s /sys/fs/cgroup/cgroup.controllers ]
   ' >&2 || die "the control groups could not be mounted (this needs CAP_SYS_ADMIN)" "Run outside of an unprivileged container, or give this root the socket of a Docker Engine that already runs."
+}
+
+# A second engine must not hand out addresses on the first one's docker0. True when slipway0 is there.
+engine_own_bridge() {
+  [[ -e /proc/sys/net/ipv4/conf/docker0 ]] || return 1
+  [[ -e /proc/sys/net/ipv4/conf/slipway0 ]] && return 0
+  as_root ip link add slipway0 type bridge
+  as_root ip address add 10.213.0.1/24 dev slipway0
+  as_root ip link set slipway0 up
+  as_root touch "$(engine_dir)/bridge"
 }
 
 # engine_up: after it, an engine answers on the socket.
@@ -103,10 +116,13 @@ engine_up() {
   if pid=$(engine_own_pid); then
     step "engine: dockerd (pid $pid), started here before, is still coming up"
   else
+    # Unpacking an image changes the propagation of "/", which must be a mount of its own for that.
+    mountpoint -q / || die "/ is not a mount point here (a plain chroot): dockerd could start, but not unpack images" "Before chroot, bind the directory onto itself: mount --bind ROOT ROOT"
     engine_mount_cgroups
     args=(-H "unix://$(engine_socket)" --pidfile "$dir/dockerd.pid")
     if [[ -n ${SLIPWAY_DOCKERD_ROOT:-} ]]; then
       args+=(--data-root "$SLIPWAY_DOCKERD_ROOT/data" --exec-root "$SLIPWAY_DOCKERD_ROOT/exec")
+      engine_own_bridge && args+=(--bridge slipway0)
     fi
     # A dead daemon's socket and pid file only confuse; nobody answered on the socket a moment ago.
     as_root rm -f "$dir/dockerd.pid"
@@ -158,6 +174,10 @@ engine_down() {
   engine_pid_gone() { ! as_root test -d "/proc/$pid"; }
   wait_until 60 engine_pid_gone || die "dockerd (pid $pid) did not stop within 60 s" "Look for containers that cannot be stopped: docker ps"
   as_root rm -f "$dir/dockerd.pid"
+  if as_root test -e "$dir/bridge"; then
+    as_root ip link delete slipway0 2>/dev/null || true
+    as_root rm -f "$dir/bridge"
+  fi
 }
 
 if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
@@ -172,6 +192,6 @@ if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
         exit 1
       fi
       ;;
-    *) sed -n '2,14s/^# \{0,1\}//p' "$0"; exit 2 ;;
+    *) sed -n '2,16s/^# \{0,1\}//p' "$0"; exit 2 ;;
   esac
 fi

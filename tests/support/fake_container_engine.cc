@@ -5,7 +5,6 @@
 #include <csignal>
 #include <utility>
 
-#include "absl/time/time.h"
 #include "agent/executor/engine_errors.h"
 #include "common/base/check.h"
 #include "common/status/status.h"
@@ -20,18 +19,18 @@ using executor::CreatedContainer;
 using executor::NetworkKind;
 
 void FakeContainerEngine::AddImage(const std::string& name, executor::ImageInfo info) {
-  absl::MutexLock lock(&mu_);
+  const std::lock_guard lock(mu_);
   if (info.id.empty()) info.id = "sha256:" + name;
   images_[name] = std::move(info);
 }
 
 void FakeContainerEngine::AddForeignNetwork(const std::string& name) {
-  absl::MutexLock lock(&mu_);
+  const std::lock_guard lock(mu_);
   networks_[name] = "";
 }
 
 ContainerId FakeContainerEngine::AddContainer(const std::string& name, executor::Labels labels) {
-  absl::MutexLock lock(&mu_);
+  const std::lock_guard lock(mu_);
   const ContainerId id = NextId();
   Container& container = containers_[id];
   container.spec.name = name;
@@ -41,70 +40,71 @@ ContainerId FakeContainerEngine::AddContainer(const std::string& name, executor:
 }
 
 void FakeContainerEngine::AllowHostNetwork() {
-  absl::MutexLock lock(&mu_);
+  const std::lock_guard lock(mu_);
   host_network_ = true;
 }
 
 void FakeContainerEngine::FailNext(Op op, absl::Status status) {
   SLIPWAY_CHECK(!status.ok());
-  absl::MutexLock lock(&mu_);
+  const std::lock_guard lock(mu_);
   faults_.emplace(op, Fault{std::move(status)});
 }
 
 void FakeContainerEngine::LoseNextAnswer(Op op) {
-  absl::MutexLock lock(&mu_);
+  const std::lock_guard lock(mu_);
   faults_.emplace(op, Fault{absl::OkStatus()});
 }
 
 void FakeContainerEngine::SetDown(bool down) {
-  absl::MutexLock lock(&mu_);
+  const std::lock_guard lock(mu_);
   down_ = down;
 }
 
 void FakeContainerEngine::OnStart(StartHook hook) {
-  absl::MutexLock lock(&mu_);
+  const std::lock_guard lock(mu_);
   on_start_ = std::move(hook);
 }
 
 void FakeContainerEngine::OnKill(KillHook hook) {
-  absl::MutexLock lock(&mu_);
+  const std::lock_guard lock(mu_);
   on_kill_ = std::move(hook);
 }
 
 void FakeContainerEngine::Exit(const ContainerId& id, int exit_code, bool oom_killed) {
-  absl::MutexLock lock(&mu_);
+  const std::lock_guard lock(mu_);
   Stop(containers_.at(id), exit_code, oom_killed);
 }
 
 void FakeContainerEngine::Print(const ContainerId& id, const std::string& text) {
-  absl::MutexLock lock(&mu_);
+  const std::lock_guard lock(mu_);
   containers_.at(id).log += text;
 }
 
 void FakeContainerEngine::Disappear(const ContainerId& id) {
-  absl::MutexLock lock(&mu_);
+  const std::lock_guard lock(mu_);
   containers_.erase(id);
+  changed_.notify_all();
 }
 
 std::vector<FakeContainerEngine::Call> FakeContainerEngine::calls() const {
-  absl::MutexLock lock(&mu_);
+  const std::lock_guard lock(mu_);
   return calls_;
 }
 
 std::vector<ContainerId> FakeContainerEngine::containers() const {
-  absl::MutexLock lock(&mu_);
+  const std::lock_guard lock(mu_);
   std::vector<ContainerId> ids;
   for (const auto& [id, container] : containers_) ids.push_back(id);
   return ids;
 }
 
 ContainerSpec FakeContainerEngine::spec(const ContainerId& id) const {
-  absl::MutexLock lock(&mu_);
+  const std::lock_guard lock(mu_);
   return containers_.at(id).spec;
 }
 
 absl::StatusOr<executor::EngineInfo> FakeContainerEngine::Ping(Duration) {
-  absl::MutexLock lock(&mu_);
+  const std::lock_guard lock(mu_);
   SLIPWAY_RETURN_IF_ERROR(Enter({.op = Op::kPing, .subject = ""}));
   SLIPWAY_RETURN_IF_ERROR(Leave(Op::kPing));
   return executor::EngineInfo{.version = "20.10.24",
@@ -117,7 +117,7 @@ absl::StatusOr<executor::EngineInfo> FakeContainerEngine::Ping(Duration) {
 
 absl::StatusOr<executor::ImageInfo> FakeContainerEngine::InspectImage(const std::string& name,
                                                                       Duration) {
-  absl::MutexLock lock(&mu_);
+  const std::lock_guard lock(mu_);
   SLIPWAY_RETURN_IF_ERROR(Enter({.op = Op::kInspectImage, .subject = name}));
   SLIPWAY_RETURN_IF_ERROR(executor::ValidateImageName(name));
   const auto image = images_.find(name);
@@ -128,7 +128,7 @@ absl::StatusOr<executor::ImageInfo> FakeContainerEngine::InspectImage(const std:
 
 absl::StatusOr<executor::NetworkInfo> FakeContainerEngine::EnsureNetwork(
     const executor::NetworkSpec& spec, Duration) {
-  absl::MutexLock lock(&mu_);
+  const std::lock_guard lock(mu_);
   SLIPWAY_RETURN_IF_ERROR(Enter({.op = Op::kEnsureNetwork, .subject = spec.name}));
   SLIPWAY_RETURN_IF_ERROR(executor::ValidateResourceName(spec.name));
   const auto [network, created] = networks_.try_emplace(spec.name, spec.farm);
@@ -138,7 +138,7 @@ absl::StatusOr<executor::NetworkInfo> FakeContainerEngine::EnsureNetwork(
 }
 
 absl::StatusOr<CreatedContainer> FakeContainerEngine::Create(const ContainerSpec& spec, Duration) {
-  absl::MutexLock lock(&mu_);
+  const std::lock_guard lock(mu_);
   SLIPWAY_RETURN_IF_ERROR(Enter({.op = Op::kCreate, .subject = spec.name}));
   SLIPWAY_RETURN_IF_ERROR(executor::Validate(spec));
   if (spec.network.kind == NetworkKind::kHost && !host_network_)
@@ -160,7 +160,7 @@ absl::Status FakeContainerEngine::Start(const ContainerId& id, Duration) {
   StartHook hook;
   ContainerSpec spec;
   {
-    absl::MutexLock lock(&mu_);
+    const std::lock_guard lock(mu_);
     SLIPWAY_RETURN_IF_ERROR(Enter({.op = Op::kStart, .subject = id.value()}));
     SLIPWAY_ASSIGN_OR_RETURN(Container* const container, Find(id));
     if (container->state.status == ContainerStatus::kRunning) return Leave(Op::kStart);
@@ -175,12 +175,12 @@ absl::Status FakeContainerEngine::Start(const ContainerId& id, Duration) {
     spec = container->spec;
   }
   if (hook) hook(id, spec);
-  absl::MutexLock lock(&mu_);
+  const std::lock_guard lock(mu_);
   return Leave(Op::kStart);
 }
 
 absl::StatusOr<ContainerState> FakeContainerEngine::Inspect(const ContainerId& id, Duration) {
-  absl::MutexLock lock(&mu_);
+  const std::lock_guard lock(mu_);
   SLIPWAY_RETURN_IF_ERROR(Enter({.op = Op::kInspect, .subject = id.value()}));
   SLIPWAY_ASSIGN_OR_RETURN(Container* const container, Find(id));
   SLIPWAY_RETURN_IF_ERROR(Leave(Op::kInspect));
@@ -188,14 +188,14 @@ absl::StatusOr<ContainerState> FakeContainerEngine::Inspect(const ContainerId& i
 }
 
 absl::StatusOr<ContainerState> FakeContainerEngine::Wait(const ContainerId& id, Duration timeout) {
-  absl::MutexLock lock(&mu_);
+  std::unique_lock lock(mu_);
   SLIPWAY_RETURN_IF_ERROR(Enter({.op = Op::kWait, .subject = id.value()}));
   SLIPWAY_RETURN_IF_ERROR(Find(id).status());
-  const auto stopped = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+  const auto stopped = [&] {
     const auto found = containers_.find(id);
     return found == containers_.end() || found->second.state.status != ContainerStatus::kRunning;
   };
-  if (!mu_.AwaitWithTimeout(absl::Condition(&stopped), absl::FromChrono(timeout)))
+  if (!changed_.wait_for(lock, timeout, stopped))
     return MakeError(absl::StatusCode::kDeadlineExceeded, "ENGINE_TIMEOUT", "it runs still");
   SLIPWAY_RETURN_IF_ERROR(Leave(Op::kWait));
   SLIPWAY_ASSIGN_OR_RETURN(Container* const container, Find(id));
@@ -205,7 +205,7 @@ absl::StatusOr<ContainerState> FakeContainerEngine::Wait(const ContainerId& id, 
 absl::Status FakeContainerEngine::Kill(const ContainerId& id, int signal, Duration) {
   KillHook hook;
   {
-    absl::MutexLock lock(&mu_);
+    const std::lock_guard lock(mu_);
     SLIPWAY_RETURN_IF_ERROR(Enter({.op = Op::kKill, .subject = id.value(), .signal = signal}));
     SLIPWAY_ASSIGN_OR_RETURN(Container* const container, Find(id));
     if (container->state.status != ContainerStatus::kRunning)
@@ -215,12 +215,12 @@ absl::Status FakeContainerEngine::Kill(const ContainerId& id, int signal, Durati
     hook = on_kill_;
   }
   if (hook) hook(id, signal);
-  absl::MutexLock lock(&mu_);
+  const std::lock_guard lock(mu_);
   return Leave(Op::kKill);
 }
 
 absl::Status FakeContainerEngine::Remove(const ContainerId& id, bool force, Duration) {
-  absl::MutexLock lock(&mu_);
+  const std::lock_guard lock(mu_);
   SLIPWAY_RETURN_IF_ERROR(Enter({.op = Op::kRemove, .subject = id.value(), .force = force}));
   SLIPWAY_RETURN_IF_ERROR(executor::ValidateResourceName(id.value()));
   const auto found = containers_.find(id);
@@ -228,13 +228,14 @@ absl::Status FakeContainerEngine::Remove(const ContainerId& id, bool force, Dura
     if (found->second.state.status == ContainerStatus::kRunning && !force)
       return absl::AbortedError(fmt::format("container {} is running", id.value()));
     containers_.erase(found);
+    changed_.notify_all();
   }
   return Leave(Op::kRemove);
 }
 
 absl::StatusOr<std::vector<executor::ContainerSummary>> FakeContainerEngine::List(
     const executor::Labels& labels, Duration) {
-  absl::MutexLock lock(&mu_);
+  const std::lock_guard lock(mu_);
   SLIPWAY_RETURN_IF_ERROR(Enter({.op = Op::kList, .subject = ""}));
   std::vector<executor::ContainerSummary> found;
   for (const auto& [id, container] : containers_) {
@@ -253,7 +254,7 @@ absl::StatusOr<std::vector<executor::ContainerSummary>> FakeContainerEngine::Lis
 }
 
 absl::StatusOr<std::string> FakeContainerEngine::LogTail(const ContainerId& id, Duration) {
-  absl::MutexLock lock(&mu_);
+  const std::lock_guard lock(mu_);
   SLIPWAY_RETURN_IF_ERROR(Enter({.op = Op::kLogTail, .subject = id.value()}));
   SLIPWAY_ASSIGN_OR_RETURN(Container* const container, Find(id));
   SLIPWAY_RETURN_IF_ERROR(Leave(Op::kLogTail));
@@ -298,6 +299,7 @@ void FakeContainerEngine::Stop(Container& container, int exit_code, bool oom_kil
   container.state.exit_code = exit_code;
   container.state.oom_killed = oom_killed;
   container.state.finished = SystemClock().Wall();
+  changed_.notify_all();
 }
 
 }  // namespace slipway::testing

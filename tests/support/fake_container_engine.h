@@ -1,12 +1,12 @@
 #pragma once
 
+#include <condition_variable>
 #include <functional>
 #include <map>
+#include <mutex>
 #include <string>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "agent/executor/container_engine.h"
 
 namespace slipway::testing {
@@ -97,27 +97,29 @@ class FakeContainerEngine final : public executor::ContainerEngine {
     absl::Status status;  // ok: the answer gets lost
   };
 
+  // The caller of any of these holds mu_.
   // Records the call; an error when it has to fail before it takes effect.
-  absl::Status Enter(Call call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status Enter(Call call);
   // An error when the answer of the call that took effect has to get lost.
-  absl::Status Leave(Op op) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  absl::StatusOr<Container*> Find(const executor::ContainerId& id)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  executor::ContainerId NextId() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  static void Stop(Container& container, int exit_code, bool oom_killed);
+  absl::Status Leave(Op op);
+  absl::StatusOr<Container*> Find(const executor::ContainerId& id);
+  executor::ContainerId NextId();
+  void Stop(Container& container, int exit_code, bool oom_killed);
 
-  mutable absl::Mutex mu_;
-  std::map<std::string, executor::ImageInfo> images_ ABSL_GUARDED_BY(mu_);
+  mutable std::mutex mu_;
+  std::condition_variable changed_;  // a container stopped or went
+  // Guarded by mu_.
+  std::map<std::string, executor::ImageInfo> images_;
   // Value of the farm label; empty for a foreign one.
-  std::map<std::string, std::string> networks_ ABSL_GUARDED_BY(mu_);
-  std::map<executor::ContainerId, Container> containers_ ABSL_GUARDED_BY(mu_);
-  std::multimap<Op, Fault> faults_ ABSL_GUARDED_BY(mu_);
-  std::vector<Call> calls_ ABSL_GUARDED_BY(mu_);
-  StartHook on_start_ ABSL_GUARDED_BY(mu_);
-  KillHook on_kill_ ABSL_GUARDED_BY(mu_);
-  bool down_ ABSL_GUARDED_BY(mu_) = false;
-  bool host_network_ ABSL_GUARDED_BY(mu_) = false;
-  int next_number_ ABSL_GUARDED_BY(mu_) = 1;
+  std::map<std::string, std::string> networks_;
+  std::map<executor::ContainerId, Container> containers_;
+  std::multimap<Op, Fault> faults_;
+  std::vector<Call> calls_;
+  StartHook on_start_;
+  KillHook on_kill_;
+  bool down_ = false;
+  bool host_network_ = false;
+  int next_number_ = 1;
 };
 
 }  // namespace slipway::testing

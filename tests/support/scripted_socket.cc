@@ -42,7 +42,7 @@ ScriptedSocket::~ScriptedSocket() {
 }
 
 std::vector<std::string> ScriptedSocket::requests() const {
-  absl::MutexLock lock(&mu_);
+  const std::lock_guard lock(mu_);
   return requests_;
 }
 
@@ -74,7 +74,7 @@ void ScriptedSocket::Serve() {
       if (open) received[fd].append(buffer.data(), static_cast<std::size_t>(size));
       if (const std::size_t end = received[fd].find("\r\n\r\n"); open && end != std::string::npos) {
         {
-          absl::MutexLock lock(&mu_);
+          const std::lock_guard lock(mu_);
           requests_.push_back(received[fd].substr(0, end));
         }
         received[fd].clear();

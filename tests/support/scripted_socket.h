@@ -1,12 +1,10 @@
 #pragma once
 
 #include <atomic>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
-
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 
 namespace slipway::testing {
 
@@ -43,8 +41,8 @@ class ScriptedSocket {
   int listener_ = -1;
   int stop_ = -1;  // an eventfd; readable: Serve has to return
   std::atomic<int> connections_ = 0;
-  mutable absl::Mutex mu_;
-  std::vector<std::string> requests_ ABSL_GUARDED_BY(mu_);
+  mutable std::mutex mu_;
+  std::vector<std::string> requests_;  // guarded by mu_
   std::thread thread_;
 };
 

@@ -4,20 +4,20 @@
 
 #include <atomic>
 #include <catch2/catch.hpp>
-#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <random>
 #include <string>
-#include <thread>
 
 #include "common/loghash/segment_hasher.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/wait_until.h"
 
 namespace slipway::logs {
 namespace {
 
 using slipway::testing::StatusIs;
+using slipway::testing::WaitUntil;
 namespace fs = std::filesystem;
 
 class Folder {
@@ -56,16 +56,6 @@ std::string ReadAll(LogStore& store, const AttemptKey& key) {
     if (slice->data.empty()) return all;
     all += slice->data;
   }
-}
-
-template <typename Predicate>
-bool WaitUntil(Predicate predicate) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-  while (!predicate()) {
-    if (std::chrono::steady_clock::now() > deadline) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  }
-  return true;
 }
 
 protocol::LogSummary SummaryOf(const std::string& log) {

@@ -13,15 +13,16 @@ AttemptKey Key() { return {TaskId("task-1"), Attempt(3)}; }
 
 protocol::AttemptResult FullResult() {
   protocol::AttemptResult r;
-  r.failure = protocol::Failure{protocol::FailureClass::kCredential, "REFUSED", "no", "words",
-                                "do this", "这样做"};
+  r.failure = protocol::Failure{
+      protocol::FailureClass::kCredential, "REFUSED", "no", "words", "do this", "这样做"};
   r.exit_code = 7;
   r.started_at = FromUnixMicros(1'700'000'000'123'456);
   r.finished_at = FromUnixMicros(-5);
   r.log = {10, *Sha256Digest::Parse(std::string(64, 'a')), 2};
-  r.build = protocol::BuildOutcome{"c0ffee", "subject", "sha256:img",
-                                   *Sha256Digest::Parse(std::string(64, 'b')),
-                                   11, 12, "1.2.3", "qr", "wx1", "sealed", {"robot=1"}};
+  r.build = protocol::BuildOutcome{
+      "c0ffee", "subject", "sha256:img", *Sha256Digest::Parse(std::string(64, 'b')),
+      11,       12,        "1.2.3",      "qr",
+      "wx1",    "sealed",  {"robot=1"}};
   r.publish = protocol::PublishOutcome{"https://x", "qr", "{}"};
   return r;
 }
@@ -34,12 +35,12 @@ TEST_CASE("Convert: a result comes back from its message as it was", "[unit][rpc
 }
 
 TEST_CASE("Convert: agent messages keep their attempt and content", "[unit][rpc]") {
-  protocol::Inventory inventory{.sequence = 4,
-                                .slots = 2,
-                                .draining = true,
-                                .labels = {{"os", "linux"}},
-                                .attempts = {{Key(), protocol::TaskKind::kPublish,
-                                              protocol::AttemptPhase::kFinished}}};
+  protocol::Inventory inventory{
+      .sequence = 4,
+      .slots = 2,
+      .draining = true,
+      .labels = {{"os", "linux"}},
+      .attempts = {{Key(), protocol::TaskKind::kPublish, protocol::AttemptPhase::kFinished}}};
   const auto back = FromProto(ToProto(protocol::AgentMessage(inventory)));
   REQUIRE_OK(back);
   const auto& got = std::get<protocol::Inventory>(*back);
@@ -67,8 +68,9 @@ TEST_CASE("Convert: malformed agent messages are refused by field", "[unit][rpc]
 
 TEST_CASE("ValidUtf8: valid text is kept, every other byte and NUL is replaced", "[unit][rpc]") {
   CHECK(ValidUtf8("grün 版本 🚀") == "grün 版本 🚀");
-  CHECK(ValidUtf8(std::string_view("a\0b", 3)) == "a\xef\xbf\xbd"
-                                                  "b");
+  CHECK(ValidUtf8(std::string_view("a\0b", 3)) ==
+        "a\xef\xbf\xbd"
+        "b");
   CHECK(ValidUtf8("\xff\xe4\xbd") == "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
   CHECK(ValidUtf8("\xed\xa0\x80") == "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
 }

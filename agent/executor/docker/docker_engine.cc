@@ -6,11 +6,10 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <mutex>
 #include <string_view>
 #include <utility>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "agent/executor/docker/docker_json.h"
 #include "agent/executor/docker/unix_http.h"
 #include "agent/executor/engine_errors.h"
@@ -214,7 +213,7 @@ class DockerEngine final : public executor::ContainerEngine {
       return MakeError(absl::StatusCode::kFailedPrecondition, "ENGINE_TOO_OLD",
                        fmt::format("the Docker Engine speaks API {} only", response.api_version),
                        "install Docker Engine 20.10 or newer");
-    absl::MutexLock lock(&mu_);
+    const std::lock_guard lock(mu_);
     minor_ = std::min(offered, kNewestMinor);
     return minor_;
   }
@@ -223,7 +222,7 @@ class DockerEngine final : public executor::ContainerEngine {
                                     MonoTime deadline) {
     int minor = 0;
     {
-      absl::MutexLock lock(&mu_);
+      const std::lock_guard lock(mu_);
       minor = minor_;
     }
     if (minor == 0) {
@@ -268,8 +267,9 @@ class DockerEngine final : public executor::ContainerEngine {
   // Own synchronisation.
   UnixHttpClient http_;
 
-  absl::Mutex mu_;
-  int minor_ ABSL_GUARDED_BY(mu_) = 0;  // 0: not negotiated yet
+  std::mutex mu_;
+  // 0: not negotiated yet. Guarded by mu_.
+  int minor_ = 0;
 };
 
 }  // namespace

@@ -163,7 +163,7 @@ absl::StatusOr<HttpResponse> UnixHttpClient::Send(const HttpRequest& request, Mo
 }
 
 std::unique_ptr<UnixHttpClient::Connection> UnixHttpClient::TakeIdle() {
-  absl::MutexLock lock(&mu_);
+  const std::lock_guard lock(mu_);
   while (!idle_.empty()) {
     std::unique_ptr<Connection> connection = std::move(idle_.back());
     idle_.pop_back();
@@ -173,7 +173,7 @@ std::unique_ptr<UnixHttpClient::Connection> UnixHttpClient::TakeIdle() {
 }
 
 void UnixHttpClient::PutBack(std::unique_ptr<Connection> connection) {
-  absl::MutexLock lock(&mu_);
+  const std::lock_guard lock(mu_);
   if (idle_.size() < max_idle_connections_) idle_.push_back(std::move(connection));
 }
 

@@ -2,12 +2,11 @@
 
 #include <cstddef>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "common/base/time.h"
 
 namespace slipway::docker {
@@ -49,8 +48,9 @@ class UnixHttpClient {
   const std::size_t max_response_bytes_;
   const std::size_t max_idle_connections_;
 
-  absl::Mutex mu_;
-  std::vector<std::unique_ptr<Connection>> idle_ ABSL_GUARDED_BY(mu_);
+  std::mutex mu_;
+  // Guarded by mu_.
+  std::vector<std::unique_ptr<Connection>> idle_;
 };
 
 }  // namespace slipway::docker

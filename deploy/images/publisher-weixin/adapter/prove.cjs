@@ -18,7 +18,7 @@ class ProveError extends Error {
   }
 }
 
-function tunnel(proxy, timeoutMs) {
+function tunnel(proxy, signal) {
   return new Promise((resolve, reject) => {
     const url = new URL(proxy);
     const headers = { host: `${HOST}:443` };
@@ -28,28 +28,29 @@ function tunnel(proxy, timeoutMs) {
     }
     const client = url.protocol === 'https:' ? https : http;
     const request = client.request({
-      host: url.hostname, port: url.port || (client === https ? 443 : 80), method: 'CONNECT', path: `${HOST}:443`, headers, agent: false, timeout: timeoutMs });
+      host: url.hostname, port: url.port || (client === https ? 443 : 80), method: 'CONNECT', path: `${HOST}:443`, headers, agent: false, signal });
     const fail = (what) => reject(new ProveError('network', `the proxy ${url.host} ${what}`, { proxy: true }));
     request.on('connect', (response, socket) => {
       if (response.statusCode === 200) resolve(socket);
       else { socket.destroy(); fail(`refused to connect to ${HOST}:443: HTTP ${response.statusCode} ${response.statusMessage}`); }
     });
     request.on('response', (response) => { response.destroy(); fail(`answered HTTP ${response.statusCode} to CONNECT`); });
-    request.on('timeout', () => request.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)));
-    request.on('error', (error) => fail(`cannot be used: ${error.message}`));
+    request.on('error', (error) => fail(signal.aborted ? 'does not answer in time' : `cannot be used: ${error.message}`));
     request.end();
   });
 }
 
 async function post(request, path, document) {
-  const timeoutMs = request.proveTimeoutSeconds * 1000;
+  // One clock for connecting, asking and reading: a timeout of the socket would restart at every byte.
+  const signal = AbortSignal.timeout(request.proveTimeoutSeconds * 1000);
   const body = Buffer.from(JSON.stringify(document));
-  const socket = request.proxy ? await tunnel(request.proxy, timeoutMs) : null;
+  const socket = request.proxy ? await tunnel(request.proxy, signal) : null;
   const reply = await new Promise((resolve, reject) => {
     const outgoing = https.request({
-      host: HOST, path, method: 'POST', agent: false, timeout: timeoutMs,
+      host: HOST, path, method: 'POST', signal,
       headers: { 'content-type': 'application/json', 'content-length': body.length },
-      ...(socket ? { createConnection: () => tls.connect({ socket, servername: HOST }) } : {}),
+      // An agent would ignore createConnection and go around the proxy.
+      ...(socket ? { createConnection: () => tls.connect({ socket, servername: HOST }) } : { agent: false }),
     }, (response) => {
       const parts = [];
       let size = 0;
@@ -61,11 +62,11 @@ async function post(request, path, document) {
       response.on('end', () => resolve({ status: response.statusCode, text: Buffer.concat(parts).toString('utf8') }));
       response.on('error', reject);
     });
-    outgoing.on('timeout', () => outgoing.destroy(new Error(`no answer within ${request.proveTimeoutSeconds} s`)));
     outgoing.on('error', reject);
     outgoing.end(body);
   }).catch((error) => {
-    throw new ProveError('network', `${HOST}: ${error.message}`, { tls: /CERT|SIGNATURE|ISSUER|ALTNAME/.test(error.code || '') });
+    const words = signal.aborted ? `no answer within ${request.proveTimeoutSeconds} s` : error.message;
+    throw new ProveError('network', `${HOST}: ${words}`, { tls: /CERT|SIGNATURE|ISSUER|ALTNAME/.test(error.code || '') });
   });
   let parsed;
   try {

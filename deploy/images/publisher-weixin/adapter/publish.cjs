@@ -127,14 +127,7 @@ function runClient(request, work) {
   });
 }
 
-async function main() {
-  let request = {};
-  try {
-    request = readRequest(process.env.SLIPWAY_PUBLISH_REQUEST);
-  } catch (error) {
-    finish({ ...error.partial }, { ok: false, class: 'infrastructure', remedy: 'request', reason: error.message });
-    return;
-  }
+async function main(request) {
   const problem = checkProduct(request);
   if (problem) {
     finish(request, { ok: false, ...problem });
@@ -151,7 +144,25 @@ async function main() {
   }
 }
 
-main().catch((error) => {
-  say(`publish adapter: ${error.stack}`);
+const farmFault = (reason) => ({ ok: false, class: 'infrastructure', remedy: 'request', reason });
+
+async function start() {
+  process.umask(0o022);  // the agent reads the result under another uid
+  let request;
+  try {
+    request = readRequest(process.env.SLIPWAY_PUBLISH_REQUEST);
+  } catch (error) {
+    finish({ ...error.partial }, farmFault(error.message));
+    return;
+  }
+  try {
+    await main(request);
+  } catch (error) {
+    finish(request, farmFault(`publish adapter: ${error.message}`));
+  }
+}
+
+start().catch((error) => {
+  say(`publish adapter: the result cannot be written: ${error.message}`);
   process.exitCode = 1;
 }).finally(() => process.exit());

@@ -1,0 +1,164 @@
+#include "controller/agent_gateway/agent_service.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/rpc/convert.h"
+#include "common/rpc/grpc_status.h"
+#include "common/status/status.h"
+#include "controller/agent_gateway/artifact_stream.h"
+#include "controller/agent_gateway/connect_stream.h"
+#include "controller/agent_gateway/log_stream.h"
+
+namespace slipway::agent_gateway {
+namespace {
+
+constexpr std::size_t kMaxManifest = 256U << 20;
+constexpr std::size_t kDigestsPerMessage = 8192;
+
+// Turns the wire's pieces, of which only a blob's first one names it, into named ones.
+class PieceReader {
+ public:
+  absl::StatusOr<manifest::BlobPiece> Next(const v1::BlobPiece& piece) {
+    if (!piece.digest().empty()) {
+      SLIPWAY_ASSIGN_OR_RETURN(blob_.digest, rpc::DigestFromProto(piece.digest(), "pieces.digest"));
+      blob_.size = piece.size();
+      named_ = true;
+    }
+    if (!named_) {
+      return MakeError(absl::StatusCode::kInvalidArgument, "MALFORMED_MESSAGE",
+                       "pieces.digest: missing in a blob's first piece");
+    }
+    if (piece.last()) named_ = false;
+    return manifest::BlobPiece{blob_, piece.zstd(), piece.last()};
+  }
+
+ private:
+  manifest::BlobRef blob_;
+  bool named_ = false;
+};
+
+}  // namespace
+
+grpc::ServerBidiReactor<v1::AgentMessage, v1::ControllerMessage>* AgentService::Connect(
+    grpc::CallbackServerContext* context) {
+  return NewConnectStream(*context, deps_.gateway, deps_.peers);
+}
+
+grpc::ServerBidiReactor<v1::AppendLogRequest, v1::AppendLogResponse>* AgentService::AppendLog(
+    grpc::CallbackServerContext* context) {
+  return NewLogStream(*context, deps_.gateway, deps_.peers, deps_.logs);
+}
+
+absl::StatusOr<domain::Task> AgentService::CurrentTask(grpc::ServerContext& context,
+                                                       const v1::AttemptRef& ref) {
+  SLIPWAY_ASSIGN_OR_RETURN(const auto agent, deps_.peers.Identify(context));
+  SLIPWAY_ASSIGN_OR_RETURN(const AttemptKey key, rpc::FromProto(ref));
+  if (!deps_.gateway.scheduler().IsCurrent(agent.id, key)) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, "STALE_ATTEMPT",
+                     fmt::format("attempt {} of {} is not this agent's current one",
+                                 key.attempt.value(), key.task.value()));
+  }
+  SLIPWAY_ASSIGN_OR_RETURN(auto found, deps_.reader.GetTask(key.task));
+  return found.task;
+}
+
+grpc::Status AgentService::FindMissingBlobs(grpc::ServerContext* context, MissingStream* stream) {
+  return rpc::ToGrpc(*context, DoFindMissing(*context, *stream));
+}
+
+absl::Status AgentService::DoFindMissing(grpc::ServerContext& context, MissingStream& stream) {
+  v1::FindMissingBlobsRequest request;
+  std::string encoded;
+  v1::AttemptRef ref;
+  while (stream.Read(&request)) {
+    if (request.has_ref()) ref = request.ref();
+    if (encoded.size() + request.manifest_part().size() > kMaxManifest) {
+      return MakeError(absl::StatusCode::kResourceExhausted, "MANIFEST_TOO_LARGE",
+                       fmt::format("the manifest is larger than {} MiB", kMaxManifest >> 20));
+    }
+    encoded += request.manifest_part();
+  }
+  SLIPWAY_ASSIGN_OR_RETURN(const auto task, CurrentTask(context, ref));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto plan, deps_.archive.FindMissing(task.application, encoded));
+  v1::FindMissingBlobsResponse response;
+  for (std::size_t i = 0; i < plan.missing.size(); ++i) {
+    response.mutable_missing()->append(plan.missing[i].digest.Bytes());
+    if ((i + 1) % kDigestsPerMessage == 0) {
+      if (!stream.Write(response)) return absl::CancelledError("the agent has left");
+      response.Clear();
+    }
+  }
+  if (!response.missing().empty()) stream.Write(response);
+  return absl::OkStatus();
+}
+
+grpc::Status AgentService::PutBlobs(grpc::ServerContext* context,
+                                    grpc::ServerReader<v1::PutBlobsRequest>* reader,
+                                    v1::PutBlobsResponse* response) {
+  return rpc::ToGrpc(*context, DoPut(*context, *reader, *response));
+}
+
+absl::Status AgentService::DoPut(grpc::ServerContext& context,
+                                 grpc::ServerReader<v1::PutBlobsRequest>& reader,
+                                 v1::PutBlobsResponse& response) {
+  v1::PutBlobsRequest request;
+  std::unique_ptr<artifacts::ArchiveUpload> upload;
+  PieceReader pieces;
+  while (reader.Read(&request)) {
+    if (!upload) {
+      SLIPWAY_ASSIGN_OR_RETURN(const auto task, CurrentTask(context, request.ref()));
+      SLIPWAY_ASSIGN_OR_RETURN(upload, deps_.archive.NewUpload(task.application));
+    }
+    std::vector<manifest::BlobPiece> batch;
+    batch.reserve(static_cast<std::size_t>(request.pieces_size()));
+    for (const auto& piece : request.pieces()) {
+      SLIPWAY_ASSIGN_OR_RETURN(const auto named, pieces.Next(piece));
+      batch.push_back(named);
+    }
+    SLIPWAY_RETURN_IF_ERROR(upload->Append(batch));
+  }
+  if (context.IsCancelled()) return absl::CancelledError("the agent has left");
+  if (!upload) return absl::OkStatus();
+  SLIPWAY_ASSIGN_OR_RETURN(const std::uint64_t stored, upload->Commit());
+  response.set_stored(stored);
+  return absl::OkStatus();
+}
+
+grpc::Status AgentService::FinalizeArtifact(grpc::ServerContext* context,
+                                            const v1::FinalizeArtifactRequest* request,
+                                            v1::FinalizeArtifactResponse*) {
+  return rpc::ToGrpc(*context, DoFinalize(*context, *request));
+}
+
+absl::Status AgentService::DoFinalize(grpc::ServerContext& context,
+                                      const v1::FinalizeArtifactRequest& request) {
+  SLIPWAY_ASSIGN_OR_RETURN(const auto task, CurrentTask(context, request.ref()));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto digest, rpc::DigestFromProto(request.manifest(), "manifest"));
+  return deps_.archive.Finalize(task.application, digest);
+}
+
+grpc::Status AgentService::FetchArtifact(grpc::ServerContext* context,
+                                         const v1::FetchArtifactRequest* request,
+                                         grpc::ServerWriter<v1::FetchArtifactResponse>* writer) {
+  return rpc::ToGrpc(*context, DoFetch(*context, *request, *writer));
+}
+
+absl::Status AgentService::DoFetch(grpc::ServerContext& context,
+                                   const v1::FetchArtifactRequest& request,
+                                   grpc::ServerWriter<v1::FetchArtifactResponse>& writer) {
+  SLIPWAY_ASSIGN_OR_RETURN(const auto task, CurrentTask(context, request.ref()));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto digest, rpc::DigestFromProto(request.manifest(), "manifest"));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto build, deps_.reader.GetTask(task.depends_on));
+  if (!build.task.result || !build.task.result->build ||
+      build.task.result->build->manifest != digest) {
+    return MakeError(absl::StatusCode::kPermissionDenied, "WRONG_PRODUCT",
+                     fmt::format("{} is not the product this publish is for", digest.ToString()));
+  }
+  return StreamArtifact(deps_.archive, task.application, digest, writer);
+}
+
+}  // namespace slipway::agent_gateway

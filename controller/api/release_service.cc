@@ -1,0 +1,151 @@
+#include "controller/api/release_service.h"
+
+#include <fmt/format.h>
+
+#include "common/qr/release_code.h"
+#include "common/rpc/convert.h"
+#include "common/rpc/grpc_status.h"
+#include "common/rpc/text.h"
+#include "common/status/status.h"
+#include "controller/agent_gateway/artifact_stream.h"
+#include "controller/api/convert.h"
+
+namespace slipway::api {
+namespace {
+
+absl::Status NoSuchProduct(const std::string& name, const char* why) {
+  return MakeError(absl::StatusCode::kNotFound, "NO_SUCH_PRODUCT",
+                   fmt::format("'{}': {}", rpc::ValidUtf8(name.substr(0, 200)), why),
+                   "Name a release, a task or the text of a release's QR code; `slipway archive "
+                   "list` shows releases, `slipway tasks` tasks.");
+}
+
+std::string PublishState(const std::optional<domain::Task>& publish) {
+  if (!publish) return "not asked for";
+  if (publish->state == domain::TaskState::kSucceeded) return "released";
+  std::string text(domain::TaskStateName(publish->state));
+  if (publish->result && publish->result->failure) {
+    text += fmt::format(": {}: {}", protocol::FailureClassName(publish->result->failure->klass),
+                        publish->result->failure->message);
+  }
+  return text;
+}
+
+}  // namespace
+
+absl::StatusOr<ReleaseService::Product> ReleaseService::Find(const std::string& name) {
+  Product product;
+  TaskId task(name);
+  std::optional<ReleaseId> release;
+  if (name.rfind("rel-", 0) == 0) release = ReleaseId(name);
+  if (name.find(':') != std::string::npos) {
+    SLIPWAY_ASSIGN_OR_RETURN(const auto code, qr::ParseReleaseCode(name));
+    release = code.release;
+  }
+  if (release) {
+    auto found = deps_.reader.GetRelease(*release);
+    if (found.status().code() == absl::StatusCode::kNotFound) {
+      return NoSuchProduct(name, "there is no such release");
+    }
+    SLIPWAY_RETURN_IF_ERROR(found.status());
+    product.release = *std::move(found);
+    task = product.release->build_task;
+  }
+  auto found = deps_.reader.GetTask(task);
+  if (found.status().code() == absl::StatusCode::kNotFound) {
+    return NoSuchProduct(name, "there is no such task");
+  }
+  SLIPWAY_RETURN_IF_ERROR(found.status());
+  if (found->task.kind == domain::TaskKind::kPublish) {
+    found = deps_.reader.GetTask(found->task.depends_on);
+    SLIPWAY_RETURN_IF_ERROR(found.status());
+  }
+  product.build = *std::move(found);
+  const auto& result = product.build.task.result;
+  if (!result || !result->build || result->build->manifest.IsZero()) {
+    return NoSuchProduct(name, "the build has no product");
+  }
+  SLIPWAY_ASSIGN_OR_RETURN(const auto siblings, deps_.reader.TasksOfRun(product.build.run.id));
+  for (const domain::Task& sibling : siblings) {
+    if (sibling.depends_on == product.build.task.id) product.publish = sibling;
+  }
+  if (!product.release && product.publish &&
+      product.publish->state == domain::TaskState::kSucceeded) {
+    SLIPWAY_ASSIGN_OR_RETURN(product.release, deps_.reader.ReleaseOfTask(product.publish->id));
+  }
+  return product;
+}
+
+grpc::Status ReleaseService::ListReleases(grpc::ServerContext* context,
+                                          const v1::ListReleasesRequest* request,
+                                          v1::ListReleasesResponse* response) {
+  return rpc::ToGrpc(*context, DoList(*context, *request, *response));
+}
+
+absl::Status ReleaseService::DoList(grpc::ServerContext& context,
+                                    const v1::ListReleasesRequest& request,
+                                    v1::ListReleasesResponse& response) {
+  SLIPWAY_RETURN_IF_ERROR(deps_.auth.Authenticate(context).status());
+  store::ReleaseFilter filter;
+  if (!request.application().empty()) {
+    SLIPWAY_ASSIGN_OR_RETURN(const auto application,
+                             deps_.applications.GetByName(request.application()));
+    filter.application = application.id;
+  }
+  filter.platform = request.platform();
+  if (request.page_size() != 0) filter.page_size = request.page_size();
+  if (filter.page_size < 1 || filter.page_size > 1000) {
+    return MakeError(absl::StatusCode::kInvalidArgument, "BAD_FIELD", "page_size: not in 1 … 1000");
+  }
+  filter.page_token = request.page_token();
+  SLIPWAY_ASSIGN_OR_RETURN(const auto page, deps_.reader.ListReleases(filter));
+  for (const auto& release : page.releases) *response.add_releases() = ToProto(release);
+  response.set_next_page_token(page.next_page_token);
+  return absl::OkStatus();
+}
+
+grpc::Status ReleaseService::GetArchived(grpc::ServerContext* context,
+                                         const v1::GetArchivedRequest* request,
+                                         v1::Archived* response) {
+  return rpc::ToGrpc(*context, DoGet(*context, request->name(), *response));
+}
+
+absl::Status ReleaseService::DoGet(grpc::ServerContext& context, const std::string& name,
+                                   v1::Archived& response) {
+  SLIPWAY_RETURN_IF_ERROR(deps_.auth.Authenticate(context).status());
+  SLIPWAY_ASSIGN_OR_RETURN(const Product product, Find(name));
+  const protocol::AttemptResult& result = *product.build.task.result;
+  const protocol::BuildOutcome& build = *result.build;
+  if (product.release) *response.mutable_release() = ToProto(*product.release);
+  response.set_application(product.build.run.application_name);
+  response.set_platform(product.build.task.platform);
+  response.set_version(build.version);
+  response.set_commit(build.commit);
+  response.set_image_digest(build.image_digest);
+  response.set_manifest(rpc::ToProto(build.manifest));
+  response.set_bytes(build.artifact_bytes);
+  response.set_files(build.artifact_files);
+  response.set_build_task(product.build.task.id.value());
+  response.set_submitted_by(product.build.run.submitted_by);
+  *response.mutable_built_at() = rpc::ToProto(result.finished_at);
+  response.set_log_size(result.log.size);
+  response.set_log_root(rpc::ToProto(result.log.root));
+  response.set_publish_state(PublishState(product.publish));
+  return absl::OkStatus();
+}
+
+grpc::Status ReleaseService::Download(grpc::ServerContext* context,
+                                      const v1::DownloadRequest* request,
+                                      grpc::ServerWriter<v1::DownloadResponse>* writer) {
+  return rpc::ToGrpc(*context, DoDownload(*context, request->name(), *writer));
+}
+
+absl::Status ReleaseService::DoDownload(grpc::ServerContext& context, const std::string& name,
+                                        grpc::ServerWriter<v1::DownloadResponse>& writer) {
+  SLIPWAY_RETURN_IF_ERROR(deps_.auth.Authenticate(context).status());
+  SLIPWAY_ASSIGN_OR_RETURN(const Product product, Find(name));
+  return agent_gateway::StreamArtifact(archive_, product.build.run.application,
+                                       product.build.task.result->build->manifest, writer);
+}
+
+}  // namespace slipway::api

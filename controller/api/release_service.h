@@ -1,0 +1,46 @@
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <optional>
+#include <string>
+
+#include "controller/api/task_service.h"
+#include "controller/artifacts/artifact_archive.h"
+#include "slipway/v1/release.grpc.pb.h"
+
+namespace slipway::api {
+
+// Releases and archived products, named by release, task or QR text. Thread-safe.
+class ReleaseService final : public v1::ReleaseService::Service {
+ public:
+  ReleaseService(const Deps& deps, artifacts::ArtifactArchive& archive)
+      : deps_(deps), archive_(archive) {}
+
+  grpc::Status ListReleases(grpc::ServerContext* context, const v1::ListReleasesRequest* request,
+                            v1::ListReleasesResponse* response) override;
+  grpc::Status GetArchived(grpc::ServerContext* context, const v1::GetArchivedRequest* request,
+                           v1::Archived* response) override;
+  grpc::Status Download(grpc::ServerContext* context, const v1::DownloadRequest* request,
+                        grpc::ServerWriter<v1::DownloadResponse>* writer) override;
+
+ private:
+  struct Product {
+    store::TaskWithRun build;
+    std::optional<domain::Release> release;
+    // Of the same run and platform; absent when none was asked for.
+    std::optional<domain::Task> publish;
+  };
+  absl::Status DoList(grpc::ServerContext& context, const v1::ListReleasesRequest& request,
+                      v1::ListReleasesResponse& response);
+  absl::Status DoGet(grpc::ServerContext& context, const std::string& name, v1::Archived& response);
+  absl::Status DoDownload(grpc::ServerContext& context, const std::string& name,
+                          grpc::ServerWriter<v1::DownloadResponse>& writer);
+  // kNotFound, reason NO_SUCH_PRODUCT: no such name, or its build has no product.
+  absl::StatusOr<Product> Find(const std::string& name);
+
+  const Deps deps_;
+  artifacts::ArtifactArchive& archive_;
+};
+
+}  // namespace slipway::api

@@ -1,0 +1,355 @@
+#include "controller/app.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <grpcpp/grpcpp.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/crypto/key_file.h"
+#include "common/crypto/token.h"
+#include "common/fs/unique_fd.h"
+#include "common/log/log.h"
+#include "common/status/status.h"
+#include "controller/agent_gateway/agent_service.h"
+#include "controller/agent_gateway/enrollment_service.h"
+#include "controller/agent_gateway/gateway.h"
+#include "controller/agent_gateway/peer.h"
+#include "controller/api/agent_admin_service.h"
+#include "controller/api/application_service.h"
+#include "controller/api/release_service.h"
+#include "controller/api/task_service.h"
+#include "controller/artifacts/artifact_archive.h"
+#include "controller/artifacts/directory_blob_store.h"
+#include "controller/farm_keys.h"
+#include "controller/logs/log_store.h"
+#include "controller/runs/run_orders.h"
+#include "controller/scheduler/scheduler.h"
+#include "controller/store/pg/database.h"
+#include "controller/store/pg/embedded_cluster.h"
+#include "controller/store/pg/leadership.h"
+#include "controller/store/pg/migrations.h"
+#include "controller/store/pg/migrator.h"
+#include "controller/store/pg/pg_artifact_index.h"
+#include "controller/store/pg/pg_catalog_stores.h"
+#include "controller/store/pg/pg_run_reader.h"
+#include "controller/store/pg/pg_scheduler_store.h"
+
+namespace slipway::controller {
+namespace {
+
+constexpr char kVersion[] = "0.1.0";
+constexpr int kMaxMessageBytes = 16 << 20;
+// Threads of synchronous calls, blob transfers among them.
+constexpr int kMaxServerThreads = 64;
+constexpr int kFollowThreads = 2;
+constexpr auto kShutdownPatience = std::chrono::seconds(2);
+
+absl::Status MakeFolder(const std::string& path, mode_t mode) {
+  if (mkdir(path.c_str(), mode) != 0 && errno != EEXIST) return ErrnoError(errno, path);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<fs::UniqueFd> LockFolder(const std::string& dir) {
+  const std::string path = dir + "/controller.lock";
+  fs::UniqueFd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!fd.valid()) return ErrnoError(errno, path);
+  if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, "DATA_DIR_IN_USE",
+                     fmt::format("another slipway-controller uses {}", dir),
+                     "Stop it first, or give this one a --data-dir of its own.");
+  }
+  return fd;
+}
+
+// "HOST:PORT" of gRPC, without a scheme.
+absl::Status CheckListen(const std::string& listen) {
+  const auto colon = listen.rfind(':');
+  const bool digits = colon != std::string::npos && colon + 1 < listen.size() &&
+                      listen.find_first_not_of("0123456789", colon + 1) == std::string::npos;
+  if (!digits || std::stol(listen.substr(colon + 1)) > 65535 || colon == 0) {
+    return MakeError(absl::StatusCode::kInvalidArgument, "BAD_LISTEN",
+                     fmt::format("'{}' is no address to listen on", listen),
+                     "Use HOST:PORT, for example 0.0.0.0:7443.");
+  }
+  return absl::OkStatus();
+}
+
+crypto::ServerNames NamesFor(const std::vector<std::string>& names) {
+  crypto::ServerNames all{{"localhost"}, {"127.0.0.1", "::1"}};
+  std::array<char, 256> host{};
+  if (gethostname(host.data(), host.size() - 1) == 0 && host[0] != '\0') {
+    all.dns.emplace_back(host.data());
+  }
+  for (const std::string& name : names) {
+    const bool address = name.find(':') != std::string::npos ||
+                         name.find_first_not_of("0123456789.") == std::string::npos;
+    (address ? all.ips : all.dns).push_back(name);
+  }
+  return all;
+}
+
+class RealApp final : public App {
+ public:
+  RealApp(Options options, std::function<void(const absl::Status&)> on_fatal)
+      : options_(std::move(options)), on_fatal_(std::move(on_fatal)), targets_(options_.targets) {}
+
+  ~RealApp() override { Stop(); }
+
+  absl::Status Run() {
+    SLIPWAY_RETURN_IF_ERROR(CheckListen(options_.listen));
+    // 1. The folder is ours alone. Passable, because the database server has an account of its own.
+    SLIPWAY_RETURN_IF_ERROR(MakeFolder(options_.data_dir, 0711));
+    SLIPWAY_ASSIGN_OR_RETURN(lock_, LockFolder(options_.data_dir));
+    // 2. The database answers, has our schema, and we lead.
+    SLIPWAY_RETURN_IF_ERROR(StartDatabase());
+    // 3. Keys: who we are for agents and clients.
+    SLIPWAY_RETURN_IF_ERROR(LoadIdentity());
+    // 4. Logs and blobs.
+    SLIPWAY_RETURN_IF_ERROR(OpenFiles());
+    // 5. Scheduling, from the unfinished rows.
+    SLIPWAY_RETURN_IF_ERROR(StartScheduling());
+    // 6. The outside may come.
+    return Serve();
+  }
+
+  void Stop() override {
+    if (std::exchange(stopped_, true)) return;
+    // 1. Agents and followers are sent away, and nobody new comes.
+    if (gateway_) gateway_->Shutdown();
+    if (server_) server_->Shutdown(std::chrono::system_clock::now() + kShutdownPatience);
+    // 2. What was decided is committed; nothing more is decided.
+    if (scheduler_) scheduler_->Stop();
+    if (server_) server_->Wait();
+    server_.reset();
+    services_.reset();
+    gateway_.reset();
+    scheduler_.reset();
+    orders_.reset();
+    pool_.reset();
+    // 3. Files, then leadership, then the database.
+    archive_.reset();
+    blobs_.reset();
+    logs_.reset();
+    stores_.reset();
+    leadership_.reset();
+    database_.reset();
+    if (cluster_) {
+      if (const absl::Status status = cluster_->Stop(); !status.ok()) {
+        log::Warn("database_stop", {{"error", std::string(status.message())}});
+      }
+    }
+  }
+
+  int port() const override { return port_; }
+  std::string ca_file() const override { return options_.data_dir + "/ca.pem"; }
+  std::string token_file() const override { return options_.data_dir + "/admin.token"; }
+
+ private:
+  struct Stores {
+    explicit Stores(store::pg::Database& database)
+        : scheduler(database),
+          reader(database),
+          applications(database),
+          agents(database),
+          tokens(database),
+          farm(database),
+          artifacts(database) {}
+    store::pg::PgSchedulerStore scheduler;
+    store::pg::PgRunReader reader;
+    store::pg::PgApplicationStore applications;
+    store::pg::PgAgentStore agents;
+    store::pg::PgTokenStore tokens;
+    store::pg::PgFarmStore farm;
+    store::pg::PgArtifactIndex artifacts;
+  };
+
+  struct Services {
+    Services(FarmId farm, RealApp& app, api::Deps deps)
+        : peers(farm, app.stores_->agents),
+          agent({*app.gateway_, peers, *app.logs_, *app.archive_, app.stores_->reader}),
+          enrollment(farm, app.keys_.ca, app.stores_->agents, app.clock_),
+          task(deps),
+          application(deps, {farm, app.keys_.sealing.certificate_pem, kVersion,
+                             app.options_.allow_local_repositories}),
+          release(deps, *app.archive_),
+          agent_admin(deps, *app.gateway_, app.keys_.ca_fingerprint) {}
+    agent_gateway::PeerCheck peers;
+    agent_gateway::AgentService agent;
+    agent_gateway::EnrollmentService enrollment;
+    api::TaskService task;
+    api::ApplicationService application;
+    api::ReleaseService release;
+    api::AgentAdminService agent_admin;
+  };
+
+  absl::Status StartDatabase() {
+    store::pg::DatabaseOptions connection;
+    connection.application_name = fmt::format("slipway-controller-{}", NewId("").substr(0, 10));
+    connection.connection = options_.database_url;
+    if (connection.connection.empty()) {
+      store::pg::EmbeddedClusterOptions cluster;
+      cluster.root_dir = options_.data_dir + "/postgres";
+      cluster.os_user = options_.postgres_user;
+      SLIPWAY_ASSIGN_OR_RETURN(cluster_, store::pg::EmbeddedCluster::Start(cluster));
+      connection.connection = cluster_->ConnectionString();
+      log::Info("database_ready", {{"adopted", cluster_->adopted() ? "true" : "false"}});
+    }
+    SLIPWAY_ASSIGN_OR_RETURN(const auto report,
+                             store::pg::Migrate(connection, store::pg::BuiltInMigrations(),
+                                                store::pg::MigrationMode::kApply));
+    for (const std::string& file : report.files) log::Info("migrated", {{"file", file}});
+    SLIPWAY_ASSIGN_OR_RETURN(database_, store::pg::Database::Open(connection));
+    store::pg::LeadershipOptions leadership;
+    leadership.database = connection;
+    SLIPWAY_ASSIGN_OR_RETURN(
+        leadership_, store::pg::Leadership::Acquire(
+                         leadership, [this](const absl::Status& status) { Fatal(status); }));
+    database_->BeginTerm(leadership_->epoch());
+    stores_ = std::make_unique<Stores>(*database_);
+    return absl::OkStatus();
+  }
+
+  absl::Status LoadIdentity() {
+    SLIPWAY_ASSIGN_OR_RETURN(farm_, stores_->farm.GetOrCreateFarmId());
+    const std::string dir = options_.data_dir + "/keys";
+    SLIPWAY_RETURN_IF_ERROR(MakeFolder(dir, 0700));
+    SLIPWAY_ASSIGN_OR_RETURN(keys_, LoadOrCreateFarmKeys(dir, farm_, clock_.Wall()));
+    // For clients; readable by all, it is no secret.
+    SLIPWAY_RETURN_IF_ERROR(crypto::WriteSecretFile(ca_file(), keys_.ca.certificate_pem));
+    if (chmod(ca_file().c_str(), 0644) != 0) return ErrnoError(errno, ca_file());
+    SLIPWAY_ASSIGN_OR_RETURN(const auto token, LoadOrCreateToken(token_file()));
+    const std::string hash = crypto::HashToken(token.view()).Hex();
+    const auto known = stores_->tokens.Find(hash);
+    if (known.status().code() == absl::StatusCode::kNotFound) {
+      return stores_->tokens.Add(hash, {.name = "admin", .admin = true}, clock_.Wall());
+    }
+    return known.status();
+  }
+
+  absl::Status OpenFiles() {
+    SLIPWAY_ASSIGN_OR_RETURN(logs_, logs::LogStore::Make({.root = options_.data_dir + "/logs"}));
+    SLIPWAY_ASSIGN_OR_RETURN(blobs_,
+                             artifacts::DirectoryBlobStore::Open(options_.data_dir + "/blobs"));
+    archive_ = std::make_unique<artifacts::ArtifactArchive>(*blobs_, stores_->artifacts, clock_);
+    return absl::OkStatus();
+  }
+
+  absl::Status StartScheduling() {
+    orders_.reset(
+        new runs::RunOrders({stores_->reader, stores_->applications, *logs_, watch_, targets_,
+                             clock_, farm_, keys_.sealing, options_.public_url}));
+    scheduler::Scheduler::Options options;
+    options.on_lost_leadership = [this](const absl::Status& status) { Fatal(status); };
+    scheduler_ = std::make_unique<scheduler::Scheduler>(std::move(options), stores_->scheduler,
+                                                        *orders_, clock_);
+    gateway_ = std::make_unique<agent_gateway::Gateway>(*scheduler_, stores_->agents, clock_,
+                                                        leadership_->epoch());
+    return scheduler_->Start(*gateway_);
+  }
+
+  absl::Status Serve() {
+    SLIPWAY_ASSIGN_OR_RETURN(
+        const auto server,
+        crypto::IssueServerCertificate(keys_.ca, NamesFor(options_.names), clock_.Wall()));
+    grpc::SslServerCredentialsOptions tls(GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY);
+    tls.pem_root_certs = keys_.ca.certificate_pem;
+    // With the CA, so that a joining agent can compare it with its token.
+    tls.pem_key_cert_pairs.push_back(
+        {std::string(server.key_pem.view()), server.certificate_pem + keys_.ca.certificate_pem});
+
+    auth_ = std::make_unique<api::Authenticator>(stores_->tokens);
+    pool_ = std::make_unique<api::WorkPool>(kFollowThreads);
+    services_.reset(new Services(farm_, *this,
+                                 {*auth_, *scheduler_, stores_->reader, stores_->applications,
+                                  stores_->agents, *logs_, watch_, targets_, *pool_, clock_}));
+
+    grpc::ServerBuilder builder;
+    grpc::ResourceQuota quota("slipway");
+    quota.SetMaxThreads(kMaxServerThreads);
+    builder.SetResourceQuota(quota);
+    builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
+    builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
+    builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 2);
+    builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
+    // Otherwise a second controller would share the port unseen.
+    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5000);
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20000);
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10000);
+    builder.AddListeningPort(options_.listen, grpc::SslServerCredentials(tls), &port_);
+    for (grpc::Service* service : std::initializer_list<grpc::Service*>{
+             &services_->agent, &services_->enrollment, &services_->task, &services_->application,
+             &services_->release, &services_->agent_admin}) {
+      builder.RegisterService(service);
+    }
+    server_ = builder.BuildAndStart();
+    if (!server_ || port_ == 0) {
+      return MakeError(absl::StatusCode::kUnavailable, "CANNOT_LISTEN",
+                       fmt::format("cannot listen on {}: the port is taken or the address is not "
+                                   "this machine's",
+                                   options_.listen),
+                       "`ss -ltnp` shows who has the port; --listen HOST:PORT takes another.");
+    }
+    return absl::OkStatus();
+  }
+
+  void Fatal(const absl::Status& status) {
+    if (!fatal_.exchange(true)) on_fatal_(status);
+  }
+
+  // Constant after construction.
+  const Options options_;
+  const std::function<void(const absl::Status&)> on_fatal_;
+  const runs::Targets targets_;
+  const SystemClock clock_;
+
+  std::atomic<bool> fatal_{false};
+  bool stopped_ = false;
+  int port_ = 0;
+  FarmId farm_;
+  FarmKeys keys_;
+  runs::TaskWatch watch_;
+
+  // In the order of construction.
+  fs::UniqueFd lock_;
+  std::unique_ptr<store::pg::EmbeddedCluster> cluster_;
+  std::unique_ptr<store::pg::Database> database_;
+  std::unique_ptr<store::pg::Leadership> leadership_;
+  std::unique_ptr<Stores> stores_;
+  std::unique_ptr<logs::LogStore> logs_;
+  std::unique_ptr<artifacts::BlobStore> blobs_;
+  std::unique_ptr<artifacts::ArtifactArchive> archive_;
+  std::unique_ptr<runs::RunOrders> orders_;
+  std::unique_ptr<scheduler::Scheduler> scheduler_;
+  std::unique_ptr<agent_gateway::Gateway> gateway_;
+  std::unique_ptr<api::Authenticator> auth_;
+  std::unique_ptr<api::WorkPool> pool_;
+  std::unique_ptr<Services> services_;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<App>> App::Start(const Options& options,
+                                                std::function<void(const absl::Status&)> on_fatal) {
+  auto app = std::make_unique<RealApp>(options, std::move(on_fatal));
+  if (const absl::Status status = app->Run(); !status.ok()) {
+    app->Stop();
+    return status;
+  }
+  return std::unique_ptr<App>(std::move(app));
+}
+
+}  // namespace slipway::controller

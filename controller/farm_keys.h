@@ -1,0 +1,30 @@
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/base/digest.h"
+#include "common/base/ids.h"
+#include "common/base/time.h"
+#include "common/crypto/pki.h"
+
+namespace slipway::controller {
+
+// The farm's lasting keys, as files below `dir` (0600): ca.key/ca.pem signs the farm's
+// certificates, sealing.key/sealing.pem opens credentials. Losing them means joining every agent
+// and sealing every credential again, so they belong into the backup.
+struct FarmKeys {
+  crypto::KeyAndCertificate ca;
+  crypto::KeyAndCertificate sealing;
+  Sha256Digest ca_fingerprint;
+};
+
+// Makes what is not there yet. kFailedPrecondition (SECRET_FILE_OPEN_TO_OTHERS); kDataLoss: a key
+// without its certificate, or one that does not belong to it.
+[[nodiscard]] absl::StatusOr<FarmKeys> LoadOrCreateFarmKeys(const std::string& dir,
+                                                            const FarmId& farm, WallTime now);
+
+// The API token of the account "admin" in `path` (0600); made when the file is not there.
+[[nodiscard]] absl::StatusOr<crypto::SecretBytes> LoadOrCreateToken(const std::string& path);
+
+}  // namespace slipway::controller

@@ -1,0 +1,93 @@
+#include <malloc.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <cstdio>
+#include <string>
+
+#include "common/log/log.h"
+#include "common/status/status.h"
+#include "controller/app.h"
+#include "controller/options.h"
+
+namespace {
+
+constexpr char kFooter[] = R"(
+Without --database-url the controller starts and owns a private PostgreSQL in its data directory.
+The first start writes DIR/ca.pem and DIR/admin.token, which clients need.
+SIGTERM or SIGINT stops it cleanly; builds go on at their agents.)";
+
+int Fail(const absl::Status& status) {
+  std::fprintf(stderr, "slipway-controller: %s\n", slipway::Describe(status).c_str());
+  return 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // Keys live in this process.
+  prctl(PR_SET_DUMPABLE, 0);
+  // One arena per core would cost megabytes for nothing.
+  mallopt(M_ARENA_MAX, 2);
+
+  CLI::App cli{
+      "The controller of a Slipway farm: schedules builds and publishes, keeps their logs "
+      "and products."};
+  cli.footer(kFooter);
+  std::string config;
+  std::string data_dir;
+  std::string listen;
+  std::string database_url;
+  cli.add_option("--config", config, "YAML configuration, see docs/configuration.md");
+  cli.add_option("--data-dir", data_dir, "Folder for everything the controller owns");
+  cli.add_option("--listen", listen, "HOST:PORT of the gRPC listener (default 0.0.0.0:7443)");
+  cli.add_option("--database-url", database_url,
+                 "libpq URL of a PostgreSQL server; better in the configuration when it holds a "
+                 "password");
+  cli.set_version_flag("--version", "slipway-controller 0.1.0");
+  CLI11_PARSE(cli, argc, argv);
+
+  slipway::controller::Options options;
+  if (!config.empty()) {
+    auto loaded = slipway::controller::LoadOptions(config);
+    if (!loaded.ok()) return Fail(loaded.status());
+    options = *std::move(loaded);
+  }
+  if (!data_dir.empty()) options.data_dir = data_dir;
+  if (!listen.empty()) options.listen = listen;
+  if (!database_url.empty()) options.database_url = database_url;
+  if (options.data_dir.empty()) {
+    return Fail(slipway::MakeError(absl::StatusCode::kInvalidArgument, "NO_DATA_DIR",
+                                   "no data directory is given",
+                                   "Give --data-dir DIR, or data_dir in the configuration."));
+  }
+
+  // Before any thread, so that all of them leave these signals to sigwait below.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+
+  std::atomic<bool> failed{false};
+  auto app = slipway::controller::App::Start(options, [&failed](const absl::Status& status) {
+    slipway::log::Error("fatal", {{"error", std::string(status.message())}});
+    failed = true;
+    kill(getpid(), SIGTERM);
+  });
+  if (!app.ok()) return Fail(app.status());
+  slipway::log::Info("ready", {{"listen", options.listen},
+                               {"port", std::to_string((*app)->port())},
+                               {"ca", (*app)->ca_file()},
+                               {"admin_token_file", (*app)->token_file()}});
+  int signal_number = 0;
+  sigwait(&signals, &signal_number);
+  slipway::log::Info("stopping", {{"signal", std::to_string(signal_number)}});
+  (*app)->Stop();
+  slipway::log::Info("stopped");
+  return failed ? 1 : 0;
+}

@@ -1,0 +1,60 @@
+#include "controller/options.h"
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <iterator>
+#include <set>
+#include <utility>
+
+#include "common/config/document.h"
+#include "common/status/status.h"
+
+namespace slipway::controller {
+namespace {
+
+runs::Target ReadTarget(config::Section section, std::set<std::string>& names) {
+  runs::Target target;
+  target.platform = section.RequireString("platform");
+  target.name = section.GetString("name", target.platform);
+  target.image = section.RequireString("image");
+  target.proxy = section.GetString("proxy", "");
+  target.network = section.GetOneOf("network", {"bridge", "host"}, target.network);
+  target.deadline = section.GetDuration("deadline", target.deadline, std::chrono::seconds(10),
+                                        std::chrono::hours(2));
+  if (!names.insert(target.platform + "/" + target.name).second) {
+    section.Fail("name", fmt::format("the platform '{}' has a target '{}' already", target.platform,
+                                     target.name));
+  }
+  if (const auto file = section.FindString("ca_file")) {
+    std::ifstream in(*file, std::ios::binary);
+    target.ca_pem.assign(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
+    if (target.ca_pem.find("-----BEGIN CERTIFICATE-----") == std::string::npos) {
+      section.Fail("ca_file", fmt::format("{} cannot be read or holds no PEM certificate", *file));
+    }
+  }
+  return target;
+}
+
+}  // namespace
+
+absl::StatusOr<Options> LoadOptions(const std::string& path) {
+  SLIPWAY_ASSIGN_OR_RETURN(auto document, config::Document::Load(path));
+  config::Section root = document.Root();
+  Options options;
+  options.data_dir = root.GetString("data_dir", "");
+  options.listen = root.GetString("listen", options.listen);
+  options.names = root.GetStrings("names");
+  options.database_url = root.GetString("database_url", "");
+  options.postgres_user = root.GetString("postgres_user", "");
+  options.public_url = root.GetString("public_url", "");
+  options.allow_local_repositories = root.GetBool("allow_local_repositories", false);
+  std::set<std::string> names;
+  for (auto& section : root.GetSections("targets")) {
+    options.targets.push_back(ReadTarget(section, names));
+  }
+  SLIPWAY_RETURN_IF_ERROR(document.Finish());
+  return options;
+}
+
+}  // namespace slipway::controller

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "controller/runs/targets.h"
+
+namespace slipway::controller {
+
+// What the controller is told by its configuration file and flags (docs/configuration.md).
+struct Options {
+  // Everything the controller owns: database cluster, keys, logs, blobs.
+  std::string data_dir;
+  // HOST:PORT of the gRPC listener; port 0 takes a free one.
+  std::string listen = "0.0.0.0:7443";
+  // Names and addresses that clients and agents use, beside localhost and the host's name.
+  std::vector<std::string> names;
+  // libpq URL of a PostgreSQL server; empty: an own cluster in data_dir.
+  std::string database_url;
+  // Account of the own cluster's server; empty: chosen by itself.
+  std::string postgres_user;
+  // Base of the URL in QR codes; empty: codes in the farm's own scheme.
+  std::string public_url;
+  // Applications may name repositories on disks (file://, /path). For demonstrations and tests.
+  bool allow_local_repositories = false;
+  std::vector<runs::Target> targets;
+};
+
+// The options of a YAML file; CA files of targets are read. kInvalidArgument names file, line and
+// key.
+[[nodiscard]] absl::StatusOr<Options> LoadOptions(const std::string& path);
+
+}  // namespace slipway::controller
