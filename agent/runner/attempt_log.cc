@@ -70,7 +70,8 @@ absl::StatusOr<std::shared_ptr<AttemptLog>> AttemptLog::Open(const std::string& 
 }
 
 AttemptLog::AttemptLog(initlink::ControlDir control, initlink::SpoolReader reader,
-                       initlink::SpoolReader marks, initlink::Fd log, fs::UniqueFd segments, loghash::SegmentState state, Grew grew)
+                       initlink::SpoolReader marks, initlink::Fd log, fs::UniqueFd segments,
+                       loghash::SegmentState state, Grew grew)
     : control_(std::move(control)),
       grew_(std::move(grew)),
       log_(std::move(log)),

@@ -62,7 +62,8 @@ class AttemptLog {
 
  private:
   AttemptLog(initlink::ControlDir control, initlink::SpoolReader reader,
-             initlink::SpoolReader marks, initlink::Fd log, fs::UniqueFd segments, loghash::SegmentState state, Grew grew);
+             initlink::SpoolReader marks, initlink::Fd log, fs::UniqueFd segments,
+             loghash::SegmentState state, Grew grew);
 
   void Follow();
   // Brings hash and end up to what the file holds, at most `limit` bytes at a time. True: it grew.

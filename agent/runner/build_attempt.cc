@@ -35,8 +35,7 @@ std::string DefaultVersion(WallTime commit_time) {
   const auto seconds = static_cast<time_t>(ToUnixMicros(commit_time) / 1'000'000);
   tm parts{};
   gmtime_r(&seconds, &parts);
-  return fmt::format("{}.{}.{}", parts.tm_year + 1900,
-                     (parts.tm_mon + 1) * 100 + parts.tm_mday,
+  return fmt::format("{}.{}.{}", parts.tm_year + 1900, (parts.tm_mon + 1) * 100 + parts.tm_mday,
                      parts.tm_hour * 100 + parts.tm_min);
 }
 
@@ -117,27 +116,27 @@ BuildAttempt::Trouble BuildAttempt::ReadProject(const std::string& commit) {
   if (!info.ok()) return workspace::ToFailure(info.status());
   outcome_.commit = commit;
   outcome_.commit_subject = info->subject;
-  outcome_.version = context_.task.version.empty() ? DefaultVersion(info->time)
-                                                   : context_.task.version;
-  const absl::StatusOr<std::string> text = reader->ReadFile(
-      commit, workspace::kProjectConfigFile, workspace::kMaxProjectConfigBytes);
+  outcome_.version =
+      context_.task.version.empty() ? DefaultVersion(info->time) : context_.task.version;
+  const absl::StatusOr<std::string> text =
+      reader->ReadFile(commit, workspace::kProjectConfigFile, workspace::kMaxProjectConfigBytes);
   if (!text.ok()) return workspace::ToFailure(text.status());
   const absl::StatusOr<workspace::ProjectConfig> config = workspace::ParseProjectConfig(*text);
   if (!config.ok()) return workspace::ToFailure(config.status());
   const workspace::PlatformConfig* platform = config->Find(context_.task.platform);
   if (platform == nullptr) {
-    return MakeFailure(reason::kUnknownPlatform,
-                       fmt::format("slipway.yaml of {} has no platform \"{}\"; it has: {}.",
-                                   ShortCommit(commit), context_.task.platform,
-                                   config->PlatformNames()));
+    return MakeFailure(
+        reason::kUnknownPlatform,
+        fmt::format("slipway.yaml of {} has no platform \"{}\"; it has: {}.", ShortCommit(commit),
+                    context_.task.platform, config->PlatformNames()));
   }
   platform_ = *platform;
   outcome_.app_id = platform_.app_id;
   for (const auto& [key, value] : platform_.publish) {
     outcome_.publish_options.push_back(fmt::format("{}={}", key, value));
   }
-  limits_ = CapLimits(platform_.build.limits, context_.options.max_limits,
-                      context_.parts.engine_cpus);
+  limits_ =
+      CapLimits(platform_.build.limits, context_.options.max_limits, context_.parts.engine_cpus);
   return ReadCredential(*reader, commit);
 }
 
@@ -157,10 +156,10 @@ BuildAttempt::Trouble BuildAttempt::ReadCredential(const workspace::CommitReader
     return std::nullopt;
   }
   if (!work_.publish_follows) return std::nullopt;
-  return MakeFailure(reason::kNoCredential,
-                     fmt::format("The credential file {} cannot be read from commit {}: {}",
-                                 platform_.credential, ShortCommit(commit),
-                                 std::string(sealed.status().message())));
+  return MakeFailure(
+      reason::kNoCredential,
+      fmt::format("The credential file {} cannot be read from commit {}: {}", platform_.credential,
+                  ShortCommit(commit), std::string(sealed.status().message())));
 }
 
 BuildAttempt::Trouble BuildAttempt::Prepare() {
@@ -176,16 +175,16 @@ BuildAttempt::Trouble BuildAttempt::Prepare() {
     if (!made.ok()) return FailureOf(made);
   }
   if (limits_ != build.limits) {
-    context_.Say(fmt::format("limits of this agent apply: {} CPUs, {} memory, {} processes, {} disk",
-                             limits_.cpus, config::FormatSize(limits_.memory), limits_.pids,
-                             config::FormatSize(limits_.disk)));
+    context_.Say(fmt::format(
+        "limits of this agent apply: {} CPUs, {} memory, {} processes, {} disk", limits_.cpus,
+        config::FormatSize(limits_.memory), limits_.pids, config::FormatSize(limits_.disk)));
   }
   context_.Say(fmt::format("running {} in {} ({})",
                            build.script.empty() ? "the commands of slipway.yaml" : build.script,
                            build.image, image->id.substr(0, 19)));
   std::vector<std::string> warnings;
-  if (const absl::Status created = session_.Create(
-          BuildContainer(options, context_.key, build, limits_), &warnings);
+  if (const absl::Status created =
+          session_.Create(BuildContainer(options, context_.key, build, limits_), &warnings);
       !created.ok()) {
     return FailureOf(created);
   }
@@ -195,8 +194,8 @@ BuildAttempt::Trouble BuildAttempt::Prepare() {
   context_.progress.step_started_at = context_.clock.Wall();
   if (const absl::Status saved = context_.Save(); !saved.ok()) return FailureOf(saved);
   if (const absl::Status started = session_.Start(); !started.ok()) return FailureOf(started);
-  context_.EndStep(fmt::format("{}, {}", build.image,
-                               HumanDuration(context_.clock.Mono() - begin)));
+  context_.EndStep(
+      fmt::format("{}, {}", build.image, HumanDuration(context_.clock.Mono() - begin)));
   return std::nullopt;
 }
 
@@ -204,9 +203,8 @@ init::StepSpec BuildAttempt::ScriptStep() const {
   const workspace::BuildConfig& build = platform_.build;
   init::StepSpec step;
   step.step = kScriptStep;
-  step.argv = build.script.empty()
-                  ? std::vector<std::string>{"/bin/sh", "-e", "-c", build.run}
-                  : std::vector<std::string>{"/bin/sh", build.script};
+  step.argv = build.script.empty() ? std::vector<std::string>{"/bin/sh", "-e", "-c", build.run}
+                                   : std::vector<std::string>{"/bin/sh", build.script};
   step.env = BuildEnvironment(context_.options, context_.task, build,
                               {.commit = outcome_.commit,
                                .version = outcome_.version,
@@ -242,8 +240,8 @@ BuildAttempt::Trouble BuildAttempt::RunScript() {
                   .limit_bytes = limits_.disk,
                   .floor_bytes = context_.options.disk_floor_bytes,
                   .floor_percent = context_.options.disk_floor_percent});
-  const absl::StatusOr<StepEnd> end = session_.Await(
-      kScriptStep, [&] { return disk.Check(context_.clock.Mono()); });
+  const absl::StatusOr<StepEnd> end =
+      session_.Await(kScriptStep, [&] { return disk.Check(context_.clock.Mono()); });
   if (!end.ok()) {
     vanished_ = end.status().code() == StatusCode::kNotFound && !context_.control.canceled();
     if (vanished_) (void)session_.Remove();
@@ -258,8 +256,7 @@ BuildAttempt::Trouble BuildAttempt::JudgeScript(const StepEnd& end) {
   const init::StepResult& script = end.result;
   const Duration took = std::chrono::microseconds(
       std::max<std::int64_t>(script.end_unix_us - script.start_unix_us, 0));
-  const std::string words =
-      context_.log.Tail(script.spool_begin, script.spool_end, kWordsBytes);
+  const std::string words = context_.log.Tail(script.spool_begin, script.spool_end, kWordsBytes);
   if (script.left_processes) {
     context_.Say("processes that the script left behind were ended");
   }
@@ -270,10 +267,10 @@ BuildAttempt::Trouble BuildAttempt::JudgeScript(const StepEnd& end) {
     result_.exit_code = script.exit_code;
   }
   if (!good && end.out_of_memory) {
-    return MakeFailure(reason::kMemoryLimit,
-                       fmt::format("The script ran out of its memory, {}.",
-                                   config::FormatSize(limits_.memory)),
-                       words);
+    return MakeFailure(
+        reason::kMemoryLimit,
+        fmt::format("The script ran out of its memory, {}.", config::FormatSize(limits_.memory)),
+        words);
   }
   switch (script.reason) {
     case init::StopReason::kStartFailed:
@@ -299,18 +296,17 @@ BuildAttempt::Trouble BuildAttempt::JudgeScript(const StepEnd& end) {
                                              : fmt::format("exit code {}", script.exit_code);
   context_.Say(fmt::format("script ended: {}, {}", how, HumanDuration(took)));
   if (!good) {
-    return MakeFailure(reason::kScriptFailed,
-                       script_error_.empty() ? fmt::format("The script failed: {}.", how)
-                                             : script_error_,
-                       words);
+    return MakeFailure(
+        reason::kScriptFailed,
+        script_error_.empty() ? fmt::format("The script failed: {}.", how) : script_error_, words);
   }
   context_.EndStep(fmt::format("{}, {}", how, HumanDuration(took)));
   return std::nullopt;
 }
 
 BuildAttempt::Trouble BuildAttempt::ReadScriptResult() {
-  const absl::StatusOr<std::optional<std::string>> bytes = ReadHostileFile(
-      context_.paths.out, "result.json", workspace::kMaxScriptResultBytes);
+  const absl::StatusOr<std::optional<std::string>> bytes =
+      ReadHostileFile(context_.paths.out, "result.json", workspace::kMaxScriptResultBytes);
   absl::StatusOr<workspace::ScriptResult> said =
       bytes.ok() ? workspace::ParseScriptResult(bytes->value_or(""))
                  : MakeError(StatusCode::kInvalidArgument, "SCRIPT_RESULT_INVALID",
@@ -352,12 +348,12 @@ BuildAttempt::Trouble BuildAttempt::Archive() {
   outcome_.manifest = sent->manifest;
   outcome_.artifact_bytes = product->total_bytes();
   outcome_.artifact_files = static_cast<std::uint32_t>(product->file_count());
-  const std::string what = fmt::format(
-      "{} files, {}, {}; sent {} blobs, {} in {}", product->file_count(),
-      config::FormatSize(static_cast<std::int64_t>(product->total_bytes())),
-      sent->manifest.ToString().substr(0, 19), sent->blobs_sent,
-      config::FormatSize(static_cast<std::int64_t>(sent->bytes_sent)),
-      HumanDuration(context_.clock.Mono() - begin));
+  const std::string what =
+      fmt::format("{} files, {}, {}; sent {} blobs, {} in {}", product->file_count(),
+                  config::FormatSize(static_cast<std::int64_t>(product->total_bytes())),
+                  sent->manifest.ToString().substr(0, 19), sent->blobs_sent,
+                  config::FormatSize(static_cast<std::int64_t>(sent->bytes_sent)),
+                  HumanDuration(context_.clock.Mono() - begin));
   context_.Say("archived " + what);
   context_.EndStep(what);
   return std::nullopt;

@@ -139,9 +139,9 @@ executor::ContainerSpec PublishContainer(const RunnerOptions& options, const Att
 
 std::vector<std::string> CaEnvironment(const std::string& path) {
   std::vector<std::string> env;
-  for (const char* name : {"SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "GIT_SSL_CAINFO",
-                           "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "PIP_CERT",
-                           "npm_config_cafile"}) {
+  for (const char* name :
+       {"SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "GIT_SSL_CAINFO", "CURL_CA_BUNDLE",
+        "REQUESTS_CA_BUNDLE", "PIP_CERT", "npm_config_cafile"}) {
     env.push_back(fmt::format("{}={}", name, path));
   }
   return env;

@@ -43,8 +43,8 @@ MonoTime ContainerSession::CallDeadline() const { return clock_.Mono() + kCallPa
 absl::Status ContainerSession::Create(const executor::ContainerSpec& spec,
                                       std::vector<std::string>* warnings) {
   // A name that is taken is a left-over of this very attempt.
-  SLIPWAY_RETURN_IF_ERROR(engine_.Remove(executor::ContainerId(spec.name), true,
-                                         options_.engine_timeout));
+  SLIPWAY_RETURN_IF_ERROR(
+      engine_.Remove(executor::ContainerId(spec.name), true, options_.engine_timeout));
   SLIPWAY_ASSIGN_OR_RETURN(executor::CreatedContainer created,
                            engine_.Create(spec, options_.engine_timeout));
   id_ = created.id;
@@ -57,23 +57,24 @@ absl::Status ContainerSession::Start() {
   const absl::Status connected = Reconnect(kConnectPatience);
   if (connected.ok()) return connected;
   const absl::StatusOr<std::string> words = engine_.LogTail(id_, options_.engine_timeout);
-  return MakeError(StatusCode::kInternal, "INIT_NOT_STARTED",
-                   "slipway-init does not answer in its new container: " +
-                       std::string(connected.message()) +
-                       (words.ok() && !words->empty() ? "; it said: " + *words : ""));
+  return MakeError(
+      StatusCode::kInternal, "INIT_NOT_STARTED",
+      "slipway-init does not answer in its new container: " + std::string(connected.message()) +
+          (words.ok() && !words->empty() ? "; it said: " + *words : ""));
 }
 
 absl::Status ContainerSession::Attach(const executor::ContainerId& id) {
   id_ = id;
   SLIPWAY_ASSIGN_OR_RETURN(const executor::ContainerState state,
                            engine_.Inspect(id_, options_.engine_timeout));
+  if (state.status == executor::ContainerStatus::kCreated) return Start();
   if (state.status != executor::ContainerStatus::kRunning) return Lost();
   return Reconnect(kConnectPatience);
 }
 
 absl::Status ContainerSession::Reconnect(Duration patience) {
-  SLIPWAY_ASSIGN_OR_RETURN(
-      init_, initlink::InitClient::Connect(log_.control(), clock_.Mono() + patience));
+  SLIPWAY_ASSIGN_OR_RETURN(init_,
+                           initlink::InitClient::Connect(log_.control(), clock_.Mono() + patience));
   told_durable_ = init_->hello().durable;
   return init_->SetBudget(options_.log_budget_bytes, CallDeadline());
 }
@@ -108,8 +109,8 @@ absl::StatusOr<std::optional<StepEnd>> ContainerSession::LookAtRemains(std::uint
 void ContainerSession::EndStep(std::uint32_t step, Duration grace) {
   if (!kill_at_) kill_at_ = clock_.Mono() + grace + kKillPatience;
   if (init_ == nullptr) return;
-  const absl::Status asked = init_->Cancel(
-      step, std::chrono::duration_cast<init::Millis>(grace), CallDeadline());
+  const absl::Status asked =
+      init_->Cancel(step, std::chrono::duration_cast<init::Millis>(grace), CallDeadline());
   if (asked.code() == StatusCode::kUnavailable) init_.reset();
 }
 

@@ -36,8 +36,7 @@ std::int64_t DiskUsage(const std::string& directory) {
       case FTS_F:
       case FTS_SL:
       case FTS_DEFAULT:
-        // A file with many names counts once per name; that errs on the side of the limit only
-        // by what the names share.
+        // Each name of a file counts its share.
         bytes += entry->fts_statp->st_blocks * kBlock /
                  static_cast<std::int64_t>(std::max<nlink_t>(entry->fts_statp->st_nlink, 1));
         break;
@@ -58,8 +57,9 @@ std::optional<protocol::Failure> DiskWatch::Check(MonoTime now) {
     if (free < std::min(options_.floor_bytes, percent)) {
       return MakeFailure(
           reason::kDiskLimit,
-          fmt::format("Only {} are left on the agent's disk; the build was ended before it is full.",
-                      config::FormatSize(free)));
+          fmt::format(
+              "Only {} are left on the agent's disk; the build was ended before it is full.",
+              config::FormatSize(free)));
     }
   }
   if (options_.limit_bytes <= 0 || now < next_walk_) return std::nullopt;
@@ -68,10 +68,10 @@ std::optional<protocol::Failure> DiskWatch::Check(MonoTime now) {
   const Duration took = SystemClock().Mono() - now;
   next_walk_ = now + std::max(kWalkPause, took * kWalkShare);
   if (used <= options_.limit_bytes) return std::nullopt;
-  return MakeFailure(reason::kDiskLimit,
-                     fmt::format("The build holds {} of disk, more than its limit of {}.",
-                                 config::FormatSize(used),
-                                 config::FormatSize(options_.limit_bytes)));
+  return MakeFailure(
+      reason::kDiskLimit,
+      fmt::format("The build holds {} of disk, more than its limit of {}.",
+                  config::FormatSize(used), config::FormatSize(options_.limit_bytes)));
 }
 
 }  // namespace slipway::runner

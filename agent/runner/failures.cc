@@ -69,8 +69,7 @@ constexpr std::array kTable = {
         "产物中只能有普通文件、目录和指向产物内部的链接。"},
     Row{"UNSAFE_PATH", FailureClass::kPolicy, "Rename the file that is named above.",
         "请重命名上面提到的文件。"},
-    Row{"ARTIFACT_TOO_LARGE", FailureClass::kPolicy, "Make the product smaller.",
-        "请减小产物。"},
+    Row{"ARTIFACT_TOO_LARGE", FailureClass::kPolicy, "Make the product smaller.", "请减小产物。"},
     Row{"MANIFEST_TOO_LARGE", FailureClass::kPolicy, "Let the product have fewer files.",
         "请减少产物的文件数量。"},
     Row{reason::kPermitExpired, FailureClass::kTimeout, "Nothing was published. Publish again.",
@@ -87,8 +86,8 @@ constexpr std::array kTable = {
 constexpr std::size_t kMaxWords = 4096;
 
 const Row* Find(std::string_view reason) {
-  const auto* const row = std::find_if(kTable.begin(), kTable.end(),
-                                       [&](const Row& r) { return r.reason == reason; });
+  const auto* const row =
+      std::find_if(kTable.begin(), kTable.end(), [&](const Row& r) { return r.reason == reason; });
   return row == kTable.end() ? nullptr : row;
 }
 
@@ -122,13 +121,13 @@ protocol::Failure FailureOf(const absl::Status& status) {
     return MakeFailure(reason::kCanceled, "Canceled.");
   }
   if (Find(info.reason) != nullptr) return MakeFailure(info.reason, std::move(message));
-  return {.klass = FailureClass::kInfrastructure,
-          .reason = info.reason.empty() ? "AGENT_FAILED" : info.reason,
-          .message = std::move(message),
-          .tool_words = {},
-          .remedy = info.remedy.empty() ? "Look at the agent's own log on its machine."
-                                        : info.remedy,
-          .remedy_zh = "请查看构建机上 slipway-agent 的日志。"};
+  return {
+      .klass = FailureClass::kInfrastructure,
+      .reason = info.reason.empty() ? "AGENT_FAILED" : info.reason,
+      .message = std::move(message),
+      .tool_words = {},
+      .remedy = info.remedy.empty() ? "Look at the agent's own log on its machine." : info.remedy,
+      .remedy_zh = "请查看构建机上 slipway-agent 的日志。"};
 }
 
 }  // namespace slipway::runner
