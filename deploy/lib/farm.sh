@@ -251,9 +251,8 @@ farm_start_agent() {
   fi
   cat >"$config.part" <<CONFIG
 # $farm_marker; written anew each time it runs
-docker: {socket: $(engine_socket)}
-network: $farm_network
-allow_local_repositories: true
+docker: {socket: $(engine_socket), network: $farm_network}
+git: {allow_file: true}
 CONFIG
   mv "$config.part" "$config"
   print=$(daemon_print "$farm_programs/slipway-agent" "$farm_programs/slipway-init" "$config" "$data/agent.yaml")
