@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -113,7 +114,7 @@ class LogFollower final : public FollowStream<v1::ReadLogResponse> {
       return Then::kWrite;
     }
     if (slice.seal) return Last(response, slice.seal->complete, slice.seal->missing);
-    if (over_) return Last(response, false, 0);
+    if (over_) return LastUnsealed(response);
     if (!request_.follow()) return Last(response, false, 0);
     return Then::kWait;
   }
@@ -134,7 +135,16 @@ class LogFollower final : public FollowStream<v1::ReadLogResponse> {
       growth_.reset();
     }
     over_ = domain::IsTerminal(found.task.state) || newest > key_.attempt;
+    summary_.reset();
+    if (found.task.result && newest == key_.attempt) summary_ = found.task.result->log;
     return absl::OkStatus();
+  }
+
+  // The seal is set after the result is stored, and a controller that dies in between leaves none.
+  absl::StatusOr<Then> LastUnsealed(v1::ReadLogResponse& response) {
+    if (!summary_) return Last(response, false, 0);
+    SLIPWAY_ASSIGN_OR_RETURN(const auto verdict, deps_.logs.Judge(key_, *summary_));
+    return Last(response, verdict == logs::LogVerdict::kComplete, summary_->missing);
   }
 
   Then Last(v1::ReadLogResponse& response, bool complete, std::uint64_t missing) {
@@ -157,6 +167,8 @@ class LogFollower final : public FollowStream<v1::ReadLogResponse> {
   AttemptKey key_;
   std::shared_ptr<void> watched_;
   std::shared_ptr<void> growth_;
+  // Of this attempt, when its result is known.
+  std::optional<protocol::LogSummary> summary_;
   std::atomic<bool> task_changed_{true};
   bool over_ = false;
   bool finished_ = false;
