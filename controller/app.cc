@@ -41,7 +41,7 @@
 #include "controller/store/pg/migrations.h"
 #include "controller/store/pg/migrator.h"
 #include "controller/store/pg/pg_artifact_index.h"
-#include "controller/store/pg/pg_catalog_store.h"
+#include "controller/store/pg/pg_catalog_stores.h"
 #include "controller/store/pg/pg_run_reader.h"
 #include "controller/store/pg/pg_scheduler_store.h"
 
