@@ -3,25 +3,28 @@
 #include <catch2/catch.hpp>
 
 #include "tests/contract/store_harness.h"
+#include "tests/support/memory_artifact_index.h"
 #include "tests/support/status_matchers.h"
 
 namespace slipway::testing {
 namespace {
 
 struct InMemoryProcess final : StoreProcess {
-  explicit InMemoryProcess(InMemoryDatabase& database)
+  InMemoryProcess(InMemoryDatabase& database, MemoryArtifactIndex& index)
       : scheduler_(database),
         reader_(database),
         applications_(database),
         agents_(database),
         tokens_(database),
-        farm_(database) {}
+        farm_(database),
+        artifacts_(index) {}
   store::SchedulerStore& scheduler() override { return scheduler_; }
   store::RunReader& reader() override { return reader_; }
   store::ApplicationStore& applications() override { return applications_; }
   store::AgentStore& agents() override { return agents_; }
   store::TokenStore& tokens() override { return tokens_; }
   store::FarmStore& farm() override { return farm_; }
+  artifacts::ArtifactIndex& artifacts() override { return artifacts_; }
 
   InMemorySchedulerStore scheduler_;
   InMemoryRunReader reader_;
@@ -29,15 +32,18 @@ struct InMemoryProcess final : StoreProcess {
   InMemoryAgentStore agents_;
   InMemoryTokenStore tokens_;
   InMemoryFarmStore farm_;
+  MemoryArtifactIndex& artifacts_;
 };
 
 struct InMemoryHarness final : StoreHarness {
   std::unique_ptr<StoreProcess> NewProcess() override {
-    return std::make_unique<InMemoryProcess>(database);
+    return std::make_unique<InMemoryProcess>(database, index);
   }
   std::vector<std::string> AuditedSubjects() override { return database.AuditedSubjects(); }
+  void MarkBlob(const Sha256Digest& digest) override { index.Mark(digest); }
 
   InMemoryDatabase database;
+  MemoryArtifactIndex index;
 };
 
 }  // namespace

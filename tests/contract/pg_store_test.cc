@@ -4,7 +4,8 @@
 
 #include "common/base/check.h"
 #include "common/crypto/hash.h"
-#include "controller/store/pg/pg_catalog_store.h"
+#include "controller/store/pg/pg_artifact_index.h"
+#include "controller/store/pg/pg_catalog_stores.h"
 #include "controller/store/pg/pg_run_reader.h"
 #include "controller/store/pg/pg_scheduler_store.h"
 #include "tests/contract/store_harness.h"
@@ -22,13 +23,15 @@ struct PgProcess final : StoreProcess {
         applications_(*database),
         agents_(*database),
         tokens_(*database),
-        farm_(*database) {}
+        farm_(*database),
+        artifacts_(*database) {}
   store::SchedulerStore& scheduler() override { return scheduler_; }
   store::RunReader& reader() override { return reader_; }
   store::ApplicationStore& applications() override { return applications_; }
   store::AgentStore& agents() override { return agents_; }
   store::TokenStore& tokens() override { return tokens_; }
   store::FarmStore& farm() override { return farm_; }
+  artifacts::ArtifactIndex& artifacts() override { return artifacts_; }
 
   std::unique_ptr<store::pg::Database> database;
   store::pg::PgSchedulerStore scheduler_;
@@ -37,6 +40,7 @@ struct PgProcess final : StoreProcess {
   store::pg::PgAgentStore agents_;
   store::pg::PgTokenStore tokens_;
   store::pg::PgFarmStore farm_;
+  store::pg::PgArtifactIndex artifacts_;
 };
 
 struct PgHarness final : StoreHarness {
@@ -52,6 +56,11 @@ struct PgHarness final : StoreHarness {
     std::vector<std::string> subjects;
     for (const auto& row : *rows) subjects.push_back(row.at(0));
     return subjects;
+  }
+  void MarkBlob(const Sha256Digest& digest) override {
+    SLIPWAY_CHECK(RunSql(connection, "INSERT INTO blob_marks VALUES ('\\x" + digest.Hex() +
+                                         "', clock_timestamp())")
+                      .ok());
   }
 
   std::string connection = PostgresFixture::Get().NewDatabase();

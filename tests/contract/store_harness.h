@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "controller/artifacts/artifact_index.h"
 #include "controller/store/catalog_store.h"
 #include "controller/store/run_reader.h"
 #include "controller/store/scheduler_store.h"
@@ -19,6 +20,7 @@ struct StoreProcess {
   virtual store::AgentStore& agents() = 0;
   virtual store::TokenStore& tokens() = 0;
   virtual store::FarmStore& farm() = 0;
+  virtual artifacts::ArtifactIndex& artifacts() = 0;
 };
 
 // One empty database that several controllers may open: what the contract is checked against. Each
@@ -28,6 +30,8 @@ struct StoreHarness {
   virtual std::unique_ptr<StoreProcess> NewProcess() = 0;
   // Run or task of each audited change, oldest first.
   virtual std::vector<std::string> AuditedSubjects() = 0;
+  // What the garbage collection does to a blob first.
+  virtual void MarkBlob(const Sha256Digest& digest) = 0;
 };
 std::unique_ptr<StoreHarness> MakeStoreHarness();
 

@@ -78,7 +78,7 @@ THIRD_PARTY = {
     "boost/process": (("agent/workspace", "common/process", "controller/store/pg"),
                       "child processes: git and the embedded PostgreSQL"),
     "boost/json": (("agent/executor", "agent/workspace", "agent/publish", "controller/cli",
-                    "controller/gateway", "common/crypto", "common/json"),
+                    "controller/gateway", "controller/store/pg", "common/crypto", "common/json"),
                    "JSON at the edges that speak it"),
     "boost/system": (("agent/executor/docker", "agent/workspace", "controller/gateway",
                       "controller/store/pg", "common/process"), "error codes of the Boost libraries used there"),

@@ -1,4 +1,4 @@
-#include "controller/store/pg/pg_catalog_store.h"
+#include "controller/store/pg/pg_catalog_stores.h"
 
 #include <fmt/format.h>
 

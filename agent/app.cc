@@ -1,0 +1,307 @@
+#include "agent/app.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <utility>
+#include <variant>
+
+#include "agent/executor/docker/docker_engine.h"
+#include "agent/init_copy.h"
+#include "agent/link/artifact_rpc.h"
+#include "agent/link/channel.h"
+#include "agent/link/task_spec_bytes.h"
+#include "common/log/log.h"
+#include "common/status/status.h"
+
+#ifndef SLIPWAY_VERSION
+#define SLIPWAY_VERSION "unversioned"
+#endif
+
+namespace slipway::agent {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Duration kEngineTimeout = 60s;
+constexpr Duration kFirstPing = 10s;
+// A signal is to end the process promptly.
+constexpr Duration kStopPatience = 2s;
+
+template <typename... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+template <typename... Ts>
+Overloaded(Ts...) -> Overloaded<Ts...>;
+
+bool IsReadable(const std::string& path) { return access(path.c_str(), R_OK) == 0; }
+
+}  // namespace
+
+App::App(Options options) : options_(std::move(options)) {}
+
+absl::StatusOr<std::unique_ptr<App>> App::Create(Options options) {
+  std::unique_ptr<App> app(new App(std::move(options)));
+  // 1. One agent per data directory.
+  SLIPWAY_RETURN_IF_ERROR(app->LockDataDir());
+  // 2. Who we are.
+  SLIPWAY_ASSIGN_OR_RETURN(app->identity_, link::LoadIdentity(app->options_.data_dir));
+  if (!app->options_.server_name.empty()) {
+    app->identity_.server_name = app->options_.server_name;
+  }
+  // 3. What we remember.
+  SLIPWAY_ASSIGN_OR_RETURN(journal::Journal::Opened opened,
+                           journal::Journal::Open({.path = app->options_.data_dir + "/journal"}));
+  app->journal_ = std::move(opened.journal);
+  if (opened.cut_bytes > 0) {
+    log::Warn("journal_end_was_torn", {{"bytes", std::to_string(opened.cut_bytes)}});
+  }
+  // 4. What we work with.
+  SLIPWAY_RETURN_IF_ERROR(app->OpenEngine());
+  const std::string init_source =
+      app->options_.init_binary.empty()
+          ? std::filesystem::read_symlink("/proc/self/exe").parent_path().string() + "/slipway-init"
+          : app->options_.init_binary;
+  SLIPWAY_ASSIGN_OR_RETURN(const std::string init, CopyInit(init_source, app->options_.data_dir));
+  SLIPWAY_RETURN_IF_ERROR(app->OpenWorkspace());
+  SLIPWAY_RETURN_IF_ERROR(app->OpenRunner(init));
+  app->core_ = std::make_unique<AgentCore>(
+      AgentOptions{.slots = app->options_.slots, .labels = app->options_.labels});
+  app->journal_->Start([a = app.get()](JournalId id) { a->Post(JournalSynced{id}); },
+                       [a = app.get()](const absl::Status& why) { a->Fail(why); });
+  app->link_ = std::make_unique<link::Link>(
+      link::MakeChannel(app->identity_),
+      link::LinkOptions{.server = app->identity_.server, .agent_version = SLIPWAY_VERSION}, *app,
+      [a = app.get()](Event event) { a->Post(std::move(event)); });
+  // 5. Where we were.
+  app->Carry(app->core_->Load(opened.entries, app->clock_.Mono()));
+  app->ReapLeftOvers();
+  // 6. The world may speak.
+  app->link_->Start();
+  log::Info("agent_started", {{"version", SLIPWAY_VERSION},
+                              {"agent", app->identity_.agent.value()},
+                              {"name", app->identity_.name},
+                              {"server", app->identity_.server},
+                              {"slots", std::to_string(app->options_.slots)},
+                              {"held", std::to_string(app->core_->Attempts().size())}});
+  return app;
+}
+
+App::~App() = default;
+
+absl::Status App::LockDataDir() {
+  const std::string path = options_.data_dir + "/lock";
+  if (!std::filesystem::is_directory(options_.data_dir)) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, "NOT_JOINED",
+                     fmt::format("{} is not a directory", options_.data_dir),
+                     "Run: slipway-agent join HOST:PORT --token TOKEN --data-dir DIR");
+  }
+  lock_ = fs::UniqueFd(open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!lock_.valid()) return ErrnoError(errno, path);
+  if (flock(lock_.get(), LOCK_EX | LOCK_NB) == 0) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kFailedPrecondition, "DATA_DIR_IN_USE",
+                   fmt::format("another slipway-agent works in {}", options_.data_dir),
+                   "Stop it first, or give this one a --data-dir of its own.");
+}
+
+absl::Status App::OpenEngine() {
+  docker::DockerOptions docker;
+  docker.socket = options_.docker_socket;
+  docker.engine_path_map = options_.path_map;
+  docker.allow_host_network = options_.allow_host_network;
+  SLIPWAY_ASSIGN_OR_RETURN(engine_, docker::MakeDockerEngine(std::move(docker)));
+  SLIPWAY_ASSIGN_OR_RETURN(const executor::EngineInfo info, engine_->Ping(kFirstPing));
+  engine_cpus_ = info.cpus;
+  SLIPWAY_RETURN_IF_ERROR(
+      engine_
+          ->EnsureNetwork(
+              {.name = options_.network, .farm = identity_.farm.value(), .subnet = options_.subnet},
+              kEngineTimeout)
+          .status());
+  log::Info("engine", {{"version", info.version},
+                       {"api", info.api_version},
+                       {"cgroup", std::to_string(info.cgroup_version)},
+                       {"storage", info.storage_driver}});
+  return absl::OkStatus();
+}
+
+absl::Status App::OpenWorkspace() {
+  if (options_.work_dir.empty()) options_.work_dir = options_.data_dir + "/work";
+  if (!options_.ca_bundle.empty() && !IsReadable(options_.ca_bundle)) {
+    if (options_.ca_bundle_chosen) {
+      return MakeError(absl::StatusCode::kInvalidArgument, "",
+                       fmt::format("ca_bundle: {} cannot be read", options_.ca_bundle),
+                       "Name a file of PEM certificates, or leave it out.");
+    }
+    options_.ca_bundle.clear();
+  }
+  workspace::MirrorOptions mirrors;
+  mirrors.work_dir = options_.work_dir;
+  if (options_.git_allow_file) mirrors.allowed_schemes.insert("file");
+  if (options_.git_allow_http) mirrors.allowed_schemes.insert("http");
+  mirrors.fetch_timeout = options_.git_fetch_timeout;
+  mirrors.environment = options_.git_environment;
+  if (!options_.ca_bundle.empty())
+    mirrors.environment.emplace("GIT_SSL_CAINFO", options_.ca_bundle);
+  SLIPWAY_ASSIGN_OR_RETURN(mirrors_, workspace::MirrorCache::Create(std::move(mirrors)));
+  SLIPWAY_ASSIGN_OR_RETURN(trees_, workspace::WorkTrees::Create(*mirrors_, {}));
+  return absl::OkStatus();
+}
+
+absl::Status App::OpenRunner(const std::string& init_binary) {
+  runner::RunnerOptions options;
+  options.owner = {.farm = identity_.farm, .agent = identity_.agent};
+  options.data_dir = options_.data_dir;
+  options.work_dir = options_.work_dir;
+  options.init_binary = init_binary;
+  options.network = options_.network;
+  options.host_ca_bundle = options_.ca_bundle;
+  options.max_limits = options_.max_limits;
+  options.log_budget_bytes = static_cast<std::uint64_t>(options_.log_budget_bytes);
+  options.disk_floor_bytes = options_.disk_floor_bytes;
+  options.disk_floor_percent = options_.disk_floor_percent;
+  options.engine_timeout = kEngineTimeout;
+  // A channel of its own: a product on its way does not wait in front of what keeps leases alive.
+  const std::shared_ptr<grpc::Channel> channel = link::MakeChannel(identity_);
+  SLIPWAY_ASSIGN_OR_RETURN(
+      runner_,
+      runner::Runner::Create(
+          std::move(options),
+          {.engine = *engine_,
+           .engine_cpus = engine_cpus_,
+           .mirrors = *mirrors_,
+           .trees = *trees_,
+           .parse_spec = link::ParseTaskSpec,
+           .make_sink =
+               [channel](const AttemptKey& key) { return link::MakeArtifactSink(channel, key); },
+           .make_source =
+               [channel](const AttemptKey& key) { return link::MakeArtifactSource(channel, key); },
+           .post = [this](Event event) { Post(std::move(event)); }}));
+  return absl::OkStatus();
+}
+
+void App::ReapLeftOvers() {
+  const auto report = executor::Reap(
+      *engine_, {.farm = identity_.farm, .agent = identity_.agent},
+      [this] {
+        executor::Keep keep;
+        for (const AttemptView& attempt : core_->Attempts()) keep.attempts.insert(attempt.key);
+        return keep;
+      },
+      kEngineTimeout);
+  if (!report.ok()) {
+    log::Warn("reaper", {{"why", Describe(report.status())}});
+    return;
+  }
+  if (!report->removed.empty()) {
+    log::Info("reaper", {{"removed", std::to_string(report->removed.size())}});
+  }
+}
+
+void App::Post(Event event) {
+  {
+    const std::lock_guard lock(mu_);
+    // The log's end only ever moves on: one event stands for many.
+    if (const auto* grew = std::get_if<LogGrew>(&event); grew != nullptr && !events_.empty()) {
+      auto* last = std::get_if<LogGrew>(&events_.back());
+      if (last != nullptr && last->key == grew->key) {
+        *last = *grew;
+        return;
+      }
+    }
+    events_.push_back(std::move(event));
+  }
+  changed_.notify_one();
+}
+
+void App::Fail(const absl::Status& why) {
+  log::Error("agent_fails", {{"why", Describe(why)}});
+  {
+    const std::lock_guard lock(mu_);
+    exit_status_ = 1;
+  }
+  changed_.notify_one();
+}
+
+void App::RequestStop() {
+  {
+    const std::lock_guard lock(mu_);
+    if (!exit_status_) exit_status_ = 0;
+  }
+  changed_.notify_one();
+}
+
+int App::Run() {
+  for (;;) {
+    Event event = Tick{};
+    {
+      std::unique_lock lock(mu_);
+      const auto ready = [this] { return exit_status_.has_value() || !events_.empty(); };
+      if (const std::optional<MonoTime> deadline = core_->NextDeadline()) {
+        const Duration left = *deadline - clock_.Mono();
+        changed_.wait_for(lock, std::max(left, Duration::zero()), ready);
+      } else {
+        changed_.wait(lock, ready);
+      }
+      if (exit_status_) return *exit_status_;
+      if (!events_.empty()) {
+        event = std::move(events_.front());
+        events_.pop_front();
+      }
+    }
+    std::optional<AttemptKey> deleted;
+    if (const auto* done = std::get_if<AttemptDeleted>(&event)) deleted = done->key;
+    Carry(core_->Apply(std::move(event), clock_.Mono(), clock_.Wall()));
+    if (deleted) runner_->Forget(*deleted);
+    if (journal_->WantsRewrite()) journal_->Rewrite(core_->Snapshot());
+  }
+}
+
+void App::Carry(std::vector<Action> actions) {
+  const Overloaded carry = {
+      [this](Send& what) { link_->Send(std::move(what.message)); },
+      [this](SendLog& what) { link_->SendLog(what.key, what.offset, what.end); },
+      [this](WriteJournal& what) { journal_->Append(what.id, what.entry); },
+      [this](StartAttempt& what) { runner_->Start(what); },
+      [this](AdoptAttempt& what) { runner_->Adopt(what); },
+      [this](CancelAttempt& what) { runner_->Cancel(what.key); },
+      [this](DeleteAttempt& what) {
+        link_->DropLog(what.key);
+        runner_->Delete(what.key);
+      },
+      [this](GivePermit& what) { runner_->GivePermit(what); },
+      [this](DenyPermit& what) { runner_->DenyPermit(what); },
+      [this](FreeSpool& what) { runner_->FreeSpool(what.key, what.below); },
+      [this](Drained&) { RequestStop(); },
+  };
+  for (Action& action : actions) std::visit(carry, action);
+}
+
+bool App::Stop() {
+  link_->Stop();
+  return runner_->Stop(kStopPatience);
+}
+
+absl::StatusOr<std::size_t> App::ReadLog(const AttemptKey& key, std::uint64_t offset, char* buffer,
+                                         std::size_t size) {
+  return runner_->ReadLog(key, offset, buffer, size);
+}
+
+std::vector<link::LogMark> App::LogMarks(const AttemptKey& key, std::uint64_t begin,
+                                         std::uint64_t end) {
+  std::vector<link::LogMark> marks;
+  for (const initlink::TimeMark& mark : runner_->LogMarks(key, begin, end)) {
+    marks.push_back({.offset = mark.offset, .unix_micros = mark.unix_us});
+  }
+  return marks;
+}
+
+}  // namespace slipway::agent

@@ -1,0 +1,88 @@
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "agent/core/agent_core.h"
+#include "agent/core/events.h"
+#include "agent/executor/container_engine.h"
+#include "agent/executor/reaper.h"
+#include "agent/journal/journal.h"
+#include "agent/link/identity.h"
+#include "agent/link/link.h"
+#include "agent/options.h"
+#include "agent/runner/runner.h"
+#include "agent/workspace/mirror_cache.h"
+#include "agent/workspace/work_trees.h"
+#include "common/base/time.h"
+#include "common/fs/unique_fd.h"
+
+namespace slipway::agent {
+
+// The parts of slipway-agent and the one thread that runs the core: every event is queued, every
+// action carried out in order, and nothing on that thread waits for Docker, git, disk or network.
+class App final : public link::LogSource {
+ public:
+  // Everything up to the point where orders can be taken; the order is numbered in the .cc file.
+  [[nodiscard]] static absl::StatusOr<std::unique_ptr<App>> Create(Options options);
+  ~App() override;
+  App(const App&) = delete;
+  App& operator=(const App&) = delete;
+
+  // Until RequestStop or a failure that only a restart can mend; the exit status.
+  [[nodiscard]] int Run();
+  // Builds go on in their containers. From any thread.
+  void RequestStop();
+  // Ends link and runner. False: threads are still busy with calls that cannot be broken off; the
+  // process should end without waiting for them.
+  [[nodiscard]] bool Stop();
+
+  // For the link.
+  [[nodiscard]] absl::StatusOr<std::size_t> ReadLog(const AttemptKey& key, std::uint64_t offset,
+                                                    char* buffer, std::size_t size) override;
+  [[nodiscard]] std::vector<link::LogMark> LogMarks(const AttemptKey& key, std::uint64_t begin,
+                                                    std::uint64_t end) override;
+
+ private:
+  explicit App(Options options);
+
+  [[nodiscard]] absl::Status LockDataDir();
+  [[nodiscard]] absl::Status OpenEngine();
+  [[nodiscard]] absl::Status OpenWorkspace();
+  [[nodiscard]] absl::Status OpenRunner(const std::string& init_binary);
+  void ReapLeftOvers();
+
+  void Post(Event event);
+  void Carry(std::vector<Action> actions);
+  void Fail(const absl::Status& why);
+
+  Options options_;
+  const SystemClock clock_;
+
+  // In the order in which they are made; destroyed in the opposite one.
+  fs::UniqueFd lock_;
+  link::Identity identity_;
+  std::unique_ptr<AgentCore> core_;  // confined to the main thread
+  std::unique_ptr<journal::Journal> journal_;
+  std::unique_ptr<executor::ContainerEngine> engine_;
+  int engine_cpus_ = 0;
+  std::unique_ptr<workspace::MirrorCache> mirrors_;
+  std::unique_ptr<workspace::WorkTrees> trees_;
+  std::unique_ptr<runner::Runner> runner_;
+  std::unique_ptr<link::Link> link_;
+
+  // Guarded by mu_.
+  std::mutex mu_;
+  std::condition_variable changed_;
+  std::deque<Event> events_;
+  std::optional<int> exit_status_;
+};
+
+}  // namespace slipway::agent

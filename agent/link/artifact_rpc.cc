@@ -1,0 +1,204 @@
+#include "agent/link/artifact_rpc.h"
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/rpc/convert.h"
+#include "common/rpc/grpc_status.h"
+#include "common/status/status.h"
+#include "slipway/v1/agent.grpc.pb.h"
+
+namespace slipway::link {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t kMessageBytes = std::size_t{256} << 10;
+// A batch of blobs, or a whole product, over a slow line.
+constexpr auto kTransferTime = 15min;
+constexpr auto kCallTime = 2min;
+
+void SetDeadline(grpc::ClientContext& context, std::chrono::seconds time) {
+  context.set_deadline(std::chrono::system_clock::now() + time);
+}
+
+class PutStream final : public artifacts::BlobStream {
+ public:
+  PutStream(v1::AgentService::Stub& stub, const AttemptKey& key) {
+    SetDeadline(context_, kTransferTime);
+    writer_ = stub.PutBlobs(&context_, &response_);
+    *request_.mutable_ref() = rpc::ToProto(key);
+  }
+  ~PutStream() override {
+    if (finished_) return;
+    context_.TryCancel();
+    (void)End();
+  }
+  PutStream(const PutStream&) = delete;
+  PutStream& operator=(const PutStream&) = delete;
+
+  absl::Status Write(const manifest::BlobPiece& piece) override {
+    std::string_view rest = piece.zstd;
+    // A piece of ours may be more than one message takes.
+    for (bool first = true; first || !rest.empty(); first = false) {
+      v1::BlobPiece& out = *request_.add_pieces();
+      if (!inside_) {
+        out.set_digest(rpc::ToProto(piece.blob.digest));
+        out.set_size(piece.blob.size);
+      }
+      const std::string_view part = rest.substr(0, kMessageBytes);
+      rest.remove_prefix(part.size());
+      out.set_zstd(std::string(part));
+      out.set_last(piece.last && rest.empty());
+      inside_ = !out.last();
+      gathered_ += part.size() + 64;
+      if (gathered_ >= kMessageBytes) SLIPWAY_RETURN_IF_ERROR(Flush());
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Finish() override {
+    if (request_.pieces_size() > 0 || request_.has_ref()) SLIPWAY_RETURN_IF_ERROR(Flush());
+    writer_->WritesDone();
+    return End();
+  }
+
+ private:
+  absl::Status Flush() {
+    const bool written = writer_->Write(request_);
+    request_.Clear();
+    gathered_ = 0;
+    if (written) return absl::OkStatus();
+    const absl::Status why = End();
+    return why.ok() ? absl::UnavailableError("the controller ended the upload") : why;
+  }
+  absl::Status End() {
+    if (finished_) return absl::UnavailableError("the upload has ended");
+    finished_ = true;
+    return rpc::FromGrpc(context_, writer_->Finish());
+  }
+
+  grpc::ClientContext context_;
+  v1::PutBlobsResponse response_;
+  std::unique_ptr<grpc::ClientWriter<v1::PutBlobsRequest>> writer_;
+  v1::PutBlobsRequest request_;
+  std::size_t gathered_ = 0;
+  bool inside_ = false;  // of a blob
+  bool finished_ = false;
+};
+
+class GrpcArtifactSink final : public artifacts::ArtifactSink {
+ public:
+  GrpcArtifactSink(std::shared_ptr<grpc::Channel> channel, AttemptKey key)
+      : stub_(v1::AgentService::NewStub(std::move(channel))), key_(std::move(key)) {}
+
+  absl::StatusOr<std::vector<Sha256Digest>> FindMissing(
+      std::string_view encoded_manifest) override {
+    grpc::ClientContext context;
+    SetDeadline(context, kCallTime);
+    const auto stream = stub_->FindMissingBlobs(&context);
+    bool first = true;
+    while (first || !encoded_manifest.empty()) {
+      v1::FindMissingBlobsRequest request;
+      if (first) *request.mutable_ref() = rpc::ToProto(key_);
+      first = false;
+      const std::string_view part = encoded_manifest.substr(0, kMessageBytes);
+      encoded_manifest.remove_prefix(part.size());
+      request.set_manifest_part(std::string(part));
+      if (!stream->Write(request)) break;
+    }
+    stream->WritesDone();
+    std::string digests;
+    v1::FindMissingBlobsResponse response;
+    while (stream->Read(&response)) digests += response.missing();
+    SLIPWAY_RETURN_IF_ERROR(rpc::FromGrpc(context, stream->Finish()));
+    std::vector<Sha256Digest> missing;
+    for (std::size_t at = 0; at < digests.size(); at += Sha256Digest::kSize) {
+      const auto digest =
+          Sha256Digest::FromBytes(std::string_view(digests).substr(at, Sha256Digest::kSize));
+      if (!digest) return absl::InternalError("the controller's list of blobs was cut");
+      missing.push_back(*digest);
+    }
+    return missing;
+  }
+
+  absl::StatusOr<std::unique_ptr<artifacts::BlobStream>> StartUpload() override {
+    return std::make_unique<PutStream>(*stub_, key_);
+  }
+
+  absl::Status Finalize(const Sha256Digest& manifest) override {
+    grpc::ClientContext context;
+    SetDeadline(context, kCallTime);
+    v1::FinalizeArtifactRequest request;
+    *request.mutable_ref() = rpc::ToProto(key_);
+    request.set_manifest(rpc::ToProto(manifest));
+    v1::FinalizeArtifactResponse response;
+    return rpc::FromGrpc(context, stub_->FinalizeArtifact(&context, request, &response));
+  }
+
+ private:
+  const std::unique_ptr<v1::AgentService::Stub> stub_;
+  const AttemptKey key_;
+};
+
+class GrpcArtifactSource final : public artifacts::ArtifactSource {
+ public:
+  GrpcArtifactSource(std::shared_ptr<grpc::Channel> channel, AttemptKey key)
+      : stub_(v1::AgentService::NewStub(std::move(channel))), key_(std::move(key)) {}
+
+  absl::Status Fetch(const Sha256Digest& manifest, manifest::TreeReceiver& receiver) override {
+    grpc::ClientContext context;
+    SetDeadline(context, kTransferTime);
+    v1::FetchArtifactRequest request;
+    *request.mutable_ref() = rpc::ToProto(key_);
+    request.set_manifest(rpc::ToProto(manifest));
+    blob_.reset();
+    const auto stream = stub_->FetchArtifact(&context, request);
+    v1::FetchArtifactResponse response;
+    absl::Status taken;
+    while (taken.ok() && stream->Read(&response)) taken = Take(response, receiver);
+    if (!taken.ok()) context.TryCancel();
+    const absl::Status ended = rpc::FromGrpc(context, stream->Finish());
+    return taken.ok() ? ended : taken;
+  }
+
+ private:
+  absl::Status Take(const v1::FetchArtifactResponse& response, manifest::TreeReceiver& receiver) {
+    if (!response.manifest_part().empty()) {
+      SLIPWAY_RETURN_IF_ERROR(receiver.AcceptManifest(response.manifest_part()));
+    }
+    for (const v1::BlobPiece& in : response.pieces()) {
+      if (!blob_) {
+        SLIPWAY_ASSIGN_OR_RETURN(const Sha256Digest digest,
+                                 rpc::DigestFromProto(in.digest(), "pieces.digest"));
+        blob_ = manifest::BlobRef{.digest = digest, .size = in.size()};
+      }
+      SLIPWAY_RETURN_IF_ERROR(
+          receiver.Accept({.blob = *blob_, .zstd = in.zstd(), .last = in.last()}));
+      if (in.last()) blob_.reset();
+    }
+    return absl::OkStatus();
+  }
+
+  const std::unique_ptr<v1::AgentService::Stub> stub_;
+  const AttemptKey key_;
+  std::optional<manifest::BlobRef> blob_;  // being received
+};
+
+}  // namespace
+
+std::unique_ptr<artifacts::ArtifactSink> MakeArtifactSink(std::shared_ptr<grpc::Channel> channel,
+                                                          const AttemptKey& key) {
+  return std::make_unique<GrpcArtifactSink>(std::move(channel), key);
+}
+
+std::unique_ptr<artifacts::ArtifactSource> MakeArtifactSource(
+    std::shared_ptr<grpc::Channel> channel, const AttemptKey& key) {
+  return std::make_unique<GrpcArtifactSource>(std::move(channel), key);
+}
+
+}  // namespace slipway::link

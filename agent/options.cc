@@ -1,0 +1,70 @@
+#include "agent/options.h"
+
+#include <utility>
+
+#include "common/config/document.h"
+
+namespace slipway::agent {
+namespace {
+
+constexpr std::int64_t kMaxBytes = std::int64_t{1} << 50;
+
+void ReadDocker(config::Section docker, Options& options) {
+  options.docker_socket = docker.GetString("socket", options.docker_socket);
+  options.network = docker.GetString("network", options.network);
+  options.subnet = docker.GetString("subnet", options.subnet);
+  options.allow_host_network = docker.GetBool("allow_host_network", options.allow_host_network);
+  for (config::Section& mapping : docker.GetSections("engine_path_map")) {
+    options.path_map.push_back({.agent_path = mapping.RequireString("agent"),
+                                .engine_path = mapping.RequireString("engine")});
+  }
+}
+
+void ReadLimits(config::Section section, Options& options) {
+  workspace::ResourceLimits& limits = options.max_limits;
+  limits.cpus = section.GetDouble("cpus", limits.cpus, 0.1, 1024);
+  limits.memory = section.GetSize("memory", limits.memory, std::int64_t{16} << 20, kMaxBytes);
+  limits.pids = section.GetInt("pids", limits.pids, 8, 1 << 20);
+  limits.disk = section.GetSize("disk", limits.disk, std::int64_t{1} << 20, kMaxBytes);
+}
+
+void ReadGit(config::Section git, Options& options) {
+  options.git_allow_file = git.GetBool("allow_file", options.git_allow_file);
+  options.git_allow_http = git.GetBool("allow_http", options.git_allow_http);
+  options.git_fetch_timeout = git.GetDuration("fetch_timeout", options.git_fetch_timeout,
+                                              std::chrono::seconds(1), std::chrono::hours(24));
+  options.git_environment = git.GetStringMap("environment");
+}
+
+}  // namespace
+
+absl::Status LoadOptions(const std::string& path, bool required, Options& options) {
+  absl::StatusOr<config::Document> document = config::Document::Load(path);
+  if (!document.ok()) {
+    const bool absent = document.status().code() == absl::StatusCode::kNotFound;
+    return absent && !required ? absl::OkStatus() : document.status();
+  }
+  config::Section root = document->Root();
+  options.work_dir = root.GetString("work_dir", options.work_dir);
+  options.slots = static_cast<std::uint32_t>(root.GetInt("slots", options.slots, 1, 256));
+  options.labels = root.GetStringMap("labels");
+  options.server_name = root.GetString("server_name", options.server_name);
+  options.log_level =
+      root.GetOneOf("log_level", {"debug", "info", "warn", "error"}, options.log_level);
+  options.init_binary = root.GetString("init_binary", options.init_binary);
+  options.ca_bundle_chosen = root.Has("ca_bundle");
+  options.ca_bundle = root.GetString("ca_bundle", options.ca_bundle);
+  options.log_budget_bytes =
+      root.GetSize("log_budget", options.log_budget_bytes, std::int64_t{1} << 20, kMaxBytes);
+  if (auto docker = root.FindSection("docker")) ReadDocker(*std::move(docker), options);
+  if (auto limits = root.FindSection("max_limits")) ReadLimits(*std::move(limits), options);
+  if (auto git = root.FindSection("git")) ReadGit(*std::move(git), options);
+  if (auto floor = root.FindSection("disk_floor")) {
+    options.disk_floor_bytes = floor->GetSize("bytes", options.disk_floor_bytes, 0, kMaxBytes);
+    options.disk_floor_percent =
+        static_cast<int>(floor->GetInt("percent", options.disk_floor_percent, 0, 50));
+  }
+  return document->Finish();
+}
+
+}  // namespace slipway::agent

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "agent/executor/path_map.h"
+#include "agent/workspace/project_config.h"
+#include "common/base/time.h"
+
+namespace slipway::agent {
+
+// Everything an operator may decide about one agent: <data_dir>/config.yaml or --config, then
+// flags. docs/agent.md lists the keys.
+struct Options {
+  std::string data_dir;
+  // Mirrors, work trees and trash; empty: <data_dir>/work.
+  std::string work_dir;
+  // Attempts at once.
+  std::uint32_t slots = 2;
+  // What tasks may require of the agent.
+  std::map<std::string, std::string> labels;
+  // Name to expect in the controller's certificate; empty: as joined.
+  std::string server_name;
+  std::string log_level = "info";
+
+  std::string docker_socket = "/var/run/docker.sock";
+  std::string network = "slipway";
+  std::string subnet;  // empty: the Engine chooses
+  bool allow_host_network = false;
+  std::vector<executor::PathMapping> path_map;
+
+  // Empty: slipway-init beside this program.
+  std::string init_binary;
+  // CA certificates for containers and git; empty: none. Left out when the default is not there.
+  std::string ca_bundle = "/etc/ssl/certs/ca-certificates.crt";
+  bool ca_bundle_chosen = false;
+
+  workspace::ResourceLimits max_limits = {
+      .cpus = 64, .memory = std::int64_t{64} << 30, .pids = 4096, .disk = std::int64_t{64} << 30};
+  std::int64_t log_budget_bytes = std::int64_t{256} << 20;
+  std::int64_t disk_floor_bytes = std::int64_t{1} << 30;
+  int disk_floor_percent = 5;
+
+  bool git_allow_file = false;
+  bool git_allow_http = false;
+  Duration git_fetch_timeout = std::chrono::minutes(10);
+  // Added to git's environment: proxies, GIT_SSH_COMMAND.
+  std::map<std::string, std::string> git_environment;
+};
+
+// Reads the file into `options`. kInvalidArgument: file, line and key of every mistake. A missing
+// file is an error only when `required`.
+[[nodiscard]] absl::Status LoadOptions(const std::string& path, bool required, Options& options);
+
+}  // namespace slipway::agent

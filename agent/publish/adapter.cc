@@ -1,0 +1,144 @@
+#include "agent/publish/adapter.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <charconv>
+#include <chrono>
+#include <optional>
+
+#include "common/status/status.h"
+
+namespace slipway::publish {
+namespace {
+
+namespace json = boost::json;
+using protocol::FailureClass;
+
+constexpr std::size_t kMaxText = 4096;
+constexpr std::size_t kMaxLink = 2048;
+constexpr std::size_t kMaxDetails = std::size_t{16} << 10;
+// The adapter gives up before slipway-init ends it, so that it can still say why.
+constexpr std::int64_t kMarginSeconds = 15;
+
+absl::Status Invalid(std::string_view why) {
+  return MakeError(absl::StatusCode::kInvalidArgument, "PUBLISH_RESULT_INVALID",
+                   fmt::format("the adapter's result.json makes no sense: {}", why));
+}
+
+std::optional<std::int64_t> AsNumber(const std::string& text) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+json::value AsValue(const std::string& text) {
+  if (text == "true") return true;
+  if (text == "false") return false;
+  if (const auto number = AsNumber(text)) return *number;
+  return json::value(text);
+}
+
+std::string Text(const json::object& object, std::string_view key, std::size_t max) {
+  const json::value* value = object.if_contains(key);
+  if (value == nullptr || !value->is_string()) return {};
+  const json::string& text = value->get_string();
+  return {text.data(), std::min(text.size(), max)};
+}
+
+bool Flag(const json::object& object, std::string_view key) {
+  const json::value* value = object.if_contains(key);
+  return value != nullptr && value->is_bool() && value->get_bool();
+}
+
+// What programs switch on, by the class that the adapter found.
+std::string ReasonOf(FailureClass klass) {
+  switch (klass) {
+    case FailureClass::kBuild: return "PRODUCT_REJECTED";
+    case FailureClass::kCredential: return "CREDENTIAL_REFUSED";
+    case FailureClass::kPlatformRefused: return "PLATFORM_REFUSED";
+    case FailureClass::kNetwork: return "PLATFORM_UNREACHABLE";
+    case FailureClass::kPublishUnknown: return "PUBLISH_UNKNOWN";
+    default: return "PUBLISHER_FAILED";
+  }
+}
+
+std::string MessageOf(FailureClass klass, const std::string& stage) {
+  switch (klass) {
+    case FailureClass::kBuild: return "The product cannot be published as it is.";
+    case FailureClass::kCredential:
+      return "The platform did not accept the credential; nothing was published.";
+    case FailureClass::kPlatformRefused: return "The platform refused this version.";
+    case FailureClass::kNetwork: return "The platform could not be reached; nothing was published.";
+    case FailureClass::kPublishUnknown:
+      return "The upload had begun and no clear answer came; it may or may not be published.";
+    default: return fmt::format("The publish failed at \"{}\"; nothing was published.", stage);
+  }
+}
+
+}  // namespace
+
+std::string EncodeRequest(const AdapterRequest& request) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(request.deadline).count();
+  json::object root = {
+      {"platform", request.platform},
+      {"appId", request.app_id},
+      {"mode", request.mode},
+      {"version", request.version},
+      {"description", request.description},
+      {"projectDir", request.product_dir},
+      {"credentialFile", request.credential_file},
+      {"outDir", request.out_dir},
+      {"deadlineSeconds",
+       std::max<std::int64_t>(seconds > 2 * kMarginSeconds ? seconds - kMarginSeconds : seconds,
+                              1)},
+  };
+  if (!request.ca_file.empty()) root["caFile"] = request.ca_file;
+  if (!request.proxy.empty()) root["proxy"] = request.proxy;
+  json::object settings;
+  for (const auto& [key, value] : request.options) {
+    const bool own = key == "robot" || key == "proveTimeoutSeconds" || key == "useProjectConfig";
+    (own ? root : settings)[key] = AsValue(value);
+  }
+  if (!settings.empty()) root["settings"] = std::move(settings);
+  return json::serialize(root);
+}
+
+absl::StatusOr<AdapterResult> ParseResult(std::string_view text) {
+  if (text.size() > kMaxResultBytes) return Invalid("it is too large");
+  boost::system::error_code error;
+  json::parse_options limits;
+  limits.max_depth = 16;
+  const json::value parsed =
+      json::parse(json::string_view(text.data(), text.size()), error, {}, limits);
+  if (error) return Invalid(error.message());
+  const json::object* root = parsed.if_object();
+  if (root == nullptr) return Invalid("not an object");
+  const json::value* ok = root->if_contains("ok");
+  if (ok == nullptr || !ok->is_bool()) return Invalid("\"ok\" is missing");
+  AdapterResult result;
+  result.stage = Text(*root, "stage", 64);
+  result.upload_started = Flag(*root, "uploadStarted");
+  if (ok->get_bool()) {
+    protocol::PublishOutcome outcome;
+    outcome.link = Text(*root, "link", kMaxLink);
+    outcome.platform_qr = Text(*root, "qrText", kMaxLink);
+    outcome.details_json = json::serialize(*root);
+    if (outcome.details_json.size() > kMaxDetails) outcome.details_json = "{}";
+    result.what = std::move(outcome);
+    return result;
+  }
+  const auto klass = protocol::ParseFailureClass(Text(*root, "class", 64));
+  if (!klass) return Invalid("\"class\" is not a failure class");
+  result.what = protocol::Failure{.klass = *klass,
+                                  .reason = ReasonOf(*klass),
+                                  .message = MessageOf(*klass, result.stage),
+                                  .tool_words = Text(*root, "reason", kMaxText),
+                                  .remedy = Text(*root, "remedy", kMaxText),
+                                  .remedy_zh = Text(*root, "remedyZh", kMaxText)};
+  return result;
+}
+
+}  // namespace slipway::publish

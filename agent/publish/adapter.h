@@ -1,0 +1,52 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "absl/status/statusor.h"
+#include "common/base/time.h"
+#include "common/protocol/attempt_result.h"
+#include "common/protocol/failure.h"
+
+// The contract with a platform's adapter: a program in the farm's publisher image that reads
+// request.json, proves the credential, uploads the product with the platform's own client and
+// writes result.json, whole or not at all. Pure functions.
+namespace slipway::publish {
+
+// How a publisher image starts its adapter, and where the adapter finds its request.
+inline constexpr std::string_view kAdapterArgv[] = {"node", "/opt/slipway/adapter/publish.cjs"};
+inline constexpr char kRequestVariable[] = "SLIPWAY_PUBLISH_REQUEST";
+inline constexpr char kResultFile[] = "result.json";
+inline constexpr std::size_t kMaxResultBytes = std::size_t{64} << 10;
+
+struct AdapterRequest {
+  std::string platform;
+  std::string app_id;
+  std::string mode;  // "upload" or "preview"
+  std::string version;
+  std::string description;
+  // All inside the container.
+  std::string product_dir;
+  std::string credential_file;
+  std::string out_dir;
+  std::string ca_file;  // empty: none
+  std::string proxy;    // empty: direct
+  Duration deadline{};
+  // From slipway.yaml: "robot", "proveTimeoutSeconds" and "useProjectConfig" are the adapter's own,
+  // everything else is a setting of the platform's compiler.
+  std::map<std::string, std::string> options;
+};
+[[nodiscard]] std::string EncodeRequest(const AdapterRequest& request);
+
+struct AdapterResult {
+  // How far it came: "check", "prove", then the mode.
+  std::string stage;
+  std::variant<protocol::PublishOutcome, protocol::Failure> what;
+  bool upload_started = false;
+};
+// `json` is hostile: it comes out of a container. kInvalidArgument, PUBLISH_RESULT_INVALID.
+[[nodiscard]] absl::StatusOr<AdapterResult> ParseResult(std::string_view json);
+
+}  // namespace slipway::publish

@@ -1,0 +1,102 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "agent/artifacts/artifact_sink.h"
+#include "agent/artifacts/artifact_source.h"
+#include "agent/core/events.h"
+#include "agent/executor/container_engine.h"
+#include "agent/runner/attempt_control.h"
+#include "agent/runner/attempt_log.h"
+#include "agent/runner/container_plan.h"
+#include "agent/runner/container_session.h"
+#include "agent/runner/progress.h"
+#include "agent/runner/runner_options.h"
+#include "agent/runner/task_spec.h"
+#include "agent/workspace/mirror_cache.h"
+#include "agent/workspace/work_trees.h"
+#include "common/base/time.h"
+#include "common/protocol/messages.h"
+
+namespace slipway::runner {
+
+// What attempts work with. Everything outlives the runner and is thread-safe.
+struct RunnerParts {
+  executor::ContainerEngine& engine;
+  int engine_cpus = 0;
+  workspace::MirrorCache& mirrors;
+  workspace::WorkTrees& trees;
+  std::function<absl::StatusOr<TaskSpec>(std::string_view)> parse_spec;
+  std::function<std::unique_ptr<artifacts::ArtifactSink>(const AttemptKey&)> make_sink;
+  std::function<std::unique_ptr<artifacts::ArtifactSource>(const AttemptKey&)> make_source;
+  // Takes an event for the core; only queues.
+  std::function<void(agent::Event)> post;
+};
+
+// What became of an attempt's thread: a result without its log summary, nothing to be found of a
+// container that must have been there, or it was told to leave.
+struct Vanished {};
+struct Left {};
+using AttemptEnd = std::variant<protocol::AttemptResult, Vanished, Left>;
+
+// One attempt on its thread: its orders, its log, its steps. Confined to that thread.
+class AttemptContext {
+ public:
+  AttemptContext(const RunnerOptions& options, const RunnerParts& parts, AttemptKey key,
+                 TaskSpec task, AttemptControl& control, AttemptLog& log, Progress progress);
+
+  const RunnerOptions& options;
+  const RunnerParts& parts;
+  const AttemptKey key;
+  const TaskSpec task;
+  const AttemptPaths paths;
+  AttemptControl& control;
+  AttemptLog& log;
+  const SystemClock clock;
+  Progress progress;
+
+  [[nodiscard]] absl::Status Save() { return SaveProgress(paths.dir, progress); }
+
+  // A line of the farm's own in the log. REQUIRES: no container of the attempt is alive. A log that
+  // cannot be written shows when it is sealed.
+  void Say(std::string_view text);
+  // The failure as people read it in the log.
+  void SayFailure(const protocol::Failure& failure);
+
+  // Steps follow each other; beginning one that was begun before a restart repeats the report.
+  void BeginStep(std::uint32_t number, std::string_view name, std::optional<WallTime> at = {});
+  void EndStep(std::string_view detail);
+  // No step open: nothing.
+  void FailStep(std::string_view detail);
+
+  // Sleeps for those who retry; false: stop.
+  [[nodiscard]] bool Wait(Duration duration) { return control.Wait(duration); }
+
+  [[nodiscard]] ContainerSession::Options SessionOptions() const;
+
+ private:
+  void Report(protocol::StepState state, std::string_view detail, WallTime at);
+
+  std::uint32_t step_ = 0;
+  std::string step_name_;
+};
+
+// Directories that the step may write to, made and given to it; and one it may only read.
+[[nodiscard]] absl::Status MakeStepDirectory(const std::string& path, std::uint32_t uid,
+                                             std::uint32_t gid);
+// A small regular file of a directory that a container could write to: never follows a link.
+// nullopt: there is none. kInvalidArgument: something else is there, or it is too large.
+[[nodiscard]] absl::StatusOr<std::optional<std::string>> ReadHostileFile(
+    const std::string& directory, const std::string& name, std::size_t max_bytes);
+
+// "12.3 s", "85 ms"
+[[nodiscard]] std::string HumanDuration(Duration duration);
+
+}  // namespace slipway::runner

@@ -1,0 +1,362 @@
+#include "agent/runner/build_attempt.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <time.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "agent/artifacts/tree_uploader.h"
+#include "agent/runner/disk_watch.h"
+#include "agent/runner/failures.h"
+#include "agent/workspace/failure.h"
+#include "agent/workspace/script_result.h"
+#include "common/config/units.h"
+#include "common/fs/files.h"
+#include "common/manifest/scan.h"
+#include "common/status/status.h"
+
+namespace slipway::runner {
+namespace {
+
+using absl::StatusCode;
+
+constexpr std::uint32_t kScriptStep = 1;
+constexpr std::size_t kMaxCredentialBytes = std::size_t{64} << 10;
+constexpr std::size_t kWordsBytes = 2048;
+
+std::string ShortCommit(const std::string& commit) { return commit.substr(0, 12); }
+
+}  // namespace
+
+std::string DefaultVersion(WallTime commit_time) {
+  const auto seconds = static_cast<time_t>(ToUnixMicros(commit_time) / 1'000'000);
+  tm parts{};
+  gmtime_r(&seconds, &parts);
+  return fmt::format("{}.{}.{}", parts.tm_year + 1900, (parts.tm_mon + 1) * 100 + parts.tm_mday,
+                     parts.tm_hour * 100 + parts.tm_min);
+}
+
+BuildAttempt::BuildAttempt(AttemptContext& context)
+    : context_(context),
+      work_(std::get<BuildWork>(context.task.work)),
+      resumes_(!context.progress.container.empty()),
+      session_(context.parts.engine, context.log, context.control, context.SessionOptions()) {}
+
+AttemptEnd BuildAttempt::Run() {
+  result_.started_at = context_.progress.started_at;
+  Trouble trouble = Everything();
+  if (context_.control.leaving()) return Left{};
+  if (vanished_) {
+    context_.Say("the build's container is gone and left no result");
+    return Vanished{};
+  }
+  if (trouble) {
+    // Whatever is left of the container must not write into a log that is sealed.
+    (void)session_.Remove();
+    if (context_.control.leaving()) return Left{};
+    if (context_.control.canceled()) {
+      trouble = MakeFailure(reason::kCanceled, "The build was canceled.");
+    }
+    context_.FailStep(trouble->message);
+    context_.SayFailure(*trouble);
+  }
+  result_.failure = std::move(trouble);
+  result_.finished_at = context_.clock.Wall();
+  if (!outcome_.commit.empty()) result_.build = std::move(outcome_);
+  return std::move(result_);
+}
+
+BuildAttempt::Trouble BuildAttempt::Everything() {
+  if (Trouble trouble = Fetch()) return trouble;
+  if (!resumes_) {
+    if (Trouble trouble = Prepare()) return trouble;
+  }
+  if (Trouble trouble = RunScript(); trouble || vanished_) return trouble;
+  return Archive();
+}
+
+BuildAttempt::Trouble BuildAttempt::Fetch() {
+  const MonoTime begin = context_.clock.Mono();
+  if (!resumes_) context_.BeginStep(1, "fetch");
+  const std::string& wanted =
+      context_.progress.commit.empty() ? work_.ref : context_.progress.commit;
+  const absl::StatusOr<workspace::ResolvedRef> ref =
+      context_.parts.mirrors.Resolve(work_.repository, wanted, context_.control.token());
+  if (!ref.ok()) return workspace::ToFailure(ref.status());
+  if (Trouble trouble = ReadProject(ref->commit)) return trouble;
+  if (resumes_) return std::nullopt;
+
+  context_.progress.commit = ref->commit;
+  if (const absl::Status saved = context_.Save(); !saved.ok()) return FailureOf(saved);
+  if (const absl::Status cleared = context_.parts.trees.Discard(context_.paths.tree);
+      !cleared.ok()) {
+    return workspace::ToFailure(cleared);
+  }
+  const absl::StatusOr<workspace::WorkTree> tree = context_.parts.trees.Prepare(
+      work_.repository, ref->commit, context_.paths.tree, context_.control.token());
+  if (!tree.ok()) return workspace::ToFailure(tree.status());
+
+  const std::string name = ref->name.empty() ? "" : fmt::format(" ({})", ref->name);
+  const std::string took = HumanDuration(context_.clock.Mono() - begin);
+  context_.Say(fmt::format("fetched {}{} in {}: {}", ShortCommit(ref->commit), name, took,
+                           outcome_.commit_subject));
+  context_.EndStep(fmt::format("{}{}, {} files, {} written, {}", ShortCommit(ref->commit), name,
+                               tree->files, tree->written, took));
+  return std::nullopt;
+}
+
+BuildAttempt::Trouble BuildAttempt::ReadProject(const std::string& commit) {
+  const absl::StatusOr<workspace::CommitReader> reader =
+      context_.parts.mirrors.Reader(work_.repository);
+  if (!reader.ok()) return workspace::ToFailure(reader.status());
+  const absl::StatusOr<workspace::CommitInfo> info = reader->Describe(commit);
+  if (!info.ok()) return workspace::ToFailure(info.status());
+  outcome_.commit = commit;
+  outcome_.commit_subject = info->subject;
+  outcome_.version =
+      context_.task.version.empty() ? DefaultVersion(info->time) : context_.task.version;
+  const absl::StatusOr<std::string> text =
+      reader->ReadFile(commit, workspace::kProjectConfigFile, workspace::kMaxProjectConfigBytes);
+  if (!text.ok()) return workspace::ToFailure(text.status());
+  const absl::StatusOr<workspace::ProjectConfig> config = workspace::ParseProjectConfig(*text);
+  if (!config.ok()) return workspace::ToFailure(config.status());
+  const workspace::PlatformConfig* platform = config->Find(context_.task.platform);
+  if (platform == nullptr) {
+    return MakeFailure(
+        reason::kUnknownPlatform,
+        fmt::format("slipway.yaml of {} has no platform \"{}\"; it has: {}.", ShortCommit(commit),
+                    context_.task.platform, config->PlatformNames()));
+  }
+  platform_ = *platform;
+  outcome_.app_id = platform_.app_id;
+  for (const auto& [key, value] : platform_.publish) {
+    outcome_.publish_options.push_back(fmt::format("{}={}", key, value));
+  }
+  limits_ =
+      CapLimits(platform_.build.limits, context_.options.max_limits, context_.parts.engine_cpus);
+  return ReadCredential(*reader, commit);
+}
+
+BuildAttempt::Trouble BuildAttempt::ReadCredential(const workspace::CommitReader& reader,
+                                                   const std::string& commit) {
+  if (platform_.credential.empty()) {
+    if (!work_.publish_follows) return std::nullopt;
+    return MakeFailure(reason::kNoCredential,
+                       fmt::format("slipway.yaml names no credential for {}, but a publish was "
+                                   "asked for.",
+                                   platform_.name));
+  }
+  absl::StatusOr<std::string> sealed =
+      reader.ReadFile(commit, platform_.credential, kMaxCredentialBytes);
+  if (sealed.ok()) {
+    outcome_.sealed_credential = *std::move(sealed);
+    return std::nullopt;
+  }
+  if (!work_.publish_follows) return std::nullopt;
+  return MakeFailure(
+      reason::kNoCredential,
+      fmt::format("The credential file {} cannot be read from commit {}: {}", platform_.credential,
+                  ShortCommit(commit), std::string(sealed.status().message())));
+}
+
+BuildAttempt::Trouble BuildAttempt::Prepare() {
+  const MonoTime begin = context_.clock.Mono();
+  context_.BeginStep(2, "prepare");
+  const workspace::BuildConfig& build = platform_.build;
+  const absl::StatusOr<executor::ImageInfo> image =
+      context_.parts.engine.InspectImage(build.image, context_.options.engine_timeout);
+  if (!image.ok()) return FailureOf(image.status());
+  const RunnerOptions& options = context_.options;
+  for (const std::string& path : {context_.paths.out, context_.paths.home}) {
+    const absl::Status made = MakeStepDirectory(path, options.step_uid, options.step_gid);
+    if (!made.ok()) return FailureOf(made);
+  }
+  if (limits_ != build.limits) {
+    context_.Say(fmt::format(
+        "limits of this agent apply: {} CPUs, {} memory, {} processes, {} disk", limits_.cpus,
+        config::FormatSize(limits_.memory), limits_.pids, config::FormatSize(limits_.disk)));
+  }
+  context_.Say(fmt::format("running {} in {} ({})",
+                           build.script.empty() ? "the commands of slipway.yaml" : build.script,
+                           build.image, image->id.substr(0, 19)));
+  std::vector<std::string> warnings;
+  if (const absl::Status created =
+          session_.Create(BuildContainer(options, context_.key, build, limits_), &warnings);
+      !created.ok()) {
+    return FailureOf(created);
+  }
+  for (const std::string& warning : warnings) context_.Say("the Engine warns: " + warning);
+  context_.progress.container = session_.id().value();
+  context_.progress.image_id = image->id;
+  context_.progress.step_started_at = context_.clock.Wall();
+  if (const absl::Status saved = context_.Save(); !saved.ok()) return FailureOf(saved);
+  if (const absl::Status started = session_.Start(); !started.ok()) return FailureOf(started);
+  context_.EndStep(
+      fmt::format("{}, {}", build.image, HumanDuration(context_.clock.Mono() - begin)));
+  return std::nullopt;
+}
+
+init::StepSpec BuildAttempt::ScriptStep() const {
+  const workspace::BuildConfig& build = platform_.build;
+  init::StepSpec step;
+  step.step = kScriptStep;
+  step.argv = build.script.empty() ? std::vector<std::string>{"/bin/sh", "-e", "-c", build.run}
+                                   : std::vector<std::string>{"/bin/sh", build.script};
+  step.env = BuildEnvironment(context_.options, context_.task, build,
+                              {.commit = outcome_.commit,
+                               .version = outcome_.version,
+                               .app_id = platform_.app_id,
+                               .output = platform_.output});
+  step.cwd = inside::kWorkspace;
+  step.uid = context_.options.step_uid;
+  step.gid = context_.options.step_gid;
+  step.run_timeout = std::chrono::duration_cast<init::Millis>(build.timeout);
+  step.no_output_timeout = std::chrono::duration_cast<init::Millis>(build.no_output_timeout);
+  step.term_grace = std::chrono::duration_cast<init::Millis>(context_.options.term_grace);
+  step.max_file_size = static_cast<std::uint64_t>(limits_.disk);
+  return step;
+}
+
+BuildAttempt::Trouble BuildAttempt::RunScript() {
+  outcome_.image_digest = context_.progress.image_id;
+  context_.BeginStep(3, "script", context_.progress.step_started_at);
+  absl::Status ready;
+  if (resumes_) {
+    ready = session_.Attach(executor::ContainerId(context_.progress.container));
+  }
+  if (ready.ok()) {
+    // Idempotent: a step that was started before the agent died is not started again.
+    ready = session_.init().RunStep(ScriptStep(), session_.CallDeadline());
+    if (ready.code() == StatusCode::kInvalidArgument ||
+        ready.code() == StatusCode::kFailedPrecondition) {
+      return MakeFailure(reason::kScriptNotStarted, std::string(ready.message()));
+    }
+  }
+  // Otherwise Await finds out what is left.
+  DiskWatch disk({.directories = {context_.paths.tree, context_.paths.out, context_.paths.home},
+                  .limit_bytes = limits_.disk,
+                  .floor_bytes = context_.options.disk_floor_bytes,
+                  .floor_percent = context_.options.disk_floor_percent});
+  const absl::StatusOr<StepEnd> end =
+      session_.Await(kScriptStep, [&] { return disk.Check(context_.clock.Mono()); });
+  if (!end.ok()) {
+    vanished_ = end.status().code() == StatusCode::kNotFound && !context_.control.canceled();
+    if (vanished_) (void)session_.Remove();
+    return FailureOf(end.status());
+  }
+  // From here on nothing of the script is alive.
+  if (const absl::Status removed = session_.Remove(); !removed.ok()) return FailureOf(removed);
+  return JudgeScript(*end);
+}
+
+BuildAttempt::Trouble BuildAttempt::JudgeScript(const StepEnd& end) {
+  const init::StepResult& script = end.result;
+  const Duration took = std::chrono::microseconds(
+      std::max<std::int64_t>(script.end_unix_us - script.start_unix_us, 0));
+  const std::string words = context_.log.Tail(script.spool_begin, script.spool_end, kWordsBytes);
+  if (script.left_processes) {
+    context_.Say("processes that the script left behind were ended");
+  }
+  if (end.cause) return end.cause;
+  if (context_.control.canceled()) return MakeFailure(reason::kCanceled, "Canceled.");
+  const bool good = script.reason == init::StopReason::kExited && script.exit_code == 0;
+  if (script.signal == 0 && script.reason != init::StopReason::kStartFailed) {
+    result_.exit_code = script.exit_code;
+  }
+  if (!good && end.out_of_memory) {
+    return MakeFailure(
+        reason::kMemoryLimit,
+        fmt::format("The script ran out of its memory, {}.", config::FormatSize(limits_.memory)),
+        words);
+  }
+  switch (script.reason) {
+    case init::StopReason::kStartFailed:
+      return MakeFailure(reason::kScriptNotStarted,
+                         fmt::format("The script could not be started: {}.", script.error));
+    case init::StopReason::kRunTimeout:
+      return MakeFailure(reason::kRunTimeout,
+                         fmt::format("The script ran longer than its limit of {}.",
+                                     config::FormatDuration(platform_.build.timeout)),
+                         words);
+    case init::StopReason::kNoOutputTimeout:
+      return MakeFailure(reason::kNoOutputTimeout,
+                         fmt::format("The script printed nothing for {}.",
+                                     config::FormatDuration(platform_.build.no_output_timeout)),
+                         words);
+    case init::StopReason::kCanceled:
+      return MakeFailure(reason::kCanceled, "The script was ended from outside.");
+    case init::StopReason::kExited:
+    case init::StopReason::kSignaled: break;
+  }
+  if (Trouble trouble = ReadScriptResult()) return trouble;
+  const std::string how = script.signal != 0 ? fmt::format("was killed by signal {}", script.signal)
+                                             : fmt::format("exit code {}", script.exit_code);
+  context_.Say(fmt::format("script ended: {}, {}", how, HumanDuration(took)));
+  if (!good) {
+    return MakeFailure(
+        reason::kScriptFailed,
+        script_error_.empty() ? fmt::format("The script failed: {}.", how) : script_error_, words);
+  }
+  context_.EndStep(fmt::format("{}, {}", how, HumanDuration(took)));
+  return std::nullopt;
+}
+
+BuildAttempt::Trouble BuildAttempt::ReadScriptResult() {
+  const absl::StatusOr<std::optional<std::string>> bytes =
+      ReadHostileFile(context_.paths.out, "result.json", workspace::kMaxScriptResultBytes);
+  absl::StatusOr<workspace::ScriptResult> said =
+      bytes.ok() ? workspace::ParseScriptResult(bytes->value_or(""))
+                 : MakeError(StatusCode::kInvalidArgument, "SCRIPT_RESULT_INVALID",
+                             std::string(bytes.status().message()));
+  if (!said.ok()) return workspace::ToFailure(said.status());
+  if (!said->version.empty()) outcome_.version = said->version;
+  outcome_.script_qr = said->qr;
+  script_error_ = said->error;
+  return std::nullopt;
+}
+
+BuildAttempt::Trouble BuildAttempt::Archive() {
+  const MonoTime begin = context_.clock.Mono();
+  context_.BeginStep(4, "archive");
+  const absl::StatusOr<fs::UniqueFd> tree = fs::OpenDirectory(context_.paths.tree);
+  if (!tree.ok()) return FailureOf(tree.status());
+  const absl::StatusOr<fs::UniqueFd> output =
+      fs::OpenBelow(tree->get(), platform_.output, O_RDONLY | O_DIRECTORY);
+  if (output.status().code() == StatusCode::kInvalidArgument) {
+    return MakeFailure(reason::kOutputOutside,
+                       fmt::format("The output directory \"{}\" leads out of the workspace: {}.",
+                                   platform_.output, std::string(output.status().message())));
+  }
+  if (!output.ok()) {
+    return MakeFailure(reason::kNoOutput,
+                       fmt::format("The script left no directory \"{}\".", platform_.output));
+  }
+  const absl::StatusOr<manifest::Manifest> product =
+      manifest::ScanTree(output->get(), manifest::ScanOptions{});
+  if (!product.ok()) return FailureOf(product.status());
+  if (product->file_count() == 0) {
+    return MakeFailure(reason::kNoOutput,
+                       fmt::format("The script left \"{}\" empty.", platform_.output));
+  }
+  const std::unique_ptr<artifacts::ArtifactSink> sink = context_.parts.make_sink(context_.key);
+  artifacts::TreeUploader uploader(*sink, [this](Duration d) { return context_.Wait(d); });
+  const absl::StatusOr<artifacts::UploadReport> sent = uploader.Upload(output->get(), *product);
+  if (!sent.ok()) return FailureOf(sent.status());
+  outcome_.manifest = sent->manifest;
+  outcome_.artifact_bytes = product->total_bytes();
+  outcome_.artifact_files = static_cast<std::uint32_t>(product->file_count());
+  const std::string what =
+      fmt::format("{} files, {}, {}; sent {} blobs, {} in {}", product->file_count(),
+                  config::FormatSize(static_cast<std::int64_t>(product->total_bytes())),
+                  sent->manifest.ToString().substr(0, 19), sent->blobs_sent,
+                  config::FormatSize(static_cast<std::int64_t>(sent->bytes_sent)),
+                  HumanDuration(context_.clock.Mono() - begin));
+  context_.Say("archived " + what);
+  context_.EndStep(what);
+  return std::nullopt;
+}
+
+}  // namespace slipway::runner

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "agent/runner/attempt_context.h"
+#include "agent/workspace/project_config.h"
+
+namespace slipway::runner {
+
+// A build: fetch the commit, run its script in a container, archive what it left. Steps: 1 fetch,
+// 2 prepare, 3 script, 4 archive. May be run again after a restart of the agent at any point: a
+// container that is there is taken up, what came before it is done anew.
+// Confined to the attempt's thread.
+class BuildAttempt {
+ public:
+  // REQUIRES: the task is a BuildWork. `context` outlives this.
+  explicit BuildAttempt(AttemptContext& context);
+
+  [[nodiscard]] AttemptEnd Run();
+
+ private:
+  // Each: nothing, or why the build has failed.
+  using Trouble = std::optional<protocol::Failure>;
+
+  Trouble Fetch();
+  Trouble ReadProject(const std::string& commit);
+  Trouble ReadCredential(const workspace::CommitReader& reader, const std::string& commit);
+  Trouble Prepare();
+  Trouble RunScript();
+  Trouble JudgeScript(const StepEnd& end);
+  Trouble ReadScriptResult();
+  Trouble Archive();
+  [[nodiscard]] init::StepSpec ScriptStep() const;
+  [[nodiscard]] Trouble Everything();
+
+  AttemptContext& context_;
+  const BuildWork work_;
+  // A container was made by an earlier life of the agent.
+  const bool resumes_;
+  bool vanished_ = false;
+
+  ContainerSession session_;
+  workspace::PlatformConfig platform_;
+  workspace::ResourceLimits limits_;
+  protocol::AttemptResult result_;
+  protocol::BuildOutcome outcome_;
+  std::string script_error_;
+};
+
+// The version of a build that nobody named: of the commit's time in UTC, "2026.1121.930" for
+// 2026-11-21 09:30. Numbers only, as some platforms want it, and rising with the commits.
+[[nodiscard]] std::string DefaultVersion(WallTime commit_time);
+
+}  // namespace slipway::runner

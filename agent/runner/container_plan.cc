@@ -1,0 +1,183 @@
+#include "agent/runner/container_plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "agent/executor/labels.h"
+
+namespace slipway::runner {
+namespace {
+
+constexpr std::int64_t kSecretsBytes = std::int64_t{1} << 20;
+// Of a publish: the client compiles the product.
+constexpr std::int64_t kPublishMemory = std::int64_t{2} << 30;
+constexpr std::int64_t kPublishPids = 512;
+
+std::string NameOf(const AttemptKey& key) {
+  return fmt::format("{}-{}", key.task.value(), key.attempt.value());
+}
+
+// What both kinds share.
+executor::ContainerSpec Base(const RunnerOptions& options, const AttemptKey& key,
+                             const AttemptPaths& paths) {
+  executor::ContainerSpec spec;
+  spec.name = ContainerName(options.owner, key);
+  spec.labels = AttemptLabels(options.owner, key);
+  spec.argv = {inside::kInit};
+  spec.user = "0:0";
+  spec.working_dir = "/";
+  spec.cap_add = {"KILL", "SETUID", "SETGID", "SETPCAP"};
+  spec.hostname = "slipway";
+  // Steps have no right to write anywhere else in it; this also keeps what they write countable.
+  spec.read_only_rootfs = true;
+  spec.binds = {
+      {.host_path = options.init_binary, .container_path = inside::kInit, .read_only = true},
+      {.host_path = paths.control, .container_path = inside::kControl, .read_only = false},
+      {.host_path = paths.out, .container_path = inside::kOut, .read_only = false},
+  };
+  if (!options.host_ca_bundle.empty()) {
+    spec.binds.push_back({.host_path = options.host_ca_bundle,
+                          .container_path = inside::kCaBundle,
+                          .read_only = true});
+  }
+  for (const char* path : {"/tmp", "/var/tmp"}) {
+    spec.tmpfs.push_back({.container_path = path,
+                          .size_bytes = 0,
+                          .mode = 01777,
+                          .uid = 0,
+                          .gid = 0,
+                          .nosuid = true,
+                          .nodev = true,
+                          .noexec = false});
+  }
+  return spec;
+}
+
+}  // namespace
+
+AttemptPaths PathsOf(const RunnerOptions& options, const AttemptKey& key) {
+  const std::string dir = fmt::format("{}/attempts/{}", options.data_dir, NameOf(key));
+  return {.dir = dir,
+          .control = dir + "/control",
+          .out = dir + "/out",
+          .home = dir + "/home",
+          .in = dir + "/in",
+          .tree = fmt::format("{}/run/{}", options.work_dir, NameOf(key))};
+}
+
+std::string ContainerName(const executor::Owner& owner, const AttemptKey& key) {
+  return fmt::format("slipway-{}-{}", owner.agent.value(), NameOf(key));
+}
+
+executor::Labels AttemptLabels(const executor::Owner& owner, const AttemptKey& key) {
+  return {{executor::kLabelFarm, owner.farm.value()},
+          {executor::kLabelAgent, owner.agent.value()},
+          {executor::kLabelTask, key.task.value()},
+          {executor::kLabelAttempt, std::to_string(key.attempt.value())}};
+}
+
+workspace::ResourceLimits CapLimits(const workspace::ResourceLimits& wanted,
+                                    const workspace::ResourceLimits& max, int engine_cpus) {
+  workspace::ResourceLimits limits;
+  limits.cpus = std::min(wanted.cpus, max.cpus);
+  if (engine_cpus > 0) limits.cpus = std::min(limits.cpus, static_cast<double>(engine_cpus));
+  limits.memory = std::min(wanted.memory, max.memory);
+  limits.pids = std::min(wanted.pids, max.pids);
+  limits.disk = std::min(wanted.disk, max.disk);
+  return limits;
+}
+
+executor::ContainerSpec BuildContainer(const RunnerOptions& options, const AttemptKey& key,
+                                       const workspace::BuildConfig& build,
+                                       const workspace::ResourceLimits& limits) {
+  const AttemptPaths paths = PathsOf(options, key);
+  executor::ContainerSpec spec = Base(options, key, paths);
+  spec.image = build.image;
+  spec.labels[executor::kLabelKind] = "build";
+  spec.binds.push_back({.host_path = paths.tree, .container_path = inside::kWorkspace});
+  spec.binds.push_back({.host_path = paths.home, .container_path = inside::kHome});
+  spec.network.kind = build.network == workspace::NetworkAccess::kBridge
+                          ? executor::NetworkKind::kBridge
+                          : executor::NetworkKind::kNone;
+  if (spec.network.kind == executor::NetworkKind::kBridge) spec.network.name = options.network;
+  spec.cpus = limits.cpus;
+  spec.memory_bytes = limits.memory;
+  // One for slipway-init itself.
+  spec.pids_limit = limits.pids + 1;
+  return spec;
+}
+
+executor::ContainerSpec PublishContainer(const RunnerOptions& options, const AttemptKey& key,
+                                         const PublishWork& work) {
+  const AttemptPaths paths = PathsOf(options, key);
+  executor::ContainerSpec spec = Base(options, key, paths);
+  spec.image = work.image;
+  spec.labels[executor::kLabelKind] = "publish";
+  spec.binds.push_back(
+      {.host_path = paths.tree, .container_path = inside::kProduct, .read_only = true});
+  spec.binds.push_back({.host_path = paths.in, .container_path = inside::kIn, .read_only = true});
+  spec.tmpfs.push_back({.container_path = inside::kSecrets,
+                        .size_bytes = kSecretsBytes,
+                        .mode = 0700,
+                        .uid = options.step_uid,
+                        .gid = options.step_gid,
+                        .nosuid = true,
+                        .nodev = true,
+                        .noexec = true});
+  if (work.network == "host") {
+    spec.network.kind = executor::NetworkKind::kHost;
+    spec.hostname.clear();
+  } else {
+    spec.network = {.kind = executor::NetworkKind::kBridge, .name = options.network};
+  }
+  spec.memory_bytes = std::min(kPublishMemory, options.max_limits.memory);
+  spec.pids_limit = kPublishPids;
+  return spec;
+}
+
+std::vector<std::string> CaEnvironment(const std::string& path) {
+  std::vector<std::string> env;
+  for (const char* name :
+       {"SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "GIT_SSL_CAINFO", "CURL_CA_BUNDLE",
+        "REQUESTS_CA_BUNDLE", "PIP_CERT", "npm_config_cafile"}) {
+    env.push_back(fmt::format("{}={}", name, path));
+  }
+  return env;
+}
+
+std::vector<std::string> BuildEnvironment(const RunnerOptions& options, const TaskSpec& task,
+                                          const workspace::BuildConfig& build,
+                                          const BuildFacts& facts) {
+  std::map<std::string, std::string> env = {
+      {"PATH", kDefaultPath}, {"LANG", "C.UTF-8"}, {"CI", "true"}};
+  if (!options.host_ca_bundle.empty()) {
+    for (const std::string& one : CaEnvironment(inside::kCaBundle)) {
+      const std::size_t equals = one.find('=');
+      env.insert_or_assign(one.substr(0, equals), one.substr(equals + 1));
+    }
+  }
+  for (const auto& [name, value] : build.env) env.insert_or_assign(name, value);
+  env.insert_or_assign("HOME", inside::kHome);
+  const bool root = facts.output == ".";
+  const std::map<std::string, std::string> ours = {
+      {"SLIPWAY", "true"},
+      {"SLIPWAY_APPLICATION", task.application_name},
+      {"SLIPWAY_PLATFORM", task.platform},
+      {"SLIPWAY_APP_ID", facts.app_id},
+      {"SLIPWAY_VERSION", facts.version},
+      {"SLIPWAY_DESCRIPTION", task.description},
+      {"SLIPWAY_COMMIT", facts.commit},
+      {"SLIPWAY_OUTPUT", root ? std::string(inside::kWorkspace)
+                              : fmt::format("{}/{}", inside::kWorkspace, facts.output)},
+      {"SLIPWAY_RESULT", fmt::format("{}/result.json", inside::kOut)},
+  };
+  for (const auto& [name, value] : ours) env.insert_or_assign(name, value);
+  std::vector<std::string> list;
+  list.reserve(env.size());
+  for (const auto& [name, value] : env) list.push_back(fmt::format("{}={}", name, value));
+  return list;
+}
+
+}  // namespace slipway::runner

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "agent/executor/container_spec.h"
+#include "agent/runner/runner_options.h"
+#include "agent/runner/task_spec.h"
+#include "agent/workspace/project_config.h"
+#include "common/base/ids.h"
+
+// What containers of builds and publishes look like: docs/init.md's needs, limits, mounts and
+// environment. Pure.
+namespace slipway::runner {
+
+// Where things are inside a container.
+namespace inside {
+inline constexpr char kInit[] = "/slipway/init";
+inline constexpr char kControl[] = "/slipway/control";
+inline constexpr char kWorkspace[] = "/workspace";
+inline constexpr char kOut[] = "/slipway/out";    // what the step hands over besides its product
+inline constexpr char kHome[] = "/slipway/home";  // of the build's user
+inline constexpr char kIn[] = "/slipway/in";      // a publish's orders
+inline constexpr char kProduct[] = "/slipway/product";
+inline constexpr char kSecrets[] = "/slipway/secrets";  // tmpfs
+inline constexpr char kCaBundle[] = "/slipway/ca.pem";
+}  // namespace inside
+
+// Where an attempt's things are on the agent's machine.
+struct AttemptPaths {
+  std::string dir;      // <data_dir>/attempts/<task>-<n>
+  std::string control;  // made by ControlDir
+  std::string out;
+  std::string home;
+  std::string in;
+  std::string tree;  // <work_dir>/run/<task>-<n>: work tree or product
+};
+[[nodiscard]] AttemptPaths PathsOf(const RunnerOptions& options, const AttemptKey& key);
+
+// Unique on the machine, the same after a restart.
+[[nodiscard]] std::string ContainerName(const executor::Owner& owner, const AttemptKey& key);
+[[nodiscard]] executor::Labels AttemptLabels(const executor::Owner& owner, const AttemptKey& key);
+
+// `wanted` with each part at most `max`; `engine_cpus`: of the Engine's machine.
+[[nodiscard]] workspace::ResourceLimits CapLimits(const workspace::ResourceLimits& wanted,
+                                                  const workspace::ResourceLimits& max,
+                                                  int engine_cpus);
+
+// `limits`: as CapLimits gave them.
+[[nodiscard]] executor::ContainerSpec BuildContainer(const RunnerOptions& options,
+                                                     const AttemptKey& key,
+                                                     const workspace::BuildConfig& build,
+                                                     const workspace::ResourceLimits& limits);
+
+[[nodiscard]] executor::ContainerSpec PublishContainer(const RunnerOptions& options,
+                                                       const AttemptKey& key,
+                                                       const PublishWork& work);
+
+struct BuildFacts {
+  std::string commit;
+  std::string version;
+  std::string app_id;
+  std::string output;  // relative to the workspace
+};
+// "NAME=value", sorted by name; the farm's own names win over the project's.
+[[nodiscard]] std::vector<std::string> BuildEnvironment(const RunnerOptions& options,
+                                                        const TaskSpec& task,
+                                                        const workspace::BuildConfig& build,
+                                                        const BuildFacts& facts);
+
+// The variables by which common tools find the CA bundle at `path`.
+[[nodiscard]] std::vector<std::string> CaEnvironment(const std::string& path);
+
+inline constexpr char kDefaultPath[] =
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+}  // namespace slipway::runner

@@ -1,0 +1,189 @@
+#include "agent/runner/container_session.h"
+
+#include <chrono>
+#include <csignal>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "agent/runner/failures.h"
+#include "common/log/log.h"
+#include "common/status/status.h"
+
+namespace slipway::runner {
+namespace {
+
+using namespace std::chrono_literals;
+using absl::StatusCode;
+
+constexpr auto kCallPatience = 10s;
+constexpr auto kConnectPatience = 15s;
+constexpr auto kReconnectPatience = 1s;
+// Between looks at what is asked of the attempt while nothing happens in the container.
+constexpr auto kSlice = 100ms;
+// What init may need beyond the grace until it has ended a step.
+constexpr auto kKillPatience = 15s;
+constexpr int kRemoveTries = 5;
+// Durable bytes worth telling init.
+constexpr std::uint64_t kDurableStep = std::uint64_t{1} << 20;
+
+absl::Status Lost() {
+  return MakeError(StatusCode::kNotFound, "CONTAINER_LOST",
+                   "the container is gone and left no result");
+}
+
+}  // namespace
+
+ContainerSession::ContainerSession(executor::ContainerEngine& engine, AttemptLog& log,
+                                   AttemptControl& control, Options options)
+    : engine_(engine), log_(log), control_(control), options_(options) {}
+
+MonoTime ContainerSession::CallDeadline() const { return clock_.Mono() + kCallPatience; }
+
+absl::Status ContainerSession::Create(const executor::ContainerSpec& spec,
+                                      std::vector<std::string>* warnings) {
+  // A name that is taken is a left-over of this very attempt.
+  SLIPWAY_RETURN_IF_ERROR(
+      engine_.Remove(executor::ContainerId(spec.name), true, options_.engine_timeout));
+  SLIPWAY_ASSIGN_OR_RETURN(executor::CreatedContainer created,
+                           engine_.Create(spec, options_.engine_timeout));
+  id_ = created.id;
+  *warnings = std::move(created.warnings);
+  return absl::OkStatus();
+}
+
+absl::Status ContainerSession::Start() {
+  SLIPWAY_RETURN_IF_ERROR(engine_.Start(id_, options_.engine_timeout));
+  const absl::Status connected = Reconnect(kConnectPatience);
+  if (connected.ok()) return connected;
+  const absl::StatusOr<std::string> words = engine_.LogTail(id_, options_.engine_timeout);
+  return MakeError(
+      StatusCode::kInternal, "INIT_NOT_STARTED",
+      "slipway-init does not answer in its new container: " + std::string(connected.message()) +
+          (words.ok() && !words->empty() ? "; it said: " + *words : ""));
+}
+
+absl::Status ContainerSession::Attach(const executor::ContainerId& id) {
+  id_ = id;
+  SLIPWAY_ASSIGN_OR_RETURN(const executor::ContainerState state,
+                           engine_.Inspect(id_, options_.engine_timeout));
+  if (state.status == executor::ContainerStatus::kCreated) return Start();
+  if (state.status != executor::ContainerStatus::kRunning) return Lost();
+  return Reconnect(kConnectPatience);
+}
+
+absl::Status ContainerSession::Reconnect(Duration patience) {
+  SLIPWAY_ASSIGN_OR_RETURN(init_,
+                           initlink::InitClient::Connect(log_.control(), clock_.Mono() + patience));
+  told_durable_ = init_->hello().durable;
+  return init_->SetBudget(options_.log_budget_bytes, CallDeadline());
+}
+
+absl::StatusOr<std::optional<StepEnd>> ContainerSession::LookAtRemains(std::uint32_t step) {
+  const absl::StatusOr<executor::ContainerState> state =
+      engine_.Inspect(id_, options_.engine_timeout);
+  const bool gone = state.status().code() == StatusCode::kNotFound;
+  const bool ended = state.ok() && state->status != executor::ContainerStatus::kRunning &&
+                     state->status != executor::ContainerStatus::kPaused;
+  const bool killed_for_memory = state.ok() && state->oom_killed;
+  // Read after the look at the container: a result cannot come later than its end.
+  const absl::StatusOr<init::StepResult> result = log_.control().ReadResult(step);
+  if (result.ok()) {
+    return StepEnd{.result = *result,
+                   .cause = std::nullopt,
+                   .out_of_memory = killed_for_memory || result->oom == init::OomState::kYes};
+  }
+  if (result.status().code() != StatusCode::kNotFound) return result.status();
+  if (ended && killed_for_memory) {
+    StepEnd end;
+    end.result.step = step;
+    end.result.reason = init::StopReason::kSignaled;
+    end.result.signal = SIGKILL;
+    end.out_of_memory = true;
+    return end;
+  }
+  if (gone || ended) return Lost();
+  return std::nullopt;  // it lives, or the Engine cannot say
+}
+
+void ContainerSession::EndStep(std::uint32_t step, Duration grace) {
+  if (!kill_at_) kill_at_ = clock_.Mono() + grace + kKillPatience;
+  if (init_ == nullptr) return;
+  const absl::Status asked =
+      init_->Cancel(step, std::chrono::duration_cast<init::Millis>(grace), CallDeadline());
+  if (asked.code() == StatusCode::kUnavailable) init_.reset();
+}
+
+absl::StatusOr<StepEnd> ContainerSession::Await(
+    std::uint32_t step, const std::function<std::optional<protocol::Failure>()>& check) {
+  std::optional<protocol::Failure> cause;
+  bool cancel_told = false;
+  for (;;) {
+    if (control_.leaving()) return absl::CancelledError("the attempt is left");
+    if (init_ == nullptr && !Reconnect(kReconnectPatience).ok()) {
+      init_.reset();
+      SLIPWAY_ASSIGN_OR_RETURN(std::optional<StepEnd> end, LookAtRemains(step));
+      if (end) {
+        end->cause = std::move(cause);
+        return *std::move(end);
+      }
+    }
+    if (init_ != nullptr) {
+      for (const init::StepResult& done : init_->hello().results) {
+        if (done.step != step) continue;
+        return StepEnd{.result = done,
+                       .cause = std::move(cause),
+                       .out_of_memory = done.oom == init::OomState::kYes};
+      }
+      if (control_.canceled() && !cancel_told) {
+        cancel_told = true;
+        EndStep(step, options_.term_grace);
+      }
+      if (!cause) {
+        cause = check();
+        if (cause) EndStep(step, Duration::zero());
+      }
+    }
+    if (kill_at_ && clock_.Mono() >= *kill_at_) {
+      kill_at_ = clock_.Mono() + kKillPatience;
+      init_.reset();
+      const absl::Status killed = engine_.Kill(id_, SIGKILL, options_.engine_timeout);
+      if (!killed.ok()) log::Warn("container_kill_failed", {{"why", Describe(killed)}});
+    }
+    if (init_ == nullptr) continue;
+    if (const std::uint64_t durable = log_.durable(); durable >= told_durable_ + kDurableStep) {
+      told_durable_ = durable;
+      if (!init_->SetDurable(durable, CallDeadline()).ok()) init_.reset();
+    }
+    if (init_ == nullptr) continue;
+    const absl::StatusOr<init::Event> event = init_->WaitEvent(clock_.Mono() + kSlice);
+    if (event.ok()) {
+      if (const auto* exited = std::get_if<init::StepExited>(&*event)) {
+        if (exited->result.step != step) continue;
+        return StepEnd{.result = exited->result,
+                       .cause = std::move(cause),
+                       .out_of_memory = exited->result.oom == init::OomState::kYes};
+      }
+    } else if (event.status().code() != StatusCode::kDeadlineExceeded) {
+      init_.reset();
+    }
+  }
+}
+
+absl::Status ContainerSession::Remove() {
+  init_.reset();
+  if (id_.value().empty()) return absl::OkStatus();
+  absl::Status removed;
+  for (int i = 0; i < kRemoveTries; ++i) {
+    removed = engine_.Remove(id_, true, options_.engine_timeout);
+    if (removed.ok()) {
+      id_ = {};
+      return removed;
+    }
+    // Somebody else may be removing it; a cancel is no reason to leave it alive.
+    if (!control_.Wait(200ms * (i + 1)) && control_.leaving()) return removed;
+  }
+  return removed;
+}
+
+}  // namespace slipway::runner

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "agent/executor/container_engine.h"
+#include "agent/init/protocol.h"
+#include "agent/initlink/init_client.h"
+#include "agent/runner/attempt_control.h"
+#include "agent/runner/attempt_log.h"
+#include "common/protocol/failure.h"
+
+namespace slipway::runner {
+
+// How a step ended.
+struct StepEnd {
+  init::StepResult result;
+  // Why the agent ended it, when it did.
+  std::optional<protocol::Failure> cause;
+  // The kernel took a process for want of memory.
+  bool out_of_memory = false;
+};
+
+// The container of one attempt and the slipway-init in it, for the thread of that attempt. Losing
+// the object stops nothing: containers are removed by Remove alone. Everything referred to must
+// outlive it. Confined to one thread.
+class ContainerSession {
+ public:
+  struct Options {
+    Duration engine_timeout = std::chrono::seconds(60);
+    Duration term_grace = std::chrono::seconds(10);
+    std::uint64_t log_budget_bytes = std::uint64_t{256} << 20;
+  };
+  ContainerSession(executor::ContainerEngine& engine, AttemptLog& log, AttemptControl& control,
+                   Options options);
+
+  // Makes the container, not running; a left-over of the same name is removed before. What the
+  // Engine warned of is in `warnings`.
+  [[nodiscard]] absl::Status Create(const executor::ContainerSpec& spec,
+                                    std::vector<std::string>* warnings);
+  // Starts it and connects to its slipway-init.
+  [[nodiscard]] absl::Status Start();
+  // One made earlier, by its id. kNotFound: it is not running; nothing can be said to it.
+  [[nodiscard]] absl::Status Attach(const executor::ContainerId& id);
+
+  [[nodiscard]] const executor::ContainerId& id() const { return id_; }
+  // After Start or Attach.
+  [[nodiscard]] initlink::InitClient& init() { return *init_; }
+  [[nodiscard]] MonoTime CallDeadline() const;
+
+  // Until step `step` has ended, asking `check` several times a second; a failure it gives ends the
+  // step at once. A cancel ends it with TERM and KILL.
+  // kCancelled: the thread is to leave; kNotFound, CONTAINER_LOST: neither container nor result.
+  [[nodiscard]] absl::StatusOr<StepEnd> Await(
+      std::uint32_t step, const std::function<std::optional<protocol::Failure>()>& check);
+
+  // Kills and removes the container. Ok when there is none.
+  [[nodiscard]] absl::Status Remove();
+
+ private:
+  // What is known without init: the result file, else whether the container lives at all.
+  [[nodiscard]] absl::StatusOr<std::optional<StepEnd>> LookAtRemains(std::uint32_t step);
+  [[nodiscard]] absl::Status Reconnect(Duration patience);
+  void EndStep(std::uint32_t step, Duration grace);
+
+  executor::ContainerEngine& engine_;
+  AttemptLog& log_;
+  AttemptControl& control_;
+  const Options options_;
+  const SystemClock clock_;
+
+  executor::ContainerId id_;
+  std::unique_ptr<initlink::InitClient> init_;
+  std::uint64_t told_durable_ = 0;
+  std::optional<MonoTime> kill_at_;
+};
+
+}  // namespace slipway::runner

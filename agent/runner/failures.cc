@@ -1,0 +1,133 @@
+#include "agent/runner/failures.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "common/base/check.h"
+#include "common/status/status.h"
+
+namespace slipway::runner {
+namespace {
+
+using protocol::FailureClass;
+
+struct Row {
+  std::string_view reason;
+  FailureClass klass;
+  std::string_view remedy;
+  std::string_view remedy_zh;
+};
+
+constexpr std::array kTable = {
+    Row{reason::kScriptFailed, FailureClass::kBuild,
+        "Mend what the script's last lines name, commit and submit again.",
+        "请按脚本最后几行的提示修改代码，提交后重新构建。"},
+    Row{reason::kScriptNotStarted, FailureClass::kBuild,
+        "Check build.script and build.image in slipway.yaml: the image needs /bin/sh.",
+        "请检查 slipway.yaml 的 build.script 与 build.image：镜像中必须有 /bin/sh。"},
+    Row{reason::kRunTimeout, FailureClass::kTimeout,
+        "Make the build faster, or raise build.timeout in slipway.yaml.",
+        "请加快构建，或调大 slipway.yaml 的 build.timeout。"},
+    Row{reason::kNoOutputTimeout, FailureClass::kTimeout,
+        "Let the script print what it does, or raise build.no_output_timeout in slipway.yaml.",
+        "请让脚本输出进度，或调大 slipway.yaml 的 build.no_output_timeout。"},
+    Row{reason::kMemoryLimit, FailureClass::kPolicy,
+        "Raise build.limits.memory in slipway.yaml, or let the build use less memory.",
+        "请调大 slipway.yaml 的 build.limits.memory，或减少构建的内存占用。"},
+    Row{reason::kDiskLimit, FailureClass::kPolicy,
+        "Let the build write less, or raise build.limits.disk in slipway.yaml.",
+        "请减少构建写入的数据，或调大 slipway.yaml 的 build.limits.disk。"},
+    Row{reason::kOutputOutside, FailureClass::kPolicy,
+        "Let `output` in slipway.yaml name a real directory inside the repository.",
+        "slipway.yaml 的 output 必须是仓库内的真实目录，不能经过符号链接。"},
+    Row{reason::kNoOutput, FailureClass::kBuild,
+        "Let the script write its product to $SLIPWAY_OUTPUT.",
+        "请让构建脚本把产物写到 $SLIPWAY_OUTPUT 目录。"},
+    Row{reason::kUnknownPlatform, FailureClass::kBuild,
+        "Add the platform to slipway.yaml, or submit for one that is there.",
+        "请在 slipway.yaml 中加入该平台，或选择已有的平台。"},
+    Row{reason::kNoCredential, FailureClass::kCredential,
+        "Seal the upload key with `slipway credentials seal`, name the file in slipway.yaml "
+        "(platforms.*.credential) and commit both.",
+        "请用 slipway credentials seal 加密上传密钥，在 slipway.yaml 的 credential "
+        "中写明文件并提交。"},
+    Row{reason::kImageMissing, FailureClass::kInfrastructure,
+        "Make the image on the agent's machine: deploy/images/build makes the farm's own; load "
+        "others with docker load. Or correct build.image in slipway.yaml.",
+        "请在构建机上准备该镜像（运行 deploy/images/build 或 docker load），或修改 slipway.yaml 的 "
+        "build.image。"},
+    Row{"NO_DOCKER_ENGINE", FailureClass::kInfrastructure,
+        "Start the Docker Engine on the agent's machine, then submit again.",
+        "请在构建机上启动 Docker，然后重新提交。"},
+    Row{reason::kCanceled, FailureClass::kCanceled, "", ""},
+    Row{"CONTROL_DIR_TAMPERED", FailureClass::kPolicy,
+        "Something in the container changed slipway-init's files. Look at what the build runs.",
+        "容器内有程序篡改了 slipway-init 的文件，请检查构建运行了什么。"},
+    Row{"ARTIFACT_REFUSED", FailureClass::kPolicy,
+        "Leave only plain files, directories and links inside the product.",
+        "产物中只能有普通文件、目录和指向产物内部的链接。"},
+    Row{"UNSAFE_PATH", FailureClass::kPolicy, "Rename the file that is named above.",
+        "请重命名上面提到的文件。"},
+    Row{"ARTIFACT_TOO_LARGE", FailureClass::kPolicy, "Make the product smaller.", "请减小产物。"},
+    Row{"MANIFEST_TOO_LARGE", FailureClass::kPolicy, "Let the product have fewer files.",
+        "请减少产物的文件数量。"},
+    Row{reason::kPermitExpired, FailureClass::kTimeout, "Nothing was published. Publish again.",
+        "没有发布任何内容，请重新发布。"},
+    Row{reason::kPublishUnknown, FailureClass::kPublishUnknown,
+        "Look at the platform whether the version is there, then tell the farm. It does not try "
+        "again by itself.",
+        "请先在平台上确认该版本是否已发布，再告知农场；农场不会自动重试。"},
+    Row{reason::kPublisherFailed, FailureClass::kInfrastructure,
+        "Nothing was published. Look at the publish's log and at the target's image.",
+        "没有发布任何内容。请查看发布日志并检查发布镜像。"},
+};
+
+constexpr std::size_t kMaxWords = 4096;
+
+const Row* Find(std::string_view reason) {
+  const auto* const row =
+      std::find_if(kTable.begin(), kTable.end(), [&](const Row& r) { return r.reason == reason; });
+  return row == kTable.end() ? nullptr : row;
+}
+
+}  // namespace
+
+std::string LastWords(std::string_view words) {
+  if (words.size() <= kMaxWords) return std::string(words);
+  words.remove_prefix(words.size() - kMaxWords);
+  const std::size_t line = words.find('\n');
+  if (line != std::string_view::npos && line + 1 < words.size()) words.remove_prefix(line + 1);
+  return std::string(words);
+}
+
+protocol::Failure MakeFailure(std::string_view reason, std::string message,
+                              std::string_view tool_words) {
+  const Row* row = Find(reason);
+  SLIPWAY_CHECK(row != nullptr);
+  return {.klass = row->klass,
+          .reason = std::string(reason),
+          .message = std::move(message),
+          .tool_words = LastWords(tool_words),
+          .remedy = std::string(row->remedy),
+          .remedy_zh = std::string(row->remedy_zh)};
+}
+
+protocol::Failure FailureOf(const absl::Status& status) {
+  SLIPWAY_CHECK(!status.ok());
+  const ErrorInfo info = GetErrorInfo(status);
+  std::string message(status.message());
+  if (status.code() == absl::StatusCode::kCancelled) {
+    return MakeFailure(reason::kCanceled, "Canceled.");
+  }
+  if (Find(info.reason) != nullptr) return MakeFailure(info.reason, std::move(message));
+  return {
+      .klass = FailureClass::kInfrastructure,
+      .reason = info.reason.empty() ? "AGENT_FAILED" : info.reason,
+      .message = std::move(message),
+      .tool_words = {},
+      .remedy = info.remedy.empty() ? "Look at the agent's own log on its machine." : info.remedy,
+      .remedy_zh = "请查看构建机上 slipway-agent 的日志。"};
+}
+
+}  // namespace slipway::runner

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/base/time.h"
+
+namespace slipway::runner {
+
+// What the thread of an attempt must know again after the agent died: <attempt>/progress, replaced
+// as a whole. Everything that can be found out anew is left out.
+struct Progress {
+  WallTime started_at;
+  // Of a build, once resolved: the ref may name another commit by now.
+  std::string commit;
+  // Once created: Docker's id. Before a step runs in it, this is on the disk.
+  std::string container;
+  std::string image_id;
+  // When the script or client was started.
+  WallTime step_started_at;
+
+  friend bool operator==(const Progress&, const Progress&) = default;
+};
+
+// Durable on return.
+[[nodiscard]] absl::Status SaveProgress(const std::string& attempt_dir, const Progress& progress);
+// kNotFound: nothing was saved.
+[[nodiscard]] absl::StatusOr<Progress> LoadProgress(const std::string& attempt_dir);
+
+}  // namespace slipway::runner

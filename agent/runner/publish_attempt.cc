@@ -1,0 +1,303 @@
+#include "agent/runner/publish_attempt.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <utility>
+
+#include "agent/artifacts/tree_fetcher.h"
+#include "agent/runner/failures.h"
+#include "agent/workspace/trash.h"
+#include "common/config/units.h"
+#include "common/fs/files.h"
+#include "common/status/status.h"
+
+namespace slipway::runner {
+namespace {
+
+using namespace std::chrono_literals;
+using absl::StatusCode;
+
+constexpr std::uint32_t kClientStep = 1;
+constexpr auto kPermitSlice = 1s;
+constexpr std::size_t kWordsBytes = 2048;
+constexpr Duration kDefaultDeadline = 15min;
+
+absl::Status WriteOrders(const std::string& directory, const std::string& name,
+                         const std::string& bytes) {
+  const std::string path = directory + "/" + name;
+  const fs::UniqueFd file(
+      open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644));
+  if (!file.valid()) return ErrnoError(errno, path);
+  return fs::WriteAll(file.get(), bytes, path);
+}
+
+void WipeString(std::string& text) {
+  crypto::Wipe(text.data(), text.size());
+  text.clear();
+}
+
+}  // namespace
+
+PublishAttempt::PublishAttempt(AttemptContext& context)
+    : context_(context),
+      work_(std::get<PublishWork>(context.task.work)),
+      session_(context.parts.engine, context.log, context.control, context.SessionOptions()) {
+  result_.started_at = context.progress.started_at;
+}
+
+AttemptEnd PublishAttempt::Run() {
+  Trouble trouble = Fetch();
+  if (!trouble) trouble = Prepare();
+  if (!trouble) trouble = WaitForPermit();
+  if (!trouble) trouble = AwaitClient();
+  return Finish(std::move(trouble));
+}
+
+AttemptEnd PublishAttempt::Adopt(bool client_may_run) {
+  client_started_ = client_may_run;
+  const executor::ContainerId id(context_.progress.container);
+  const absl::Status attached =
+      id.value().empty() ? absl::NotFoundError("there was no container") : session_.Attach(id);
+  if (client_may_run) {
+    // An Engine that does not answer says nothing about the container: waiting finds out.
+    const bool runs = attached.ok() ? session_.init().hello().step == kClientStep
+                                    : attached.code() != StatusCode::kNotFound;
+    const bool ran = context_.log.control().ReadResult(kClientStep).ok();
+    if (!runs && !ran) vanished_ = true;  // the client cannot be shown to have been started
+    if (!vanished_) {
+      context_.BeginStep(3, "prove", context_.progress.step_started_at);
+      return Finish(AwaitClient());
+    }
+  } else if (attached.ok()) {
+    Trouble trouble = WaitForPermit();
+    if (!trouble) trouble = AwaitClient();
+    return Finish(std::move(trouble));
+  }
+  if (context_.control.leaving()) return Left{};
+  (void)session_.Remove();
+  return Vanished{};
+}
+
+AttemptEnd PublishAttempt::Finish(Trouble trouble) {
+  if (context_.control.leaving()) return Left{};
+  // The secret goes with the container.
+  const absl::Status removed = session_.Remove();
+  if (context_.control.leaving()) return Left{};
+  if (vanished_) return Vanished{};
+  if (!removed.ok() && !trouble) {
+    context_.Say("the container could not be removed; it is tried again later");
+  }
+  if (trouble) {
+    const bool nothing_happened = trouble->klass == protocol::FailureClass::kInfrastructure ||
+                                  trouble->klass == protocol::FailureClass::kTimeout;
+    if (context_.control.canceled() && nothing_happened) {
+      trouble = MakeFailure(reason::kCanceled, "Canceled; nothing was published.");
+    }
+    context_.FailStep(trouble->message);
+    context_.SayFailure(*trouble);
+  }
+  result_.failure = std::move(trouble);
+  result_.finished_at = context_.clock.Wall();
+  return std::move(result_);
+}
+
+PublishAttempt::Trouble PublishAttempt::Fetch() {
+  const MonoTime begin = context_.clock.Mono();
+  context_.BeginStep(1, "fetch");
+  if (const absl::Status cleared = context_.parts.mirrors.trash().Put(context_.paths.tree);
+      !cleared.ok()) {
+    return FailureOf(cleared);
+  }
+  const std::unique_ptr<artifacts::ArtifactSource> source =
+      context_.parts.make_source(context_.key);
+  const absl::StatusOr<manifest::Manifest> product =
+      artifacts::FetchTree(*source, work_.manifest, context_.paths.tree,
+                           [this](Duration d) { return context_.Wait(d); });
+  if (!product.ok()) return FailureOf(product.status());
+  const std::string what = fmt::format(
+      "{} files, {}, {} in {}", product->file_count(),
+      config::FormatSize(static_cast<std::int64_t>(product->total_bytes())),
+      work_.manifest.ToString().substr(0, 19), HumanDuration(context_.clock.Mono() - begin));
+  context_.Say("fetched the product: " + what);
+  context_.EndStep(what);
+  return std::nullopt;
+}
+
+PublishAttempt::Trouble PublishAttempt::Prepare() {
+  const MonoTime begin = context_.clock.Mono();
+  context_.BeginStep(2, "prepare");
+  const RunnerOptions& options = context_.options;
+  const AttemptPaths& paths = context_.paths;
+  const absl::StatusOr<executor::ImageInfo> image =
+      context_.parts.engine.InspectImage(work_.image, options.engine_timeout);
+  if (!image.ok()) return FailureOf(image.status());
+  absl::Status made = MakeStepDirectory(paths.out, options.step_uid, options.step_gid);
+  if (made.ok()) made = MakeStepDirectory(paths.in, geteuid(), getegid());
+  publish::AdapterRequest request{
+      .platform = context_.task.platform,
+      .app_id = work_.app_id,
+      .mode = work_.mode,
+      .version = context_.task.version,
+      .description = context_.task.description,
+      .product_dir = inside::kProduct,
+      .credential_file = std::string(inside::kSecrets) + "/credential",
+      .out_dir = inside::kOut,
+      .ca_file = {},
+      .proxy = work_.proxy,
+      .deadline = work_.deadline > Duration::zero() ? work_.deadline : kDefaultDeadline,
+      .options = work_.options};
+  if (made.ok() && !work_.ca_pem.empty()) {
+    request.ca_file = std::string(inside::kIn) + "/ca.pem";
+    made = WriteOrders(paths.in, "ca.pem", work_.ca_pem);
+  }
+  if (made.ok()) made = WriteOrders(paths.in, "request.json", publish::EncodeRequest(request));
+  // A first life of this attempt may have left one; only this container's counts.
+  if (made.ok() && unlink((paths.out + "/" + publish::kResultFile).c_str()) != 0 &&
+      errno != ENOENT) {
+    made = ErrnoError(errno, paths.out);
+  }
+  if (!made.ok()) return FailureOf(made);
+  context_.Say(fmt::format("publishing {} {} in {} ({})", work_.app_id, context_.task.version,
+                           work_.image, image->id.substr(0, 19)));
+  std::vector<std::string> warnings;
+  if (const absl::Status created =
+          session_.Create(PublishContainer(options, context_.key, work_), &warnings);
+      !created.ok()) {
+    return FailureOf(created);
+  }
+  for (const std::string& warning : warnings) context_.Say("the Engine warns: " + warning);
+  context_.progress.container = session_.id().value();
+  context_.progress.image_id = image->id;
+  if (const absl::Status saved = context_.Save(); !saved.ok()) return FailureOf(saved);
+  if (const absl::Status started = session_.Start(); !started.ok()) return FailureOf(started);
+  context_.EndStep(
+      fmt::format("{}, {}", work_.image, HumanDuration(context_.clock.Mono() - begin)));
+  return std::nullopt;
+}
+
+PublishAttempt::Trouble PublishAttempt::WaitForPermit() {
+  context_.parts.post(agent::PublishReady{.key = context_.key, .manifest = work_.manifest});
+  for (;;) {
+    std::optional<PermitAnswer> answer = context_.control.WaitForAnswer(kPermitSlice);
+    if (answer) {
+      if (auto* denied = std::get_if<protocol::Failure>(&*answer)) return std::move(*denied);
+      return StartClient(std::get<ClientPermit>(std::move(*answer)));
+    }
+    if (context_.control.canceled() || context_.control.leaving()) {
+      return MakeFailure(reason::kCanceled, "Canceled; nothing was published.");
+    }
+  }
+}
+
+PublishAttempt::Trouble PublishAttempt::StartClient(ClientPermit permit) {
+  context_.BeginStep(3, "prove");
+  context_.progress.step_started_at = context_.clock.Wall();
+  absl::Status ready = context_.Save();
+  initlink::InitClient& init = session_.init();
+  const RunnerOptions& options = context_.options;
+  std::string secret(permit.secret.view());
+  if (ready.ok()) {
+    std::vector<std::string> masks = {secret};
+    ready = init.SetMasks(masks, session_.CallDeadline());
+    WipeString(masks.front());
+  }
+  if (ready.ok()) {
+    init::WriteSecret file{.path = std::string(inside::kSecrets) + "/credential",
+                           .bytes = std::move(secret),
+                           .mode = 0400,
+                           .uid = options.step_uid,
+                           .gid = options.step_gid};
+    ready = init.WriteSecret(file, session_.CallDeadline());
+    WipeString(file.bytes);
+  }
+  WipeString(secret);
+  if (!ready.ok()) {
+    return MakeFailure(reason::kPublisherFailed,
+                       "The publish could not be prepared: " + std::string(ready.message()));
+  }
+  init::StepSpec step;
+  step.step = kClientStep;
+  for (const std::string_view argument : publish::kAdapterArgv) step.argv.emplace_back(argument);
+  step.env = {fmt::format("PATH={}", kDefaultPath), "HOME=/tmp", "LANG=C.UTF-8",
+              fmt::format("{}={}/request.json", publish::kRequestVariable, inside::kIn)};
+  if (!options.host_ca_bundle.empty()) {
+    for (std::string& one : CaEnvironment(inside::kCaBundle)) step.env.push_back(std::move(one));
+  }
+  step.cwd = "/tmp";
+  step.uid = options.step_uid;
+  step.gid = options.step_gid;
+  step.run_timeout = std::chrono::duration_cast<init::Millis>(
+      work_.deadline > Duration::zero() ? work_.deadline : kDefaultDeadline);
+  step.term_grace = std::chrono::duration_cast<init::Millis>(options.term_grace);
+  if (context_.control.leaving() || context_.control.canceled()) {
+    return MakeFailure(reason::kCanceled, "Canceled; nothing was published.");
+  }
+  if (context_.clock.Mono() >= permit.valid_until) {
+    return MakeFailure(reason::kPermitExpired,
+                       "The time in which the publish might begin has passed.");
+  }
+  client_started_ = true;
+  const absl::Status started = init.RunStep(step, session_.CallDeadline());
+  if (started.code() == StatusCode::kInvalidArgument ||
+      started.code() == StatusCode::kFailedPrecondition) {
+    client_started_ = false;
+    return MakeFailure(reason::kPublisherFailed, std::string(started.message()));
+  }
+  return std::nullopt;  // any other trouble shows while waiting for it
+}
+
+PublishAttempt::Trouble PublishAttempt::AwaitClient() {
+  const absl::StatusOr<StepEnd> end =
+      session_.Await(kClientStep, [] { return std::optional<protocol::Failure>(); });
+  if (!end.ok()) {
+    vanished_ = true;
+    return FailureOf(end.status());
+  }
+  return ReadResult(*end);
+}
+
+PublishAttempt::Trouble PublishAttempt::ReadResult(const StepEnd& end) {
+  // The client is dead: what it wrote does not change any more, and the secret is gone.
+  (void)session_.Remove();
+  if (end.result.signal == 0) result_.exit_code = end.result.exit_code;
+  if (end.result.reason == init::StopReason::kStartFailed) {
+    return MakeFailure(reason::kPublisherFailed,
+                       fmt::format("The client could not be started: {}.", end.result.error));
+  }
+  const absl::StatusOr<std::optional<std::string>> bytes =
+      ReadHostileFile(context_.paths.out, publish::kResultFile, publish::kMaxResultBytes);
+  const std::string words =
+      context_.log.Tail(end.result.spool_begin, end.result.spool_end, kWordsBytes);
+  if (!bytes.ok() || !*bytes) {
+    return MakeFailure(reason::kPublishUnknown,
+                       "The client ended without saying what it did; the version may or may not "
+                       "be published.",
+                       words);
+  }
+  absl::StatusOr<publish::AdapterResult> result = publish::ParseResult(**bytes);
+  if (!result.ok()) {
+    return MakeFailure(reason::kPublishUnknown, std::string(result.status().message()), words);
+  }
+  ReportStages(*result);
+  if (auto* failure = std::get_if<protocol::Failure>(&result->what)) return std::move(*failure);
+  result_.publish = std::get<protocol::PublishOutcome>(std::move(result->what));
+  return std::nullopt;
+}
+
+void PublishAttempt::ReportStages(const publish::AdapterResult& result) {
+  if (result.stage != work_.mode) return;  // it ended while proving
+  context_.EndStep("the platform accepts the credential");
+  context_.BeginStep(4, work_.mode);
+  if (const auto* outcome = std::get_if<protocol::PublishOutcome>(&result.what)) {
+    context_.Say(fmt::format("{} done: {} {}{}", work_.mode, work_.app_id, context_.task.version,
+                             outcome->link.empty() ? "" : ", " + outcome->link));
+    context_.EndStep(outcome->link);
+  }
+}
+
+}  // namespace slipway::runner
