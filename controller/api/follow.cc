@@ -114,8 +114,9 @@ class LogFollower final : public FollowStream<v1::ReadLogResponse> {
       return Then::kWrite;
     }
     if (slice.seal) return Last(response, slice.seal->complete, slice.seal->missing);
-    if (over_) return LastUnsealed(response);
-    if (!request_.follow()) return Last(response, false, 0);
+    // The row says that the log is whole a moment before the log's own seal does.
+    if (over_ && summary_) return Last(response, summary_->size == offset_, summary_->missing);
+    if (over_ || !request_.follow()) return Last(response, false, 0);
     return Then::kWait;
   }
 
@@ -135,16 +136,10 @@ class LogFollower final : public FollowStream<v1::ReadLogResponse> {
       growth_.reset();
     }
     over_ = domain::IsTerminal(found.task.state) || newest > key_.attempt;
-    summary_.reset();
-    if (found.task.result && newest == key_.attempt) summary_ = found.task.result->log;
+    if (over_ && newest == key_.attempt && found.task.result) {
+      summary_ = found.task.result->log;
+    }
     return absl::OkStatus();
-  }
-
-  // The seal is set after the result is stored, and a controller that dies in between leaves none.
-  absl::StatusOr<Then> LastUnsealed(v1::ReadLogResponse& response) {
-    if (!summary_) return Last(response, false, 0);
-    SLIPWAY_ASSIGN_OR_RETURN(const auto verdict, deps_.logs.Judge(key_, *summary_));
-    return Last(response, verdict == logs::LogVerdict::kComplete, summary_->missing);
   }
 
   Then Last(v1::ReadLogResponse& response, bool complete, std::uint64_t missing) {
@@ -167,10 +162,9 @@ class LogFollower final : public FollowStream<v1::ReadLogResponse> {
   AttemptKey key_;
   std::shared_ptr<void> watched_;
   std::shared_ptr<void> growth_;
-  // Of this attempt, when its result is known.
-  std::optional<protocol::LogSummary> summary_;
   std::atomic<bool> task_changed_{true};
-  bool over_ = false;
+  bool over_ = false;                            // no more bytes will come
+  std::optional<protocol::LogSummary> summary_;  // of an attempt that reported
   bool finished_ = false;
 };
 
