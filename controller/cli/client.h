@@ -40,7 +40,8 @@ class Client {
   }
 
   // Before a stream is opened again: gRPC works on a connection only while somebody waits in it, so
-  // that between two failed calls a handshake would never come to its end. Returns after 2 s at most.
+  // that between two failed calls a handshake would never come to its end. Returns after 2 s at
+  // most.
   void AwaitConnection() const;
   // For streams: adds the token and a deadline (0: none) to a call about to be made.
   void Prepare(grpc::ClientContext& context, int timeout_seconds) const;
