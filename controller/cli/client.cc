@@ -14,6 +14,9 @@
 namespace slipway::cli {
 namespace {
 
+// Longest wait for a connection before a stream is tried all the same, to learn the error.
+constexpr auto kConnectPatience = std::chrono::seconds(2);
+
 // Pages of tasks with sealed credentials, whole runs: large, but not without limit.
 constexpr int kMaxMessageBytes = 64 << 20;
 
@@ -77,12 +80,17 @@ Client::Client(std::string server, const std::string& token, std::shared_ptr<grp
                Text text, std::stop_token stop)
     : server_(std::move(server)),
       authorization_("Bearer " + token),
+      channel_(std::move(channel)),
       text_(text),
       stop_(std::move(stop)),
-      tasks_(v1::TaskService::NewStub(channel)),
-      applications_(v1::ApplicationService::NewStub(channel)),
-      releases_(v1::ReleaseService::NewStub(channel)),
-      agents_(v1::AgentAdminService::NewStub(channel)) {}
+      tasks_(v1::TaskService::NewStub(channel_)),
+      applications_(v1::ApplicationService::NewStub(channel_)),
+      releases_(v1::ReleaseService::NewStub(channel_)),
+      agents_(v1::AgentAdminService::NewStub(channel_)) {}
+
+void Client::AwaitConnection() const {
+  channel_->WaitForConnected(std::chrono::system_clock::now() + kConnectPatience);
+}
 
 void Client::Prepare(grpc::ClientContext& context, int timeout_seconds) const {
   context.AddMetadata("authorization", authorization_);

@@ -39,6 +39,9 @@ class Client {
     return Outcome(context, status);
   }
 
+  // Before a stream is opened again: gRPC works on a connection only while somebody waits in it, so
+  // that between two failed calls a handshake would never come to its end. Returns after 2 s at most.
+  void AwaitConnection() const;
   // For streams: adds the token and a deadline (0: none) to a call about to be made.
   void Prepare(grpc::ClientContext& context, int timeout_seconds) const;
   // How a call ended, for people: a controller that does not answer is named with its address.
@@ -57,6 +60,7 @@ class Client {
 
   const std::string server_;
   const std::string authorization_;
+  const std::shared_ptr<grpc::Channel> channel_;
   const Text text_;
   const std::stop_token stop_;
   const std::unique_ptr<v1::TaskService::Stub> tasks_;

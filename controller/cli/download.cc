@@ -44,6 +44,7 @@ absl::StatusOr<manifest::Manifest> Download(
       [&](const std::function<void()>& received) -> absl::Status {
         std::error_code failed;
         std::filesystem::remove_all(path, failed);
+        client.AwaitConnection();
         grpc::ClientContext context;
         client.Prepare(context, 0);
         const std::stop_callback cancel(client.stop(), [&context] { context.TryCancel(); });

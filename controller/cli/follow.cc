@@ -79,6 +79,7 @@ class RunFollower {
           Push(Troubled{"run", s});
         },
         [this](const std::function<void()>& received) {
+          client_.AwaitConnection();
           grpc::ClientContext context;
           client_.Prepare(context, 0);
           const std::stop_callback cancel(stop_.get_token(), [&] { context.TryCancel(); });
@@ -188,6 +189,7 @@ absl::StatusOr<LogEnd> ReadLog(const Client& client, const v1::ReadLogRequest& r
   LogEnd end;
   const absl::Status status =
       RetryStream(retry, stop, trouble, [&](const std::function<void()>& received) {
+        client.AwaitConnection();
         grpc::ClientContext context;
         client.Prepare(context, 0);
         const std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
