@@ -166,3 +166,16 @@ LONG_FILES = {}
 MACHINE_PATHS = {
     "tests/lint": "names what it looks for",
 }
+
+# --- Documents ----------------------------------------------------------------------------------
+
+# Words in capitals that are no reasons of docs/errors.md. (SLIPWAY_… never are.)
+NOT_REASONS = {
+    **dict.fromkeys(("CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "NODE_EXTRA_CA_CERTS", "PIP_CERT",
+                     "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"), "variables that name a CA bundle"),
+    **dict.fromkeys(("GIT_ALLOW_PROTOCOL", "GIT_ASKPASS", "GIT_ATTR_NOSYSTEM", "GIT_CONFIG_COUNT",
+                     "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "GIT_NO_REPLACE_OBJECTS",
+                     "GIT_SSH_COMMAND", "GIT_TERMINAL_PROMPT", "SSH_ASKPASS"), "variables of git"),
+    **dict.fromkeys(("LC_ALL", "LC_MESSAGES", "NO_COLOR", "GRPC_VERBOSITY"), "variables of programs"),
+    "PG_VERSION": "a file of PostgreSQL",
+}
