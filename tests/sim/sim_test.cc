@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 #include <cstdlib>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -51,7 +52,7 @@ std::string Told(const Scenario& scenario, std::string* tail = nullptr) {
 TEST_CASE("Simulation: every invariant holds for every seed", "[sim]") {
   const auto only = Environment("SLIPWAY_SIM_SEED");
   const std::uint64_t first = only.value_or(1);
-  const std::uint64_t count = only ? 1 : Environment("SLIPWAY_SIM_SEEDS").value_or(300);
+  const std::uint64_t count = only ? 1 : Environment("SLIPWAY_SIM_SEEDS").value_or(500);
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
     std::string tail;
     const std::string violation = Told(ScenarioOf(seed), &tail);
@@ -101,6 +102,35 @@ TEST_CASE("Simulation: it finds an agent that obeys an outdated leader", "[sim]"
 
 TEST_CASE("Simulation: it finds a build that is started anew instead of adopted", "[sim]") {
   CHECK_THAT(Caught({.build_not_attached = true}), Catch::StartsWith("5:"));
+}
+
+TEST_CASE("Simulation: the stories reach every ending", "[sim]") {
+  std::map<domain::TaskState, int> endings;
+  std::map<protocol::FailureClass, int> failures;
+  std::size_t releases = 0;
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    World world(ScenarioOf(seed));
+    REQUIRE(world.Play() == "");
+    releases += world.store.releases().size();
+    for (const auto& [id, task] : world.store.tasks()) {
+      ++endings[task.state];
+      if (task.result && task.result->failure) ++failures[task.result->failure->klass];
+    }
+  }
+  using domain::TaskState;
+  for (const TaskState state : {TaskState::kSucceeded, TaskState::kFailed, TaskState::kCanceled,
+                                TaskState::kSkipped, TaskState::kUnknown}) {
+    INFO(domain::TaskStateName(state));
+    CHECK(endings[state] > 0);
+  }
+  using protocol::FailureClass;
+  for (const FailureClass klass :
+       {FailureClass::kBuild, FailureClass::kNetwork, FailureClass::kCanceled,
+        FailureClass::kAgentLost, FailureClass::kPlatformRefused, FailureClass::kPublishUnknown}) {
+    INFO(protocol::FailureClassName(klass));
+    CHECK(failures[klass] > 0);
+  }
+  CHECK(releases > 60);
 }
 
 TEST_CASE("Simulation: the same seed plays the same story", "[sim]") {

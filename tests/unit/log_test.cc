@@ -134,6 +134,9 @@ TEST_CASE("LogSender: bytes that the spool lost are counted", "[unit][log]") {
   sender.OnGrew(300, 500);
   (void)sender.Next();
   CHECK(sender.lost() == 0);
+  sender.OnAck(200, 200);
+  CHECK(sender.lost() == 100);
+  CHECK_FALSE(sender.Next().has_value());
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 #include <map>
 #include <random>
 #include <string>
+#include <tuple>
+#include <vector>
 
 namespace slipway::scheduler {
 namespace {

@@ -1,0 +1,304 @@
+#include "tests/integration/agent_program.h"
+
+#include <fstream>
+
+namespace slipway::testing {
+namespace {
+
+using Catch::Matchers::Contains;
+using namespace std::chrono_literals;
+
+constexpr char kGoodScript[] =
+    "set -e\n"
+    "echo building $SLIPWAY_PLATFORM $SLIPWAY_APP_ID as $(id -u) home $HOME\n"
+    "mkdir -p $SLIPWAY_OUTPUT/pages\n"
+    "echo hello > $SLIPWAY_OUTPUT/app.js\n"
+    "echo page > $SLIPWAY_OUTPUT/pages/index.js\n"
+    "echo '{\"version\": \"1.2.3\", \"qr\": \"look here\"}' > $SLIPWAY_RESULT\n";
+
+TEST_CASE("slipway-agent: a commit becomes an archived product", "[integration]") {
+  AgentFarm farm;
+  farm.CommitScript(kGoodScript);
+  farm.Start();
+  const AttemptKey key = farm.Key();
+  const v1::AttemptResult result = farm.Build(farm.BuildSpec(), key);
+  INFO(farm.controller().Log(key) << farm.Output());
+  REQUIRE_FALSE(result.has_failure());
+  CHECK(result.exit_code() == 0);
+  CHECK(result.build().version() == "1.2.3");
+  CHECK(result.build().script_qr() == "look here");
+  CHECK(result.build().app_id() == "wx123");
+  CHECK(result.build().commit().size() == 40);
+  CHECK(result.build().commit_subject() == "A commit");
+  CHECK_THAT(result.build().image_digest(), Catch::StartsWith("sha256:"));
+  CHECK(result.build().artifact_files() == 2);
+  CHECK(farm.controller().Product(Sha256Digest::FromBytes(result.build().manifest()).value()) ==
+        std::map<std::string, std::string>{{"app.js", "hello\n"}, {"pages/index.js", "page\n"}});
+  const std::string log = farm.controller().Log(key);
+  CHECK_THAT(log, Contains("slipway: fetched ") &&
+                      Contains("building weixin wx123 as 1000 home /slipway/home\n") &&
+                      Contains("slipway: archived 2 files"));
+  CHECK(farm.controller().Steps(key) ==
+        std::vector<std::string>{"1 fetch started", "1 fetch succeeded", "2 prepare started",
+                                 "2 prepare succeeded", "3 script started", "3 script succeeded",
+                                 "4 archive started", "4 archive succeeded"});
+  CHECK(farm.controller().WaitUntilForgotten(key));
+  CHECK(WaitUntil([&] { return farm.Containers() == 0; }));
+  CHECK(WaitUntil([&] { return std::filesystem::is_empty(farm.data_dir() + "/attempts"); }));
+  CHECK(farm.Kill(SIGTERM) == 0);
+}
+
+TEST_CASE("slipway-agent: each failure has its class, its words and a remedy", "[integration]") {
+  struct Case {
+    const char* what;
+    const char* script;
+    const char* build;
+    v1::FailureClass klass;
+    const char* reason;
+    const char* words;  // in message or tool words
+  };
+  const std::vector<Case> cases = {
+      {"a failing script", "echo it broke; exit 3\n", "", v1::FAILURE_CLASS_BUILD, "SCRIPT_FAILED",
+       "it broke"},
+      {"the script's own reason",
+       "echo '{\"error\": \"lint found 3\"}' > $SLIPWAY_RESULT; exit 1\n", "",
+       v1::FAILURE_CLASS_BUILD, "SCRIPT_FAILED", "lint found 3"},
+      {"a hostile result file", "ln -s /etc/passwd $SLIPWAY_RESULT; mkdir dist; echo 1 >dist/a\n",
+       "", v1::FAILURE_CLASS_BUILD, "SCRIPT_RESULT_INVALID", "result.json"},
+      {"no output directory", "echo nothing made\n", "", v1::FAILURE_CLASS_BUILD, "NO_OUTPUT",
+       "dist"},
+      {"an empty output directory", "mkdir dist\n", "", v1::FAILURE_CLASS_BUILD, "NO_OUTPUT",
+       "empty"},
+      {"an output that leads outside", "ln -s /etc dist\n", "", v1::FAILURE_CLASS_POLICY,
+       "OUTPUT_OUTSIDE", "dist"},
+      {"a product with a socket in it", "mkdir dist; mkfifo dist/pipe\n", "",
+       v1::FAILURE_CLASS_POLICY, "ARTIFACT_REFUSED", "pipe"},
+      {"the run limit", "echo waiting; trap '' TERM; while :; do echo .; sleep 0.2; done\n",
+       "  term: x\n", v1::FAILURE_CLASS_TIMEOUT, "RUN_TIMEOUT", "1s"},
+      {"the no-output limit", "echo quiet now; sleep 60\n", "  no_output_timeout: 1s\n",
+       v1::FAILURE_CLASS_TIMEOUT, "NO_OUTPUT_TIMEOUT", "1s"},
+      {"the memory limit", "head -c 400m /dev/zero | tail -c 390m | wc -c; exit 1\n", "",
+       v1::FAILURE_CLASS_POLICY, "MEMORY_LIMIT", "128MiB"},
+      {"the disk limit", "for i in 1 2 3 4 5 6; do head -c 30m /dev/zero > f$i; done; sleep 60\n",
+       "", v1::FAILURE_CLASS_POLICY, "DISK_LIMIT", "64MiB"},
+  };
+  AgentFarm farm;
+  farm.Start();
+  for (const Case& c : cases) {
+    INFO(c.what);
+    std::string build = c.build;
+    if (std::string(c.reason) == "RUN_TIMEOUT") build.clear();
+    farm.CommitScript(c.script, build);
+    if (std::string(c.reason) == "RUN_TIMEOUT") {
+      std::string yaml = ReadFile(farm.repository() + "/slipway.yaml");
+      yaml.replace(yaml.find("timeout: 60s"), 12, "timeout: 1s ");
+      farm.Commit({{"slipway.yaml", yaml}});
+    }
+    const AttemptKey key = farm.Key();
+    const v1::AttemptResult result = farm.Build(farm.BuildSpec(), key);
+    INFO(farm.controller().Log(key));
+    REQUIRE(result.has_failure());
+    INFO(result.failure().DebugString());
+    CHECK(result.failure().failure_class() == c.klass);
+    CHECK(result.failure().reason() == c.reason);
+    CHECK_THAT(result.failure().message() + result.failure().tool_words(), Contains(c.words));
+    CHECK_FALSE(result.failure().remedy().empty());
+    CHECK_FALSE(result.failure().remedy_zh().empty());
+    CHECK_THAT(farm.controller().Log(key), Contains(c.reason));
+    CHECK(farm.controller().WaitUntilForgotten(key));
+  }
+  CHECK(WaitUntil([&] { return farm.Containers() == 0; }));
+}
+
+TEST_CASE("slipway-agent: what is wrong before the script runs is told as such", "[integration]") {
+  AgentFarm farm;
+  farm.CommitScript(kGoodScript);
+  farm.Start();
+  const auto expect = [&](const v1::TaskSpec& spec, v1::FailureClass klass,
+                          const std::string& reason, const std::string& words) {
+    const v1::AttemptResult result = farm.Build(spec, farm.Key());
+    REQUIRE(result.has_failure());
+    INFO(result.failure().DebugString());
+    CHECK(result.failure().failure_class() == klass);
+    CHECK(result.failure().reason() == reason);
+    CHECK_THAT(result.failure().message(), Contains(words));
+    CHECK_FALSE(result.failure().remedy().empty());
+  };
+  expect(farm.BuildSpec("no-such-branch"), v1::FAILURE_CLASS_BUILD, "REF_UNKNOWN",
+         "no-such-branch");
+  v1::TaskSpec spec = farm.BuildSpec();
+  spec.mutable_build()->set_repository("https://127.0.0.1:1/nothing.git");
+  expect(spec, v1::FAILURE_CLASS_NETWORK, "REPOSITORY_UNREACHABLE", "127.0.0.1");
+  spec = farm.BuildSpec();
+  spec.set_platform("alipay");
+  expect(spec, v1::FAILURE_CLASS_BUILD, "UNKNOWN_PLATFORM", "weixin");
+  spec = farm.BuildSpec();
+  spec.mutable_build()->set_publish_follows(true);
+  expect(spec, v1::FAILURE_CLASS_CREDENTIAL, "NO_CREDENTIAL", "key.sealed");
+  farm.Commit({{"slipway.yaml",
+                "version: 1\nbuild: {image: slipway-test-min:1, script: build.sh}\n"
+                "platforms:\n  weixin: {output: ../../etc}\n"}});
+  const v1::AttemptResult hostile = farm.Build();
+  CHECK(hostile.failure().failure_class() == v1::FAILURE_CLASS_BUILD);
+  CHECK_THAT(hostile.failure().message(), Contains("slipway.yaml:4:") && Contains("output"));
+  farm.Commit({{"slipway.yaml",
+                "version: 1\nbuild: {image: slipway-missing:9, script: build.sh}\n"
+                "platforms:\n  weixin: {output: dist}\n"}});
+  expect(farm.BuildSpec(), v1::FAILURE_CLASS_INFRASTRUCTURE, "IMAGE_MISSING", "slipway-missing:9");
+}
+
+TEST_CASE("slipway-agent: a canceled build ends, whatever it ignores", "[integration]") {
+  AgentFarm farm;
+  farm.CommitScript("trap '' TERM\necho started\n(trap '' TERM; setsid sleep 300) &\nsleep 300\n");
+  farm.Configure("");
+  farm.Start();
+  const AttemptKey key = farm.Key();
+  farm.controller().Queue(key, farm.BuildSpec());
+  REQUIRE(farm.controller().WaitForLog(key, "started\n"));
+  farm.controller().Cancel(key);
+  const auto result = farm.controller().WaitForResult(key);
+  REQUIRE(result);
+  CHECK(result->failure().failure_class() == v1::FAILURE_CLASS_CANCELED);
+  farm.CheckLog(key, *result);
+  CHECK(WaitUntil([&] { return farm.Containers() == 0; }));
+}
+
+TEST_CASE("slipway-agent: killed in mid-script, its next life takes up the same container",
+          "[integration]") {
+  AgentFarm farm;
+  farm.CommitScript(
+      "echo first; i=0; while [ ! -e go ]; do i=$((i+1)); echo line $i; sleep 0.05; done\n"
+      "mkdir dist; echo done > dist/app.js; echo last\n");
+  farm.Start();
+  const AttemptKey key = farm.Key();
+  farm.controller().Queue(key, farm.BuildSpec());
+  REQUIRE(farm.controller().WaitForLog(key, "line 5\n"));
+  const std::string container = farm.ContainerIds();
+  REQUIRE(container.size() == 64);
+  farm.Kill(SIGKILL);
+  CHECK(farm.ContainerIds() == container);
+  // What the script prints meanwhile is not lost either.
+  const auto more = Shell("docker exec " + container + " /bin/sleep 0.4");
+  farm.Start();
+  REQUIRE(farm.controller().WaitForLog(key, "line 20\n"));
+  CHECK(farm.ContainerIds() == container);
+  REQUIRE_OK(Shell("docker exec -u 1000:1000 " + container + " /bin/touch /workspace/go"));
+  const auto result = farm.controller().WaitForResult(key);
+  REQUIRE(result);
+  INFO(farm.Output() << farm.controller().Log(key));
+  CHECK_FALSE(result->has_failure());
+  farm.CheckLog(key, *result);
+  const std::string log = farm.controller().Log(key);
+  CHECK(log.find("first\n") == log.rfind("first\n"));
+  for (int i = 1; i <= 20; ++i) {
+    const std::string line = "\nline " + std::to_string(i) + "\n";
+    REQUIRE(log.find(line) != std::string::npos);
+    REQUIRE(log.find(line) == log.rfind(line));
+  }
+  CHECK(WaitUntil([&] { return farm.Containers() == 0; }));
+}
+
+TEST_CASE("slipway-agent: a build goes on while the controller is away", "[integration]") {
+  AgentFarm farm;
+  farm.CommitScript(
+      "echo first; while [ ! -e go ]; do sleep 0.05; done\n"
+      "mkdir dist; echo done > dist/app.js; echo last\n");
+  farm.Start();
+  const AttemptKey key = farm.Key();
+  farm.controller().Queue(key, farm.BuildSpec());
+  REQUIRE(farm.controller().WaitForLog(key, "first\n"));
+  const std::string container = farm.ContainerIds();
+  farm.controller().StopServer();
+  REQUIRE_OK(Shell("docker exec -u 1000:1000 " + container + " /bin/touch /workspace/go"));
+  REQUIRE(WaitUntil([&] { return farm.Containers() == 0; }, 20s));
+  farm.controller().StartServer();
+  const auto result = farm.controller().WaitForResult(key);
+  INFO(farm.Output());
+  REQUIRE(result);
+  CHECK_FALSE(result->has_failure());
+  farm.CheckLog(key, *result);
+}
+
+TEST_CASE("slipway-agent: a container that is killed from outside is a lost agent",
+          "[integration]") {
+  AgentFarm farm;
+  farm.CommitScript("echo started; sleep 300\n");
+  farm.Start();
+  const AttemptKey key = farm.Key();
+  farm.controller().Queue(key, farm.BuildSpec());
+  REQUIRE(farm.controller().WaitForLog(key, "started\n"));
+  REQUIRE_OK(Shell("docker rm -f " + farm.ContainerIds()));
+  const auto result = farm.controller().WaitForResult(key);
+  REQUIRE(result);
+  CHECK(result->failure().failure_class() == v1::FAILURE_CLASS_AGENT_LOST);
+  farm.CheckLog(key, *result);
+}
+
+TEST_CASE("slipway-agent: a log larger than its budget waits for the controller and loses nothing",
+          "[integration]") {
+  AgentFarm farm;
+  farm.Configure("log_budget: 1MiB\n");
+  farm.CommitScript(
+      "head -c 20000000 /dev/zero | tr '\\0' x\nmkdir dist; echo done > dist/app.js\n");
+  farm.Start();
+  const AttemptKey key = farm.Key();
+  const v1::AttemptResult result = farm.Build(farm.BuildSpec(), key);
+  CHECK_FALSE(result.has_failure());
+  CHECK(result.log().size() > 20'000'000);
+}
+
+TEST_CASE("slipway-agent: it says why it cannot start or join", "[integration]") {
+  AgentFarm farm;
+  const auto refuses = [&](const std::string& words) {
+    farm.Start();
+    CHECK(farm.Kill(0) == 1);
+    CHECK_THAT(farm.Output(), Contains(words));
+  };
+  CHECK(farm.Join({farm.controller().address(), "--token", farm.controller().token()}) == 1);
+  CHECK_THAT(farm.Output(), Contains("already"));
+  std::filesystem::rename(farm.data_dir(), farm.path("old"));
+  refuses("is not a directory");
+  CHECK(farm.Join({farm.controller().address(), "--token", "SLP1-00"}) == 1);
+  CHECK_THAT(farm.Output(), Contains("not a join token"));
+  std::string token = farm.controller().token();
+  CHECK(farm.Join({farm.controller().address(), "--token", token + "x"}) == 1);
+  CHECK_THAT(farm.Output(), Contains("the token is not valid"));
+  token[6] = token[6] == '0' ? '1' : '0';
+  CHECK(farm.Join({farm.controller().address(), "--token", token}) == 1);
+  CHECK_THAT(farm.Output(), Contains("not the farm that made this token"));
+  CHECK(farm.Join({"127.0.0.1:1", "--token", farm.controller().token()}) == 1);
+  CHECK_THAT(farm.Output(), Contains("127.0.0.1:1"));
+  std::filesystem::remove_all(farm.data_dir());
+  std::filesystem::rename(farm.path("old"), farm.data_dir());
+  const std::string config = ReadFile(farm.path("config.yaml"));
+  WriteFile(farm.path("config.yaml"), "docker: {socket: /nowhere/docker.sock}\n");
+  refuses("/nowhere/docker.sock");
+  WriteFile(farm.path("config.yaml"), "slots: many\n");
+  refuses("config.yaml:1:");
+  WriteFile(farm.path("config.yaml"), config);
+  farm.Start();
+  REQUIRE(farm.controller().WaitForStream());
+  pid_t second = 0;
+  REQUIRE(RunProgram({SLIPWAY_AGENT_BINARY, "run", "--data-dir", farm.data_dir()},
+                     farm.path("second"), &second) == 0);
+  CHECK(Await(second) == 1);
+  CHECK_THAT(ReadFile(farm.path("second")), Contains("another slipway-agent works in"));
+}
+
+TEST_CASE("slipway-agent: at rest it takes little memory", "[integration]") {
+  AgentFarm farm;
+  farm.Start();
+  REQUIRE(farm.controller().WaitForStream());
+  std::ifstream status("/proc/" + std::to_string(farm.pid()) + "/status");
+  std::string word;
+  long kib = 0;
+  while (status >> word) {
+    if (word == "RssAnon:") status >> kib;
+  }
+  WARN("RssAnon at rest: " << kib << " KiB");
+  CHECK(kib > 0);
+  CHECK(kib <= 12 * 1024);
+}
+
+}  // namespace
+}  // namespace slipway::testing

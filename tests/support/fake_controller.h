@@ -1,0 +1,74 @@
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/digest.h"
+#include "common/base/ids.h"
+#include "common/crypto/pki.h"
+#include "slipway/v1/agent.grpc.pb.h"
+#include "slipway/v1/enrollment.grpc.pb.h"
+
+namespace slipway::testing {
+
+// A controller without scheduler, database and disk, on a port of 127.0.0.1 with real TLS: offers
+// what it is told to, takes logs, products and results, gives permits. Thread-safe.
+class FakeController {
+ public:
+  FakeController();
+  ~FakeController();
+  FakeController(const FakeController&) = delete;
+  FakeController& operator=(const FakeController&) = delete;
+
+  [[nodiscard]] std::string address() const;
+  [[nodiscard]] std::string token() const;
+  // The server goes and comes back on the same port, remembering everything.
+  void StopServer();
+  void StartServer();
+
+  // Offers the task to whoever is connected, then starts it.
+  void Queue(const AttemptKey& key, const v1::TaskSpec& spec);
+  void Cancel(const AttemptKey& key);
+  // What permits hand out.
+  void SetSecret(std::string secret);
+  // Acks say that nothing is durable until released.
+  void HoldDurable(bool hold);
+
+  // nullopt: not in time.
+  [[nodiscard]] std::optional<v1::AttemptResult> WaitForResult(
+      const AttemptKey& key, std::chrono::seconds patience = std::chrono::seconds(60));
+  // True once the log holds `text`.
+  [[nodiscard]] bool WaitForLog(const AttemptKey& key, const std::string& text,
+                                std::chrono::seconds patience = std::chrono::seconds(60));
+  [[nodiscard]] bool WaitForStream(std::chrono::seconds patience = std::chrono::seconds(30));
+  // True once the agent's inventory no longer lists it.
+  [[nodiscard]] bool WaitUntilForgotten(const AttemptKey& key);
+  [[nodiscard]] std::string Log(const AttemptKey& key);
+  // "1 fetch started", "1 fetch succeeded", …: each once, in the order of arrival.
+  [[nodiscard]] std::vector<std::string> Steps(const AttemptKey& key);
+  [[nodiscard]] int permits_given();
+  [[nodiscard]] int results_of(const AttemptKey& key);
+
+  // Path → content of an uploaded product; empty when it is not complete.
+  [[nodiscard]] std::map<std::string, std::string> Product(const Sha256Digest& manifest);
+  // Puts a product in, for publishes; its manifest's digest.
+  [[nodiscard]] Sha256Digest PutProduct(const std::map<std::string, std::string>& files);
+
+ private:
+  class Agents;
+  class Enrollment;
+  struct State;
+
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace slipway::testing
