@@ -300,7 +300,7 @@ class Farm:
         standard = (f"  - {{name: weixin, platform: weixin, image: 'slipway-publisher-weixin:1', "
                     f"proxy: '{proxy}', ca_file: {ca}, deadline: {self.deadline}}}\n"
                     if self.with_standin else "")
-        targets = standard + self.targets.format(proxy=proxy, ca=ca)
+        targets = standard + self.targets.replace("{proxy}", proxy).replace("{ca}", ca)
         self.config = self.folder / "controller.yaml"
         self.config.write_text(
             f"data_dir: {self.folder}/controller\nlisten: 127.0.0.1:{self.port}\n"
@@ -373,11 +373,6 @@ class Farm:
 
     def recover(self):
         """After a case: everything runs again, nothing is queued or running."""
-        if self.controller is not None and not self.controller.running():
-            self.start_controller()
-        for agent in self.agents:
-            if agent.process is not None and not agent.running():
-                agent.start()
         if self.with_standin:
             self.fault({})
         for follower in self.followers:
@@ -386,6 +381,11 @@ class Farm:
                 follower.wait()
         self.followers.clear()
         try:
+            if not self.controller.running():
+                self.start_controller()
+            for agent in self.agents:
+                if agent.process is not None and not agent.running():
+                    agent.start()
             for task in self.json("tasks").get("tasks", []):
                 if task["state"] in OPEN_STATES:
                     self.slipway("cancel", task["id"], check=False)
@@ -397,13 +397,14 @@ class Farm:
 
     # --- The command line ---
 
-    def command(self, *arguments):
-        return [program("slipway"), "--server", f"127.0.0.1:{self.port}", "--ca", f"{self.folder}/controller/ca.pem",
-                "--token-file", f"{self.folder}/controller/admin.token", *map(str, arguments)]
+    def command(self, *arguments, ca=None, token=None):
+        return [program("slipway"), "--server", f"127.0.0.1:{self.port}",
+                "--ca", str(ca or self.folder / "controller/ca.pem"),
+                "--token-file", str(token or self.folder / "controller/admin.token"), *map(str, arguments)]
 
-    def slipway(self, *arguments, check=True, timeout=240, text=True):
+    def slipway(self, *arguments, check=True, timeout=240, text=True, **files):
         environment = dict(os.environ, SLIPWAY_LANG="en", NO_COLOR="1")
-        done = subprocess.run(self.command(*arguments), capture_output=True, text=text, timeout=timeout,
+        done = subprocess.run(self.command(*arguments, **files), capture_output=True, text=text, timeout=timeout,
                               stdin=subprocess.DEVNULL, env=environment)
         if check and done.returncode != 0:
             raise Failed(f"slipway {' '.join(map(str, arguments))}: exit {done.returncode}\n{done.stdout}{done.stderr}")
