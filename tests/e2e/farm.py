@@ -526,6 +526,8 @@ class Farm:
         if self.with_standin and hasattr(self, "cloud"):
             subprocess.run([str(REPOSITORY / "deploy/demo/standin/stop"), str(self.cloud)], capture_output=True, timeout=60)
         docker("network", "rm", self.network, check=False)  # the agents leave it for the next start
+        if docker("network", "ls", "--quiet", "--filter", f"name={self.network}"):
+            left.append(f"network {self.network}")
         for pid, line in processes(str(self.folder)):
             left.append(f"process {pid}: {line}")
             try:
