@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/base/time.h"
 #include "controller/cli/client_options.h"
 #include "controller/cli/text.h"
 #include "slipway/v1/agent_admin.grpc.pb.h"
@@ -39,9 +40,6 @@ class Client {
     return Outcome(context, status);
   }
 
-  // Before a stream is opened again: gRPC works on a connection only while somebody waits in it, so
-  // that between two failed calls a handshake would never come to its end. Returns after 2 s at most.
-  void AwaitConnection() const;
   // For streams: adds the token and a deadline (0: none) to a call about to be made.
   void Prepare(grpc::ClientContext& context, int timeout_seconds) const;
   // How a call ended, for people: a controller that does not answer is named with its address.
@@ -52,6 +50,11 @@ class Client {
   [[nodiscard]] v1::ApplicationService::Stub& applications() const { return *applications_; }
   [[nodiscard]] v1::ReleaseService::Stub& releases() const { return *releases_; }
   [[nodiscard]] v1::AgentAdminService::Stub& agents() const { return *agents_; }
+  // Waits before a call is repeated: at most for `duration`, less when the controller has come
+  // back. Nobody but a call in progress moves gRPC's connecting on, so sleeping instead would let
+  // every attempt to connect time out. False when `stop` was requested. Blocks.
+  [[nodiscard]] bool WaitToRetry(const std::stop_token& stop, Duration duration) const;
+
   [[nodiscard]] const std::stop_token& stop() const { return stop_; }
 
  private:

@@ -40,11 +40,10 @@ absl::StatusOr<manifest::Manifest> Download(
     const std::function<void(std::uint64_t received)>& progress) {
   std::optional<manifest::Manifest> manifest;
   const absl::Status status = RetryStream(
-      retry, client.stop(), [](const absl::Status&) {},
+      client, retry, client.stop(), [](const absl::Status&) {},
       [&](const std::function<void()>& received) -> absl::Status {
         std::error_code failed;
         std::filesystem::remove_all(path, failed);
-        client.AwaitConnection();
         grpc::ClientContext context;
         client.Prepare(context, 0);
         const std::stop_callback cancel(client.stop(), [&context] { context.TryCancel(); });
