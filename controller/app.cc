@@ -215,8 +215,8 @@ class RealApp final : public App {
     SLIPWAY_ASSIGN_OR_RETURN(
         leadership_, store::pg::Leadership::Acquire(
                          leadership, [this](const absl::Status& status) { Fatal(status); }));
-    database_->BeginTerm(leadership_->epoch());
     stores_ = std::make_unique<Stores>(*database_);
+    SLIPWAY_ASSIGN_OR_RETURN(epoch_, stores_->scheduler.BecomeLeader());
     return absl::OkStatus();
   }
 
@@ -253,8 +253,8 @@ class RealApp final : public App {
     options.on_lost_leadership = [this](const absl::Status& status) { Fatal(status); };
     scheduler_ = std::make_unique<scheduler::Scheduler>(std::move(options), stores_->scheduler,
                                                         *orders_, clock_);
-    gateway_ = std::make_unique<agent_gateway::Gateway>(*scheduler_, stores_->agents, clock_,
-                                                        leadership_->epoch());
+    gateway_ =
+        std::make_unique<agent_gateway::Gateway>(*scheduler_, stores_->agents, clock_, epoch_);
     return scheduler_->Start(*gateway_);
   }
 
@@ -318,6 +318,7 @@ class RealApp final : public App {
   std::atomic<bool> fatal_{false};
   bool stopped_ = false;
   int port_ = 0;
+  Epoch epoch_;
   FarmId farm_;
   FarmKeys keys_;
   runs::TaskWatch watch_;

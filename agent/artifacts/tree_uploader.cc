@@ -109,6 +109,7 @@ absl::Status TreeUploader::SendBlob(int directory, const Entry& file, BlobStream
     pending += bytes;
     return pending.size() < kPieceBytes ? absl::OkStatus() : flush(false);
   };
+  zstd_.Begin(file.size);
   std::uint64_t size = 0;
   while (true) {
     SLIPWAY_ASSIGN_OR_RETURN(const std::size_t n, reader->Read(buffer));

@@ -106,18 +106,11 @@ void AgentCore::Impl::On(protocol::Desired& desired) {
     Attempt* attempt = Live(wanted.key);
     if (attempt == nullptr) continue;
     switch (wanted.want) {
-      case protocol::Want::kStart:
-        Start(*attempt, wanted.spec);
-        break;
-      case protocol::Want::kCancel:
-        Cancel(*attempt);
-        break;
-      case protocol::Want::kForget:
-        Forget(*attempt);
-        break;
+      case protocol::Want::kStart: Start(*attempt, wanted.spec); break;
+      case protocol::Want::kCancel: Cancel(*attempt); break;
+      case protocol::Want::kForget: Forget(*attempt); break;
       case protocol::Want::kOffer:
-      case protocol::Want::kKeep:
-        break;
+      case protocol::Want::kKeep: break;
     }
   }
   if (answer) {

@@ -45,12 +45,12 @@ class LogSender {
     asked_ = false;
   }
 
-  // Called once per sync: without an ack that moves since the last one, the bytes on their way are
-  // lost.
+  // Called once per sync: when no ack has moved since the last one, bytes or acks are lost, so the
+  // controller is asked again where it is.
   void OnSync() {
-    if (sent_ > acked_ && acked_ == acked_at_sync_) OnConnected();
-    if (asked_) OnConnected();
+    if (durable_ < end_ && acked_ == acked_at_sync_ && durable_ == durable_at_sync_) OnConnected();
     acked_at_sync_ = acked_;
+    durable_at_sync_ = durable_;
   }
 
   // What to send now, if anything; counts it as sent.
@@ -84,6 +84,7 @@ class LogSender {
   std::uint64_t acked_durable_ = 0;  // the highest that an ack of this process named
   std::uint64_t sent_ = 0;
   std::uint64_t acked_at_sync_ = 0;
+  std::uint64_t durable_at_sync_ = 0;
   bool must_ask_ = true;  // no ack came since the stream was opened
   bool asked_ = false;
 };

@@ -31,10 +31,7 @@ struct ZstdCompressor::Context {
       } else if (output.pos > 0) {
         status = sink({out.data(), output.pos});
       }
-      if (!status.ok()) {
-        ZSTD_CCtx_reset(zstd.get(), ZSTD_reset_session_only);
-        return status;
-      }
+      SLIPWAY_RETURN_IF_ERROR(status);
       const bool done = directive == ZSTD_e_end ? left == 0 : input.pos == input.size;
       if (done) return absl::OkStatus();
     }
@@ -50,6 +47,11 @@ ZstdCompressor::ZstdCompressor(int level) : context_(std::make_unique<Context>()
 ZstdCompressor::~ZstdCompressor() = default;
 ZstdCompressor::ZstdCompressor(ZstdCompressor&&) noexcept = default;
 ZstdCompressor& ZstdCompressor::operator=(ZstdCompressor&&) noexcept = default;
+
+void ZstdCompressor::Begin(std::uint64_t size) {
+  ZSTD_CCtx_reset(context_->zstd.get(), ZSTD_reset_session_only);
+  ZSTD_CCtx_setPledgedSrcSize(context_->zstd.get(), size);
+}
 
 absl::Status ZstdCompressor::Append(std::string_view bytes, const ByteSink& sink) {
   return context_->Run(bytes, ZSTD_e_continue, sink);

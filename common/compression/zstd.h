@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -15,8 +16,7 @@ namespace slipway::compression {
 // Takes the next bytes of a result; an error ends the work and is returned to whoever feeds it.
 using ByteSink = std::function<absl::Status(std::string_view bytes)>;
 
-// One frame out of bytes that arrive in pieces. After Finish or an error it starts the next frame.
-// Thread-compatible.
+// Frames out of bytes that arrive in pieces, one after the other. Thread-compatible.
 class ZstdCompressor {
  public:
   // Higher levels are smaller and slower: 1 to 19.
@@ -25,7 +25,11 @@ class ZstdCompressor {
   ZstdCompressor(ZstdCompressor&&) noexcept;
   ZstdCompressor& operator=(ZstdCompressor&&) noexcept;
 
+  // Starts a frame of exactly `size` bytes and forgets an unfinished one. Knowing the size makes
+  // small frames several times cheaper.
+  void Begin(std::uint64_t size);
   absl::Status Append(std::string_view bytes, const ByteSink& sink);
+  // kInternal: not the promised number of bytes.
   absl::Status Finish(const ByteSink& sink);
 
  private:

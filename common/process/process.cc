@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -12,6 +11,10 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/process/child.hpp>
+#include <boost/process/exe.hpp>
+#include <boost/process/extend.hpp>
+#include <boost/process/start_dir.hpp>
 #include <cerrno>
 #include <string_view>
 #include <utility>
@@ -19,10 +22,10 @@
 #include "common/base/check.h"
 #include "common/status/status.h"
 
-// posix_spawn rather than Boost.Process: the launcher of Boost 1.81 calls exit() in the forked
-// child of a threaded process and has pipes that a concurrent fork inherits.
 namespace slipway::process {
 namespace {
+
+namespace bp = boost::process;
 
 class Fd {
  public:
@@ -96,55 +99,67 @@ bool Drain(int fd, Tail& tail) {
   return true;
 }
 
-class SpawnPlan {
+// How the program is started. The argument vector goes to the kernel as it is: Boost's own would
+// take quotes off and cannot hold an empty argument.
+class Launch : public bp::extend::handler {
  public:
-  SpawnPlan() {
-    posix_spawn_file_actions_init(&actions_);
-    posix_spawnattr_init(&attributes_);
-  }
-  ~SpawnPlan() {
-    posix_spawn_file_actions_destroy(&actions_);
-    posix_spawnattr_destroy(&attributes_);
-  }
-  SpawnPlan(const SpawnPlan&) = delete;
-  SpawnPlan& operator=(const SpawnPlan&) = delete;
+  Launch(char** argv, char** envp, int out, int err)
+      : argv_(argv), envp_(envp), out_(out), err_(err) {}
 
-  // 0 or an errno value.
-  int Spawn(const Command& command, const std::string& program, int out, int err, pid_t& pid) {
-    std::vector<char*> argv;
-    for (const auto& argument : command.argv) argv.push_back(const_cast<char*>(argument.c_str()));
-    argv.push_back(nullptr);
-    std::vector<std::string> variables;
-    for (const auto& [name, value] : command.env) variables.push_back(name + "=" + value);
-    std::vector<char*> envp;
-    for (auto& variable : variables) envp.push_back(variable.data());
-    envp.push_back(nullptr);
+  template <typename Executor>
+  void on_setup(Executor& executor) const {
+    executor.cmd_line = argv_;
+    executor.env = envp_;
+  }
 
-    sigset_t none;
-    sigset_t all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    posix_spawnattr_setsigmask(&attributes_, &none);
-    posix_spawnattr_setsigdefault(&attributes_, &all);
-    posix_spawnattr_setpgroup(&attributes_, 0);
-    posix_spawnattr_setflags(
-        &attributes_, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    posix_spawn_file_actions_addopen(&actions_, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions_, out, 1);
-    posix_spawn_file_actions_adddup2(&actions_, err, 2);
-    if (!command.cwd.empty()) {
-      posix_spawn_file_actions_addchdir_np(&actions_, command.cwd.c_str());
+  // In the forked child, before it becomes the program: async-signal-safe calls only.
+  template <typename Executor>
+  void on_exec_setup(Executor&) const {
+    const int null = open("/dev/null", O_RDONLY);
+    dup2(null, 0);
+    dup2(out_, 1);
+    dup2(err_, 2);
+    // Marked rather than closed: the launcher reports a failed exec through one of them.
+    syscall(SYS_close_range, 3U, ~0U, kCloseRangeCloexec);
+    setpgid(0, 0);
+    for (int signal_number = 1; signal_number < NSIG; ++signal_number) {
+      signal(signal_number, SIG_DFL);
     }
-    posix_spawn_file_actions_addclosefrom_np(&actions_, 3);
-    return posix_spawn(&pid, program.c_str(), &actions_, &attributes_, argv.data(), envp.data());
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, nullptr);
   }
 
  private:
-  posix_spawn_file_actions_t actions_;
-  posix_spawnattr_t attributes_;
+  static constexpr unsigned kCloseRangeCloexec = 4;
+  char** const argv_;
+  char** const envp_;
+  const int out_;
+  const int err_;
 };
 
-// posix_spawnp would search the PATH of this process.
+// 0 or an errno value.
+int Spawn(const Command& command, const std::string& program, int out, int err, pid_t& pid) {
+  std::vector<char*> argv;
+  for (const auto& argument : command.argv) argv.push_back(const_cast<char*>(argument.c_str()));
+  argv.push_back(nullptr);
+  std::vector<std::string> variables;
+  for (const auto& [name, value] : command.env) variables.push_back(name + "=" + value);
+  std::vector<char*> envp;
+  for (auto& variable : variables) envp.push_back(variable.data());
+  envp.push_back(nullptr);
+  const std::string directory = command.cwd.empty() ? "." : command.cwd;
+  std::error_code error;
+  bp::child child(bp::exe = program, bp::start_dir = directory,
+                  Launch(argv.data(), envp.data(), out, err), error);
+  if (error) return error.value();
+  pid = child.id();
+  // Supervise waits for it.
+  child.detach();
+  return 0;
+}
+
+// Boost.Process would search the PATH of this process.
 std::string FindProgram(const Command& command) {
   const std::string& name = command.argv.front();
   if (name.find('/') != std::string::npos) return name;
@@ -274,12 +289,16 @@ absl::StatusOr<Result> Run(const Command& command, const std::stop_token& stop) 
                      fmt::format("the program '{}' is not installed", command.argv.front()),
                      fmt::format("Install '{}' on this machine.", command.argv.front()));
   }
+  // The launcher would start the program somewhere else instead.
+  if (!command.cwd.empty() && access(command.cwd.c_str(), X_OK) != 0) {
+    return ErrnoError(errno, fmt::format("cannot start {} in {}", program, command.cwd));
+  }
   SLIPWAY_ASSIGN_OR_RETURN(Pipe out, MakePipe());
   SLIPWAY_ASSIGN_OR_RETURN(Pipe err, MakePipe());
   const Fd wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake.valid()) return ErrnoError(errno, "cannot make an eventfd");
   pid_t pid = 0;
-  const int error = SpawnPlan().Spawn(command, program, out.write.get(), err.write.get(), pid);
+  const int error = Spawn(command, program, out.write.get(), err.write.get(), pid);
   if (error != 0) {
     return ErrnoError(error, fmt::format("cannot start {}{}", program,
                                          command.cwd.empty() ? "" : " in " + command.cwd));

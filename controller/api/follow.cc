@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -113,8 +114,9 @@ class LogFollower final : public FollowStream<v1::ReadLogResponse> {
       return Then::kWrite;
     }
     if (slice.seal) return Last(response, slice.seal->complete, slice.seal->missing);
-    if (over_) return Last(response, false, 0);
-    if (!request_.follow()) return Last(response, false, 0);
+    // The row says that the log is whole a moment before the log's own seal does.
+    if (over_ && summary_) return Last(response, summary_->size == offset_, summary_->missing);
+    if (over_ || !request_.follow()) return Last(response, false, 0);
     return Then::kWait;
   }
 
@@ -134,6 +136,9 @@ class LogFollower final : public FollowStream<v1::ReadLogResponse> {
       growth_.reset();
     }
     over_ = domain::IsTerminal(found.task.state) || newest > key_.attempt;
+    if (over_ && newest == key_.attempt && found.task.result) {
+      summary_ = found.task.result->log;
+    }
     return absl::OkStatus();
   }
 
@@ -158,7 +163,8 @@ class LogFollower final : public FollowStream<v1::ReadLogResponse> {
   std::shared_ptr<void> watched_;
   std::shared_ptr<void> growth_;
   std::atomic<bool> task_changed_{true};
-  bool over_ = false;
+  bool over_ = false;                            // no more bytes will come
+  std::optional<protocol::LogSummary> summary_;  // of an attempt that reported
   bool finished_ = false;
 };
 

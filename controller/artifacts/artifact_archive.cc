@@ -190,6 +190,7 @@ absl::Status ArtifactArchive::StoreManifest(const ApplicationId& application, co
   const auto append = [&](std::string_view bytes) {
     return batch->Append({.blob = blob, .zstd = bytes, .last = false});
   };
+  zstd.Begin(text.size());
   SLIPWAY_RETURN_IF_ERROR(zstd.Append(text, append));
   SLIPWAY_RETURN_IF_ERROR(zstd.Finish(append));
   SLIPWAY_RETURN_IF_ERROR(batch->Append({.blob = blob, .zstd = {}, .last = true}));

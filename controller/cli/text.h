@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -8,9 +9,16 @@ namespace slipway::cli {
 
 enum class Language { kEnglish, kChinese };
 
-// zh… in SLIPWAY_LANG, LC_ALL, LC_MESSAGES or LANG (the first that is set) means Chinese.
+// "zh", "zh_CN.UTF-8", "zh-Hans"… mean Chinese, everything else English.
 [[nodiscard]] Language LanguageOf(std::string_view locale);
 
+// Reads an environment variable; empty when it is not set.
+using Environment = std::function<std::string(const char* name)>;
+
+// `flag` (--lang) before SLIPWAY_LANG, LC_ALL, LC_MESSAGES and LANG: the first that says something.
+[[nodiscard]] Language ChooseLanguage(std::string_view flag, const Environment& environment);
+
+// Picks the sentence: text("done", "完成"). A value; thread-safe.
 class Text {
  public:
   explicit Text(Language language) : chinese_(language == Language::kChinese) {}

@@ -83,9 +83,9 @@ absl::StatusOr<domain::Release> RunOrders::MakeRelease(const TaskId& task,
   release.link = outcome.link;
   release.released_at = deps_.clock.Wall();
   release.released_by = run.submitted_by;
-  release.qr_text = qr::FormatReleaseCode({release.id, release.application_name, release.platform,
-                                           release.version, release.manifest},
-                                          deps_.public_url);
+  release.qr_text = qr::FormatReleaseCode(
+      {release.id, release.application_name, release.platform, release.version, release.manifest},
+      deps_.public_url);
   return release;
 }
 

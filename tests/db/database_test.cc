@@ -9,7 +9,6 @@
 
 #include "controller/store/pg/pqxx_status.h"
 #include "controller/store/pg/session.h"
-#include "controller/store/pg/worker_pool.h"
 #include "tests/support/postgres_fixture.h"
 #include "tests/support/status_matchers.h"
 
@@ -110,8 +109,7 @@ TEST_CASE("Database: a connection lost inside a transaction is an error, not a s
   }),
              StatusIs(absl::StatusCode::kUnavailable, "DATABASE_UNAVAILABLE"));
 
-  (*database)->BeginTerm(Epoch(0 + 1));
-  REQUIRE_OK(RunSql(connection, "UPDATE leadership SET epoch = 1"));
+  REQUIRE_OK((*database)->BeginTerm());
   CHECK_THAT((*database)->Write([&](Transaction& t) {
     t.Run(kSetHolder, std::string("x"));
     return cut().status();
@@ -159,28 +157,6 @@ TEST_CASE("IsStorableText: what PostgreSQL cannot hold is refused before it is s
   CHECK_FALSE(IsStorableText("\xed\xa0\x80"));
   CHECK_FALSE(IsStorableText("cut \xe4\xb8"));
   CHECK_FALSE(IsStorableText("\xf4\x90\x80\x80"));
-}
-
-TEST_CASE("WorkerPool: runs everything, and refuses what its queue cannot take", "[db]") {
-  std::atomic<int> ran{0};
-  {
-    WorkerPool pool("test", 1, 2);
-    std::promise<void> go;
-    std::shared_future<void> gate = go.get_future().share();
-    std::promise<void> begun;
-    REQUIRE_OK(pool.Submit([&, gate] {
-      begun.set_value();
-      gate.wait();
-      ++ran;
-    }));
-    begun.get_future().wait();
-    CHECK_OK(pool.Submit([&] { ++ran; }));
-    CHECK_OK(pool.Submit([&] { ++ran; }));
-    CHECK_THAT(pool.Submit([&] { ++ran; }),
-               StatusIs(absl::StatusCode::kResourceExhausted, "POOL_BUSY"));
-    go.set_value();
-  }
-  CHECK(ran == 3);
 }
 
 }  // namespace

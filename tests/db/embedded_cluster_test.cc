@@ -9,14 +9,13 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
-#include <functional>
 #include <string>
-#include <thread>
 
 #include "controller/store/pg/cluster_files.h"
 #include "controller/store/pg/server_process.h"
 #include "tests/support/postgres_fixture.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/wait_until.h"
 
 namespace slipway::store::pg {
 namespace {
@@ -25,15 +24,7 @@ namespace fs = std::filesystem;
 using testing::ClusterHome;
 using testing::RunSql;
 using testing::StatusIs;
-
-bool Eventually(const std::function<bool()>& condition) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (std::chrono::steady_clock::now() < deadline) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  return false;
-}
+using testing::WaitUntil;
 
 // Starts the cluster in a process of its own and ends that with SIGKILL once the server is up, as a
 // controller would be.
@@ -131,7 +122,7 @@ TEST_CASE("EmbeddedCluster: a server survives the SIGKILL of its controller and 
   REQUIRE_OK(rows);
   CHECK(rows->at(0).at(0) == "8");
   REQUIRE_OK((*cluster)->Stop());
-  CHECK(Eventually([&] { return !IdentifyProcess(file->pid).has_value(); }));
+  CHECK(WaitUntil([&] { return !IdentifyProcess(file->pid).has_value(); }));
 }
 
 TEST_CASE("EmbeddedCluster: recovers when the server was killed with its controller", "[db]") {

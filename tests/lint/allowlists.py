@@ -78,7 +78,7 @@ THIRD_PARTY = {
     "boost/process": (("agent/workspace", "common/process", "controller/store/pg"),
                       "child processes: git and the embedded PostgreSQL"),
     "boost/json": (("agent/executor", "agent/workspace", "agent/publish", "controller/cli",
-                    "controller/gateway", "common/crypto", "common/json"),
+                    "controller/gateway", "controller/store/pg", "common/crypto", "common/json"),
                    "JSON at the edges that speak it"),
     "boost/system": (("agent/executor/docker", "agent/workspace", "controller/gateway",
                       "controller/store/pg", "common/process"), "error codes of the Boost libraries used there"),
@@ -91,14 +91,15 @@ THIRD_PARTY = {
     "yaml-cpp/": (("common/config",), "YAML, with file, line and key in its errors"),
     "archive.h": (("common/archive",), "tar and zip"),
     "archive_entry.h": (("common/archive",), "tar and zip"),
-    "zstd": (("common/compress", "common/archive", "controller/logs"),
+    "zstd": (("common/compression", "common/archive", "controller/logs"),
              "compression in transport and at rest"),
     "CLI/": (("controller/cli", "*/main.cc"), "command lines"),
     "grpc/": (GRPC_EDGES, "gRPC stays at the edges"),
     "grpc++/": (GRPC_EDGES, "gRPC stays at the edges"),
     "grpcpp/": (GRPC_EDGES, "gRPC stays at the edges"),
     "google/protobuf/": (GRPC_EDGES, "protobuf types stay at the edges; inside are plain values"),
-    "slipway/v1/": (GRPC_EDGES, "protobuf types stay at the edges; inside are plain values"),
+    "slipway/v1/": (GRPC_EDGES + ("controller/runs",),
+                    "protobuf types stay at the edges; runs makes the TaskSpec that agents get"),
 }
 
 # --- Text ---------------------------------------------------------------------------------------
@@ -134,6 +135,7 @@ CLOCKS = {  # raw clock reads; everybody else has slipway::Clock or takes `now`
     "agent/link": "gRPC deadlines are system_clock values",
     "common/rpc": "gRPC deadlines are system_clock values",
     "controller/cli": "gRPC deadlines are system_clock values",
+    "controller/app.cc": "gRPC deadlines are system_clock values",
     "tests": "deadlines of tests",
 }
 SLEEPS = {

@@ -18,7 +18,7 @@ typeinfo unordered_map unordered_set utility valarray variant vector version""".
 POSIX = set("""arpa asm assert.h ctype.h dirent.h dlfcn.h endian.h err.h errno.h fcntl.h fnmatch.h fts.h
 getopt.h glob.h grp.h ifaddrs.h inttypes.h limits.h linux malloc.h math.h mntent.h net netdb.h
 netinet netpacket poll.h pthread.h pty.h pwd.h sched.h semaphore.h shadow.h signal.h spawn.h
-stdarg.h stdbool.h stddef.h stdint.h stdio.h stdlib.h string.h strings.h sys syslog.h termios.h
+fts.h locale.h wchar.h stdarg.h stdbool.h stddef.h stdint.h stdio.h stdlib.h string.h strings.h sys syslog.h termios.h
 time.h ucontext.h unistd.h utime.h utmp.h wait.h""".split())
 
 

@@ -168,6 +168,10 @@ void SimAgent::Do(const agent::SendLog& action) {
 
 void SimAgent::Do(const agent::WriteJournal& action) {
   journal_.push_back(action.entry);
+  const auto* finished = std::get_if<agent::JournalFinished>(&action.entry.what);
+  if (finished != nullptr && world_.scenario.planted.result_before_log) {
+    Do(agent::Send{protocol::ResultReport{action.entry.key, finished->result}});
+  }
   last_id_ = action.id;
   if (sync_armed_) return;
   sync_armed_ = true;
@@ -399,7 +403,12 @@ void SimAgent::Do(const agent::FreeSpool& action) {
 std::string SimAgent::Leftovers() const {
   if (!core_) return "the process is not running";
   std::string left;
-  for (const auto& view : core_->Attempts()) left += " attempt " + NameOf(view.key);
+  for (const auto& view : core_->Attempts()) {
+    left += " attempt " + NameOf(view.key) + " phase " +
+            std::to_string(static_cast<int>(view.phase)) + (view.deleting ? " deleting" : "") +
+            " log " + std::to_string(view.log_durable) + " of " + std::to_string(view.log_end) +
+            " durable";
+  }
   for (const auto& [key, container] : containers_) left += " container " + NameOf(key);
   for (const auto& [key, spool] : spools_) left += " spool " + NameOf(key);
   return left;

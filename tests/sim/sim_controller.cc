@@ -134,7 +134,8 @@ void SimController::CheckResults() {
     if (result.build && result.build->commit != author) {
       world_.Violation("1: result of " + result.build->commit + " stored for " + author);
     }
-    if (result.failure && result.failure->reason == "AGENT_LOST") continue;
+    // Made by the scheduler for a lost agent: it knows nothing of the log's end.
+    if (result.log.root.IsZero()) continue;
     if (task.state == TaskState::kUnknown || result.log.missing > 0) continue;
     const auto ended = world_.ended_logs.find(key);
     if (ended == world_.ended_logs.end()) continue;
@@ -222,6 +223,10 @@ void SimController::SendOut(const scheduler::Outgoing& outgoing) {
   auto body = outgoing.body;
   if (auto* desired = std::get_if<protocol::Desired>(&body)) {
     for (protocol::DesiredAttempt& wanted : desired->attempts) {
+      const domain::Task* row = world_.store.Find(wanted.key.task);
+      const bool keep = world_.scenario.planted.old_result_accepted && row != nullptr &&
+                        !domain::IsTerminal(row->state);
+      if (keep && wanted.want == Want::kForget) wanted.want = Want::kKeep;
       if (wanted.want == Want::kStart) wanted.spec = "spec of " + wanted.key.task.value();
     }
   }
@@ -296,8 +301,12 @@ void SimController::Receive(const std::shared_ptr<Stream>& stream, protocol::Age
 
 void SimController::FillIn(scheduler::ResultReported& event) {
   if (world_.scenario.planted.old_result_accepted) {
-    if (const domain::Task* row = world_.store.Find(event.key.task))
+    const domain::Task* row = world_.store.Find(event.key.task);
+    const auto holder = row == nullptr ? std::nullopt : table_.Current(row->agent);
+    if (holder) {
+      event.from = {row->agent, *holder};
       event.key.attempt = row->attempt;
+    }
   }
   const SimFile& file = world_.controller_logs[event.key];
   const std::string_view durable = std::string_view(file.bytes).substr(0, file.synced);
@@ -313,7 +322,8 @@ void SimController::FillIn(scheduler::ResultReported& event) {
       world_.Violation("6: the log of " + key.task.value() + " does not match its result");
     }
   }
-  if (world_.scenario.planted.result_before_log) event.log = scheduler::LogState::kComplete;
+  if (world_.scenario.planted.result_before_log || world_.scenario.planted.old_result_accepted)
+    event.log = scheduler::LogState::kComplete;
   const domain::Task* row = world_.store.Find(event.key.task);
   if (event.result.ok() && row != nullptr && row->kind == protocol::TaskKind::kPublish) {
     domain::Release release;
@@ -325,8 +335,10 @@ void SimController::FillIn(scheduler::ResultReported& event) {
 
 void SimController::TakeChunk(const std::shared_ptr<Stream>& stream, const AgentId& agent,
                               const protocol::LogChunk& chunk) {
+  const bool old = world_.scenario.planted.old_result_accepted;
   // A log has one writer: the leader.
-  if (loading_ || world_.store.epoch() != epoch_ || !core_.IsCurrent(agent, chunk.key)) return;
+  if (loading_ || world_.store.epoch() != epoch_) return;
+  if (!old && !core_.IsCurrent(agent, chunk.key)) return;
   SimFile& file = world_.controller_logs[chunk.key];
   auto it = logs_.find(chunk.key);
   if (it == logs_.end()) {

@@ -267,6 +267,7 @@ bool World::Settled() const {
 
 void World::CheckEnd() {
   // 3: every task ends, every submit is answered, nothing is left anywhere.
+  for (const auto& agent : agents) Trace("left at an agent:" + agent->Leftovers());
   if (answered_.size() < static_cast<std::size_t>(scenario.submits)) {
     Violation("3: a submit was never answered");
   }

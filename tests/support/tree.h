@@ -28,6 +28,7 @@ inline std::string Compress(std::string_view content) {
     return absl::OkStatus();
   };
   compression::ZstdCompressor zstd;
+  zstd.Begin(content.size());
   REQUIRE_OK(zstd.Append(content, append));
   REQUIRE_OK(zstd.Finish(append));
   return frame;

@@ -27,6 +27,10 @@ std::string FenceQuery() {
                      kWriteFence);
 }
 
+constexpr Statement kFenceWriters{"database_fence_writers", "SELECT pg_advisory_xact_lock($1)"};
+constexpr Statement kNextEpoch{"database_next_epoch",
+                               "UPDATE leadership SET epoch = epoch + 1 RETURNING epoch"};
+
 absl::Status NotLeader(std::string_view message) {
   return MakeError(absl::StatusCode::kFailedPrecondition, "NOT_LEADER", message,
                    "Ask the controller that leads.");
@@ -159,7 +163,19 @@ absl::Status Database::Write(const Body& body) {
   });
 }
 
-void Database::BeginTerm(Epoch epoch) { impl_->term.store(epoch.value()); }
+absl::StatusOr<Epoch> Database::BeginTerm() {
+  std::int64_t epoch = 0;
+  SLIPWAY_RETURN_IF_ERROR(impl_->With([&](Session& session) -> absl::Status {
+    pqxx::work work(session.connection());
+    Transaction transaction(session, work);
+    transaction.Run(kFenceWriters, kWriteFence);
+    epoch = transaction.Run(kNextEpoch).at(0)[0].as<std::int64_t>();
+    return Commit(work);
+  }));
+  impl_->term.store(epoch);
+  return Epoch(epoch);
+}
+
 Epoch Database::term() const { return Epoch(impl_->term.load()); }
 
 }  // namespace slipway::store::pg

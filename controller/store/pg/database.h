@@ -56,8 +56,11 @@ class Database {
   // kUnknown COMMIT_IN_DOUBT: it may be committed or not; reload.
   absl::Status Write(const Body& body);
 
-  // Begins this process's term: from now on Write is fenced with `epoch` (see Leadership).
-  void BeginTerm(Epoch epoch);
+  // Begins a term of this process: bumps the stored epoch once every transaction that an earlier
+  // leader began has ended (kAborted LOCK_TIMEOUT: one did not), and fences Write with it from now
+  // on. When it returns, nothing of an earlier term can be committed any more.
+  absl::StatusOr<Epoch> BeginTerm();
+  // 0: none.
   [[nodiscard]] Epoch term() const;
 
  private:

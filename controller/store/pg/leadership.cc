@@ -35,15 +35,12 @@ SELECT pg_terminate_backend(a.pid)
    AND a.application_name = l.holder
    AND l.holder <> current_setting('application_name')
    AND l.heartbeat_at < clock_timestamp() - make_interval(secs => $1))"};
-constexpr Statement kFenceWriters{"leadership_fence_writers", "SELECT pg_advisory_xact_lock($1)"};
-constexpr Statement kBeginTerm{"leadership_begin_term", R"(
-UPDATE leadership
-   SET epoch = epoch + 1, holder = current_setting('application_name'),
-       heartbeat_at = clock_timestamp()
-RETURNING epoch)"};
-constexpr Statement kHeartbeat{
-    "leadership_heartbeat",
-    "UPDATE leadership SET heartbeat_at = clock_timestamp() WHERE epoch = $1 RETURNING epoch"};
+constexpr Statement kTakeOver{"leadership_take_over",
+                              "UPDATE leadership SET holder = current_setting('application_name'), "
+                              "heartbeat_at = clock_timestamp()"};
+constexpr Statement kHeartbeat{"leadership_heartbeat",
+                               "UPDATE leadership SET heartbeat_at = clock_timestamp() "
+                               "WHERE holder = current_setting('application_name') RETURNING 1"};
 
 absl::Status Terminated(const absl::Status& cause) {
   return MakeError(absl::StatusCode::kUnavailable, "LEADERSHIP_LOST",
@@ -67,14 +64,11 @@ absl::Status EndStaleHolder(Session& session, Duration stale_after) {
   });
 }
 
-absl::StatusOr<Epoch> BeginTerm(Session& session) {
-  return CatchPqxx([&]() -> absl::StatusOr<Epoch> {
-    pqxx::work work(session.connection());
-    Transaction transaction(session, work);
-    transaction.Run(kFenceWriters, kWriteFence);
-    const Epoch epoch(transaction.Run(kBeginTerm).at(0)[0].as<std::int64_t>());
-    work.commit();
-    return epoch;
+absl::Status TakeOver(Session& session) {
+  return CatchPqxx([&]() -> absl::Status {
+    pqxx::nontransaction direct(session.connection());
+    Transaction(session, direct).Run(kTakeOver);
+    return absl::OkStatus();
   });
 }
 
@@ -94,10 +88,9 @@ absl::Status HeldBySomebodyElse(Session& session) {
 
 class Leadership::Impl {
  public:
-  Impl(std::unique_ptr<Session> session, Epoch epoch, const LeadershipOptions& options,
+  Impl(std::unique_ptr<Session> session, const LeadershipOptions& options,
        std::function<void(const absl::Status&)> on_lost)
-      : epoch_(epoch),
-        heartbeat_interval_(options.heartbeat_interval),
+      : heartbeat_interval_(options.heartbeat_interval),
         on_lost_(std::move(on_lost)),
         stop_fd_(eventfd(0, EFD_CLOEXEC)),
         session_(std::move(session)) {
@@ -116,7 +109,6 @@ class Leadership::Impl {
     close(stop_fd_);
   }
 
-  [[nodiscard]] Epoch epoch() const { return epoch_; }
   [[nodiscard]] bool held() const { return held_.load(); }
 
  private:
@@ -140,15 +132,14 @@ class Leadership::Impl {
   absl::Status Heartbeat() {
     return CatchPqxx([&]() -> absl::Status {
       pqxx::nontransaction direct(session_->connection());
-      if (Transaction(*session_, direct).Run(kHeartbeat, epoch_.value()).empty()) {
-        return absl::FailedPreconditionError("a newer term has begun");
+      if (Transaction(*session_, direct).Run(kHeartbeat).empty()) {
+        return absl::FailedPreconditionError("another controller has taken over");
       }
       return absl::OkStatus();
     });
   }
 
   // Constant after construction.
-  const Epoch epoch_;
   const Duration heartbeat_interval_;
   const std::function<void(const absl::Status&)> on_lost_;
   const int stop_fd_;
@@ -174,21 +165,14 @@ absl::StatusOr<std::unique_ptr<Leadership>> Leadership::Acquire(
     if (clock.Mono() >= deadline) return HeldBySomebodyElse(*session);
     std::this_thread::sleep_for(kRetryInterval);
   }
-  // Writes that an earlier leader began are waited for, or ended with it when it is stale.
-  absl::StatusOr<Epoch> epoch = BeginTerm(*session);
-  while (absl::IsAborted(epoch.status()) && clock.Mono() < deadline) {
-    SLIPWAY_RETURN_IF_ERROR(EndStaleHolder(*session, options.stale_after));
-    epoch = BeginTerm(*session);
-  }
-  SLIPWAY_RETURN_IF_ERROR(epoch.status());
-  return std::unique_ptr<Leadership>(new Leadership(
-      std::make_unique<Impl>(std::move(session), *epoch, options, std::move(on_lost))));
+  SLIPWAY_RETURN_IF_ERROR(TakeOver(*session));
+  return std::unique_ptr<Leadership>(
+      new Leadership(std::make_unique<Impl>(std::move(session), options, std::move(on_lost))));
 }
 
 Leadership::Leadership(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Leadership::~Leadership() = default;
 
-Epoch Leadership::epoch() const { return impl_->epoch(); }
 bool Leadership::held() const { return impl_->held(); }
 
 }  // namespace slipway::store::pg

@@ -5,7 +5,6 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "common/base/ids.h"
 #include "common/base/time.h"
 #include "controller/store/pg/database.h"
 
@@ -23,17 +22,16 @@ struct LeadershipOptions {
   Duration stale_after = std::chrono::seconds(15);
 };
 
-// The right to be the one controller that schedules and writes, for one term. It is a session lock
-// on a connection of its own that never reconnects, plus an epoch that fences Database::Write, so
-// that a leader which does not know yet that it lost cannot write either.
-//
-// Invariant: epochs rise; when Acquire returns, no transaction of an earlier term commits any more.
+// The right to be the one controller that schedules and writes: a session lock on a connection of
+// its own that never reconnects, and a sign of life for others to see. A leader that does not know
+// yet that it lost this is kept from writing by the epoch (Database::BeginTerm), which the new
+// leader starts after Acquire.
 //
 // Owns a thread. Thread-safe.
 class Leadership {
  public:
-  // Takes the lock, ends a stale holder's connections, and starts a term. `on_lost` is called at
-  // most once, on this object's thread, with the first error of the connection: stop sending, exit.
+  // Takes the lock; ends a stale holder's connections to get it. `on_lost` is called at most once,
+  // on this object's thread, with the first error of the connection: stop sending, exit.
   // kUnavailable LEADERSHIP_HELD: another controller leads; names it.
   static absl::StatusOr<std::unique_ptr<Leadership>> Acquire(
       const LeadershipOptions& options, std::function<void(const absl::Status&)> on_lost);
@@ -43,7 +41,6 @@ class Leadership {
   // Gives the lock back. Must not run on the thread that calls `on_lost`.
   ~Leadership();
 
-  [[nodiscard]] Epoch epoch() const;
   // False from the moment the loss was seen.
   [[nodiscard]] bool held() const;
 

@@ -103,10 +103,8 @@ bool IsInfrastructureError(const absl::Status& status) {
     case absl::StatusCode::kUnknown:
     case absl::StatusCode::kResourceExhausted:
     case absl::StatusCode::kDeadlineExceeded:
-    case absl::StatusCode::kPermissionDenied:
-      return true;
-    default:
-      return false;
+    case absl::StatusCode::kPermissionDenied: return true;
+    default: return false;
   }
 }
 

@@ -1,0 +1,111 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "controller/cli/exit_code.h"
+#include "controller/cli/session.h"
+#include "controller/cli/stream_retry.h"
+
+// What the program can do: one function per command, with its flags in a struct. Each prints to the
+// session and gives the exit code; an error is printed by whoever called.
+namespace slipway::cli {
+
+using Outcome = absl::StatusOr<ExitCode>;
+
+struct SubmitFlags {
+  std::string application;
+  std::vector<std::string> platforms;
+  std::string ref;
+  std::string version;
+  std::string description;
+  bool publish = false;
+  std::string target;
+  std::string request_id;  // empty: a new one
+  bool follow = false;
+  std::string patience;  // duration; empty: the default
+};
+[[nodiscard]] Outcome Submit(Session& session, const SubmitFlags& flags);
+
+struct FollowFlags {
+  std::string run;
+  std::string patience;
+};
+[[nodiscard]] Outcome Follow(Session& session, const FollowFlags& flags);
+
+struct TasksFlags {
+  std::string application;
+  std::string run;
+  std::vector<std::string> states;
+  int limit = 50;
+};
+[[nodiscard]] Outcome ListTasks(Session& session, const TasksFlags& flags);
+[[nodiscard]] Outcome ShowTask(Session& session, const std::string& id);
+[[nodiscard]] Outcome CancelTask(Session& session, const std::string& id,
+                                 const std::string& reason);
+
+struct LogsFlags {
+  std::string task;
+  bool follow = false;
+  std::int64_t attempt = 0;
+  std::uint64_t offset = 0;
+  std::string patience;
+};
+[[nodiscard]] Outcome Logs(Session& session, const LogsFlags& flags);
+
+[[nodiscard]] Outcome ListAgents(Session& session);
+[[nodiscard]] Outcome CreateJoinToken(Session& session, const std::string& lifetime);
+
+[[nodiscard]] Outcome ListApplications(Session& session);
+[[nodiscard]] Outcome ShowApplication(Session& session, const std::string& name);
+struct CreateApplicationFlags {
+  std::string name;
+  std::string repository;
+  std::string description;
+};
+[[nodiscard]] Outcome CreateApplication(Session& session, const CreateApplicationFlags& flags);
+
+struct ArchiveListFlags {
+  std::string application;
+  std::string platform;
+  int limit = 50;
+};
+[[nodiscard]] Outcome ListArchive(Session& session, const ArchiveListFlags& flags);
+[[nodiscard]] Outcome ShowArchived(Session& session, const std::string& name);
+struct ArchiveGetFlags {
+  std::string name;
+  // Exactly one of them.
+  std::string dir;
+  std::string tar;
+  std::string zip;
+  bool force = false;
+};
+[[nodiscard]] Outcome GetArchived(Session& session, const ArchiveGetFlags& flags);
+
+struct QrFlags {
+  std::string name;
+  std::string png;
+  std::string svg;
+  bool ascii = false;
+  bool text = false;
+};
+[[nodiscard]] Outcome ShowQr(Session& session, const QrFlags& flags);
+
+struct SealFlags {
+  std::string application;
+  std::string platform;
+  std::string app_id;
+  std::string key_file;
+  std::string out_file;  // empty: standard output
+  bool force = false;
+};
+[[nodiscard]] Outcome SealCredential(Session& session, const SealFlags& flags);
+
+[[nodiscard]] Outcome ShowVersion(Session& session);
+
+// For --patience: the default when `text` is empty; a usage error when it is no duration.
+[[nodiscard]] absl::StatusOr<RetryOptions> RetryFor(const std::string& text);
+
+}  // namespace slipway::cli

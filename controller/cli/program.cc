@@ -1,0 +1,315 @@
+#include "controller/cli/program.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+#include "common/status/status.h"
+#include "controller/cli/commands.h"
+
+namespace slipway::cli {
+namespace {
+
+// The text of --lang, which decides about the language of everything else, also of --help.
+std::string LanguageFlag(const std::vector<std::string>& arguments) {
+  const std::string flag = "--lang";
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i] == flag && i + 1 < arguments.size()) return arguments[i + 1];
+    if (arguments[i].rfind(flag + "=", 0) == 0) return arguments[i].substr(flag.size() + 1);
+  }
+  return "";
+}
+
+// The command line's grammar, and where its values go. Must not move: CLI11 keeps pointers to the
+// members.
+class Program {
+ public:
+  explicit Program(Text text) : t_(text) {
+    app_.name("slipway");
+    app_.option_defaults()->group(t_("Options", "选项"));
+    app_.set_help_flag("-h,--help", t_("Shows this help", "显示帮助"));
+    app_.get_help_ptr()->group(t_("Options", "选项"));
+    app_.set_version_flag("--version", std::string("slipway ") + SLIPWAY_VERSION,
+                          t_("Shows the version of this program", "显示本程序的版本"));
+    app_.fallthrough();
+    app_.require_subcommand(1);
+    app_.get_formatter()->label("OPTIONS", t_("OPTIONS", "选项"));
+    app_.get_formatter()->label("SUBCOMMAND", t_("COMMAND", "命令"));
+    app_.get_formatter()->label("Usage", t_("Usage", "用法"));
+    app_.get_formatter()->label("Positionals", t_("Arguments", "参数"));
+    app_.get_formatter()->label("REQUIRED", t_("(required)", "（必填）"));
+    app_.get_formatter()->label("TEXT", "");
+    app_.get_formatter()->column_width(34);
+    AddGlobals();
+    AddRuns();
+    AddTasks();
+    AddArchive();
+    AddFarm();
+    app_.footer(t_(
+        "Exit codes: 0 done; 1 the task or run failed; 2 wrong usage; 3 the controller said no or\n"
+        "did not answer; 4 outcome unknown (a publish may have happened); 130 interrupted.\n"
+        "Configuration: --config, else $SLIPWAY_CONFIG, ~/.config/slipway/client.yaml or\n"
+        "/etc/slipway/client.yaml with the keys server, ca and token_file.",
+        "退出码：0 完成；1 任务或运行失败；2 用法错误；3 控制器拒绝或没有应答；\n"
+        "4 结果未知（发布可能已生效）；130 被中断。\n"
+        "配置：--config，否则依次为 $SLIPWAY_CONFIG、~/.config/slipway/client.yaml、\n"
+        "/etc/slipway/client.yaml，键为 server、ca、token_file。"));
+  }
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+  CLI::App& app() { return app_; }
+  [[nodiscard]] const ClientOptions& client() const { return client_; }
+  [[nodiscard]] const std::string& config() const { return config_; }
+  [[nodiscard]] bool json() const { return json_; }
+
+  // REQUIRES: the arguments were parsed.
+  Outcome Run(Session& session) const {
+    const auto it = std::find_if(actions_.rbegin(), actions_.rend(),
+                                 [](const auto& action) { return action.first->parsed(); });
+    return it->second(session);
+  }
+
+ private:
+  using Action = std::function<Outcome(Session&)>;
+
+  // Commands of commands are added after the command they belong to; the last one parsed counts.
+  CLI::App* Command(CLI::App& parent, const char* name, const char* english, const char* chinese,
+                    Action action = nullptr) {
+    CLI::App* command = parent.add_subcommand(name, t_(english, chinese));
+    command->group(t_("Commands", "命令"));
+    command->get_help_ptr()->group(t_("Options", "选项"));
+    if (action) {
+      actions_.emplace_back(command, std::move(action));
+    } else {
+      command->require_subcommand(1);
+    }
+    return command;
+  }
+
+  template <typename Value>
+  CLI::Option* Option(CLI::App* command, const char* name, Value& value, const char* english,
+                      const char* chinese) {
+    return command->add_option(name, value, t_(english, chinese));
+  }
+  CLI::Option* Flag(CLI::App* command, const char* name, bool& value, const char* english,
+                    const char* chinese) {
+    return command->add_flag(name, value, t_(english, chinese));
+  }
+
+  void AddGlobals() {
+    Option(&app_, "--server", client_.server, "HOST:PORT of the controller",
+           "控制器地址（主机:端口）");
+    Option(&app_, "--ca", client_.ca_file, "The controller's CA certificate (PEM file)",
+           "控制器的 CA 证书（PEM 文件）");
+    Option(&app_, "--token-file", client_.token_file, "File whose first line is the API token",
+           "首行为 API 令牌的文件");
+    Option(&app_, "--config", config_, "Client configuration (YAML)", "客户端配置（YAML）");
+    Flag(&app_, "--json", json_, "Answers as JSON", "以 JSON 输出");
+    Option(&app_, "--lang", language_, "Language: en or zh", "语言：en 或 zh")
+        ->check(CLI::IsMember({"en", "zh"}));
+  }
+
+  void AddRuns() {
+    CLI::App* submit = Command(app_, "submit", "Builds and, with --publish, publishes a commit",
+                               "构建一个提交；加 --publish 则发布",
+                               [this](Session& s) { return Submit(s, submit_); });
+    Option(submit, "--app", submit_.application, "Application", "应用")->required();
+    Option(submit, "--platform", submit_.platforms, "One or several platforms", "一个或多个平台")
+        ->required()
+        ->delimiter(',');
+    Option(submit, "--ref", submit_.ref, "Branch, tag or commit (else the default branch)",
+           "分支、标签或提交（缺省为默认分支）");
+    Option(submit, "--version", submit_.version, "Version shown to people", "展示的版本号");
+    Option(submit, "--description", submit_.description, "Handed to the platform",
+           "提交给平台的说明");
+    Flag(submit, "--publish", submit_.publish, "Publishes each product after its build",
+         "构建成功后发布");
+    Option(submit, "--target", submit_.target, "Publish target (else the platform's own)",
+           "发布目标（缺省为该平台的默认目标）");
+    Option(submit, "--request-id", submit_.request_id,
+           "Unique per intent: submitting it again gives the same run",
+           "唯一标识；重复提交得到同一次运行");
+    Flag(submit, "-f,--follow", submit_.follow, "Stays until the end, with steps and log",
+         "跟随到结束，显示步骤和日志");
+    AddPatience(submit, submit_.patience);
+
+    CLI::App* follow = Command(app_, "follow", "Follows a run to its end", "跟随一次运行到结束",
+                               [this](Session& s) { return Follow(s, follow_); });
+    Option(follow, "RUN", follow_.run, "Run", "运行")->required();
+    AddPatience(follow, follow_.patience);
+  }
+
+  void AddPatience(CLI::App* command, std::string& value) {
+    Option(command, "--patience", value,
+           "How long the controller may be away before following is given up (3m)",
+           "控制器失联多久后放弃跟随（3m）");
+  }
+
+  void AddTasks() {
+    CLI::App* tasks = Command(app_, "tasks", "Lists tasks, newest first", "列出任务，最新的在前",
+                              [this](Session& s) { return ListTasks(s, tasks_); });
+    tasks->require_subcommand(0, 1);
+    Option(tasks, "--app", tasks_.application, "Of this application", "限定应用");
+    Option(tasks, "--run", tasks_.run, "Of this run", "限定运行");
+    Option(tasks, "--state", tasks_.states, "In these states: queued, running, failed …",
+           "限定状态：queued、running、failed 等")
+        ->delimiter(',');
+    AddLimit(tasks, tasks_.limit);
+    CLI::App* show = Command(*tasks, "show", "One task with its steps", "显示一个任务及其步骤",
+                             [this](Session& s) { return ShowTask(s, id_); });
+    Option(show, "TASK", id_, "Task", "任务")->required();
+    AddCancel(*tasks);
+    AddCancel(app_);
+
+    CLI::App* logs = Command(app_, "logs", "Prints the log of a task, byte for byte",
+                             "逐字节输出任务日志", [this](Session& s) { return Logs(s, logs_); });
+    Option(logs, "TASK", logs_.task, "Task", "任务")->required();
+    Flag(logs, "-f,--follow", logs_.follow, "Stays until the end of the log", "跟随到日志结束");
+    Option(logs, "--attempt", logs_.attempt, "Which attempt (else the newest)",
+           "第几次尝试（缺省为最新）")
+        ->check(CLI::PositiveNumber);
+    Option(logs, "--offset", logs_.offset, "First byte to print, from 0", "起始字节，从 0 开始");
+    AddPatience(logs, logs_.patience);
+  }
+
+  void AddCancel(CLI::App& parent) {
+    CLI::App* cancel = Command(parent, "cancel", "Ends a task", "取消任务",
+                               [this](Session& s) { return CancelTask(s, id_, reason_); });
+    Option(cancel, "TASK", id_, "Task", "任务")->required();
+    Option(cancel, "--reason", reason_, "For the record", "取消原因，供记录");
+  }
+
+  void AddLimit(CLI::App* command, int& value) {
+    Option(command, "--limit", value, "At most this many (50)", "最多条数（50）")
+        ->check(CLI::Range(1, 1000));
+  }
+
+  void AddArchive() {
+    CLI::App* archive = Command(app_, "archive", "Archived products", "已归档的产物");
+    CLI::App* list =
+        Command(*archive, "list", "Lists releases, newest first", "列出发布，最新的在前",
+                [this](Session& s) { return ListArchive(s, list_); });
+    Option(list, "--app", list_.application, "Of this application", "限定应用");
+    Option(list, "--platform", list_.platform, "For this platform", "限定平台");
+    AddLimit(list, list_.limit);
+    CLI::App* show = Command(*archive, "show", "Who, when, commit, image, log and hashes",
+                             "显示提交人、时间、提交、镜像、日志和校验值",
+                             [this](Session& s) { return ShowArchived(s, id_); });
+    AddName(show, id_);
+    CLI::App* get =
+        Command(*archive, "get", "Fetches the exact bytes, verified", "取回逐字节校验过的产物",
+                [this](Session& s) { return GetArchived(s, get_); });
+    AddName(get, get_.name);
+    auto* form = get->add_option_group(t_("Form", "形式"));
+    form->add_option("--dir", get_.dir, t_("As a new directory", "存为新目录"));
+    form->add_option("--tar", get_.tar, t_("As a tar file", "存为 tar 文件"));
+    form->add_option("--zip", get_.zip, t_("As a zip file", "存为 zip 文件"));
+    form->require_option(1);
+    Flag(get, "--force", get_.force, "Replaces an existing file", "覆盖已有文件");
+
+    CLI::App* qr = Command(app_, "qr", "The QR code of a release", "显示发布的二维码",
+                           [this](Session& s) { return ShowQr(s, qr_); });
+    AddName(qr, qr_.name);
+    Option(qr, "--png", qr_.png, "Writes a PNG file", "写入 PNG 文件");
+    Option(qr, "--svg", qr_.svg, "Writes an SVG file", "写入 SVG 文件");
+    Flag(qr, "--ascii", qr_.ascii, "Plain characters instead of blocks", "用普通字符代替方块");
+    Flag(qr, "--text", qr_.text, "Only what the code says", "仅输出二维码的内容");
+  }
+
+  void AddName(CLI::App* command, std::string& value) {
+    Option(command, "NAME", value, "Release, task, or the text of a QR code",
+           "发布、任务或二维码的内容")
+        ->required();
+  }
+
+  void AddFarm() {
+    CLI::App* agents = Command(app_, "agents", "Lists agents", "列出代理",
+                               [](Session& s) { return ListAgents(s); });
+    agents->require_subcommand(0, 1);
+    CLI::App* token = Command(*agents, "token", "Makes a one-time token for one agent to join",
+                              "生成一次性的代理加入令牌",
+                              [this](Session& s) { return CreateJoinToken(s, lifetime_); });
+    Option(token, "--lifetime", lifetime_, "1m to 7d (1h)", "1m 到 7d（1h）");
+
+    CLI::App* apps = Command(app_, "apps", "Lists applications", "列出应用",
+                             [](Session& s) { return ListApplications(s); });
+    apps->require_subcommand(0, 1);
+    CLI::App* create = Command(*apps, "create", "Adds an application", "添加应用",
+                               [this](Session& s) { return CreateApplication(s, create_); });
+    Option(create, "NAME", create_.name, "Its name", "应用名")->required();
+    Option(create, "--repository", create_.repository, "Git URL", "Git 地址")->required();
+    Option(create, "--description", create_.description, "For people", "说明");
+    CLI::App* show = Command(*apps, "show", "One application", "显示一个应用",
+                             [this](Session& s) { return ShowApplication(s, id_); });
+    Option(show, "NAME", id_, "Its name", "应用名")->required();
+
+    CLI::App* credentials = Command(app_, "credentials", "Publishing credentials", "发布凭证");
+    CLI::App* seal = Command(
+        *credentials, "seal", "Encrypts a platform's key, so that it can lie in git",
+        "加密平台密钥，以便存入 git", [this](Session& s) { return SealCredential(s, seal_); });
+    Option(seal, "--app", seal_.application, "Application", "应用")->required();
+    Option(seal, "--platform", seal_.platform, "Platform", "平台")->required();
+    Option(seal, "--app-id", seal_.app_id, "The application's id at the platform",
+           "应用在平台上的 ID")
+        ->required();
+    Option(seal, "--key", seal_.key_file, "File with the platform's key", "平台密钥文件")
+        ->required();
+    Option(seal, "--out", seal_.out_file, "File to write (else standard output)",
+           "输出文件（缺省为标准输出）");
+    Flag(seal, "--force", seal_.force, "Replaces an existing file", "覆盖已有文件");
+
+    Command(app_, "version", "Versions of this program and of the controller",
+            "显示本程序与控制器的版本", [](Session& s) { return ShowVersion(s); });
+  }
+
+  const Text t_;
+  CLI::App app_{t_("Builds and publishes with a Slipway farm.", "使用 Slipway 农场构建与发布。")};
+  std::vector<std::pair<CLI::App*, Action>> actions_;
+
+  ClientOptions client_;
+  std::string config_;
+  std::string language_;
+  bool json_ = false;
+  SubmitFlags submit_;
+  FollowFlags follow_;
+  TasksFlags tasks_;
+  LogsFlags logs_;
+  ArchiveListFlags list_;
+  ArchiveGetFlags get_;
+  QrFlags qr_;
+  CreateApplicationFlags create_;
+  SealFlags seal_;
+  std::string id_;
+  std::string reason_;
+  std::string lifetime_;
+};
+
+}  // namespace
+
+int RunProgram(const std::vector<std::string>& arguments, Surroundings& surroundings) {
+  const Text text(ChooseLanguage(LanguageFlag(arguments), surroundings.environment));
+  Program program(text);
+  try {
+    // CLI11 takes them from the back.
+    program.app().parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+  } catch (const CLI::ParseError& e) {
+    if (e.get_exit_code() == 0) return program.app().exit(e, surroundings.out, surroundings.err);
+    surroundings.err << "slipway: " << text("", "用法错误：") << e.what() << '\n'
+                     << text("  → slipway --help, or slipway COMMAND --help\n",
+                             "  → slipway --help，或 slipway 命令 --help\n");
+    return static_cast<int>(ExitCode::kUsage);
+  }
+  Session session(surroundings, text, program.json(), program.client(), program.config());
+  const Outcome outcome = program.Run(session);
+  session.out.flush();
+  if (outcome.ok()) return static_cast<int>(*outcome);
+  const ExitCode code = ExitCodeOf(outcome.status());
+  if (code != ExitCode::kInterrupted) {
+    session.err << RenderError(outcome.status(), session.ErrView());
+  }
+  return static_cast<int>(code);
+}
+
+}  // namespace slipway::cli

@@ -1,0 +1,73 @@
+#include <fmt/format.h>
+
+#include <fstream>
+
+#include "common/qr/qr_code.h"
+#include "common/status/status.h"
+#include "controller/cli/commands.h"
+#include "controller/cli/qr_output.h"
+#include "controller/cli/table.h"
+
+namespace slipway::cli {
+namespace {
+
+absl::Status WriteFile(Session& session, const std::string& path, const std::string& bytes) {
+  std::ofstream out(path, std::ios::binary | std::ios::trunc);
+  out << bytes;
+  out.close();
+  if (!out) {
+    return MakeError(
+        absl::StatusCode::kInternal, "CANNOT_WRITE",
+        fmt::format(fmt::runtime(session.text("cannot write {}", "无法写入 {}")), path));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> RenderQr(std::string_view text, QrStyle style) {
+  SLIPWAY_ASSIGN_OR_RETURN(const auto matrix, qr::Encode(text));
+  return qr::RenderTerminal(
+      matrix, style == QrStyle::kAscii ? qr::TerminalStyle::kAscii : qr::TerminalStyle::kUtf8);
+}
+
+Outcome ShowQr(Session& session, const QrFlags& flags) {
+  SLIPWAY_ASSIGN_OR_RETURN(const Client* client, session.Controller());
+  v1::GetArchivedRequest request;
+  request.set_name(flags.name);
+  v1::Archived archived;
+  SLIPWAY_RETURN_IF_ERROR(
+      client->Call(client->releases(), &v1::ReleaseService::Stub::GetArchived, request, archived));
+  const std::string& text = archived.release().qr_text();
+  if (text.empty()) {
+    return MakeError(
+        absl::StatusCode::kFailedPrecondition, "NOT_RELEASED",
+        fmt::format(fmt::runtime(session.text("'{}' was not published ({}), so it has no code",
+                                              "'{}' 没有发布（{}），因此没有二维码")),
+                    OneLine(flags.name), OneLine(archived.publish_state())));
+  }
+  if (session.json) {
+    session.PrintJson(archived.release());
+  } else if (flags.text) {
+    session.out << OneLine(text) << '\n';
+  }
+  if (!flags.png.empty() || !flags.svg.empty()) {
+    SLIPWAY_ASSIGN_OR_RETURN(const auto matrix, qr::Encode(text));
+    if (!flags.png.empty()) {
+      SLIPWAY_ASSIGN_OR_RETURN(const auto png, qr::RenderPng(matrix));
+      SLIPWAY_RETURN_IF_ERROR(WriteFile(session, flags.png, png));
+    }
+    if (!flags.svg.empty()) {
+      SLIPWAY_RETURN_IF_ERROR(WriteFile(session, flags.svg, qr::RenderSvg(matrix)));
+    }
+  }
+  const bool elsewhere = session.json || flags.text || !flags.png.empty() || !flags.svg.empty();
+  if (flags.ascii || !elsewhere) {
+    SLIPWAY_ASSIGN_OR_RETURN(const auto code,
+                             RenderQr(text, flags.ascii ? QrStyle::kAscii : QrStyle::kBlocks));
+    session.out << code;
+  }
+  return ExitCode::kOk;
+}
+
+}  // namespace slipway::cli

@@ -1,0 +1,120 @@
+#include <fmt/format.h>
+
+#include <map>
+
+#include "common/rpc/convert.h"
+#include "controller/cli/format.h"
+#include "controller/cli/render.h"
+#include "controller/cli/table.h"
+
+namespace slipway::cli {
+namespace {
+
+std::string Labels(const v1::Agent& agent) {
+  // A protobuf map has no order of its own.
+  const std::map<std::string, std::string> labels(agent.labels().begin(), agent.labels().end());
+  std::string text;
+  for (const auto& [name, value] : labels) {
+    if (!text.empty()) text += ',';
+    text += value.empty() ? name : fmt::format("{}={}", name, value);
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string RenderAgents(const v1::ListAgentsResponse& agents, const View& view) {
+  const Text t = view.text;
+  if (agents.agents().empty()) {
+    return t("no agents; `slipway agents token` makes a join token for one\n",
+             "没有代理；用 `slipway agents token` 生成加入令牌\n");
+  }
+  Table table({t("AGENT", "代理"), t("STATE", "状态"), t("BUSY", "忙/槽位"), t("VERSION", "版本"),
+               t("LAST SEEN", "最近联系"), t("CERTIFICATE UNTIL", "证书有效期至"),
+               t("LABELS", "标签")});
+  for (const v1::Agent& agent : agents.agents()) {
+    const char* state = !agent.online()    ? t("offline", "离线")
+                        : agent.draining() ? t("draining", "排空中")
+                                           : t("online", "在线");
+    table.Add({agent.name(), state,
+               agent.online() ? fmt::format("{}/{}", agent.busy(), agent.slots()) : "",
+               agent.version(), FormatTime(agent.last_seen()),
+               FormatTime(agent.certificate_not_after()), Labels(agent)});
+  }
+  return table.Render();
+}
+
+std::string RenderApplications(const v1::ListApplicationsResponse& applications, const View& view) {
+  const Text t = view.text;
+  if (applications.applications().empty()) {
+    return t("no applications; `slipway apps create` adds one\n",
+             "没有应用；用 `slipway apps create` 添加\n");
+  }
+  Table table({t("APPLICATION", "应用"), t("REPOSITORY", "仓库"), t("DESCRIPTION", "说明")});
+  for (const v1::Application& application : applications.applications()) {
+    table.Add({application.name(), application.repository(), application.description()});
+  }
+  return table.Render();
+}
+
+std::string RenderApplication(const v1::Application& application, const View& view) {
+  const Text t = view.text;
+  Facts facts;
+  facts.Add(t("application", "应用"), application.name());
+  facts.Add("id", application.id());
+  facts.Add(t("repository", "仓库"), application.repository());
+  facts.Add(t("description", "说明"), application.description());
+  facts.Add(t("created", "创建时间"), FormatTime(application.created_at()));
+  return facts.Render();
+}
+
+std::string RenderReleases(const v1::ListReleasesResponse& releases, const View& view) {
+  const Text t = view.text;
+  if (releases.releases().empty()) return t("no releases\n", "没有发布\n");
+  Table table({t("RELEASE", "发布"), t("APPLICATION", "应用"), t("PLATFORM", "平台"),
+               t("TARGET", "目标"), t("VERSION", "版本"), t("COMMIT", "提交"),
+               t("RELEASED", "发布时间"), t("BY", "发布人")});
+  for (const v1::Release& release : releases.releases()) {
+    table.Add({release.id(), release.application(), release.platform(), release.target(),
+               release.version(), release.commit().substr(0, 12), FormatTime(release.released_at()),
+               release.released_by()});
+  }
+  std::string text = table.Render();
+  if (!releases.next_page_token().empty()) {
+    text += t("… more: --limit N\n", "…… 还有更多：--limit N\n");
+  }
+  return text;
+}
+
+std::string RenderArchived(const v1::Archived& archived, const View& view) {
+  const Text t = view.text;
+  Facts facts;
+  facts.Add(t("application", "应用"), archived.application());
+  facts.Add(t("platform", "平台"), archived.platform());
+  facts.Add(t("version", "版本"), archived.version());
+  facts.Add(t("commit", "提交"), archived.commit());
+  facts.Add(t("artifact", "产物"), FormatDigest(archived.manifest()));
+  facts.Add(t("files", "文件数"), std::to_string(archived.files()));
+  facts.Add(t("size", "大小"), FormatBytes(archived.bytes()));
+  facts.Add(t("image", "镜像"), archived.image_digest());
+  facts.Add(t("built", "构建时间"), FormatTime(archived.built_at()));
+  facts.Add(t("submitted by", "提交人"), archived.submitted_by());
+  facts.Add(t("build task", "构建任务"), archived.build_task());
+  facts.Add(t("log", "日志"), fmt::format("{}  {}", FormatBytes(archived.log_size()),
+                                          FormatDigest(archived.log_root())));
+  facts.Add(t("publish", "发布情况"), archived.publish_state());
+  if (archived.has_release()) {
+    const v1::Release& release = archived.release();
+    facts.Add(t("release", "发布"), release.id());
+    facts.Add(t("released to", "发布到"),
+              fmt::format(fmt::runtime(t("{}, target {}", "{}，目标 {}")), release.platform(),
+                          release.target()));
+    facts.Add(t("released", "发布时间"), FormatTime(release.released_at()));
+    facts.Add(t("released by", "发布人"), release.released_by());
+    facts.Add(t("link", "链接"), release.link());
+    facts.Add(t("code", "二维码内容"), release.qr_text());
+  }
+  return facts.Render();
+}
+
+}  // namespace slipway::cli

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <functional>
+#include <stop_token>
+
+#include "absl/status/status.h"
+#include "common/base/time.h"
+#include "controller/cli/client.h"
+
+namespace slipway::cli {
+
+struct RetryOptions {
+  // How long the controller may stay away before following is given up.
+  Duration patience = std::chrono::minutes(3);
+  Duration first_wait = std::chrono::milliseconds(200);
+  Duration longest_wait = std::chrono::seconds(2);
+};
+
+// Told when the controller goes away, and when it is back.
+using TroubleSink = std::function<void(const absl::Status& trouble)>;  // ok: it is back
+
+// Runs `attempt` until it succeeds, fails for good, `stop` is requested (InterruptedError), or
+// nothing has come for `patience` (the last error). `attempt` makes one stream and calls the given
+// function for every message it gets. Blocks; thread-safe.
+absl::Status RetryStream(
+    const Client& client, const RetryOptions& options, const std::stop_token& stop,
+    const TroubleSink& trouble,
+    const std::function<absl::Status(const std::function<void()>& received)>& attempt);
+
+}  // namespace slipway::cli

@@ -1,0 +1,143 @@
+#include <fmt/format.h>
+
+#include "common/base/ids.h"
+#include "common/config/units.h"
+#include "common/status/status.h"
+#include "controller/cli/commands.h"
+#include "controller/cli/follow.h"
+#include "controller/cli/format.h"
+#include "controller/cli/qr_output.h"
+#include "controller/cli/table.h"
+
+namespace slipway::cli {
+namespace {
+
+// How often a submit whose answer got lost is asked again; the request id makes that safe.
+constexpr int kSubmitTries = 4;
+
+absl::StatusOr<v1::SubmitRunResponse> Send(const Client& client,
+                                           const v1::SubmitRunRequest& request) {
+  absl::Status status;
+  Duration wait = std::chrono::milliseconds(300);
+  for (int i = 0; i < kSubmitTries; ++i) {
+    v1::SubmitRunResponse response;
+    status = client.Call(client.tasks(), &v1::TaskService::Stub::SubmitRun, request, response);
+    if (status.ok()) return response;
+    if (!IsPassing(status)) return status;
+    if (!client.WaitToRetry(client.stop(), wait)) return InterruptedError();
+    wait *= 2;
+  }
+  return status;
+}
+
+std::string Heading(const std::string& run, const v1::SubmitRunResponse& response,
+                    const View& view) {
+  std::string text = fmt::format("{} {}\n", view.text("run", "运行"), view.style.Bold(run));
+  Table table({view.text("TASK", "任务"), view.text("WHAT", "内容"), view.text("STATE", "状态")});
+  for (const v1::Task& task : response.tasks()) {
+    table.Add({task.id(), TaskTitle(task, view.text), StateName(task.state(), view.text)});
+  }
+  return text + table.Render();
+}
+
+// The release of a finished publish with its code.
+absl::Status PrintRelease(Session& session, const Client& client, const std::string& release,
+                          std::ostream& out, const View& view) {
+  v1::GetArchivedRequest request;
+  request.set_name(release);
+  v1::Archived archived;
+  SLIPWAY_RETURN_IF_ERROR(
+      client.Call(client.releases(), &v1::ReleaseService::Stub::GetArchived, request, archived));
+  out << RenderRelease(archived, view);
+  if (archived.release().qr_text().empty()) return absl::OkStatus();
+  SLIPWAY_ASSIGN_OR_RETURN(const auto code,
+                           RenderQr(archived.release().qr_text(), QrStyle::kBlocks));
+  out << code;
+  out << fmt::format(fmt::runtime(session.text("  as an image: slipway qr {} --png FILE\n",
+                                               "  保存为图片：slipway qr {} --png 文件\n")),
+                     release);
+  return absl::OkStatus();
+}
+
+// Follows, prints the summary and tells how the run ended.
+Outcome FollowToEnd(Session& session, const Client& client, const std::string& run,
+                    const RetryOptions& retry) {
+  // With --json the answer of the command is the run's end; everything live goes to the side.
+  std::ostream& live = session.json ? session.err : session.out;
+  const bool terminal = session.json ? session.err_is_terminal : session.out_is_terminal;
+  const View view = session.json ? session.ErrView() : session.OutView();
+  FollowView follow(view, terminal);
+  auto end = FollowRun(client, run, retry, follow, live);
+  if (!end.ok()) {
+    live.flush();
+    const bool interrupted = ExitCodeOf(end.status()) == ExitCode::kInterrupted;
+    session.err << fmt::format(
+        fmt::runtime(
+            interrupted
+                ? session.text("\nno longer following; the run goes on. Follow it again: "
+                               "slipway follow {}\n",
+                               "\n已停止跟随；运行仍在继续。再次跟随：slipway follow {}\n")
+                : session.text("the run goes on without being followed. Follow it again: "
+                               "slipway follow {}\n",
+                               "运行仍在继续，但已不再跟随。再次跟随：slipway follow {}\n")),
+        run);
+    return end.status();
+  }
+  live << '\n';
+  for (const v1::Task& task : end->tasks()) {
+    live << RenderEnd(task, view);
+    if (!task.release().empty()) {
+      SLIPWAY_RETURN_IF_ERROR(PrintRelease(session, client, task.release(), live, view));
+    }
+  }
+  if (session.json) session.PrintJson(*end);
+  return ExitCodeOf(end->tasks());
+}
+
+}  // namespace
+
+absl::StatusOr<RetryOptions> RetryFor(const std::string& text) {
+  RetryOptions retry;
+  if (text.empty()) return retry;
+  const auto patience = config::ParseDuration(text);
+  if (!patience.ok()) return UsageError(WithContext(patience.status(), "--patience"));
+  retry.patience = *patience;
+  return retry;
+}
+
+Outcome Submit(Session& session, const SubmitFlags& flags) {
+  SLIPWAY_ASSIGN_OR_RETURN(const auto retry, RetryFor(flags.patience));
+  SLIPWAY_ASSIGN_OR_RETURN(const Client* client, session.Controller());
+  v1::SubmitRunRequest request;
+  request.set_request_id(flags.request_id.empty() ? NewUuid() : flags.request_id);
+  request.set_application(flags.application);
+  for (const std::string& platform : flags.platforms) request.add_platforms(platform);
+  request.set_ref(flags.ref);
+  request.set_version(flags.version);
+  request.set_description(flags.description);
+  request.set_publish(flags.publish);
+  request.set_target(flags.target);
+  SLIPWAY_ASSIGN_OR_RETURN(const auto response, Send(*client, request));
+  if (session.json && !flags.follow) {
+    session.PrintJson(response);
+    return ExitCode::kOk;
+  }
+  std::ostream& live = session.json ? session.err : session.out;
+  live << Heading(response.run(), response, session.json ? session.ErrView() : session.OutView());
+  live.flush();
+  if (!flags.follow) {
+    session.out << fmt::format(
+        fmt::runtime(session.text("follow it: slipway follow {}\n", "跟随：slipway follow {}\n")),
+        response.run());
+    return ExitCode::kOk;
+  }
+  return FollowToEnd(session, *client, response.run(), retry);
+}
+
+Outcome Follow(Session& session, const FollowFlags& flags) {
+  SLIPWAY_ASSIGN_OR_RETURN(const auto retry, RetryFor(flags.patience));
+  SLIPWAY_ASSIGN_OR_RETURN(const Client* client, session.Controller());
+  return FollowToEnd(session, *client, flags.run, retry);
+}
+
+}  // namespace slipway::cli

@@ -1,0 +1,34 @@
+#include "controller/store/pg/audit_chain.h"
+
+#include <boost/json.hpp>
+
+#include "common/crypto/hash.h"
+
+namespace slipway::store::pg {
+namespace {
+
+constexpr Statement kLastEntry{"audit_last",
+                               "SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1"};
+constexpr Statement kAppend{"audit_append", R"(
+INSERT INTO audit (sequence, entry, hash)
+SELECT * FROM jsonb_to_recordset($1::jsonb) AS c(sequence bigint, entry text, hash text))"};
+
+}  // namespace
+
+void AppendAudit(Transaction& transaction, const std::vector<std::string>& entries) {
+  if (entries.empty()) return;
+  std::int64_t sequence = 0;
+  std::string hash;
+  if (const pqxx::result last = transaction.Run(kLastEntry); !last.empty()) {
+    sequence = last[0][0].as<std::int64_t>();
+    hash = last[0][1].as<std::string>();
+  }
+  boost::json::array rows;
+  for (const std::string& entry : entries) {
+    hash = crypto::Sha256Of(hash + "\n" + entry).Hex();
+    rows.push_back({{"sequence", ++sequence}, {"entry", entry}, {"hash", hash}});
+  }
+  transaction.Run(kAppend, std::string(boost::json::serialize(rows)));
+}
+
+}  // namespace slipway::store::pg

@@ -1,0 +1,207 @@
+#include "controller/store/pg/change_batch.h"
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <map>
+#include <type_traits>
+#include <variant>
+
+#include "controller/store/pg/rows.h"
+#include "controller/store/pg/session.h"
+
+namespace slipway::store::pg {
+namespace {
+
+namespace json = boost::json;
+using domain::TaskState;
+using protocol::TaskKind;
+
+json::string_view View(std::string_view text) { return {text.data(), text.size()}; }
+
+template <typename... Handlers>
+struct Overloaded : Handlers... {
+  using Handlers::operator()...;
+};
+
+// Everything of which the change may see or make a row.
+std::vector<std::string> Touched(const Change& change) {
+  if (const auto* create = std::get_if<CreateRun>(&change)) {
+    // A NUL byte occurs in neither part of a storable one.
+    std::vector<std::string> keys = {
+        "request " + create->run.submitted_by + '\0' + create->run.request_id,
+        "run " + create->run.id.value()};
+    for (const domain::Task& task : create->tasks) keys.push_back(task.id.value());
+    return keys;
+  }
+  return {SubjectOf(change)};
+}
+
+// Which stored states let a task of each kind become `to`.
+json::object AllowedBefore(TaskState to) {
+  json::object allowed;
+  for (const TaskKind kind : {TaskKind::kBuild, TaskKind::kPublish}) {
+    json::array states;
+    for (int value = static_cast<int>(TaskState::kWaiting);
+         value <= static_cast<int>(TaskState::kUnknown); ++value) {
+      const auto from = static_cast<TaskState>(value);
+      if (domain::MayBecome(from, to, kind)) {
+        states.emplace_back(View(domain::TaskStateName(from)));
+      }
+    }
+    allowed[View(KindName(kind))] = std::move(states);
+  }
+  return allowed;
+}
+
+json::object Keyed(const AttemptKey& key) {
+  return {{"task", key.task.value()}, {"attempt", key.attempt.value()}};
+}
+
+json::object FinishToJson(const FinishTask& change) {
+  json::object object = Keyed(change.key);
+  object["at"] = ToUnixMicros(change.cause.at);
+  object["state"] = View(domain::TaskStateName(change.state));
+  object["allowed"] = AllowedBefore(change.state);
+  if (change.result) object["result"] = ToJson(*change.result);
+  if (change.release) object["release"] = ToJson(*change.release);
+  return object;
+}
+
+bool ValueIsStorable(const json::value& value) {
+  if (value.is_string())
+    return IsStorableText({value.get_string().data(), value.get_string().size()});
+  if (value.is_object()) return IsStorable(value.get_object());
+  if (value.is_array()) {
+    return std::all_of(value.get_array().begin(), value.get_array().end(), ValueIsStorable);
+  }
+  return true;
+}
+
+}  // namespace
+
+std::vector<ChangeGroup> GroupChanges(const std::vector<Change>& batch,
+                                      const std::vector<bool>& wanted) {
+  std::map<std::string, std::size_t> last_wave;
+  // By (wave, kind): waves run one after the other, kinds within one in any order.
+  std::map<std::pair<std::size_t, std::size_t>, std::vector<std::size_t>> groups;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    if (!wanted[i]) continue;
+    const std::vector<std::string> touched = Touched(batch[i]);
+    std::size_t wave = 1;
+    for (const std::string& key : touched) {
+      const auto it = last_wave.find(key);
+      if (it != last_wave.end()) wave = std::max(wave, it->second + 1);
+    }
+    for (const std::string& key : touched) last_wave[key] = wave;
+    groups[{wave, batch[i].index()}].push_back(i);
+  }
+  std::vector<ChangeGroup> result;
+  result.reserve(groups.size());
+  for (auto& [key, members] : groups) {
+    result.push_back({.kind = key.second, .members = std::move(members)});
+  }
+  return result;
+}
+
+std::string SubjectOf(const Change& change) {
+  return std::visit(Overloaded{[](const CreateRun& c) { return c.run.id.value(); },
+                               [](const ReleaseTask& c) { return c.task.value(); },
+                               [](const RequestCancel& c) { return c.task.value(); },
+                               [](const GrantPermit& c) { return c.permit.key.task.value(); },
+                               [](const RecordStep& c) { return c.step.key.task.value(); },
+                               [](const auto& c) { return c.key.task.value(); }},
+                    change);
+}
+
+json::object ChangeToJson(const Change& change) {
+  return std::visit(Overloaded{[](const CreateRun& c) {
+                                 json::object object = ToJson(c.run);
+                                 json::array tasks;
+                                 for (const domain::Task& task : c.tasks) {
+                                   tasks.push_back(ToJson(task));
+                                 }
+                                 object["tasks"] = std::move(tasks);
+                                 return object;
+                               },
+                               [](const OfferTask& c) {
+                                 json::object object = Keyed(c.key);
+                                 object["agent"] = c.agent.value();
+                                 object["deadline"] = ToUnixMicros(c.deadline);
+                                 return object;
+                               },
+                               [](const StartTask& c) {
+                                 json::object object = Keyed(c.key);
+                                 object["at"] = ToUnixMicros(c.cause.at);
+                                 return object;
+                               },
+                               [](const RequeueTask& c) { return Keyed(c.key); },
+                               [](const ReleaseTask& c) {
+                                 return json::object{{"task", c.task.value()}};
+                               },
+                               [](const RequestCancel& c) {
+                                 return json::object{{"task", c.task.value()}};
+                               },
+                               [](const FinishTask& c) { return FinishToJson(c); },
+                               [](const MarkUnknown& c) {
+                                 json::object object = Keyed(c.key);
+                                 object["result"] = ToJson(c.result);
+                                 return object;
+                               },
+                               [](const GrantPermit& c) { return ToJson(c.permit); },
+                               [](const RecordStep& c) { return ToJson(c.step); }},
+                    change);
+}
+
+bool IsStorable(const json::object& object) {
+  return std::all_of(object.begin(), object.end(), [](const json::key_value_pair& pair) {
+    return IsStorableText({pair.key().data(), pair.key().size()}) && ValueIsStorable(pair.value());
+  });
+}
+
+std::string AuditEntry(const Change& change) {
+  return std::visit(
+      [&](const auto& c) -> std::string {
+        using T = std::decay_t<decltype(c)>;
+        if constexpr (std::is_same_v<T, RecordStep>) {
+          return "";
+        } else {
+          json::object entry{{"at", ToUnixMicros(c.cause.at)}, {"actor", c.cause.actor}};
+          const auto say = [&](std::string_view action) { entry["action"] = View(action); };
+          entry["action"] = "";
+          entry["subject"] = SubjectOf(change);
+          if constexpr (requires { c.key.attempt; }) entry["attempt"] = c.key.attempt.value();
+          if constexpr (requires { c.why; }) entry["why"] = c.why;
+          if constexpr (std::is_same_v<T, CreateRun>) {
+            say("create_run");
+            entry["application"] = c.run.application.value();
+          } else if constexpr (std::is_same_v<T, OfferTask>) {
+            say("offer_task");
+            entry["agent"] = c.agent.value();
+          } else if constexpr (std::is_same_v<T, StartTask>) {
+            say("start_task");
+          } else if constexpr (std::is_same_v<T, RequeueTask>) {
+            say("requeue_task");
+          } else if constexpr (std::is_same_v<T, ReleaseTask>) {
+            say("release_task");
+          } else if constexpr (std::is_same_v<T, RequestCancel>) {
+            say("request_cancel");
+          } else if constexpr (std::is_same_v<T, FinishTask>) {
+            say("finish_task");
+            entry["state"] = View(domain::TaskStateName(c.state));
+            if (c.release) entry["release"] = c.release->id.value();
+          } else if constexpr (std::is_same_v<T, MarkUnknown>) {
+            say("mark_unknown");
+          } else {
+            static_assert(std::is_same_v<T, GrantPermit>);
+            say("grant_permit");
+            entry["attempt"] = c.permit.key.attempt.value();
+            entry["manifest"] = c.permit.manifest.Hex();
+          }
+          const std::string text = json::serialize(entry);
+          return text;
+        }
+      },
+      change);
+}
+
+}  // namespace slipway::store::pg

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <string>
+#include <vector>
+
+#include "controller/store/changes.h"
+
+// How a batch of changes becomes a few set-based statements. Pure. Private to this library.
+namespace slipway::store::pg {
+
+// Changes of one kind that touch different tasks, so that one statement does for all of them and
+// their order among each other cannot matter.
+struct ChangeGroup {
+  // Index into Change's alternatives.
+  std::size_t kind = 0;
+  // Indices into the batch, rising.
+  std::vector<std::size_t> members;
+};
+
+// Orders the changes of `batch` that `wanted` marks into groups such that two changes touching the
+// same task, or the same request of a run, are in different groups in the order of the batch.
+std::vector<ChangeGroup> GroupChanges(const std::vector<Change>& batch,
+                                      const std::vector<bool>& wanted);
+
+// What a statement's rows name a change by: its task, or for CreateRun the run.
+std::string SubjectOf(const Change& change);
+
+// The change as the statements of PgSchedulerStore read it.
+boost::json::object ChangeToJson(const Change& change);
+
+// False: a text in it holds a NUL byte or is no UTF-8, which PostgreSQL cannot store.
+bool IsStorable(const boost::json::object& object);
+
+// The entry of a change in the audit trail; empty for one without a cause. Its keys are in a fixed
+// order, because its bytes are hashed.
+std::string AuditEntry(const Change& change);
+
+}  // namespace slipway::store::pg

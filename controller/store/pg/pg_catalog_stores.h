@@ -1,0 +1,66 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "controller/store/catalog_store.h"
+#include "controller/store/pg/database.h"
+
+// The catalog stores in PostgreSQL. A text that it cannot hold (a NUL byte, no UTF-8) is
+// kInvalidArgument when written and kNotFound when looked for. All are thread-safe; `database` must
+// outlive them. Writes need a begun term (NOT_LEADER otherwise).
+namespace slipway::store::pg {
+
+class PgApplicationStore final : public ApplicationStore {
+ public:
+  explicit PgApplicationStore(Database& database) : database_(database) {}
+
+  absl::Status Create(const domain::Application& application) override;
+  absl::StatusOr<domain::Application> GetByName(const std::string& name) override;
+  absl::StatusOr<domain::Application> Get(const ApplicationId& id) override;
+  absl::StatusOr<std::vector<domain::Application>> List() override;
+
+ private:
+  Database& database_;
+};
+
+class PgAgentStore final : public AgentStore {
+ public:
+  explicit PgAgentStore(Database& database) : database_(database) {}
+
+  absl::Status AddJoinToken(const domain::JoinToken& token) override;
+  absl::Status Join(const std::string& token_hash, const domain::Agent& agent,
+                    WallTime now) override;
+  absl::StatusOr<domain::Agent> Get(const AgentId& id) override;
+  absl::StatusOr<std::vector<domain::Agent>> List() override;
+  absl::Status Touch(const AgentId& id, const std::map<std::string, std::string>& labels,
+                     WallTime now) override;
+
+ private:
+  Database& database_;
+};
+
+class PgTokenStore final : public TokenStore {
+ public:
+  explicit PgTokenStore(Database& database) : database_(database) {}
+
+  absl::Status Add(const std::string& token_hash, const domain::Account& account,
+                   WallTime now) override;
+  absl::StatusOr<domain::Account> Find(const std::string& token_hash) override;
+
+ private:
+  Database& database_;
+};
+
+class PgFarmStore final : public FarmStore {
+ public:
+  explicit PgFarmStore(Database& database) : database_(database) {}
+
+  absl::StatusOr<FarmId> GetOrCreateFarmId() override;
+
+ private:
+  Database& database_;
+};
+
+}  // namespace slipway::store::pg

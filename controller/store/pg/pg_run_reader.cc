@@ -1,0 +1,203 @@
+#include "controller/store/pg/pg_run_reader.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <limits>
+#include <optional>
+
+#include "common/status/status.h"
+#include "controller/store/pg/rows.h"
+#include "controller/store/pg/session.h"
+
+namespace slipway::store::pg {
+namespace {
+
+#define SLIPWAY_PG_TASK_SOURCES \
+  " FROM tasks t JOIN runs r ON r.id = t.run_id JOIN applications a ON a.id = r.application_id "
+
+constexpr Statement kGetTask{"reader_get_task",
+                             "SELECT " SLIPWAY_PG_TASK_COLUMNS
+                             ", " SLIPWAY_PG_RUN_COLUMNS SLIPWAY_PG_TASK_SOURCES "WHERE t.id = $1"};
+constexpr Statement kGetRun{"reader_get_run",
+                            "SELECT " SLIPWAY_PG_RUN_COLUMNS
+                            " FROM runs r JOIN applications a ON a.id = r.application_id "
+                            "WHERE r.id = $1"};
+constexpr Statement kTasksOfRun{"reader_tasks_of_run",
+                                "SELECT " SLIPWAY_PG_TASK_COLUMNS
+                                " FROM tasks t WHERE t.run_id = $1 "
+                                "ORDER BY t.depends_on IS NOT NULL, t.sequence"};
+constexpr Statement kListTasks{"reader_list_tasks",
+                               "SELECT " SLIPWAY_PG_TASK_COLUMNS
+                               ", " SLIPWAY_PG_RUN_COLUMNS SLIPWAY_PG_TASK_SOURCES R"(
+ WHERE ($1::text IS NULL OR t.run_id = $1)
+   AND ($2::text IS NULL OR t.application_id = $2)
+   AND ($3::text[] = '{}' OR t.state = ANY ($3::text[]))
+   AND t.sequence < $4
+ ORDER BY t.sequence DESC
+ LIMIT $5)"};
+constexpr Statement kListSteps{"reader_list_steps", R"(
+SELECT task_id, attempt, number, name, state, to_micros(started_at) AS started_at,
+       to_micros(finished_at) AS finished_at, detail
+  FROM steps
+ WHERE task_id = $1
+ ORDER BY attempt, number)"};
+
+#define SLIPWAY_PG_RELEASE_QUERY                                                           \
+  "SELECT l.id, l.sequence, l.run_id, l.publish_task, l.build_task, l.application_id, "    \
+  "a.name AS application_name, l.platform, l.target, l.version, l.commit_id, l.manifest, " \
+  "l.link, l.qr_text, to_micros(l.released_at) AS released_at, l.released_by "             \
+  "FROM releases l JOIN applications a ON a.id = l.application_id "
+
+constexpr Statement kGetRelease{"reader_get_release", SLIPWAY_PG_RELEASE_QUERY "WHERE l.id = $1"};
+constexpr Statement kReleaseOfTask{"reader_release_of_task",
+                                   SLIPWAY_PG_RELEASE_QUERY "WHERE l.publish_task = $1"};
+constexpr Statement kListReleases{"reader_list_releases", SLIPWAY_PG_RELEASE_QUERY R"(
+ WHERE ($1::text IS NULL OR l.application_id = $1)
+   AND ($2 = '' OR l.platform = $2)
+   AND l.sequence < $3
+ ORDER BY l.sequence DESC
+ LIMIT $4)"};
+
+absl::Status NoSuch(std::string_view what, std::string_view id) {
+  return absl::NotFoundError(fmt::format("there is no {} '{}'", what, id));
+}
+
+// A page goes on below the sequence number that its token holds.
+absl::StatusOr<std::int64_t> ParsePageToken(const std::string& token) {
+  if (token.empty()) return std::numeric_limits<std::int64_t>::max();
+  std::int64_t sequence = 0;
+  const auto [end, error] = std::from_chars(token.data(), token.data() + token.size(), sequence);
+  if (error != std::errc() || end != token.data() + token.size() || sequence <= 0) {
+    return MakeError(absl::StatusCode::kInvalidArgument, "BAD_PAGE_TOKEN",
+                     "the page token was not given by an earlier page of this list",
+                     "List again from the start.");
+  }
+  return sequence;
+}
+
+absl::Status CheckPageSize(int size) {
+  if (size >= 1 && size <= 1000) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kInvalidArgument, "BAD_PAGE_SIZE",
+                   fmt::format("a page has 1 to 1000 rows, not {}", size));
+}
+
+// The rows that one text finds; a text that cannot be stored finds none.
+template <typename Value, typename FromRow>
+absl::StatusOr<std::vector<Value>> FindAll(Database& database, const Statement& statement,
+                                           const std::string& key, FromRow from_row) {
+  std::vector<Value> values;
+  if (!IsStorableText(key)) return values;
+  SLIPWAY_RETURN_IF_ERROR(database.Read([&](Transaction& transaction) {
+    for (const pqxx::row& row : transaction.Run(statement, key)) values.push_back(from_row(row));
+    return absl::OkStatus();
+  }));
+  return values;
+}
+
+template <typename Value, typename FromRow>
+absl::StatusOr<Value> FindOne(Database& database, const Statement& statement,
+                              const std::string& key, std::string_view what, FromRow from_row) {
+  SLIPWAY_ASSIGN_OR_RETURN(std::vector<Value> found,
+                           FindAll<Value>(database, statement, key, from_row));
+  if (found.empty()) return NoSuch(what, key);
+  return std::move(found.front());
+}
+
+TaskWithRun TaskWithRunFromRow(const pqxx::row& row) {
+  return {.task = TaskFromRow(row), .run = RunFromRow(row)};
+}
+
+const char* OrNull(const std::string* text) { return text == nullptr ? nullptr : text->c_str(); }
+
+// Moves the row that was read beyond a full page into a token.
+template <typename Value>
+std::string CutToPage(std::vector<Value>& values, const std::vector<std::int64_t>& sequences,
+                      int page_size) {
+  const auto size = static_cast<std::size_t>(page_size);
+  if (values.size() <= size) return "";
+  values.resize(size);
+  return fmt::format("{}", sequences[size - 1]);
+}
+
+}  // namespace
+
+absl::StatusOr<TaskWithRun> PgRunReader::GetTask(const TaskId& id) {
+  return FindOne<TaskWithRun>(database_, kGetTask, id.value(), "task", TaskWithRunFromRow);
+}
+
+absl::StatusOr<domain::Run> PgRunReader::GetRun(const RunId& id) {
+  return FindOne<domain::Run>(database_, kGetRun, id.value(), "run", RunFromRow);
+}
+
+absl::StatusOr<std::vector<domain::Task>> PgRunReader::TasksOfRun(const RunId& id) {
+  SLIPWAY_RETURN_IF_ERROR(GetRun(id).status());
+  return FindAll<domain::Task>(database_, kTasksOfRun, id.value(), TaskFromRow);
+}
+
+absl::StatusOr<TaskPage> PgRunReader::ListTasks(const TaskFilter& filter) {
+  SLIPWAY_RETURN_IF_ERROR(CheckPageSize(filter.page_size));
+  SLIPWAY_ASSIGN_OR_RETURN(const std::int64_t below, ParsePageToken(filter.page_token));
+  TaskPage page;
+  if ((filter.run && !IsStorableText(filter.run->value())) ||
+      (filter.application && !IsStorableText(filter.application->value()))) {
+    return page;
+  }
+  std::string states = "{";
+  for (const domain::TaskState state : filter.states) {
+    if (states.size() > 1) states += ',';
+    states += domain::TaskStateName(state);
+  }
+  states += '}';
+  std::vector<std::int64_t> sequences;
+  SLIPWAY_RETURN_IF_ERROR(database_.Read([&](Transaction& transaction) {
+    for (const pqxx::row& row :
+         transaction.Run(kListTasks, OrNull(filter.run ? &filter.run->value() : nullptr),
+                         OrNull(filter.application ? &filter.application->value() : nullptr),
+                         states, below, filter.page_size + 1)) {
+      page.tasks.push_back(TaskWithRunFromRow(row));
+      sequences.push_back(row["t_sequence"].as<std::int64_t>());
+    }
+    return absl::OkStatus();
+  }));
+  page.next_page_token = CutToPage(page.tasks, sequences, filter.page_size);
+  return page;
+}
+
+absl::StatusOr<std::vector<domain::Step>> PgRunReader::ListSteps(const TaskId& id) {
+  SLIPWAY_RETURN_IF_ERROR(GetTask(id).status());
+  return FindAll<domain::Step>(database_, kListSteps, id.value(), StepFromRow);
+}
+
+absl::StatusOr<domain::Release> PgRunReader::GetRelease(const ReleaseId& id) {
+  return FindOne<domain::Release>(database_, kGetRelease, id.value(), "release", ReleaseFromRow);
+}
+
+absl::StatusOr<domain::Release> PgRunReader::ReleaseOfTask(const TaskId& publish_task) {
+  return FindOne<domain::Release>(database_, kReleaseOfTask, publish_task.value(),
+                                  "release by the task", ReleaseFromRow);
+}
+
+absl::StatusOr<ReleasePage> PgRunReader::ListReleases(const ReleaseFilter& filter) {
+  SLIPWAY_RETURN_IF_ERROR(CheckPageSize(filter.page_size));
+  SLIPWAY_ASSIGN_OR_RETURN(const std::int64_t below, ParsePageToken(filter.page_token));
+  ReleasePage page;
+  if (!IsStorableText(filter.platform) ||
+      (filter.application && !IsStorableText(filter.application->value()))) {
+    return page;
+  }
+  std::vector<std::int64_t> sequences;
+  SLIPWAY_RETURN_IF_ERROR(database_.Read([&](Transaction& transaction) {
+    for (const pqxx::row& row : transaction.Run(
+             kListReleases, OrNull(filter.application ? &filter.application->value() : nullptr),
+             filter.platform, below, filter.page_size + 1)) {
+      page.releases.push_back(ReleaseFromRow(row));
+      sequences.push_back(row["sequence"].as<std::int64_t>());
+    }
+    return absl::OkStatus();
+  }));
+  page.next_page_token = CutToPage(page.releases, sequences, filter.page_size);
+  return page;
+}
+
+}  // namespace slipway::store::pg

@@ -1,0 +1,320 @@
+#include "controller/store/pg/pg_scheduler_store.h"
+
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+#include <map>
+#include <span>
+#include <utility>
+
+#include "common/status/status.h"
+#include "controller/store/pg/audit_chain.h"
+#include "controller/store/pg/change_batch.h"
+#include "controller/store/pg/pqxx_status.h"
+#include "controller/store/pg/rows.h"
+#include "controller/store/pg/session.h"
+
+namespace slipway::store::pg {
+namespace {
+
+namespace json = boost::json;
+
+// Each takes a JSON array of changes and returns (subject, message) of those that it applied; the
+// message of a CreateRun that was refused is the run that exists, of all others empty.
+constexpr Statement kCreateRun{"scheduler_create_run", R"(
+WITH c AS (
+  SELECT * FROM jsonb_to_recordset($1::jsonb) AS c(
+    id text, application text, ref text, version text, description text, submitted_by text,
+    submitted_at bigint, request_id text, tasks jsonb)
+), new_runs AS (
+  INSERT INTO runs (id, application_id, ref, version, description, submitted_by, submitted_at,
+                    request_id)
+  SELECT id, application, ref, version, description, submitted_by, from_micros(submitted_at),
+         request_id
+    FROM c
+  ON CONFLICT (submitted_by, request_id) DO NOTHING
+  RETURNING id
+), new_tasks AS (
+  INSERT INTO tasks (id, run_id, application_id, kind, platform, target, depends_on, requirements,
+                     priority, state, attempt, agent_id, cancel_requested, created_at)
+  SELECT t.id, t.run, t.application, t.kind, t.platform, t.target, nullif(t.depends_on, ''),
+         t.requirements, t.priority, t.state, t.attempt, t.agent, t.cancel_requested,
+         from_micros(t.created_at)
+    FROM c
+    JOIN new_runs USING (id)
+   CROSS JOIN LATERAL ROWS FROM (jsonb_to_recordset(c.tasks) AS (
+           id text, run text, application text, kind text, platform text, target text,
+           depends_on text, requirements jsonb, priority integer, state text, attempt bigint,
+           agent text, cancel_requested boolean, created_at bigint)) WITH ORDINALITY AS t
+   ORDER BY c.submitted_at, c.id, t.ordinality
+)
+SELECT id FROM new_runs)"};
+constexpr Statement kExistingRun{"scheduler_existing_run",
+                                 "SELECT id FROM runs WHERE submitted_by = $1 AND request_id = $2"};
+
+constexpr Statement kOfferTask{"scheduler_offer_task", R"(
+UPDATE tasks t
+   SET state = 'offered', attempt = c.attempt, agent_id = c.agent,
+       offer_deadline = from_micros(c.deadline)
+  FROM jsonb_to_recordset($1::jsonb) AS c(task text, attempt bigint, agent text, deadline bigint)
+ WHERE t.id = c.task AND t.state = 'queued' AND NOT t.cancel_requested
+   AND t.attempt = c.attempt - 1
+RETURNING t.id)"};
+
+constexpr Statement kStartTask{"scheduler_start_task", R"(
+UPDATE tasks t
+   SET state = 'running', started_at = from_micros(c.at), offer_deadline = NULL
+  FROM jsonb_to_recordset($1::jsonb) AS c(task text, attempt bigint, at bigint)
+ WHERE t.id = c.task AND t.state = 'offered' AND t.attempt = c.attempt
+RETURNING t.id)"};
+
+constexpr Statement kRequeueTask{"scheduler_requeue_task", R"(
+UPDATE tasks t
+   SET state = 'queued', started_at = NULL, offer_deadline = NULL
+  FROM jsonb_to_recordset($1::jsonb) AS c(task text, attempt bigint)
+ WHERE t.id = c.task AND t.attempt = c.attempt
+   AND (t.state = 'offered' OR (t.state = 'running' AND t.kind = 'build'))
+RETURNING t.id)"};
+
+constexpr Statement kReleaseTask{"scheduler_release_task", R"(
+UPDATE tasks t
+   SET state = 'queued'
+  FROM jsonb_to_recordset($1::jsonb) AS c(task text)
+ WHERE t.id = c.task AND t.state = 'waiting'
+RETURNING t.id)"};
+
+constexpr Statement kRequestCancel{"scheduler_request_cancel", R"(
+UPDATE tasks t
+   SET cancel_requested = true
+  FROM jsonb_to_recordset($1::jsonb) AS c(task text)
+ WHERE t.id = c.task AND NOT t.cancel_requested
+   AND t.state IN ('waiting', 'queued', 'offered', 'running', 'unknown')
+RETURNING t.id)"};
+
+constexpr Statement kFinishTask{"scheduler_finish_task", R"(
+WITH c AS (
+  SELECT * FROM jsonb_to_recordset($1::jsonb) AS c(
+    task text, attempt bigint, at bigint, state text, allowed jsonb, result jsonb, release jsonb)
+), done AS (
+  UPDATE tasks t
+     SET state = c.state, finished_at = from_micros(c.at), offer_deadline = NULL,
+         result = coalesce(c.result, t.result)
+    FROM c
+   WHERE t.id = c.task AND t.attempt = c.attempt AND (c.allowed -> t.kind) ? t.state
+  RETURNING t.id, c.release
+), released AS (
+  INSERT INTO releases (id, run_id, publish_task, build_task, application_id, platform, target,
+                        version, commit_id, manifest, link, qr_text, released_at, released_by)
+  SELECT r.id, r.run, r.publish_task, r.build_task, r.application, r.platform, r.target, r.version,
+         r.commit_id, r.manifest, r.link, r.qr_text, from_micros(r.released_at), r.released_by
+    FROM done
+   CROSS JOIN LATERAL jsonb_to_record(done.release) AS r(
+           id text, run text, publish_task text, build_task text, application text, platform text,
+           target text, version text, commit_id text, manifest text, link text, qr_text text,
+           released_at bigint, released_by text)
+   WHERE done.release IS NOT NULL
+)
+SELECT id FROM done)"};
+
+constexpr Statement kMarkUnknown{"scheduler_mark_unknown", R"(
+UPDATE tasks t
+   SET state = 'unknown', result = c.result
+  FROM jsonb_to_recordset($1::jsonb) AS c(task text, attempt bigint, result jsonb)
+ WHERE t.id = c.task AND t.attempt = c.attempt AND t.state = 'running' AND t.kind = 'publish'
+RETURNING t.id)"};
+
+// The no-op update makes RETURNING name a permit that stays as it is.
+constexpr Statement kGrantPermit{"scheduler_grant_permit", R"(
+INSERT INTO publish_permits AS p (task_id, attempt, nonce, manifest, not_after)
+SELECT c.task, c.attempt, c.nonce, c.manifest, from_micros(c.not_after)
+  FROM jsonb_to_recordset($1::jsonb) AS c(
+         task text, attempt bigint, nonce text, manifest text, not_after bigint)
+  JOIN tasks t ON t.id = c.task
+ WHERE t.state = 'running' AND t.kind = 'publish' AND NOT t.cancel_requested
+   AND t.attempt = c.attempt
+ON CONFLICT (task_id) DO UPDATE SET nonce = p.nonce
+ WHERE p.attempt = excluded.attempt AND p.manifest = excluded.manifest
+RETURNING p.task_id)"};
+
+// A finished step is left alone, and that is no refusal.
+constexpr Statement kRecordStep{"scheduler_record_step", R"(
+WITH c AS (
+  SELECT c.*
+    FROM jsonb_to_recordset($1::jsonb) AS c(
+           task text, attempt bigint, number integer, name text, state text, started_at bigint,
+           finished_at bigint, detail text)
+    JOIN tasks t ON t.id = c.task AND t.attempt = c.attempt
+), stored AS (
+  INSERT INTO steps AS s (task_id, attempt, number, name, state, started_at, finished_at, detail)
+  SELECT task, attempt, number, name, state, from_micros(started_at), from_micros(finished_at),
+         detail
+    FROM c
+  ON CONFLICT (task_id, attempt, number) DO UPDATE
+     SET name = excluded.name, state = excluded.state,
+         started_at = coalesce(s.started_at, excluded.started_at),
+         finished_at = excluded.finished_at, detail = excluded.detail
+   WHERE s.state = 'started'
+)
+SELECT task FROM c)"};
+
+constexpr Statement kUnfinishedTasks{"scheduler_unfinished_tasks",
+                                     "SELECT " SLIPWAY_PG_TASK_COLUMNS R"(
+  FROM tasks t
+ WHERE t.state IN ('waiting', 'queued', 'offered', 'running', 'unknown')
+ ORDER BY t.sequence)"};
+constexpr Statement kUnfinishedPermits{"scheduler_unfinished_permits", R"(
+SELECT p.task_id, p.attempt, p.nonce, p.manifest, to_micros(p.not_after) AS not_after
+  FROM publish_permits p
+  JOIN tasks t ON t.id = p.task_id
+ WHERE t.state IN ('waiting', 'queued', 'offered', 'running', 'unknown')
+ ORDER BY t.sequence)"};
+
+// In the order of Change's alternatives.
+constexpr const Statement* kStatements[] = {
+    &kCreateRun,     &kOfferTask,  &kStartTask,   &kRequeueTask, &kReleaseTask,
+    &kRequestCancel, &kFinishTask, &kMarkUnknown, &kGrantPermit, &kRecordStep};
+static_assert(std::size(kStatements) == std::variant_size_v<Change>);
+
+absl::Status NotStorable() {
+  return absl::InvalidArgumentError(
+      "it holds a text with a NUL byte or bytes that are no UTF-8, which cannot be stored");
+}
+
+absl::Status Refused(const Change& change) {
+  return absl::AbortedError(
+      fmt::format("{}: the stored state does not fit the change any more", SubjectOf(change)));
+}
+
+// One try to apply a batch inside one transaction.
+class BatchWriter {
+ public:
+  BatchWriter(const std::vector<Change>& changes, Transaction& transaction)
+      : changes_(changes), transaction_(transaction) {
+    json_.reserve(changes.size());
+    std::vector<bool> storable;
+    for (const Change& change : changes) {
+      json_.push_back(ChangeToJson(change));
+      storable.push_back(IsStorable(json_.back()) && IsStorableText(AuditEntry(change)));
+      outcome_.push_back(storable.back() ? absl::OkStatus() : NotStorable());
+    }
+    groups_ = GroupChanges(changes, storable);
+  }
+
+  // Throws what PostgreSQL refuses.
+  void ApplyFast() {
+    for (const ChangeGroup& group : groups_) ApplyGroup(group.kind, group.members);
+    WriteAudit();
+  }
+
+  // As ApplyFast, but a row that PostgreSQL refuses is refused alone: halves until it is found.
+  // An error that is no row's fault is returned.
+  absl::Status ApplyCarefully() {
+    for (const ChangeGroup& group : groups_) {
+      SLIPWAY_RETURN_IF_ERROR(ApplyHalving(group.kind, group.members));
+    }
+    WriteAudit();
+    return absl::OkStatus();
+  }
+
+  std::vector<absl::Status> TakeOutcome() { return std::move(outcome_); }
+
+ private:
+  void ApplyGroup(std::size_t kind, std::span<const std::size_t> members) {
+    json::array rows;
+    std::map<std::string, std::size_t> by_subject;
+    for (const std::size_t i : members) {
+      rows.push_back(json_[i]);
+      by_subject[SubjectOf(changes_[i])] = i;
+    }
+    for (const pqxx::row& row :
+         transaction_.Run(*kStatements[kind], std::string(json::serialize(rows)))) {
+      by_subject.erase(row[0].as<std::string>());
+    }
+    for (const auto& [subject, i] : by_subject) outcome_[i] = RefusalOf(changes_[i]);
+  }
+
+  absl::Status RefusalOf(const Change& change) {
+    const auto* create = std::get_if<CreateRun>(&change);
+    if (create == nullptr) return Refused(change);
+    const pqxx::result existing =
+        transaction_.Run(kExistingRun, create->run.submitted_by, create->run.request_id);
+    return absl::AlreadyExistsError(existing.at(0)[0].as<std::string>());
+  }
+
+  absl::Status ApplyHalving(std::size_t kind, std::span<const std::size_t> members) {
+    transaction_.work().exec("SAVEPOINT guarded");
+    const absl::Status status = CatchPqxx([&]() -> absl::Status {
+      ApplyGroup(kind, members);
+      return absl::OkStatus();
+    });
+    if (IsInfrastructureError(status)) return status;
+    transaction_.work().exec(status.ok() ? "RELEASE SAVEPOINT guarded"
+                                         : "ROLLBACK TO SAVEPOINT guarded");
+    if (status.ok()) return status;
+    if (members.size() == 1) {
+      outcome_[members[0]] = absl::InvalidArgumentError(status.message());
+      return absl::OkStatus();
+    }
+    const std::size_t half = members.size() / 2;
+    SLIPWAY_RETURN_IF_ERROR(ApplyHalving(kind, members.first(half)));
+    return ApplyHalving(kind, members.subspan(half));
+  }
+
+  void WriteAudit() {
+    std::vector<std::string> entries;
+    for (std::size_t i = 0; i < changes_.size(); ++i) {
+      if (!outcome_[i].ok()) continue;
+      std::string entry = AuditEntry(changes_[i]);
+      if (!entry.empty()) entries.push_back(std::move(entry));
+    }
+    AppendAudit(transaction_, entries);
+  }
+
+  const std::vector<Change>& changes_;
+  Transaction& transaction_;
+  std::vector<json::object> json_;
+  std::vector<ChangeGroup> groups_;
+  std::vector<absl::Status> outcome_;
+};
+
+}  // namespace
+
+absl::StatusOr<Epoch> PgSchedulerStore::BecomeLeader() { return database_.BeginTerm(); }
+
+absl::StatusOr<std::vector<absl::Status>> PgSchedulerStore::Commit(
+    const std::vector<Change>& changes) {
+  std::vector<absl::Status> outcome;
+  const absl::Status fast = database_.Write([&](Transaction& transaction) {
+    BatchWriter writer(changes, transaction);
+    writer.ApplyFast();
+    outcome = writer.TakeOutcome();
+    return absl::OkStatus();
+  });
+  if (fast.ok()) return outcome;
+  // Only what the server said about a statement can be some row's fault.
+  if (IsInfrastructureError(fast) || SqlState(fast).empty()) return fast;
+  const absl::Status careful = database_.Write([&](Transaction& transaction) {
+    BatchWriter writer(changes, transaction);
+    absl::Status status = writer.ApplyCarefully();
+    outcome = writer.TakeOutcome();
+    return status;
+  });
+  if (!careful.ok()) return careful;
+  return outcome;
+}
+
+absl::StatusOr<Unfinished> PgSchedulerStore::LoadUnfinished() {
+  Unfinished unfinished;
+  SLIPWAY_RETURN_IF_ERROR(database_.Write([&](Transaction& transaction) {
+    for (const pqxx::row& row : transaction.Run(kUnfinishedTasks)) {
+      unfinished.tasks.push_back(TaskFromRow(row));
+    }
+    for (const pqxx::row& row : transaction.Run(kUnfinishedPermits)) {
+      unfinished.permits.push_back(PermitFromRow(row));
+    }
+    return absl::OkStatus();
+  }));
+  return unfinished;
+}
+
+}  // namespace slipway::store::pg

@@ -1,0 +1,321 @@
+#include "controller/store/pg/rows.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <boost/json.hpp>
+#include <stdexcept>
+
+namespace slipway::store::pg {
+namespace {
+
+namespace json = boost::json;
+using protocol::AttemptResult;
+using protocol::StepState;
+using protocol::TaskKind;
+
+constexpr std::array<std::pair<StepState, std::string_view>, 3> kStepStates{
+    {{StepState::kStarted, "started"},
+     {StepState::kSucceeded, "succeeded"},
+     {StepState::kFailed, "failed"}}};
+
+json::string_view View(std::string_view text) { return {text.data(), text.size()}; }
+
+std::string Text(const json::object& from, std::string_view key) {
+  const json::string& text = from.at(View(key)).as_string();
+  return {text.data(), text.size()};
+}
+
+template <typename Number>
+Number NumberOf(const json::object& from, std::string_view key) {
+  return from.at(View(key)).to_number<Number>();
+}
+
+Sha256Digest DigestOf(std::string_view text) {
+  const auto digest = Sha256Digest::Parse(text);
+  if (!digest) throw std::runtime_error(fmt::format("not a stored digest: '{}'", text));
+  return *digest;
+}
+
+WallTime TimeOf(const json::object& from, std::string_view key) {
+  return FromUnixMicros(NumberOf<std::int64_t>(from, key));
+}
+
+json::object FailureToJson(const protocol::Failure& failure) {
+  return {{"class", View(protocol::FailureClassName(failure.klass))},
+          {"reason", failure.reason},
+          {"message", failure.message},
+          {"tool_words", failure.tool_words},
+          {"remedy", failure.remedy},
+          {"remedy_zh", failure.remedy_zh}};
+}
+
+protocol::Failure FailureFromJson(const json::object& from) {
+  const std::string klass = Text(from, "class");
+  const auto parsed = protocol::ParseFailureClass(klass);
+  if (!parsed) throw std::runtime_error(fmt::format("unknown failure class '{}'", klass));
+  return {.klass = *parsed,
+          .reason = Text(from, "reason"),
+          .message = Text(from, "message"),
+          .tool_words = Text(from, "tool_words"),
+          .remedy = Text(from, "remedy"),
+          .remedy_zh = Text(from, "remedy_zh")};
+}
+
+std::string FromHex(const std::string& hex) {
+  const auto digit = [&](char c) -> int {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    throw std::runtime_error("not stored hex");
+  };
+  std::string bytes;
+  for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
+    bytes.push_back(static_cast<char>(digit(hex[i]) * 16 + digit(hex[i + 1])));
+  }
+  return bytes;
+}
+
+json::object BuildToJson(const protocol::BuildOutcome& build) {
+  return {{"commit", build.commit},
+          {"commit_subject", build.commit_subject},
+          {"image_digest", build.image_digest},
+          {"manifest", build.manifest.Hex()},
+          {"artifact_bytes", build.artifact_bytes},
+          {"artifact_files", build.artifact_files},
+          {"version", build.version},
+          {"script_qr", build.script_qr},
+          {"app_id", build.app_id},
+          // DER is no text.
+          {"sealed_credential", HexEncode(build.sealed_credential)},
+          {"publish_options", json::value_from(build.publish_options)}};
+}
+
+protocol::BuildOutcome BuildFromJson(const json::object& from) {
+  return {.commit = Text(from, "commit"),
+          .commit_subject = Text(from, "commit_subject"),
+          .image_digest = Text(from, "image_digest"),
+          .manifest = DigestOf(Text(from, "manifest")),
+          .artifact_bytes = NumberOf<std::uint64_t>(from, "artifact_bytes"),
+          .artifact_files = NumberOf<std::uint32_t>(from, "artifact_files"),
+          .version = Text(from, "version"),
+          .script_qr = Text(from, "script_qr"),
+          .app_id = Text(from, "app_id"),
+          .sealed_credential = FromHex(Text(from, "sealed_credential")),
+          .publish_options = json::value_to<std::vector<std::string>>(from.at("publish_options"))};
+}
+
+std::string Text(const pqxx::field& field) { return field.as<std::string>(); }
+
+}  // namespace
+
+std::string_view KindName(TaskKind kind) {
+  return kind == TaskKind::kPublish ? "publish" : "build";
+}
+
+std::string_view StepStateName(StepState state) {
+  for (const auto& [value, name] : kStepStates) {
+    if (value == state) return name;
+  }
+  return "";
+}
+
+WallTime TimeOf(const pqxx::field& micros) { return FromUnixMicros(micros.as<std::int64_t>()); }
+
+std::map<std::string, std::string> LabelsFromJson(const std::string& text) {
+  return json::value_to<std::map<std::string, std::string>>(json::parse(View(text)));
+}
+
+json::object LabelsToJson(const std::map<std::string, std::string>& labels) {
+  json::object object;
+  for (const auto& [key, value] : labels) object[View(key)] = value;
+  return object;
+}
+
+json::object ToJson(const domain::Run& run) {
+  return {{"id", run.id.value()},
+          {"application", run.application.value()},
+          {"ref", run.ref},
+          {"version", run.version},
+          {"description", run.description},
+          {"submitted_by", run.submitted_by},
+          {"submitted_at", ToUnixMicros(run.submitted_at)},
+          {"request_id", run.request_id}};
+}
+
+json::object ToJson(const domain::Task& task) {
+  return {{"id", task.id.value()},
+          {"run", task.run.value()},
+          {"application", task.application.value()},
+          {"kind", View(KindName(task.kind))},
+          {"platform", task.platform},
+          {"target", task.target},
+          {"depends_on", task.depends_on.value()},
+          {"requirements", LabelsToJson(task.requirements)},
+          {"priority", task.priority},
+          {"state", View(domain::TaskStateName(task.state))},
+          {"attempt", task.attempt.value()},
+          {"agent", task.agent.value()},
+          {"cancel_requested", task.cancel_requested},
+          {"created_at", ToUnixMicros(task.created_at)}};
+}
+
+json::object ToJson(const domain::Step& step) {
+  return {{"task", step.key.task.value()},
+          {"attempt", step.key.attempt.value()},
+          {"number", step.number},
+          {"name", step.name},
+          {"state", View(StepStateName(step.state))},
+          {"started_at", ToUnixMicros(step.started_at)},
+          {"finished_at", ToUnixMicros(step.finished_at)},
+          {"detail", step.detail}};
+}
+
+json::object ToJson(const domain::PublishPermit& permit) {
+  return {{"task", permit.key.task.value()},
+          {"attempt", permit.key.attempt.value()},
+          {"nonce", permit.nonce},
+          {"manifest", permit.manifest.Hex()},
+          {"not_after", ToUnixMicros(permit.not_after)}};
+}
+
+json::object ToJson(const domain::Release& release) {
+  return {{"id", release.id.value()},
+          {"run", release.run.value()},
+          {"publish_task", release.publish_task.value()},
+          {"build_task", release.build_task.value()},
+          {"application", release.application.value()},
+          {"platform", release.platform},
+          {"target", release.target},
+          {"version", release.version},
+          {"commit_id", release.commit},
+          {"manifest", release.manifest.Hex()},
+          {"link", release.link},
+          {"qr_text", release.qr_text},
+          {"released_at", ToUnixMicros(release.released_at)},
+          {"released_by", release.released_by}};
+}
+
+json::object ToJson(const AttemptResult& result) {
+  json::object object{{"exit_code", result.exit_code},
+                      {"started_at", ToUnixMicros(result.started_at)},
+                      {"finished_at", ToUnixMicros(result.finished_at)},
+                      {"log", json::object{{"size", result.log.size},
+                                           {"root", result.log.root.Hex()},
+                                           {"missing", result.log.missing}}}};
+  if (result.failure) object["failure"] = FailureToJson(*result.failure);
+  if (result.build) object["build"] = BuildToJson(*result.build);
+  if (result.publish) {
+    object["publish"] = json::object{{"link", result.publish->link},
+                                     {"platform_qr", result.publish->platform_qr},
+                                     {"details_json", result.publish->details_json}};
+  }
+  return object;
+}
+
+AttemptResult ResultFromJson(const std::string& text) {
+  const json::value parsed = json::parse(View(text));
+  const json::object& from = parsed.as_object();
+  const json::object& log = from.at("log").as_object();
+  AttemptResult result;
+  result.exit_code = NumberOf<std::int32_t>(from, "exit_code");
+  result.started_at = TimeOf(from, "started_at");
+  result.finished_at = TimeOf(from, "finished_at");
+  result.log = {.size = NumberOf<std::uint64_t>(log, "size"),
+                .root = DigestOf(Text(log, "root")),
+                .missing = NumberOf<std::uint64_t>(log, "missing")};
+  if (const json::value* failure = from.if_contains("failure")) {
+    result.failure = FailureFromJson(failure->as_object());
+  }
+  if (const json::value* build = from.if_contains("build")) {
+    result.build = BuildFromJson(build->as_object());
+  }
+  if (const json::value* publish = from.if_contains("publish")) {
+    const json::object& outcome = publish->as_object();
+    result.publish = {.link = Text(outcome, "link"),
+                      .platform_qr = Text(outcome, "platform_qr"),
+                      .details_json = Text(outcome, "details_json")};
+  }
+  return result;
+}
+
+domain::Task TaskFromRow(const pqxx::row& row) {
+  const std::string state = Text(row["t_state"]);
+  const auto parsed_state = domain::ParseTaskState(state);
+  if (!parsed_state) throw std::runtime_error(fmt::format("unknown task state '{}'", state));
+  domain::Task task{
+      .id = TaskId(Text(row["t_id"])),
+      .run = RunId(Text(row["t_run"])),
+      .application = ApplicationId(Text(row["t_application"])),
+      .kind = Text(row["t_kind"]) == "publish" ? TaskKind::kPublish : TaskKind::kBuild,
+      .platform = Text(row["t_platform"]),
+      .target = Text(row["t_target"]),
+      .depends_on = TaskId(Text(row["t_depends_on"])),
+      .requirements = LabelsFromJson(Text(row["t_requirements"])),
+      .priority = row["t_priority"].as<std::int32_t>(),
+      .state = *parsed_state,
+      .attempt = Attempt(row["t_attempt"].as<std::int64_t>()),
+      .agent = AgentId(Text(row["t_agent"])),
+      .cancel_requested = row["t_cancel_requested"].as<bool>(),
+      .created_at = TimeOf(row["t_created_at"]),
+      .offer_deadline = TimeOf(row["t_offer_deadline"]),
+      .started_at = TimeOf(row["t_started_at"]),
+      .finished_at = TimeOf(row["t_finished_at"]),
+      .result = {}};
+  if (!row["t_result"].is_null()) task.result = ResultFromJson(Text(row["t_result"]));
+  return task;
+}
+
+domain::Run RunFromRow(const pqxx::row& row) {
+  return {.id = RunId(Text(row["r_id"])),
+          .application = ApplicationId(Text(row["r_application"])),
+          .application_name = Text(row["r_application_name"]),
+          .ref = Text(row["r_ref"]),
+          .version = Text(row["r_version"]),
+          .description = Text(row["r_description"]),
+          .submitted_by = Text(row["r_submitted_by"]),
+          .submitted_at = TimeOf(row["r_submitted_at"]),
+          .request_id = Text(row["r_request_id"])};
+}
+
+domain::PublishPermit PermitFromRow(const pqxx::row& row) {
+  return {.key = {TaskId(Text(row["task_id"])), Attempt(row["attempt"].as<std::int64_t>())},
+          .nonce = Text(row["nonce"]),
+          .manifest = DigestOf(Text(row["manifest"])),
+          .not_after = TimeOf(row["not_after"])};
+}
+
+domain::Step StepFromRow(const pqxx::row& row) {
+  const std::string state = Text(row["state"]);
+  domain::Step step{
+      .key = {TaskId(Text(row["task_id"])), Attempt(row["attempt"].as<std::int64_t>())},
+      .number = row["number"].as<std::uint32_t>(),
+      .name = Text(row["name"]),
+      .state = StepState::kStarted,
+      .started_at = TimeOf(row["started_at"]),
+      .finished_at = TimeOf(row["finished_at"]),
+      .detail = Text(row["detail"])};
+  for (const auto& [value, name] : kStepStates) {
+    if (name == state) step.state = value;
+  }
+  return step;
+}
+
+domain::Release ReleaseFromRow(const pqxx::row& row) {
+  return {.id = ReleaseId(Text(row["id"])),
+          .run = RunId(Text(row["run_id"])),
+          .publish_task = TaskId(Text(row["publish_task"])),
+          .build_task = TaskId(Text(row["build_task"])),
+          .application = ApplicationId(Text(row["application_id"])),
+          .application_name = Text(row["application_name"]),
+          .platform = Text(row["platform"]),
+          .target = Text(row["target"]),
+          .version = Text(row["version"]),
+          .commit = Text(row["commit_id"]),
+          .manifest = DigestOf(Text(row["manifest"])),
+          .link = Text(row["link"]),
+          .qr_text = Text(row["qr_text"]),
+          .released_at = TimeOf(row["released_at"]),
+          .released_by = Text(row["released_by"])};
+}
+
+}  // namespace slipway::store::pg

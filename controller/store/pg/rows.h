@@ -1,0 +1,52 @@
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <map>
+#include <pqxx/pqxx>
+#include <string>
+
+#include "controller/domain/task.h"
+
+// Domain values to and from rows and the JSON that carries whole batches of them to the server.
+// Private to this library: it shows libpqxx and Boost.JSON. Whatever does not parse throws.
+namespace slipway::store::pg {
+
+// The columns that TaskFromRow reads, of table tasks as t.
+#define SLIPWAY_PG_TASK_COLUMNS                                                                  \
+  "t.id AS t_id, t.run_id AS t_run, t.application_id AS t_application, t.kind AS t_kind, "       \
+  "t.platform AS t_platform, t.target AS t_target, coalesce(t.depends_on, '') AS t_depends_on, " \
+  "t.requirements AS t_requirements, t.priority AS t_priority, t.state AS t_state, "             \
+  "t.attempt AS t_attempt, t.agent_id AS t_agent, t.cancel_requested AS t_cancel_requested, "    \
+  "to_micros(t.created_at) AS t_created_at, to_micros(t.offer_deadline) AS t_offer_deadline, "   \
+  "to_micros(t.started_at) AS t_started_at, to_micros(t.finished_at) AS t_finished_at, "         \
+  "t.result AS t_result, t.sequence AS t_sequence"
+
+// The columns that RunFromRow reads, of tables runs as r and applications as a.
+#define SLIPWAY_PG_RUN_COLUMNS                                                      \
+  "r.id AS r_id, r.application_id AS r_application, a.name AS r_application_name, " \
+  "r.ref AS r_ref, r.version AS r_version, r.description AS r_description, "        \
+  "r.submitted_by AS r_submitted_by, to_micros(r.submitted_at) AS r_submitted_at, " \
+  "r.request_id AS r_request_id"
+
+domain::Task TaskFromRow(const pqxx::row& row);
+domain::Run RunFromRow(const pqxx::row& row);
+domain::PublishPermit PermitFromRow(const pqxx::row& row);
+domain::Step StepFromRow(const pqxx::row& row);
+domain::Release ReleaseFromRow(const pqxx::row& row);
+
+WallTime TimeOf(const pqxx::field& micros);
+std::map<std::string, std::string> LabelsFromJson(const std::string& text);
+boost::json::object LabelsToJson(const std::map<std::string, std::string>& labels);
+
+boost::json::object ToJson(const domain::Run& run);
+boost::json::object ToJson(const domain::Task& task);
+boost::json::object ToJson(const domain::Step& step);
+boost::json::object ToJson(const domain::PublishPermit& permit);
+boost::json::object ToJson(const domain::Release& release);
+boost::json::object ToJson(const protocol::AttemptResult& result);
+protocol::AttemptResult ResultFromJson(const std::string& text);
+
+std::string_view KindName(protocol::TaskKind kind);
+std::string_view StepStateName(protocol::StepState state);
+
+}  // namespace slipway::store::pg

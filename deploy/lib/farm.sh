@@ -1,0 +1,411 @@
+# shellcheck shell=bash
+# The demonstration farm of deploy/quickstart, one function per part, each of which finds what is
+# there already and changes only what must change. Source it after common.sh, engine.sh and daemon.sh;
+# everything here runs as root.
+#
+# $SLIPWAY_STATE:  bin/ programs · controller/ its data · agent-N/ their data · standin/ the stand-in
+# cloud · repos/ the demonstration repository · run/ pids and logs · engine/ a dockerd started here.
+
+farm_app=pocket-shop
+farm_platform=weixin
+farm_repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+farm_deploy=$farm_repository/deploy
+
+# farm_init: names and places. A state directory of one's own is a farm of one's own beside others.
+farm_init() {
+  DAEMON_DIR=$SLIPWAY_STATE/run
+  farm_programs=$SLIPWAY_STATE/bin
+  farm_marker="made by deploy/quickstart for $SLIPWAY_STATE"
+  if [[ $SLIPWAY_STATE == /var/lib/slipway ]]; then
+    farm_network=slipway
+  else
+    farm_network=slipway-$(printf %s "$SLIPWAY_STATE" | sha256sum | cut -c1-8)
+  fi
+  farm_user=${SUDO_USER:-root}
+  farm_home=$(getent passwd "$farm_user" | cut -d: -f6)
+  [[ -d $farm_home ]] || farm_home=$HOME
+  farm_command=/usr/local/bin/slipway
+}
+
+free_mb() { # of the file system that holds (or will hold) a path
+  local path=$1
+  until [[ -d $path ]]; do path=$(dirname "$path"); done
+  df --output=avail -BM "$path" | tail -n 1 | tr -dc 0-9
+}
+need_room() { # PATH MEGABYTES WHAT
+  local free
+  free=$(free_mb "$1")
+  ((free >= $2)) || die "$free MB are free for $1, and $3 needs $2 MB" "Free some space there${4:+, or $4}."
+}
+
+# A directory that is not empty and not ours is left alone.
+farm_check_ours() {
+  if [[ ! -e $SLIPWAY_STATE/made-by ]]; then
+    local other
+    other=$(find "$SLIPWAY_STATE" -mindepth 1 -maxdepth 1 ! -name quickstart.lock ! -name engine -print -quit)
+    [[ -z $other ]] || die "$SLIPWAY_STATE holds other things ($other)" "Choose an empty directory: --state DIR"
+    echo "$farm_marker" >"$SLIPWAY_STATE/made-by"
+  fi
+  # The database server has an account of its own and must be able to pass.
+  local folder=$SLIPWAY_STATE
+  while [[ $folder != / ]]; do
+    (($(stat -c '0%a' "$folder") & 1)) || die "$folder cannot be entered by other accounts; the database server could not reach its files" "chmod o+x $folder, or choose another --state."
+    folder=$(dirname "$folder")
+  done
+}
+
+# --- Programs -------------------------------------------------------------------------------------
+
+farm_install_programs() {
+  local name built changed=()
+  mkdir -p "$farm_programs"
+  for name in slipway slipway-controller slipway-agent slipway-init; do
+    built=$(find "$farm_repository/build/release" -type f -name "$name" -perm -u+x -print -quit 2>/dev/null || true)
+    [[ -n $built ]] || die "build/release holds no program $name" "Run it without --no-build, or: cmake --preset release && ninja -C build/release"
+    cmp -s "$built" "$farm_programs/$name" && continue
+    # A running program cannot be overwritten, but its name can be given to another.
+    install -m 0755 "$built" "$farm_programs/$name.part"
+    mv "$farm_programs/$name.part" "$farm_programs/$name"
+    changed+=("$name")
+  done
+  if ((${#changed[@]})); then step "programs: ${changed[*]} → $farm_programs"; else step "programs: up to date"; fi
+  # The plain command, unless the machine has another one of that name.
+  if [[ ! -e $farm_command && ! -L $farm_command ]] || farm_owns_command; then
+    ln -sfn "$farm_programs/slipway" "$farm_command"
+  else
+    note "$farm_command is not ours and stays; use $farm_programs/slipway"
+    farm_command=$farm_programs/slipway
+  fi
+}
+
+farm_owns_command() { [[ -L $farm_command && $(readlink "$farm_command") == "$farm_programs/slipway" ]]; }
+
+# --- Docker ---------------------------------------------------------------------------------------
+
+farm_check_engine() {
+  local root
+  root=$(engine_docker info --format '{{.DockerRootDir}}' 2>/dev/null || echo /var/lib/docker)
+  engine_docker image inspect slipway-publisher-weixin:1 >/dev/null 2>&1 || need_room "$root" 2500 "making the images"
+  # A network of our name that belongs to another farm would only be found out by the first build.
+  local owner
+  owner=$(engine_docker network inspect --format '{{index .Labels "io.slipway.farm"}}' "$farm_network" 2>/dev/null || true)
+  if [[ -n $owner && $owner != "$(farm_id)" && -n $(farm_id) ]] ||
+    { [[ -z $owner ]] && engine_docker network inspect "$farm_network" >/dev/null 2>&1; }; then
+    die "the Docker network '$farm_network' belongs to somebody else" "Remove it if nobody needs it: docker network rm $farm_network. Or use another --state, which has a network of its own."
+  fi
+}
+
+farm_images() { "$farm_deploy/images/build" --builder --publisher; }
+
+# An address of this machine that containers reach: that of Docker's default bridge, which the engine
+# routes to from its other bridges, too; else that of the machine itself.
+farm_host_address() {
+  local bridge address
+  bridge=$(engine_docker network inspect --format '{{index .Options "com.docker.network.bridge.name"}}' bridge 2>/dev/null || true)
+  address=$(ip -4 -o address show dev "${bridge:-docker0}" 2>/dev/null | sed -n 's/.* inet \([0-9.]*\)\/.*/\1/p' | head -n 1)
+  [[ -n $address ]] || address=$(ip -4 -o address show scope global | sed -n 's/.* inet \([0-9.]*\)\/.*/\1/p' | head -n 1)
+  [[ -n $address ]] || die "this machine has no address that a container could reach" "Give it one, or enable Docker's default bridge."
+  echo "$address"
+}
+
+# --- The stand-in for the platform's cloud --------------------------------------------------------
+
+farm_start_standin() {
+  local answer
+  answer=$("$farm_deploy/demo/standin/start" "$SLIPWAY_STATE/standin" --listen "$(farm_host_address)")
+  farm_proxy=$(sed -n 's/^proxy //p' <<<"$answer")
+  farm_proxy_ca=$(sed -n 's/^ca //p' <<<"$answer")
+  step "stand-in for WeChat's upload cloud: $farm_proxy"
+}
+
+# --- Controller -----------------------------------------------------------------------------------
+
+farm_port_free() { [[ -z $(ss -Hltn "sport = :$1") ]]; }
+
+# Chosen once, because agents and clients remember it.
+farm_choose_port() {
+  local port
+  if [[ -s $SLIPWAY_STATE/port ]]; then
+    farm_port=$(<"$SLIPWAY_STATE/port")
+    return
+  fi
+  for ((port = 7443; port < 7543; port++)); do
+    if farm_port_free "$port"; then
+      echo "$port" >"$SLIPWAY_STATE/port"
+      farm_port=$port
+      ((port == 7443)) || note "port 7443 is taken by another program; this farm uses $port"
+      return
+    fi
+  done
+  die "no port from 7443 to 7542 is free" "ss -ltnp shows who has them."
+}
+
+farm_start_controller() {
+  local config=$SLIPWAY_STATE/controller.yaml print
+  farm_choose_port
+  cat >"$config.part" <<CONFIG
+# $farm_marker; written anew each time it runs
+data_dir: $SLIPWAY_STATE/controller
+listen: 127.0.0.1:$farm_port
+allow_local_repositories: true
+targets:
+  - name: $farm_platform
+    platform: $farm_platform
+    image: slipway-publisher-weixin:1
+    proxy: $farm_proxy
+    ca_file: $farm_proxy_ca
+    network: bridge
+    deadline: 5m
+CONFIG
+  mv "$config.part" "$config"
+  print=$(daemon_print "$farm_programs/slipway-controller" "$config" "$farm_proxy_ca")
+  if daemon_is_current controller "$print" && farm_controller_answers; then
+    step "controller: runs (pid $(daemon_pid controller), 127.0.0.1:$farm_port)"
+    return
+  fi
+  daemon_stop controller 40 || die "the controller does not end" "Look at $DAEMON_DIR/controller.log."
+  farm_port_free "$farm_port" ||
+    die "port $farm_port is taken by another program: $(ss -Hltnp "sport = :$farm_port" | grep -o 'users:.*' || echo unknown)" \
+      "Stop it; or give this farm another port: echo PORT > $SLIPWAY_STATE/port, then remove $SLIPWAY_STATE/agent-* so that the agents join anew."
+  daemon_start controller "$print" "$farm_programs/slipway-controller" --config "$config"
+  # The first start makes a database cluster.
+  daemon_wait_for controller 180 farm_controller_answers || daemon_die controller "the controller did not come up on 127.0.0.1:$farm_port"
+  step "controller: started (pid $(daemon_pid controller), 127.0.0.1:$farm_port)"
+}
+
+# Answers with TLS and our own token: that is "ready", and that it is ours.
+farm_controller_answers() {
+  [[ -s $SLIPWAY_STATE/controller/ca.pem && -s $SLIPWAY_STATE/controller/admin.token ]] || return 1
+  farm_admin agents
+}
+
+# The command line as this script uses it: independent of anybody's own configuration.
+farm_admin() {
+  "$farm_programs/slipway" --server "127.0.0.1:$farm_port" --ca "$SLIPWAY_STATE/controller/ca.pem" \
+    --token-file "$SLIPWAY_STATE/controller/admin.token" "$@"
+}
+
+# json_text KEY: the text behind the first "KEY" of a JSON document on stdin.
+json_text() { python3 -c 'import json, sys; print(json.load(sys.stdin).get(sys.argv[1], ""))' "$1"; }
+
+# --- The user's own configuration -----------------------------------------------------------------
+
+farm_configure_client() {
+  local folder=$farm_home/.config/slipway
+  farm_client=$folder/client.yaml
+  if [[ -e $farm_client ]] && ! head -n 1 "$farm_client" | grep -qF "$farm_marker"; then
+    note "$farm_client is another farm's and stays; for this one: slipway --config $folder/quickstart.yaml …"
+    farm_client=$folder/quickstart.yaml
+  fi
+  install -d -o "$farm_user" -g "$(id -g "$farm_user")" "$farm_home/.config" "$folder"
+  local token=${farm_client%.yaml}.token
+  install -m 0600 -o "$farm_user" -g "$(id -g "$farm_user")" "$SLIPWAY_STATE/controller/admin.token" "$token"
+  cat >"$farm_client.part" <<CONFIG
+# $farm_marker
+server: 127.0.0.1:$farm_port
+ca: $SLIPWAY_STATE/controller/ca.pem
+token_file: $token
+CONFIG
+  chown "$farm_user:$(id -g "$farm_user")" "$farm_client.part"
+  mv "$farm_client.part" "$farm_client"
+}
+
+# How the user calls the command so that it reaches this farm.
+farm_call() {
+  local call=slipway
+  [[ $farm_command == /usr/local/bin/slipway ]] || call=$farm_command
+  [[ ${farm_client##*/} == client.yaml ]] || call="$call --config $farm_client"
+  echo "$call"
+}
+
+# --- Agents ---------------------------------------------------------------------------------------
+
+farm_id() { sed -n 's/^farm: *"\{0,1\}\([^"]*\)"\{0,1\} *$/\1/p' "$SLIPWAY_STATE"/agent-*/agent.yaml 2>/dev/null | head -n 1; }
+
+farm_start_agents() {
+  local count=$1 number
+  for ((number = 1; number <= count; number++)); do farm_start_agent "$number"; done
+  for ((number = 1; number <= count; number++)); do
+    daemon_wait_for "agent-$number" 30 farm_agent_online "agent-$number" ||
+      daemon_die "agent-$number" "agent-$number did not connect to the controller"
+  done
+  step "agents: $count online"
+}
+
+farm_agent_online() {
+  farm_admin --json agents | python3 -c '
+import json, sys
+agents = json.load(sys.stdin).get("agents", [])
+sys.exit(not any(a.get("name") == sys.argv[1] and a.get("online") for a in agents))' "$1"
+}
+
+farm_start_agent() {
+  local name=agent-$1 data=$SLIPWAY_STATE/agent-$1 config=$SLIPWAY_STATE/agent-$1.yaml print token
+  if [[ ! -s $data/agent.yaml ]]; then
+    # Half a join (no agent.yaml) is not one.
+    rm -rf "$data"
+    token=$(farm_admin --json agents token --lifetime 10m | json_text token)
+    "$farm_programs/slipway-agent" join "127.0.0.1:$farm_port" --token "$token" --data-dir "$data" --name "$name" >>"$DAEMON_DIR/$name.log" 2>&1 ||
+      daemon_die "$name" "$name could not join the farm"
+    step "$name: joined"
+  fi
+  cat >"$config.part" <<CONFIG
+# $farm_marker; written anew each time it runs
+docker: {socket: $(engine_socket), network: $farm_network}
+git: {allow_file: true}
+CONFIG
+  mv "$config.part" "$config"
+  print=$(daemon_print "$farm_programs/slipway-agent" "$farm_programs/slipway-init" "$config" "$data/agent.yaml")
+  if daemon_is_current "$name" "$print"; then return; fi
+  # What it builds goes on without it, and the next one takes it over.
+  daemon_stop "$name" 20 || die "$name does not end" "Look at $DAEMON_DIR/$name.log."
+  daemon_start "$name" "$print" "$farm_programs/slipway-agent" run --data-dir "$data" --config "$config"
+}
+
+# --- The application ------------------------------------------------------------------------------
+
+farm_git() {
+  git -c safe.directory='*' -c user.name='Slipway quickstart' -c user.email=quickstart@slipway.invalid \
+    -c commit.gpgsign=false -c core.hooksPath=/dev/null -c init.defaultBranch=main -c core.autocrlf=false "$@"
+}
+
+farm_application() {
+  local bare=$SLIPWAY_STATE/repos/$farm_app.git source=$farm_deploy/demo/$farm_app app_id application changed
+  app_id=$(sed -n 's/^ *app_id: *//p' "$source/slipway.yaml" | head -n 1)
+  farm_admin --json apps show "$farm_app" >/dev/null 2>&1 ||
+    farm_admin apps create "$farm_app" --repository "file://$bare" --description "Pocket Shop, a demonstration" >/dev/null
+  application=$(farm_admin --json apps show "$farm_app" | json_text id)
+  if [[ ! -d $bare ]]; then
+    mkdir -p "${bare%/*}"
+    farm_git init -q --bare "$bare.part"
+    mv "$bare.part" "$bare"
+  fi
+
+  # Holds a private key for a moment: memory, not a disk.
+  farm_work=$(mktemp -d "$([[ -d /dev/shm ]] && echo /dev/shm || echo "${TMPDIR:-/tmp}")/slipway-quickstart.XXXXXX")
+  trap 'rm -rf "$farm_work"' EXIT
+  local tree=$farm_work/tree
+  farm_git clone -q "$bare" "$tree" 2>/dev/null
+  find "$tree" -mindepth 1 -maxdepth 1 ! -name .git ! -name .slipway -exec rm -rf {} +
+  cp -r "$source/." "$tree/"
+  # Sealed for this farm and application, and the platform knows its public half.
+  if [[ ! -s $tree/.slipway/$farm_platform.credential || ! -s $SLIPWAY_STATE/standin/apps/$app_id.pub ||
+    $(cat "$SLIPWAY_STATE/repos/$farm_app.sealed-for" 2>/dev/null) != "$application" ]]; then
+    farm_seal "$tree" "$app_id"
+    echo "$application" >"$SLIPWAY_STATE/repos/$farm_app.sealed-for"
+    step "$farm_app: upload key made, its public half registered at the stand-in, sealed for this farm"
+  fi
+  farm_git -C "$tree" add --all
+  if ! farm_git -C "$tree" diff --cached --quiet; then
+    farm_git -C "$tree" commit -q -m "Pocket Shop"
+    farm_git -C "$tree" push -q origin HEAD:main
+    changed=1
+  fi
+  farm_git -C "$bare" symbolic-ref HEAD refs/heads/main
+  step "$farm_app: repository ${changed:+updated: }file://$bare, commit $(farm_git -C "$bare" rev-parse --short main)"
+  rm -rf "$farm_work"
+  trap - EXIT
+}
+
+# As the platform's console does it: a key pair is made, the platform keeps the public half, the
+# developer seals the private one and nobody keeps it in the clear.
+farm_seal() {
+  local tree=$1 app_id=$2 key=$farm_work/upload.key
+  (umask 077 && openssl genrsa -traditional -out "$key" 2048 2>/dev/null)
+  openssl pkey -in "$key" -pubout -out "$farm_work/upload.pub" 2>/dev/null
+  mkdir -p "$tree/.slipway"
+  farm_admin credentials seal --app "$farm_app" --platform "$farm_platform" --app-id "$app_id" --key "$key" \
+    --out "$tree/.slipway/$farm_platform.credential" --force >/dev/null 2>"$farm_work/seal" ||
+    { cat "$farm_work/seal" >&2; die "the upload key could not be sealed" "The lines above say why."; }
+  shred -u "$key" 2>/dev/null || rm -f "$key"
+  install -m 0644 "$farm_work/upload.pub" "$SLIPWAY_STATE/standin/apps/$app_id.pub"
+}
+
+# --- Publish --------------------------------------------------------------------------------------
+
+farm_submit() {
+  local number status=0 call
+  number=$(($(cat "$SLIPWAY_STATE/submits" 2>/dev/null || echo 0) + 1))
+  echo "$number" >"$SLIPWAY_STATE/submits"
+  call=$(farm_call)
+  step "$call submit --app $farm_app --platform $farm_platform --version 1.0.$number --publish --follow"
+  echo >&2
+  farm_admin submit --app "$farm_app" --platform "$farm_platform" --version "1.0.$number" --publish --follow || status=$?
+  echo >&2
+  if ((status != 0)); then
+    step "the publish ended with exit status $status; the farm runs on"
+    farm_say_next
+    exit "$status"
+  fi
+  step "published"
+  farm_say_next
+}
+
+farm_say_next() {
+  local call
+  call=$(farm_call)
+  cat >&2 <<TEXT
+
+Next:
+  $call submit --app $farm_app --platform $farm_platform --publish --follow    once more
+  $call tasks                             what ran
+  $call archive list                      what was published
+  $call archive get RELEASE --dir DIR     the exact bytes of a release
+  $call qr RELEASE --png FILE             its QR code
+  deploy/quickstart --down                      stop everything; --clean removes it
+The application is in $SLIPWAY_STATE/repos/$farm_app.git; logs are in $DAEMON_DIR.
+TEXT
+}
+
+# --- The end --------------------------------------------------------------------------------------
+
+farm_down() {
+  local file name
+  [[ -e $SLIPWAY_STATE/made-by ]] || { step "nothing of ours in $SLIPWAY_STATE"; return 0; }
+  for file in "$DAEMON_DIR"/agent-*.pid "$DAEMON_DIR"/controller.pid; do
+    [[ -e $file ]] || continue
+    name=$(basename "$file" .pid)
+    daemon_stop "$name" 40 || die "$name does not end" "Look at $DAEMON_DIR/$name.log."
+    step "$name: stopped"
+  done
+  engine_answers || return 0
+  local farm containers
+  farm=$(farm_id)
+  if [[ -n $farm ]]; then
+    containers=$(engine_docker ps --all --quiet --filter "label=io.slipway.farm=$farm")
+    # shellcheck disable=SC2086
+    if [[ -n $containers ]]; then
+      engine_docker rm --force $containers >/dev/null
+      step "containers of this farm: removed"
+    fi
+    if [[ $(engine_docker network inspect --format '{{index .Labels "io.slipway.farm"}}' "$farm_network" 2>/dev/null) == "$farm" ]]; then
+      engine_docker network rm "$farm_network" >/dev/null
+    fi
+  fi
+  if [[ -d $SLIPWAY_STATE/standin ]]; then "$farm_deploy/demo/standin/stop" "$SLIPWAY_STATE/standin"; fi
+}
+
+farm_remove_images() {
+  local images
+  engine_answers || return 0
+  images=$(engine_docker image ls --quiet --filter label=io.slipway.image | sort -u)
+  # shellcheck disable=SC2086
+  [[ -z $images ]] || engine_docker image rm --force $images >/dev/null 2>&1 || true
+  step "images of Slipway: removed"
+}
+
+farm_remove() {
+  local keep_cache=$1 name
+  if [[ -e $SLIPWAY_STATE/made-by ]]; then
+    if farm_owns_command; then rm -f "$farm_command"; fi
+    for name in client quickstart; do
+      if [[ -e $farm_home/.config/slipway/$name.yaml ]] && head -n 1 "$farm_home/.config/slipway/$name.yaml" | grep -qF "$farm_marker"; then
+        rm -f "$farm_home/.config/slipway/$name.yaml" "$farm_home/.config/slipway/$name.token"
+      fi
+    done
+    rmdir "$farm_home/.config/slipway" 2>/dev/null || true
+    find "$SLIPWAY_STATE" -mindepth 1 -maxdepth 1 -exec rm -rf {} +
+    rmdir "$SLIPWAY_STATE" 2>/dev/null || true
+  fi
+  [[ -n $keep_cache ]] || rm -rf "$SLIPWAY_CACHE"
+}

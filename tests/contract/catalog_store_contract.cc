@@ -1,0 +1,170 @@
+#include <catch2/catch.hpp>
+#include <string>
+
+#include "tests/contract/store_harness.h"
+#include "tests/support/status_matchers.h"
+
+namespace slipway::testing {
+namespace {
+
+domain::Application MakeApplication(const std::string& name) {
+  return {.id = ApplicationId("id-" + name),
+          .name = name,
+          .repository = "https://example.test/" + name + ".git",
+          .description = "商店 'quoted' \\",
+          .created_at = FromUnixMicros(1'700'000'000'123'456),
+          .created_by = "admin"};
+}
+
+domain::Agent MakeAgent(const std::string& name) {
+  return {.id = AgentId("id-" + name),
+          .name = name,
+          .labels = {{"os", "linux"}, {"quote\"", "é"}},
+          .certificate_fingerprint = "ab" + name,
+          .certificate_not_after = FromUnixMicros(1'800'000'000'000'000),
+          .joined_at = FromUnixMicros(1'700'000'000'000'001),
+          .last_seen = {},
+          .revoked = false};
+}
+
+std::unique_ptr<StoreProcess> Leader(StoreHarness& harness) {
+  auto process = harness.NewProcess();
+  REQUIRE_OK(process->scheduler().BecomeLeader());
+  return process;
+}
+
+}  // namespace
+
+TEST_CASE("ApplicationStore: what was created is found, by name, by id and in order",
+          "[contract]") {
+  auto harness = MakeStoreHarness();
+  auto process = Leader(*harness);
+  store::ApplicationStore& store = process->applications();
+  CHECK(store.List()->empty());
+  REQUIRE_OK(store.Create(MakeApplication("shop")));
+  REQUIRE_OK(store.Create(MakeApplication("bakery")));
+  const auto found = store.GetByName("shop");
+  REQUIRE_OK(found);
+  const domain::Application expected = MakeApplication("shop");
+  CHECK(found->id == expected.id);
+  CHECK(found->repository == expected.repository);
+  CHECK(found->description == expected.description);
+  CHECK(found->created_at == expected.created_at);
+  CHECK(found->created_by == "admin");
+  CHECK(store.Get(expected.id)->name == "shop");
+  const auto all = store.List();
+  REQUIRE_OK(all);
+  REQUIRE(all->size() == 2);
+  CHECK(all->at(0).name == "bakery");
+}
+
+TEST_CASE("ApplicationStore: a name is given once; an unknown one is not found", "[contract]") {
+  auto harness = MakeStoreHarness();
+  auto process = Leader(*harness);
+  store::ApplicationStore& store = process->applications();
+  REQUIRE_OK(store.Create(MakeApplication("shop")));
+  domain::Application again = MakeApplication("shop");
+  again.id = ApplicationId("another");
+  CHECK_THAT(store.Create(again), StatusIs(absl::StatusCode::kAlreadyExists, "shop"));
+  CHECK_THAT(store.GetByName("none").status(), StatusIs(absl::StatusCode::kNotFound, "none"));
+  CHECK_THAT(store.Get(ApplicationId("none")).status(), StatusIs(absl::StatusCode::kNotFound));
+  CHECK_THAT(store.GetByName(std::string("shop\0x", 6)).status(),
+             StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_CASE("ApplicationStore: a text that cannot be stored is refused", "[contract]") {
+  auto harness = MakeStoreHarness();
+  auto process = Leader(*harness);
+  domain::Application application = MakeApplication("shop");
+  application.description = std::string("a\0b", 3);
+  CHECK_THAT(process->applications().Create(application),
+             StatusIs(absl::StatusCode::kInvalidArgument));
+  CHECK_FALSE(process->applications().GetByName("shop").ok());
+}
+
+TEST_CASE("AgentStore: a join token lets one agent in, once, in its time", "[contract]") {
+  auto harness = MakeStoreHarness();
+  auto process = Leader(*harness);
+  store::AgentStore& store = process->agents();
+  const WallTime expires = FromUnixMicros(1'700'000'100'000'000);
+  const WallTime before = expires - std::chrono::seconds(1);
+  REQUIRE_OK(store.AddJoinToken({"hash-1", FromUnixMicros(1), "admin", expires}));
+  CHECK_THAT(store.Join("no-such-hash", MakeAgent("a"), before),
+             StatusIs(absl::StatusCode::kPermissionDenied, "BAD_TOKEN"));
+  CHECK_THAT(store.Join("hash-1", MakeAgent("a"), expires),
+             StatusIs(absl::StatusCode::kPermissionDenied, "BAD_TOKEN"));
+  REQUIRE_OK(store.Join("hash-1", MakeAgent("a"), before));
+  CHECK_THAT(store.Join("hash-1", MakeAgent("b"), before),
+             StatusIs(absl::StatusCode::kPermissionDenied, "BAD_TOKEN"));
+  const auto agent = store.Get(AgentId("id-a"));
+  REQUIRE_OK(agent);
+  CHECK(agent->labels == MakeAgent("a").labels);
+  CHECK(agent->certificate_fingerprint == "aba");
+  CHECK(agent->certificate_not_after == MakeAgent("a").certificate_not_after);
+  CHECK(agent->joined_at == MakeAgent("a").joined_at);
+  CHECK(agent->last_seen == WallTime());
+  CHECK_FALSE(agent->revoked);
+  CHECK(store.List()->size() == 1);
+}
+
+TEST_CASE("AgentStore: a taken name refuses the join and leaves the token good", "[contract]") {
+  auto harness = MakeStoreHarness();
+  auto process = Leader(*harness);
+  store::AgentStore& store = process->agents();
+  const WallTime expires = FromUnixMicros(1'700'000'100'000'000);
+  REQUIRE_OK(store.AddJoinToken({"hash-1", FromUnixMicros(1), "admin", expires}));
+  REQUIRE_OK(store.AddJoinToken({"hash-2", FromUnixMicros(1), "admin", expires}));
+  REQUIRE_OK(store.Join("hash-1", MakeAgent("a"), FromUnixMicros(2)));
+  domain::Agent same_name = MakeAgent("a");
+  same_name.id = AgentId("another");
+  CHECK_THAT(store.Join("hash-2", same_name, FromUnixMicros(3)),
+             StatusIs(absl::StatusCode::kAlreadyExists, "'a'"));
+  CHECK_OK(store.Join("hash-2", MakeAgent("b"), FromUnixMicros(3)));
+  const auto all = store.List();
+  REQUIRE_OK(all);
+  REQUIRE(all->size() == 2);
+  CHECK(all->at(1).name == "b");
+}
+
+TEST_CASE("AgentStore: touching tells when and with what labels it was last seen", "[contract]") {
+  auto harness = MakeStoreHarness();
+  auto process = Leader(*harness);
+  store::AgentStore& store = process->agents();
+  REQUIRE_OK(store.AddJoinToken({"hash-1", FromUnixMicros(1), "admin", FromUnixMicros(100)}));
+  REQUIRE_OK(store.Join("hash-1", MakeAgent("a"), FromUnixMicros(2)));
+  REQUIRE_OK(store.Touch(AgentId("id-a"), {{"os", "bsd"}}, FromUnixMicros(77)));
+  const auto agent = store.Get(AgentId("id-a"));
+  REQUIRE_OK(agent);
+  CHECK(agent->last_seen == FromUnixMicros(77));
+  CHECK(agent->labels == std::map<std::string, std::string>{{"os", "bsd"}});
+  CHECK_THAT(store.Touch(AgentId("none"), {}, FromUnixMicros(1)),
+             StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_CASE("TokenStore: a token is its account's; an unknown one is nobody's", "[contract]") {
+  auto harness = MakeStoreHarness();
+  auto process = Leader(*harness);
+  store::TokenStore& store = process->tokens();
+  REQUIRE_OK(store.Add("hash-1", {.name = "admin", .admin = true}, FromUnixMicros(1)));
+  REQUIRE_OK(store.Add("hash-2", {.name = "ci", .admin = false}, FromUnixMicros(1)));
+  const auto admin = store.Find("hash-1");
+  REQUIRE_OK(admin);
+  CHECK(admin->name == "admin");
+  CHECK(admin->admin);
+  CHECK_FALSE(store.Find("hash-2")->admin);
+  CHECK_THAT(store.Find("hash").status(), StatusIs(absl::StatusCode::kNotFound));
+  CHECK_THAT(store.Add("hash-1", {.name = "eve", .admin = true}, FromUnixMicros(1)),
+             StatusIs(absl::StatusCode::kAlreadyExists));
+}
+
+TEST_CASE("FarmStore: the farm's id is made once and is everybody's", "[contract]") {
+  auto harness = MakeStoreHarness();
+  auto process = Leader(*harness);
+  const auto id = process->farm().GetOrCreateFarmId();
+  REQUIRE_OK(id);
+  CHECK_FALSE(id->value().empty());
+  CHECK(*process->farm().GetOrCreateFarmId() == *id);
+  CHECK(*harness->NewProcess()->farm().GetOrCreateFarmId() == *id);
+}
+
+}  // namespace slipway::testing

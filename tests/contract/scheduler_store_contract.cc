@@ -1,0 +1,329 @@
+#include <catch2/catch.hpp>
+#include <string>
+#include <vector>
+
+#include "tests/contract/store_farm.h"
+
+namespace slipway::testing {
+
+using domain::Task;
+using domain::TaskState;
+using protocol::TaskKind;
+
+TEST_CASE("SchedulerStore: a run comes back with its tasks as it was created", "[contract]") {
+  Farm farm;
+  REQUIRE_OK(farm.CommitOne(Farm::Create("1")));
+  const auto found = farm.process->reader().GetTask(TaskId("publish-1"));
+  REQUIRE_OK(found);
+  CHECK(found->run.application_name == "shop");
+  CHECK(found->run.ref == "main");
+  CHECK(found->run.version == "1.2");
+  CHECK(found->run.description == "第一");
+  CHECK(found->run.submitted_by == "admin");
+  CHECK(found->run.submitted_at == FromUnixMicros(kStart));
+  CHECK(found->run.request_id == "request-1");
+  const Task& task = found->task;
+  CHECK(task.run == RunId("run-1"));
+  CHECK(task.application == ApplicationId("app-1"));
+  CHECK(task.kind == TaskKind::kPublish);
+  CHECK(task.platform == "weixin");
+  CHECK(task.target == "trial");
+  CHECK(task.depends_on == TaskId("build-1"));
+  CHECK(task.requirements == std::map<std::string, std::string>{{"os", "linux"}});
+  CHECK(task.priority == 5);
+  CHECK(task.state == TaskState::kWaiting);
+  CHECK(task.attempt == Attempt(0));
+  CHECK_FALSE(task.cancel_requested);
+  CHECK(task.created_at == FromUnixMicros(kStart));
+  CHECK(task.started_at == WallTime());
+  CHECK_FALSE(task.result.has_value());
+  const auto tasks = farm.process->reader().TasksOfRun(RunId("run-1"));
+  REQUIRE_OK(tasks);
+  REQUIRE(tasks->size() == 2);
+  CHECK(tasks->at(0).id == TaskId("build-1"));
+}
+
+TEST_CASE("SchedulerStore: a repeated request names the run that exists, in one batch and later",
+          "[contract]") {
+  Farm farm;
+  store::CreateRun again = Farm::Create("2");
+  again.run.request_id = "request-1";
+  const auto outcome = farm.Commit({Farm::Create("1"), again});
+  CHECK_OK(outcome[0]);
+  CHECK_THAT(outcome[1], StatusIs(absl::StatusCode::kAlreadyExists, "run-1"));
+  CHECK(outcome[1].message() == "run-1");
+  CHECK(farm.CommitOne(again).message() == "run-1");
+  CHECK_FALSE(farm.process->reader().GetRun(RunId("run-2")).ok());
+  CHECK_FALSE(farm.process->reader().GetTask(TaskId("build-2")).ok());
+  store::CreateRun of_another = Farm::Create("3");
+  of_another.run.request_id = "request-1";
+  of_another.run.submitted_by = "somebody else";
+  CHECK_OK(farm.CommitOne(of_another));
+}
+
+TEST_CASE("SchedulerStore: a task goes from offer to result with its times", "[contract]") {
+  Farm farm;
+  REQUIRE_OK(farm.CommitOne(Farm::Create("1")));
+  REQUIRE_OK(farm.CommitOne(Farm::Offer("build-1", 1)));
+  Task task = farm.Get("build-1");
+  CHECK(task.state == TaskState::kOffered);
+  CHECK(task.attempt == Attempt(1));
+  CHECK(task.agent == AgentId("agent-1"));
+  CHECK(task.offer_deadline == By("", 30).at);
+  REQUIRE_OK(farm.CommitOne(store::StartTask{By("agent:a", 2), Key("build-1", 1)}));
+  task = farm.Get("build-1");
+  CHECK(task.state == TaskState::kRunning);
+  CHECK(task.started_at == By("", 2).at);
+  CHECK(task.offer_deadline == WallTime());
+  store::FinishTask finish = Farm::Finish("build-1", 1, TaskState::kFailed);
+  finish.result = FullResult();
+  REQUIRE_OK(farm.CommitOne(finish));
+  task = farm.Get("build-1");
+  CHECK(task.state == TaskState::kFailed);
+  CHECK(task.finished_at == By("", 9).at);
+  REQUIRE(task.result.has_value());
+  CHECK(*task.result == FullResult());
+}
+
+TEST_CASE("SchedulerStore: a batch is applied in order, change upon change", "[contract]") {
+  Farm farm;
+  const auto outcome = farm.Commit(
+      {Farm::Create("1"), Farm::Create("2"), Farm::Offer("build-1", 1),
+       store::StartTask{By("agent:a", 2), Key("build-1", 1)}, Farm::Offer("build-2", 1),
+       Farm::Finish("build-1", 1, TaskState::kSucceeded),
+       store::ReleaseTask{By("scheduler"), TaskId("publish-1")}, Farm::Offer("publish-1", 1)});
+  for (const absl::Status& status : outcome) CHECK_OK(status);
+  CHECK(farm.Get("build-1").state == TaskState::kSucceeded);
+  CHECK(farm.Get("build-2").state == TaskState::kOffered);
+  CHECK(farm.Get("publish-1").state == TaskState::kOffered);
+}
+
+TEST_CASE("SchedulerStore: a refused change leaves the rest of the batch alone", "[contract]") {
+  Farm farm;
+  REQUIRE_OK(farm.CommitOne(Farm::Create("1")));
+  const auto outcome =
+      farm.Commit({Farm::Offer("build-1", 2), Farm::Create("2"), Farm::Offer("no-such-task", 1),
+                   Farm::Offer("build-2", 1), Farm::Offer("build-2", 1)});
+  CHECK_THAT(outcome[0], kIsRefused);
+  CHECK_OK(outcome[1]);
+  CHECK_THAT(outcome[2], kIsRefused);
+  CHECK_OK(outcome[3]);
+  CHECK_THAT(outcome[4], kIsRefused);
+  CHECK(farm.Get("build-1").attempt == Attempt(0));
+  CHECK(farm.harness->AuditedSubjects() == std::vector<std::string>{"run-1", "run-2", "build-2"});
+}
+
+TEST_CASE("SchedulerStore: what an old attempt says changes nothing", "[contract]") {
+  Farm farm;
+  farm.StartBuild("1");
+  REQUIRE_OK(farm.CommitOne(store::RequeueTask{By("scheduler"), Key("build-1", 1), "agent lost"}));
+  Task task = farm.Get("build-1");
+  CHECK(task.state == TaskState::kQueued);
+  CHECK(task.started_at == WallTime());
+  REQUIRE_OK(farm.CommitOne(Farm::Offer("build-1", 2)));
+  domain::Step step;
+  step.key = Key("build-1", 1);
+  step.number = 1;
+  step.name = "late";
+  const auto outcome = farm.Commit({store::StartTask{By("agent:a"), Key("build-1", 1)},
+                                    Farm::Finish("build-1", 1, TaskState::kSucceeded),
+                                    store::RequeueTask{By("scheduler"), Key("build-1", 1), "again"},
+                                    store::RecordStep{step}, Farm::Offer("build-1", 2)});
+  for (const absl::Status& status : outcome) CHECK_THAT(status, kIsRefused);
+  task = farm.Get("build-1");
+  CHECK(task.state == TaskState::kOffered);
+  CHECK(task.attempt == Attempt(2));
+}
+
+TEST_CASE("SchedulerStore: only legal arrows of a task's life are drawn", "[contract]") {
+  Farm farm;
+  farm.StartPublish("1");
+  // A publish that runs is never queued again.
+  CHECK_THAT(farm.CommitOne(store::RequeueTask{By("scheduler"), Key("publish-1", 1), "agent lost"}),
+             kIsRefused);
+  CHECK_THAT(farm.CommitOne(Farm::Finish("publish-1", 1, TaskState::kSkipped)), kIsRefused);
+  REQUIRE_OK(
+      farm.CommitOne(store::MarkUnknown{By("scheduler"), Key("publish-1", 1), FullResult()}));
+  CHECK(farm.Get("publish-1").state == TaskState::kUnknown);
+  CHECK_THAT(farm.CommitOne(Farm::Finish("publish-1", 1, TaskState::kCanceled)), kIsRefused);
+  REQUIRE_OK(farm.CommitOne(Farm::Finish("publish-1", 1, TaskState::kFailed)));
+  // The result that made it unknown stays when none replaces it.
+  CHECK(farm.Get("publish-1").result.has_value());
+  CHECK_THAT(farm.CommitOne(Farm::Finish("publish-1", 1, TaskState::kSucceeded)), kIsRefused);
+  // A build is never unknown, a finished one never canceled.
+  REQUIRE_OK(farm.CommitOne(Farm::Create("2")));
+  REQUIRE_OK(farm.CommitOne(Farm::Offer("build-2", 1)));
+  CHECK_THAT(farm.CommitOne(store::MarkUnknown{By("scheduler"), Key("build-2", 1), FullResult()}),
+             kIsRefused);
+  CHECK_THAT(farm.CommitOne(store::ReleaseTask{By("scheduler"), TaskId("build-2")}), kIsRefused);
+}
+
+TEST_CASE("SchedulerStore: a cancel is asked for once and keeps a task from being offered",
+          "[contract]") {
+  Farm farm;
+  REQUIRE_OK(farm.CommitOne(Farm::Create("1")));
+  const store::RequestCancel cancel{By("admin"), TaskId("build-1"), "wrong branch"};
+  REQUIRE_OK(farm.CommitOne(cancel));
+  CHECK(farm.Get("build-1").cancel_requested);
+  CHECK_THAT(farm.CommitOne(cancel), kIsRefused);
+  CHECK_THAT(farm.CommitOne(Farm::Offer("build-1", 1)), kIsRefused);
+  REQUIRE_OK(farm.CommitOne(Farm::Finish("build-1", 0, TaskState::kCanceled)));
+  REQUIRE_OK(farm.CommitOne(Farm::Finish("publish-1", 0, TaskState::kSkipped)));
+  CHECK_THAT(farm.CommitOne(store::RequestCancel{By("admin"), TaskId("publish-1"), ""}),
+             kIsRefused);
+}
+
+TEST_CASE("SchedulerStore: a publish is permitted once, for one attempt and one product",
+          "[contract]") {
+  Farm farm;
+  farm.StartPublish("1");
+  REQUIRE_OK(farm.CommitOne(store::GrantPermit{By("scheduler"), MakePermit("publish-1", 1)}));
+  domain::PublishPermit again = MakePermit("publish-1", 1);
+  again.nonce = "another";
+  REQUIRE_OK(farm.CommitOne(store::GrantPermit{By("scheduler"), again}));
+  domain::PublishPermit other_product = MakePermit("publish-1", 1);
+  other_product.manifest = *Sha256Digest::Parse(std::string(64, 'e'));
+  CHECK_THAT(farm.CommitOne(store::GrantPermit{By("scheduler"), other_product}), kIsRefused);
+  CHECK_THAT(farm.CommitOne(store::GrantPermit{By("scheduler"), MakePermit("publish-1", 2)}),
+             kIsRefused);
+  const auto unfinished = farm.process->scheduler().LoadUnfinished();
+  REQUIRE_OK(unfinished);
+  REQUIRE(unfinished->permits.size() == 1);
+  CHECK(unfinished->permits[0].nonce == "nonce-publish-11");
+  CHECK(unfinished->permits[0].key == Key("publish-1", 1));
+  CHECK(unfinished->permits[0].manifest == MakePermit("publish-1", 1).manifest);
+  CHECK(unfinished->permits[0].not_after == FromUnixMicros(kStart + 60));
+}
+
+TEST_CASE("SchedulerStore: no permit for a build, a canceled or an ended publish", "[contract]") {
+  Farm farm;
+  farm.StartPublish("1");
+  farm.StartBuild("2");
+  CHECK_THAT(farm.CommitOne(store::GrantPermit{By("scheduler"), MakePermit("build-2", 1)}),
+             kIsRefused);
+  REQUIRE_OK(farm.CommitOne(store::RequestCancel{By("admin"), TaskId("publish-1"), ""}));
+  CHECK_THAT(farm.CommitOne(store::GrantPermit{By("scheduler"), MakePermit("publish-1", 1)}),
+             kIsRefused);
+  REQUIRE_OK(farm.CommitOne(Farm::Finish("publish-1", 1, TaskState::kFailed)));
+  CHECK_THAT(farm.CommitOne(store::GrantPermit{By("scheduler"), MakePermit("publish-1", 1)}),
+             kIsRefused);
+}
+
+TEST_CASE("SchedulerStore: a release is stored with the end of its publish, or not at all",
+          "[contract]") {
+  Farm farm;
+  farm.StartPublish("1");
+  CHECK_THAT(farm.process->reader().ReleaseOfTask(TaskId("publish-1")).status(),
+             StatusIs(absl::StatusCode::kNotFound));
+  store::FinishTask stale = Farm::Finish("publish-1", 7, TaskState::kSucceeded);
+  stale.release = MakeRelease("1");
+  CHECK_THAT(farm.CommitOne(stale), kIsRefused);
+  CHECK_FALSE(farm.process->reader().GetRelease(ReleaseId("release-1")).ok());
+  store::FinishTask finish = Farm::Finish("publish-1", 1, TaskState::kSucceeded);
+  finish.release = MakeRelease("1");
+  REQUIRE_OK(farm.CommitOne(finish));
+  const auto release = farm.process->reader().GetRelease(ReleaseId("release-1"));
+  REQUIRE_OK(release);
+  const domain::Release expected = MakeRelease("1");
+  CHECK(release->run == expected.run);
+  CHECK(release->publish_task == expected.publish_task);
+  CHECK(release->build_task == expected.build_task);
+  CHECK(release->application_name == "shop");
+  CHECK(release->platform == "weixin");
+  CHECK(release->target == "trial");
+  CHECK(release->version == "1.2");
+  CHECK(release->commit == expected.commit);
+  CHECK(release->manifest == expected.manifest);
+  CHECK(release->link == expected.link);
+  CHECK(release->qr_text == expected.qr_text);
+  CHECK(release->released_at == expected.released_at);
+  CHECK(release->released_by == "admin");
+  CHECK(farm.process->reader().ReleaseOfTask(TaskId("publish-1"))->id == expected.id);
+}
+
+TEST_CASE("SchedulerStore: a step is kept by number and never goes back", "[contract]") {
+  Farm farm;
+  farm.StartBuild("1");
+  domain::Step step{.key = Key("build-1", 1),
+                    .number = 2,
+                    .name = "script",
+                    .state = protocol::StepState::kStarted,
+                    .started_at = FromUnixMicros(kStart + 1),
+                    .finished_at = {},
+                    .detail = ""};
+  domain::Step fetch = step;
+  fetch.number = 1;
+  fetch.name = "fetch";
+  domain::Step done = step;
+  done.state = protocol::StepState::kFailed;
+  done.started_at = FromUnixMicros(kStart + 8);
+  done.finished_at = FromUnixMicros(kStart + 9);
+  done.detail = "exit code 3";
+  for (const absl::Status& status :
+       farm.Commit({store::RecordStep{step}, store::RecordStep{fetch}, store::RecordStep{done},
+                    store::RecordStep{step}})) {
+    CHECK_OK(status);
+  }
+  const auto steps = farm.process->reader().ListSteps(TaskId("build-1"));
+  REQUIRE_OK(steps);
+  REQUIRE(steps->size() == 2);
+  CHECK(steps->at(0).name == "fetch");
+  CHECK(steps->at(1).state == protocol::StepState::kFailed);
+  CHECK(steps->at(1).started_at == FromUnixMicros(kStart + 1));
+  CHECK(steps->at(1).finished_at == FromUnixMicros(kStart + 9));
+  CHECK(steps->at(1).detail == "exit code 3");
+}
+
+TEST_CASE("SchedulerStore: a text that cannot be stored refuses its own change", "[contract]") {
+  Farm farm;
+  farm.StartBuild("1");
+  store::CreateRun nul = Farm::Create("2");
+  nul.run.description = std::string("a\0b", 3);
+  domain::Step bad_step;
+  bad_step.key = Key("build-1", 1);
+  bad_step.number = 1;
+  bad_step.name = "bad \xff byte";
+  store::FinishTask bad_words = Farm::Finish("build-1", 1, TaskState::kFailed);
+  bad_words.result = FullResult();
+  bad_words.result->failure->tool_words = std::string("x\0", 2);
+  const auto outcome =
+      farm.Commit({nul, Farm::Create("3"), store::RecordStep{bad_step}, bad_words});
+  CHECK_THAT(outcome[0], StatusIs(absl::StatusCode::kInvalidArgument));
+  CHECK_OK(outcome[1]);
+  CHECK_THAT(outcome[2], StatusIs(absl::StatusCode::kInvalidArgument));
+  CHECK_THAT(outcome[3], StatusIs(absl::StatusCode::kInvalidArgument));
+  CHECK(farm.Get("build-1").state == TaskState::kRunning);
+  CHECK_FALSE(farm.process->reader().GetRun(RunId("run-2")).ok());
+}
+
+TEST_CASE("SchedulerStore: what is not finished is loaded, oldest first", "[contract]") {
+  Farm farm;
+  farm.StartBuild("1");
+  REQUIRE_OK(farm.CommitOne(Farm::Create("2")));
+  REQUIRE_OK(farm.CommitOne(Farm::Finish("build-1", 1, TaskState::kSucceeded)));
+  const auto unfinished = farm.process->scheduler().LoadUnfinished();
+  REQUIRE_OK(unfinished);
+  std::vector<std::string> ids;
+  for (const Task& task : unfinished->tasks) ids.push_back(task.id.value());
+  CHECK(ids == std::vector<std::string>{"publish-1", "build-2", "publish-2"});
+  CHECK(unfinished->tasks[1].requirements.at("os") == "linux");
+}
+
+TEST_CASE("SchedulerStore: a new leader shuts the old one out", "[contract]") {
+  Farm farm;
+  auto successor = farm.harness->NewProcess();
+  const auto none_yet = successor->scheduler().Commit({Farm::Create("1")});
+  CHECK_THAT(none_yet.status(), StatusIs(absl::StatusCode::kFailedPrecondition, "NOT_LEADER"));
+  REQUIRE_OK(farm.CommitOne(Farm::Create("1")));
+  const auto epoch = successor->scheduler().BecomeLeader();
+  REQUIRE_OK(epoch);
+  CHECK(epoch->value() > 1);
+  CHECK_THAT(farm.process->scheduler().Commit({Farm::Offer("build-1", 1)}).status(),
+             StatusIs(absl::StatusCode::kFailedPrecondition, "NOT_LEADER"));
+  CHECK_THAT(farm.process->scheduler().LoadUnfinished().status(),
+             StatusIs(absl::StatusCode::kFailedPrecondition, "NOT_LEADER"));
+  CHECK(successor->scheduler().LoadUnfinished()->tasks.size() == 2);
+  CHECK(successor->scheduler().Commit({Farm::Offer("build-1", 1)})->at(0).ok());
+}
+
+}  // namespace slipway::testing

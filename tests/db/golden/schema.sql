@@ -1,0 +1,243 @@
+CREATE FUNCTION public.from_micros(bigint) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE
+    AS $_$ SELECT timestamptz 'epoch' + nullif($1, 0) * interval '1 microsecond' $_$;
+CREATE FUNCTION public.to_micros(timestamp with time zone) RETURNS bigint
+    LANGUAGE sql STABLE
+    AS $_$ SELECT coalesce((extract(epoch FROM $1) * 1000000)::bigint, 0) $_$;
+CREATE TABLE public.agents (
+    id text NOT NULL,
+    name text NOT NULL,
+    labels jsonb NOT NULL,
+    certificate_fingerprint text NOT NULL,
+    certificate_not_after timestamp with time zone,
+    joined_at timestamp with time zone NOT NULL,
+    last_seen timestamp with time zone,
+    revoked boolean NOT NULL
+);
+CREATE TABLE public.api_tokens (
+    token_hash text NOT NULL,
+    account text NOT NULL,
+    admin boolean NOT NULL,
+    created_at timestamp with time zone NOT NULL
+);
+CREATE TABLE public.applications (
+    id text NOT NULL,
+    name text NOT NULL,
+    repository text NOT NULL,
+    description text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    created_by text NOT NULL
+);
+CREATE TABLE public.artifacts (
+    application_id text NOT NULL,
+    manifest bytea NOT NULL,
+    total_bytes bigint NOT NULL,
+    file_count bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL
+);
+CREATE TABLE public.audit (
+    sequence bigint NOT NULL,
+    entry text NOT NULL,
+    hash text NOT NULL
+);
+CREATE TABLE public.blob_holds (
+    application_id text NOT NULL,
+    digest bytea NOT NULL,
+    state smallint NOT NULL,
+    until timestamp with time zone,
+    CONSTRAINT blob_holds_state_check CHECK (((state >= 0) AND (state <= 2)))
+);
+CREATE TABLE public.blob_marks (
+    digest bytea NOT NULL,
+    marked_at timestamp with time zone NOT NULL
+);
+CREATE TABLE public.farm (
+    only_row boolean DEFAULT true NOT NULL,
+    id text NOT NULL,
+    CONSTRAINT farm_only_row_check CHECK (only_row)
+);
+CREATE TABLE public.join_tokens (
+    token_hash text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    created_by text NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    used_at timestamp with time zone,
+    used_by text
+);
+CREATE TABLE public.leadership (
+    only_row boolean DEFAULT true NOT NULL,
+    epoch bigint NOT NULL,
+    holder text NOT NULL,
+    heartbeat_at timestamp with time zone NOT NULL,
+    CONSTRAINT leadership_only_row_check CHECK (only_row)
+);
+CREATE TABLE public.publish_permits (
+    task_id text NOT NULL,
+    attempt bigint NOT NULL,
+    nonce text NOT NULL,
+    manifest text NOT NULL,
+    not_after timestamp with time zone NOT NULL
+);
+CREATE TABLE public.releases (
+    id text NOT NULL,
+    sequence bigint NOT NULL,
+    run_id text NOT NULL,
+    publish_task text NOT NULL,
+    build_task text NOT NULL,
+    application_id text NOT NULL,
+    platform text NOT NULL,
+    target text NOT NULL,
+    version text NOT NULL,
+    commit_id text NOT NULL,
+    manifest text NOT NULL,
+    link text NOT NULL,
+    qr_text text NOT NULL,
+    released_at timestamp with time zone NOT NULL,
+    released_by text NOT NULL
+);
+ALTER TABLE public.releases ALTER COLUMN sequence ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.releases_sequence_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE public.runs (
+    id text NOT NULL,
+    application_id text NOT NULL,
+    ref text NOT NULL,
+    version text NOT NULL,
+    description text NOT NULL,
+    submitted_by text NOT NULL,
+    submitted_at timestamp with time zone NOT NULL,
+    request_id text NOT NULL,
+    CONSTRAINT runs_request_id_check CHECK ((request_id <> ''::text))
+);
+CREATE TABLE public.schema_migrations (
+    version integer NOT NULL,
+    name text NOT NULL,
+    sha256 text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+CREATE TABLE public.steps (
+    task_id text NOT NULL,
+    attempt bigint NOT NULL,
+    number integer NOT NULL,
+    name text NOT NULL,
+    state text NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    detail text NOT NULL,
+    CONSTRAINT steps_state_check CHECK ((state = ANY (ARRAY['started'::text, 'succeeded'::text, 'failed'::text])))
+);
+CREATE TABLE public.tasks (
+    id text NOT NULL,
+    sequence bigint NOT NULL,
+    run_id text NOT NULL,
+    application_id text NOT NULL,
+    kind text NOT NULL,
+    platform text NOT NULL,
+    target text NOT NULL,
+    depends_on text,
+    requirements jsonb NOT NULL,
+    priority integer NOT NULL,
+    state text NOT NULL,
+    attempt bigint NOT NULL,
+    agent_id text NOT NULL,
+    cancel_requested boolean NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    offer_deadline timestamp with time zone,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    result jsonb,
+    CONSTRAINT tasks_attempt_check CHECK ((attempt >= 0)),
+    CONSTRAINT tasks_kind_check CHECK ((kind = ANY (ARRAY['build'::text, 'publish'::text]))),
+    CONSTRAINT tasks_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'queued'::text, 'offered'::text, 'running'::text, 'succeeded'::text, 'failed'::text, 'canceled'::text, 'skipped'::text, 'unknown'::text])))
+);
+ALTER TABLE public.tasks ALTER COLUMN sequence ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.tasks_sequence_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+ALTER TABLE ONLY public.agents
+    ADD CONSTRAINT agents_name_key UNIQUE (name);
+ALTER TABLE ONLY public.agents
+    ADD CONSTRAINT agents_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.api_tokens
+    ADD CONSTRAINT api_tokens_pkey PRIMARY KEY (token_hash);
+ALTER TABLE ONLY public.applications
+    ADD CONSTRAINT applications_name_key UNIQUE (name);
+ALTER TABLE ONLY public.applications
+    ADD CONSTRAINT applications_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.artifacts
+    ADD CONSTRAINT artifacts_pkey PRIMARY KEY (application_id, manifest);
+ALTER TABLE ONLY public.audit
+    ADD CONSTRAINT audit_pkey PRIMARY KEY (sequence);
+ALTER TABLE ONLY public.blob_holds
+    ADD CONSTRAINT blob_holds_pkey PRIMARY KEY (application_id, digest);
+ALTER TABLE ONLY public.blob_marks
+    ADD CONSTRAINT blob_marks_pkey PRIMARY KEY (digest);
+ALTER TABLE ONLY public.farm
+    ADD CONSTRAINT farm_pkey PRIMARY KEY (only_row);
+ALTER TABLE ONLY public.join_tokens
+    ADD CONSTRAINT join_tokens_pkey PRIMARY KEY (token_hash);
+ALTER TABLE ONLY public.leadership
+    ADD CONSTRAINT leadership_pkey PRIMARY KEY (only_row);
+ALTER TABLE ONLY public.publish_permits
+    ADD CONSTRAINT publish_permits_nonce_key UNIQUE (nonce);
+ALTER TABLE ONLY public.publish_permits
+    ADD CONSTRAINT publish_permits_pkey PRIMARY KEY (task_id);
+ALTER TABLE ONLY public.releases
+    ADD CONSTRAINT releases_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.releases
+    ADD CONSTRAINT releases_publish_task_key UNIQUE (publish_task);
+ALTER TABLE ONLY public.releases
+    ADD CONSTRAINT releases_sequence_key UNIQUE (sequence);
+ALTER TABLE ONLY public.runs
+    ADD CONSTRAINT runs_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.runs
+    ADD CONSTRAINT runs_submitted_by_request_id_key UNIQUE (submitted_by, request_id);
+ALTER TABLE ONLY public.schema_migrations
+    ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
+ALTER TABLE ONLY public.steps
+    ADD CONSTRAINT steps_pkey PRIMARY KEY (task_id, attempt, number);
+ALTER TABLE ONLY public.tasks
+    ADD CONSTRAINT tasks_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.tasks
+    ADD CONSTRAINT tasks_sequence_key UNIQUE (sequence);
+CREATE INDEX artifacts_newest ON public.artifacts USING btree (application_id, created_at DESC, manifest);
+CREATE INDEX blob_holds_of_digest ON public.blob_holds USING btree (digest);
+CREATE INDEX releases_of_application ON public.releases USING btree (application_id, sequence);
+CREATE INDEX tasks_of_application ON public.tasks USING btree (application_id, sequence);
+CREATE INDEX tasks_of_run ON public.tasks USING btree (run_id, sequence);
+CREATE INDEX tasks_unfinished ON public.tasks USING btree (sequence) WHERE (state = ANY (ARRAY['waiting'::text, 'queued'::text, 'offered'::text, 'running'::text, 'unknown'::text]));
+ALTER TABLE ONLY public.artifacts
+    ADD CONSTRAINT artifacts_application_id_fkey FOREIGN KEY (application_id) REFERENCES public.applications(id);
+ALTER TABLE ONLY public.blob_holds
+    ADD CONSTRAINT blob_holds_application_id_fkey FOREIGN KEY (application_id) REFERENCES public.applications(id);
+ALTER TABLE ONLY public.join_tokens
+    ADD CONSTRAINT join_tokens_used_by_fkey FOREIGN KEY (used_by) REFERENCES public.agents(id);
+ALTER TABLE ONLY public.publish_permits
+    ADD CONSTRAINT publish_permits_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.tasks(id);
+ALTER TABLE ONLY public.releases
+    ADD CONSTRAINT releases_application_id_fkey FOREIGN KEY (application_id) REFERENCES public.applications(id);
+ALTER TABLE ONLY public.releases
+    ADD CONSTRAINT releases_build_task_fkey FOREIGN KEY (build_task) REFERENCES public.tasks(id);
+ALTER TABLE ONLY public.releases
+    ADD CONSTRAINT releases_publish_task_fkey FOREIGN KEY (publish_task) REFERENCES public.tasks(id);
+ALTER TABLE ONLY public.releases
+    ADD CONSTRAINT releases_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.runs(id);
+ALTER TABLE ONLY public.runs
+    ADD CONSTRAINT runs_application_id_fkey FOREIGN KEY (application_id) REFERENCES public.applications(id);
+ALTER TABLE ONLY public.steps
+    ADD CONSTRAINT steps_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.tasks(id);
+ALTER TABLE ONLY public.tasks
+    ADD CONSTRAINT tasks_application_id_fkey FOREIGN KEY (application_id) REFERENCES public.applications(id);
+ALTER TABLE ONLY public.tasks
+    ADD CONSTRAINT tasks_depends_on_fkey FOREIGN KEY (depends_on) REFERENCES public.tasks(id);
+ALTER TABLE ONLY public.tasks
+    ADD CONSTRAINT tasks_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.runs(id);

@@ -1,0 +1,567 @@
+"""A private farm of real programs for end-to-end tests: a controller with its embedded PostgreSQL,
+agents, the stand-in cloud and git repositories, all in one temporary directory, on free ports, with
+a Docker network of its own. It always takes itself down, and says what it left behind.
+
+    with Farm(agents=1) as farm:
+        app = farm.application("lab")
+        run = farm.submit("lab", "demo", ref=app.commit({"slipway.yaml": "…"}))
+        task = farm.finish(run)["tasks"][0]
+
+SLIPWAY_BUILD names the build folder (default build/dev), SLIPWAY_KEEP=1 keeps the directory of a
+farm that failed.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import pathlib
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("SLIPWAY_BUILD") or REPOSITORY / "build/dev")
+APP_ID = "wx5e1f0c2d3b4a6978"
+WEIXIN = "weixin"
+
+# --- Claims ---------------------------------------------------------------------------------------
+
+
+class Failed(Exception):
+    """A claim that does not hold."""
+
+
+def expect(claim, *facts):
+    """Fails the case unless `claim` is true; `facts` are printed."""
+    if not claim:
+        caller = traceback.extract_stack()[-2]
+        raise Failed(f"line {caller.lineno}: {caller.line}\n" + "\n".join(str(f) for f in facts))
+
+
+def expect_in(part, whole):
+    if part not in whole:
+        caller = traceback.extract_stack()[-2]
+        raise Failed(f"line {caller.lineno}: {part!r} is not in\n{whole}")
+
+
+def until(what, condition, seconds=30.0):
+    """Waits for condition() to be true and returns its value; a described failure when it is not."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() >= end:
+            raise Failed(f"after {seconds} s still waiting for: {what}")
+        time.sleep(0.05)
+
+
+class Suite:
+    """The cases of one script, in the order of their definition."""
+
+    def __init__(self):
+        self.cases = []
+
+    def case(self, title):
+        def add(function):
+            self.cases.append((title, function))
+            return function
+        return add
+
+    def run(self, make_farm):
+        """Runs all cases over one farm; exits with the script's status."""
+        wanted = sys.argv[1] if len(sys.argv) > 1 else ""
+        passed = failed = 0
+
+        def report(title, problem, seconds, farm=None):
+            nonlocal passed, failed
+            if problem is None:
+                passed += 1
+                print(f"ok - {title} ({seconds:.1f} s)", flush=True)
+                return
+            failed += 1
+            print(f"not ok - {title} ({seconds:.1f} s)", flush=True)
+            print("".join(f"    {line}\n" for line in str(problem).rstrip().split("\n")), end="")
+            if farm is not None:
+                print(farm.evidence(), end="", flush=True)
+
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda *_: sys.exit(143))
+        begin = time.monotonic()
+        farm = None
+        try:
+            farm = make_farm()
+            farm.start()
+            for title, function in self.cases:
+                if not re.search(wanted, title):
+                    continue
+                started = time.monotonic()
+                problem = None
+                try:
+                    function(farm)
+                except Failed as failure:
+                    problem = failure
+                except (subprocess.SubprocessError, OSError, KeyError, IndexError, ValueError):
+                    problem = traceback.format_exc()
+                report(title, problem, time.monotonic() - started, farm)
+                farm.recover()
+        except Failed as failure:
+            report("the farm starts", failure, time.monotonic() - begin, farm)
+        finally:
+            if farm is not None:
+                started = time.monotonic()
+                left = farm.close(keep=failed > 0 and os.environ.get("SLIPWAY_KEEP"))
+                report("nothing of the farm is left", "\n".join(left) or None,
+                       time.monotonic() - started)
+        print(f"{passed} passed, {failed} failed")
+        sys.exit(1 if failed else 0)
+
+
+# --- Small tools ----------------------------------------------------------------------------------
+
+
+def program(name):
+    for folder in ("bin", "controller", "controller/cli", "agent", "agent/init"):
+        path = BUILD / folder / name
+        if path.is_file():
+            return str(path)
+    raise Failed(f"{BUILD} holds no program {name}: build it first (ninja -C {BUILD})")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def docker(*arguments, check=True):
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=60)
+    if check and done.returncode != 0:
+        raise Failed(f"docker {' '.join(arguments)}: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+def sha256_file(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def tree_of(folder):
+    """{relative path: (mode & 0o111, bytes)} of all files below."""
+    found = {}
+    for path in sorted(pathlib.Path(folder).rglob("*")):
+        if path.is_file():
+            found[str(path.relative_to(folder))] = path.read_bytes()
+    return found
+
+
+def json_lines(path):
+    try:
+        return [json.loads(line) for line in pathlib.Path(path).read_text().splitlines()]
+    except FileNotFoundError:
+        return []
+
+
+def processes(pattern):
+    """[(pid, command line)] of the processes whose command line holds `pattern`."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit() or int(entry) == os.getpid():
+            continue
+        try:
+            line = pathlib.Path(f"/proc/{entry}/cmdline").read_bytes().replace(b"\0", b" ")
+        except OSError:
+            continue
+        if pattern.encode() in line:
+            found.append((int(entry), line.decode(errors="replace").strip()))
+    return found
+
+
+class Daemon:
+    """A program of the farm: started, stopped, killed, started again."""
+
+    def __init__(self, name, command, log):
+        self.name, self.command, self.log = name, command, log
+        self.process = None
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log, start_new_session=True, cwd="/")
+
+    def running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def kill9(self):
+        self.process.kill()
+        self.process.wait(10)
+
+    def stop(self, seconds=40):
+        """The exit status; None when it had to be killed."""
+        if self.process is None:
+            return 0
+        if self.running():
+            self.process.terminate()
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill9()
+            return None
+
+    def tail(self, lines=12):
+        try:
+            text = pathlib.Path(self.log).read_text(errors="replace")
+        except FileNotFoundError:
+            return ""
+        return "\n".join(text.splitlines()[-lines:])
+
+
+class Application:
+    """A bare repository that tests commit to, each case on a branch of its own."""
+
+    def __init__(self, farm, name):
+        self.farm, self.name = farm, name
+        self.bare = farm.folder / "repos" / f"{name}.git"
+        self.tree = farm.folder / "trees" / name
+        self.bare.parent.mkdir(exist_ok=True)
+        self.git(None, "init", "-q", "--bare", str(self.bare))
+        self.git(None, "clone", "-q", str(self.bare), str(self.tree))
+
+    def git(self, tree, *arguments):
+        environment = dict(os.environ, GIT_CONFIG_GLOBAL="/dev/null", GIT_CONFIG_NOSYSTEM="1")
+        command = ["git", "-c", "user.name=Tester", "-c", "user.email=tester@slipway.invalid",
+                   "-c", "init.defaultBranch=main", *(["-C", str(tree)] if tree else []), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+        if done.returncode != 0:
+            raise Failed(f"git {' '.join(arguments)}: {done.stderr}")
+        return done.stdout.strip()
+
+    def commit(self, files, branch="main", fresh=True, message="a change"):
+        """Commits `files` (name → text or bytes; None removes; "name@" → target of a link) and
+        returns the branch. `fresh`: nothing else is in the tree."""
+        self.git(self.tree, "checkout", "-q", "-B", branch)
+        if fresh:
+            for entry in self.tree.iterdir():
+                if entry.name != ".git":
+                    shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+        for name, content in files.items():
+            path = self.tree / name.rstrip("@")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if content is None:
+                path.unlink(missing_ok=True)
+            elif name.endswith("@"):
+                path.symlink_to(content)
+            else:
+                path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        self.git(self.tree, "add", "--all")
+        self.git(self.tree, "commit", "-q", "--allow-empty", "-m", message)
+        self.git(self.tree, "push", "-q", "--force", "origin", f"HEAD:{branch}")
+        return branch
+
+
+# --- The farm -------------------------------------------------------------------------------------
+
+
+class Farm:
+    """See the top of the file. `targets`: further publish targets, as lines of YAML below
+    `targets:`, with {proxy} and {ca} filled in. `agent_options`: YAML of the agents' options."""
+
+    def __init__(self, agents=1, standin=False, targets="", agent_options="", deadline="2m"):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="slipway-e2e-"))
+        self.folder.chmod(0o755)
+        self.tag = secrets.token_hex(4)
+        self.network = f"slipway-e2e-{self.tag}"
+        self.port = free_port()
+        self.agent_count, self.with_standin = agents, standin
+        self.targets, self.agent_options, self.deadline = targets, agent_options, deadline
+        self.controller = None
+        self.agents = []
+        self.farm_id = ""
+        self.keys = {}
+        self.followers = []
+        self.stray = []
+
+    def start(self):
+        proxy, ca = self.start_standin() if self.with_standin else ("", "")
+        standard = (f"  - {{name: weixin, platform: weixin, image: 'slipway-publisher-weixin:1', "
+                    f"proxy: '{proxy}', ca_file: {ca}, deadline: {self.deadline}}}\n"
+                    if self.with_standin else "")
+        targets = standard + self.targets.format(proxy=proxy, ca=ca)
+        self.config = self.folder / "controller.yaml"
+        self.config.write_text(
+            f"data_dir: {self.folder}/controller\nlisten: 127.0.0.1:{self.port}\n"
+            "allow_local_repositories: true\n" + (f"targets:\n{targets}" if targets else ""))
+        self.controller = Daemon("controller", [program("slipway-controller"), "--config", str(self.config)],
+                                 self.folder / "controller.log")
+        self.start_controller()
+        for number in range(1, self.agent_count + 1):
+            self.add_agent(f"agent-{number}")
+        self.wait_agents()
+
+    # --- Parts ---
+
+    def start_standin(self):
+        for name in ("right", "wrong"):
+            key = self.folder / f"{name}.key"
+            subprocess.run(["openssl", "genrsa", "-traditional", "-out", key, "2048"], check=True,
+                           capture_output=True)
+            key.chmod(0o600)
+            self.keys[name] = key
+        public = self.folder / "right.pub"
+        subprocess.run(["openssl", "pkey", "-in", self.keys["right"], "-pubout", "-out", public],
+                       check=True, capture_output=True)
+        self.cloud = self.folder / "cloud"
+        done = subprocess.run([str(REPOSITORY / "deploy/demo/standin/start"), str(self.cloud),
+                               "--listen", host_address(), "--app", f"{APP_ID}={public}"],
+                              capture_output=True, text=True, timeout=60)
+        if done.returncode != 0:
+            raise Failed(f"the stand-in does not start: {done.stderr}")
+        answer = dict(line.split(" ", 1) for line in done.stdout.splitlines())
+        return answer["proxy"], answer["ca"]
+
+    def start_controller(self, seconds=60):
+        self.controller.start()
+        def ready():
+            if not self.controller.running():
+                raise Failed(f"the controller ended:\n{self.controller.tail()}")
+            return self.slipway("agents", check=False).returncode == 0
+        until("the controller to answer", ready, seconds)
+
+    def add_agent(self, name, online=True):
+        data = self.folder / name
+        token = json.loads(self.slipway("--json", "agents", "token").stdout)["token"]
+        done = subprocess.run([program("slipway-agent"), "join", f"127.0.0.1:{self.port}", "--token", token,
+                               "--data-dir", str(data), "--name", name],
+                              capture_output=True, text=True, timeout=30)
+        if done.returncode != 0:
+            raise Failed(f"{name} cannot join: {done.stdout}{done.stderr}")
+        found = re.search(r"^farm: *\"?([^\"\n]*)", (data / "agent.yaml").read_text(), re.M)
+        self.farm_id = found.group(1)
+        options = self.folder / f"{name}.yaml"
+        options.write_text(f"docker: {{network: {self.network}}}\ngit: {{allow_file: true}}\n"
+                           f"init_binary: {program('slipway-init')}\n{self.agent_options}")
+        agent = Daemon(name, [program("slipway-agent"), "run", "--data-dir", str(data), "--config", str(options)],
+                       self.folder / f"{name}.log")
+        self.agents.append(agent)
+        if online:
+            agent.start()
+        return agent
+
+    def wait_agents(self, seconds=30):
+        def online():
+            for agent in self.agents:
+                if agent.process is not None and not agent.running():
+                    raise Failed(f"{agent.name} ended:\n{agent.tail()}")
+            listed = self.json("agents").get("agents", [])
+            return sum(1 for one in listed if one.get("online")) >= sum(a.running() for a in self.agents)
+        until("the agents to be online", online, seconds)
+
+    def recover(self):
+        """After a case: everything runs again, nothing is queued or running."""
+        if self.controller is not None and not self.controller.running():
+            self.start_controller()
+        for agent in self.agents:
+            if agent.process is not None and not agent.running():
+                agent.start()
+        if self.with_standin:
+            self.fault({})
+        for follower in self.followers:
+            if follower.poll() is None:
+                follower.kill()
+                follower.wait()
+        self.followers.clear()
+        try:
+            for task in self.json("tasks").get("tasks", []):
+                if task["state"] in OPEN_STATES:
+                    self.slipway("cancel", task["id"], check=False)
+            until("an idle farm", lambda: not any(
+                task["state"] in OPEN_STATES for task in self.json("tasks").get("tasks", [])), 40)
+            self.wait_agents()
+        except (Failed, ValueError):
+            pass  # the next case will say so
+
+    # --- The command line ---
+
+    def command(self, *arguments):
+        return [program("slipway"), "--server", f"127.0.0.1:{self.port}", "--ca", f"{self.folder}/controller/ca.pem",
+                "--token-file", f"{self.folder}/controller/admin.token", *map(str, arguments)]
+
+    def slipway(self, *arguments, check=True, timeout=240, text=True):
+        environment = dict(os.environ, SLIPWAY_LANG="en", NO_COLOR="1")
+        done = subprocess.run(self.command(*arguments), capture_output=True, text=text, timeout=timeout,
+                              stdin=subprocess.DEVNULL, env=environment)
+        if check and done.returncode != 0:
+            raise Failed(f"slipway {' '.join(map(str, arguments))}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+        return done
+
+    def json(self, *arguments):
+        return json.loads(self.slipway("--json", *arguments).stdout)
+
+    def application(self, name):
+        application = Application(self, name)
+        self.slipway("apps", "create", name, "--repository", f"file://{application.bare}")
+        return application
+
+    def submit(self, app, platform, *more, ref="main"):
+        """The run's id and its tasks."""
+        answer = self.json("submit", "--app", app, "--platform", platform, "--ref", ref, *more)
+        return answer["run"], answer["tasks"]
+
+    def follow(self, run):
+        """A person who follows the run, as a process in the background."""
+        process = subprocess.Popen(self.command("follow", run), stdout=open(self.folder / f"follow-{run}.out", "wb"),
+                                   stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                                   env=dict(os.environ, SLIPWAY_LANG="en", NO_COLOR="1"))
+        self.followers.append(process)
+        process.output = self.folder / f"follow-{run}.out"
+        return process
+
+    def finish(self, run, seconds=120):
+        """Waits for the end of a run; its tasks in order: build, publish."""
+        def ended():
+            tasks = self.json("tasks", "--run", run)["tasks"]
+            return all(task["state"] not in OPEN_STATES for task in tasks)
+        until(f"{run} to end", ended, seconds)
+        tasks = [self.task(task["id"]) for task in self.json("tasks", "--run", run)["tasks"]]
+        return sorted(tasks, key=lambda task: task["kind"])
+
+    def task(self, task):
+        return self.json("tasks", "show", task)
+
+    def wait_state(self, task, *states, seconds=60):
+        wanted = {f"TASK_STATE_{state.upper()}" for state in states}
+        return until(f"{task} to be {' or '.join(states)}",
+                     lambda: (lambda now: now if now["state"] in wanted else None)(self.task(task)), seconds)
+
+    def log(self, task):
+        """The task's log, exactly."""
+        return self.slipway("logs", task, text=False).stdout
+
+    def wait_log(self, task, words, seconds=60):
+        def there():
+            done = self.slipway("logs", task, text=False, check=False)
+            return words.encode() in done.stdout
+        until(f"{words!r} in the log of {task}", there, seconds)
+
+    # --- What the farm has on the machine ---
+
+    def containers(self, *more):
+        filters = [part for label in (f"io.slipway.farm={self.farm_id}", *more) for part in ("--filter", f"label={label}")]
+        listed = docker("ps", "--all", "--quiet", "--no-trunc", *filters)
+        return listed.split()
+
+    def no_containers(self, seconds=20):
+        until("all containers of the farm to be gone", lambda: not self.containers(), seconds)
+
+    def fault(self, settings):
+        """How the stand-in misbehaves from now on; see deploy/demo/standin/platform.mjs."""
+        (self.cloud / "apps" / f"{APP_ID}.json").write_text(json.dumps(settings))
+
+    def requests(self):
+        return json_lines(self.cloud / "requests.jsonl")
+
+    def uploads(self):
+        return [request for request in self.requests() if request.get("path") == "/wxa/ci/upload"]
+
+    def published(self):
+        """What the stand-in accepted."""
+        return json_lines(self.cloud / "releases.jsonl")
+
+    def releases(self):
+        return self.json("archive", "list").get("releases", [])
+
+    def seal(self, app, key, name="right"):
+        out = self.folder / f"sealed-{app}-{name}"
+        out.unlink(missing_ok=True)
+        self.slipway("credentials", "seal", "--app", app, "--platform", WEIXIN, "--app-id", APP_ID,
+                     "--key", str(key), "--out", str(out))
+        return out.read_bytes()
+
+    def shop(self, app, key="right"):
+        """The demonstration program's files, with its credential sealed for `app`."""
+        source = REPOSITORY / "deploy/demo/pocket-shop"
+        files = tree_of(source)
+        files[".slipway/weixin.credential"] = self.seal(app, self.keys[key], key)
+        return files
+
+    # --- The end ---
+
+    def evidence(self):
+        text = ""
+        for daemon in [self.controller, *self.agents]:
+            if daemon is not None:
+                text += f"    --- {daemon.name}\n" + "".join(f"    {line}\n" for line in daemon.tail().splitlines())
+        return text
+
+    def close(self, keep=False):
+        """Takes everything down; what should not have been left, in words."""
+        left = []
+        for follower in self.followers:
+            if follower.poll() is None:
+                follower.kill()
+                follower.wait()
+        for daemon in [*self.agents, self.controller]:
+            if daemon is not None and daemon.stop() is None:
+                left.append(f"{daemon.name} did not end on SIGTERM")
+        if self.farm_id:
+            for container in self.containers():
+                left.append(f"container {container[:12]} {docker('inspect', '--format', '{{.Name}} {{.State.Status}} {{.Config.Labels}}', container, check=False)}")
+                docker("rm", "--force", container, check=False)
+        if self.with_standin and hasattr(self, "cloud"):
+            subprocess.run([str(REPOSITORY / "deploy/demo/standin/stop"), str(self.cloud)], capture_output=True, timeout=60)
+        docker("network", "rm", self.network, check=False)  # the agents leave it for the next start
+        for pid, line in processes(str(self.folder)):
+            left.append(f"process {pid}: {line}")
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        if keep:
+            left.append(f"kept {self.folder} (SLIPWAY_KEEP)")
+        else:
+            until("the directory to be removable", lambda: remove(self.folder), 10)
+        return left
+
+
+def remove(folder):
+    shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()
+
+
+def host_address():
+    """An address of this machine that containers on any bridge reach."""
+    bridge = docker("network", "inspect", "--format", '{{index .Options "com.docker.network.bridge.name"}}', "bridge")
+    shown = subprocess.run(["ip", "-4", "-o", "address", "show", "dev", bridge or "docker0"],
+                           capture_output=True, text=True, timeout=10).stdout
+    return re.search(r"inet ([0-9.]+)/", shown).group(1)
+
+
+OPEN_STATES = {f"TASK_STATE_{state}" for state in ("WAITING", "QUEUED", "OFFERED", "RUNNING")}
+
+
+def lab(run, more="", image="slipway-test-min:1", output="out", limits="", timeout="60s", quiet="30s", tail=""):
+    """A slipway.yaml whose build is the shell text `run`; platform demo."""
+    text = "".join(f"    {line}\n" for line in run.strip("\n").split("\n"))
+    limit = f"  limits: {{{limits}}}\n" if limits else ""
+    return (f"version: 1\nbuild:\n  image: {image}\n  timeout: {timeout}\n  no_output_timeout: {quiet}\n{limit}{more}"
+            f"  run: |\n{text}platforms:\n  demo:\n    output: {output}\n{tail}")
+
+
+def failure_of(task):
+    return task.get("result", {}).get("failure", {})
+
+
+def words_of(task):
+    return base64.b64decode(failure_of(task).get("tool_words", "")).decode(errors="replace")

@@ -1,0 +1,180 @@
+"""A commit becomes a published mini program: submit, release, archive, QR code."""
+
+import subprocess
+import tarfile
+import zipfile
+
+from farm import APP_ID, WEIXIN, Farm, Suite, expect, expect_in, tree_of
+
+suite = Suite()
+case = suite.case
+state = {}
+
+
+@case("submit --publish --follow builds, archives, proves, uploads and prints the release with its code")
+def publishes(farm):
+    shop = farm.application("pocket-shop")
+    shop.commit(farm.shop("pocket-shop"))
+    done = farm.slipway("submit", "--app", "pocket-shop", "--platform", WEIXIN, "--version", "1.4.2",
+                        "--description", "first 第一版", "--publish", "--follow")
+    state["shop"], state["output"] = shop, done.stdout
+    releases = farm.releases()
+    expect(len(releases) == 1, releases, done.stdout)
+    release = state["release"] = releases[0]
+    expect(release["version"] == "1.4.2" and release["application"] == "pocket-shop", release)
+    expect(release["commit"] == shop.git(shop.tree, "rev-parse", "HEAD"), release)
+    for words in ("pocket-shop: building for weixin", "[5/5] stamped version 1.4.2", release["id"],
+                  release["qr_text"], "sha256:", "credential proved", "█"):
+        expect_in(words, done.stdout)
+
+
+@case("the platform got exactly one upload, with this version and the product's files")
+def uploaded(farm):
+    published = farm.published()
+    expect(len(published) == 1, published)
+    upload = published[0]
+    expect(upload["version"] == "1.4.2" and upload["appId"] == APP_ID and upload["robot"] == "1", upload)
+    expect_in("first 第一版", upload["description"])
+    product = {f"/{name}" for name in ("app.json", "app.js", "pages/home/home.wxml", "lib/texts.js")}
+    uploaded = {"/" + name.lstrip("/") for name in upload["files"]}
+    expect(all(any(name.endswith(one) or name.endswith(one.replace(".wxml", ".js")) for name in uploaded) for one in product),
+           uploaded)
+
+
+@case("both tasks are succeeded, with their steps, on an agent of the farm")
+def tasks(farm):
+    listed = farm.json("tasks", "--app", "pocket-shop")["tasks"]
+    expect({task["state"] for task in listed} == {"TASK_STATE_SUCCEEDED"} and len(listed) == 2, listed)
+    build, publish = sorted((farm.task(task["id"]) for task in listed), key=lambda task: task["kind"])
+    state["build"], state["publish"] = build, publish
+    expect([step["name"] for step in build["steps"]] == ["fetch", "prepare", "script", "archive"], build["steps"])
+    expect(all(step["state"] == "STEP_STATE_SUCCEEDED" for task in (build, publish) for step in task["steps"]), publish["steps"])
+    expect("prove" in [step["name"] for step in publish["steps"]], publish["steps"])
+    expect(publish["release"] == state["release"]["id"], publish)
+    for task in (build, publish):
+        log = farm.log(task["id"])
+        expect(len(log) == int(task["result"]["log"]["size"]), len(log), task["result"]["log"])
+
+
+@case("archive list and show name the release")
+def archive_shows(farm):
+    release = state["release"]
+    expect_in(release["id"], farm.slipway("archive", "list").stdout)
+    shown = farm.json("archive", "show", release["id"])
+    expect(shown["release"]["id"] == release["id"] and shown["build_task"] == state["build"]["id"], shown)
+    expect_in("1.4.2", farm.slipway("archive", "show", state["publish"]["id"]).stdout)
+
+
+@case("archive get brings the exact bytes back as directory, tar and zip")
+def archive_gets(farm):
+    folder = farm.folder / "got"
+    folder.mkdir()
+    release = state["release"]["id"]
+    # What the script writes is reproducible: the same build by hand is the measure.
+    tree = state["shop"].tree
+    measure = folder / "measure"
+    measure.mkdir(mode=0o777)
+    measure.chmod(0o777)
+    subprocess.run(["docker", "run", "--rm", "--network", "none", "--label", "io.slipway.role=test",
+                    "-v", f"{tree}:/source:ro", "-v", f"{measure}:/measure",
+                    "-e", "SLIPWAY_OUTPUT=/measure/out", "-e", "SLIPWAY_VERSION=1.4.2", "-e", f"SLIPWAY_APP_ID={APP_ID}",
+                    "-e", f"SLIPWAY_COMMIT={state['release']['commit']}", "slipway-builder:1", "sh", "-c",
+                    "cp -r /source /tmp/shop && sh /tmp/shop/scripts/build.sh"], check=True, capture_output=True, timeout=60)
+    built = tree_of(measure / "out")
+    expect(len(built) > 15, built.keys())
+
+    farm.slipway("archive", "get", release, "--dir", folder / "dir")
+    expect(tree_of(folder / "dir") == built, sorted(tree_of(folder / "dir")), sorted(built))
+    farm.slipway("archive", "get", release, "--tar", folder / "x.tar")
+    with tarfile.open(folder / "x.tar") as tar:
+        found = {member.name.removeprefix("./"): tar.extractfile(member).read() for member in tar if member.isfile()}
+    expect(found == built, sorted(found), sorted(built))
+    farm.slipway("archive", "get", state["build"]["id"], "--zip", folder / "x.zip")
+    with zipfile.ZipFile(folder / "x.zip") as archive:
+        found = {name: archive.read(name) for name in archive.namelist() if not name.endswith("/")}
+    expect(found == built, sorted(found), sorted(built))
+
+
+@case("a damaged blob in the controller's store is found, and nothing is left under the final name")
+def damaged(farm):
+    blobs = [path for path in (farm.folder / "controller/blobs").rglob("*") if path.is_file() and path.stat().st_size > 100]
+    victim = max(blobs, key=lambda path: path.stat().st_size)
+    whole = victim.read_bytes()
+    broken = bytearray(whole)
+    broken[len(broken) // 2] ^= 1
+    victim.chmod(0o600)
+    victim.write_bytes(broken)
+    target = farm.folder / "got/broken"
+    try:
+        done = farm.slipway("archive", "get", state["release"]["id"], "--dir", target, check=False)
+    finally:
+        victim.write_bytes(whole)
+    expect(done.returncode != 0 and not target.exists(), done.returncode, done.stdout, done.stderr)
+    expect(done.stderr.strip(), "no word of it")
+
+
+@case("the QR code as PNG and on the terminal leads to the release")
+def qr(farm):
+    png = farm.folder / "code.png"
+    farm.slipway("qr", state["release"]["id"], "--png", png)
+    decoded = subprocess.run(["zbarimg", "-q", "--raw", str(png)], capture_output=True, text=True, timeout=30).stdout.strip()
+    expect(decoded == state["release"]["qr_text"], decoded, state["release"])
+    expect(farm.json("archive", "show", decoded)["release"]["id"] == state["release"]["id"])
+    expect_in("<svg", (farm.slipway("qr", decoded, "--svg", farm.folder / "c.svg"), (farm.folder / "c.svg").read_text())[1])
+
+
+@case("the same commit again: no blob is sent, and the version is a release of its own")
+def again(farm):
+    run, _ = farm.submit("pocket-shop", WEIXIN, "--version", "1.4.2", "--publish")
+    build, publish = farm.finish(run)
+    expect(publish["state"] == "TASK_STATE_SUCCEEDED", publish)
+    archive = next(step for step in build["steps"] if step["name"] == "archive")
+    expect_in("sent 0 blobs", archive["detail"])
+    expect(build["result"]["build"]["manifest"] == state["build"]["result"]["build"]["manifest"], build)
+    expect(len(farm.releases()) == 2 and len(farm.published()) == 2)
+
+
+@case("the key in the repository is sealed, and no log, database or file of the farm holds it in the clear")
+def no_key(farm):
+    secret = [line for line in farm.keys["right"].read_text().splitlines() if len(line) == 64][3].encode()
+    done = subprocess.run(["grep", "-rlF", "--binary-files=text", secret.decode(), str(farm.folder)],
+                          capture_output=True, text=True, timeout=60)
+    found = [line for line in done.stdout.split() if not line.endswith(("right.key", ))]
+    expect(not found, found)
+
+
+@case("a build without --publish is archived and nothing is released")
+def build_only(farm):
+    run, _ = farm.submit("pocket-shop", WEIXIN, "--version", "2.0.0")
+    (build,) = farm.finish(run)
+    expect(build["state"] == "TASK_STATE_SUCCEEDED", build)
+    expect_in("2.0.0", farm.slipway("archive", "show", build["id"]).stdout)
+    expect(len(farm.releases()) == 2 and len(farm.published()) == 2)
+
+
+@case("the same request id is the same run")
+def request_id(farm):
+    arguments = ("--request-id", "jenkins-17", "--version", "3.0.0")
+    first, _ = farm.submit("pocket-shop", WEIXIN, *arguments)
+    second, _ = farm.submit("pocket-shop", WEIXIN, *arguments)
+    expect(first == second, first, second)
+    farm.finish(first)
+
+
+@case("the controller starts again with everything it had")
+def restart(farm):
+    before = (farm.json("archive", "list"), farm.json("tasks")["tasks"])
+    expect(farm.controller.stop() == 0, farm.controller.tail())
+    farm.start_controller()
+    farm.wait_agents()
+    expect((farm.json("archive", "list"), farm.json("tasks")["tasks"]) == before)
+    expect(farm.log(state["build"]["id"]))
+
+
+@case("every container of the farm is gone")
+def containers(farm):
+    farm.no_containers()
+
+
+if __name__ == "__main__":
+    suite.run(lambda: Farm(agents=2, standin=True))

@@ -1,0 +1,237 @@
+#include <algorithm>
+#include <charconv>
+#include <limits>
+
+#include "common/status/status.h"
+#include "tests/support/in_memory_state.h"
+
+namespace slipway::testing {
+namespace {
+
+absl::Status NoSuch(const std::string& what) { return absl::NotFoundError("there is no " + what); }
+
+absl::StatusOr<std::size_t> ParsePageToken(const std::string& token) {
+  if (token.empty()) return std::numeric_limits<std::size_t>::max();
+  std::size_t below = 0;
+  const auto [end, error] = std::from_chars(token.data(), token.data() + token.size(), below);
+  if (error != std::errc() || end != token.data() + token.size() || below == 0) {
+    return MakeError(absl::StatusCode::kInvalidArgument, "BAD_PAGE_TOKEN", "not a page token");
+  }
+  return below;
+}
+
+absl::Status CheckPageSize(int size) {
+  if (size >= 1 && size <= 1000) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kInvalidArgument, "BAD_PAGE_SIZE", "1 to 1000 rows");
+}
+
+}  // namespace
+
+absl::StatusOr<store::TaskWithRun> InMemoryRunReader::GetTask(const TaskId& id) {
+  absl::MutexLock lock(&state_.mu);
+  const auto it = state_.tables.tasks.find(id);
+  if (it == state_.tables.tasks.end()) return NoSuch("task '" + id.value() + "'");
+  return store::TaskWithRun{it->second, state_.tables.runs.at(it->second.run)};
+}
+
+absl::StatusOr<domain::Run> InMemoryRunReader::GetRun(const RunId& id) {
+  absl::MutexLock lock(&state_.mu);
+  const auto it = state_.tables.runs.find(id);
+  if (it == state_.tables.runs.end()) return NoSuch("run '" + id.value() + "'");
+  return it->second;
+}
+
+absl::StatusOr<std::vector<domain::Task>> InMemoryRunReader::TasksOfRun(const RunId& id) {
+  SLIPWAY_RETURN_IF_ERROR(GetRun(id).status());
+  absl::MutexLock lock(&state_.mu);
+  std::vector<domain::Task> tasks;
+  for (const TaskId& task : state_.tables.task_order) {
+    if (state_.tables.tasks.at(task).run == id) tasks.push_back(state_.tables.tasks.at(task));
+  }
+  std::stable_partition(tasks.begin(), tasks.end(),
+                        [](const domain::Task& task) { return task.depends_on.value().empty(); });
+  return tasks;
+}
+
+absl::StatusOr<store::TaskPage> InMemoryRunReader::ListTasks(const store::TaskFilter& filter) {
+  SLIPWAY_RETURN_IF_ERROR(CheckPageSize(filter.page_size));
+  SLIPWAY_ASSIGN_OR_RETURN(const std::size_t below, ParsePageToken(filter.page_token));
+  absl::MutexLock lock(&state_.mu);
+  store::TaskPage page;
+  std::size_t last = 0;
+  for (std::size_t i = std::min(state_.tables.task_order.size(), below - 1); i > 0; --i) {
+    const domain::Task& task = state_.tables.tasks.at(state_.tables.task_order[i - 1]);
+    if ((filter.run && task.run != *filter.run) ||
+        (filter.application && task.application != *filter.application) ||
+        (!filter.states.empty() && std::find(filter.states.begin(), filter.states.end(),
+                                             task.state) == filter.states.end())) {
+      continue;
+    }
+    if (page.tasks.size() == static_cast<std::size_t>(filter.page_size)) {
+      page.next_page_token = std::to_string(last);
+      break;
+    }
+    page.tasks.push_back({task, state_.tables.runs.at(task.run)});
+    last = i;
+  }
+  return page;
+}
+
+absl::StatusOr<std::vector<domain::Step>> InMemoryRunReader::ListSteps(const TaskId& id) {
+  SLIPWAY_RETURN_IF_ERROR(GetTask(id).status());
+  absl::MutexLock lock(&state_.mu);
+  std::vector<domain::Step> steps;
+  for (const auto& [key, step] : state_.tables.steps) {
+    if (std::get<0>(key) == id) steps.push_back(step);
+  }
+  return steps;
+}
+
+absl::StatusOr<domain::Release> InMemoryRunReader::GetRelease(const ReleaseId& id) {
+  absl::MutexLock lock(&state_.mu);
+  for (const domain::Release& release : state_.tables.releases) {
+    if (release.id == id) return release;
+  }
+  return NoSuch("release '" + id.value() + "'");
+}
+
+absl::StatusOr<domain::Release> InMemoryRunReader::ReleaseOfTask(const TaskId& publish_task) {
+  absl::MutexLock lock(&state_.mu);
+  for (const domain::Release& release : state_.tables.releases) {
+    if (release.publish_task == publish_task) return release;
+  }
+  return NoSuch("release by the task '" + publish_task.value() + "'");
+}
+
+absl::StatusOr<store::ReleasePage> InMemoryRunReader::ListReleases(
+    const store::ReleaseFilter& filter) {
+  SLIPWAY_RETURN_IF_ERROR(CheckPageSize(filter.page_size));
+  SLIPWAY_ASSIGN_OR_RETURN(const std::size_t below, ParsePageToken(filter.page_token));
+  absl::MutexLock lock(&state_.mu);
+  store::ReleasePage page;
+  std::size_t last = 0;
+  for (std::size_t i = std::min(state_.tables.releases.size(), below - 1); i > 0; --i) {
+    const domain::Release& release = state_.tables.releases[i - 1];
+    if ((filter.application && release.application != *filter.application) ||
+        (!filter.platform.empty() && release.platform != filter.platform)) {
+      continue;
+    }
+    if (page.releases.size() == static_cast<std::size_t>(filter.page_size)) {
+      page.next_page_token = std::to_string(last);
+      break;
+    }
+    page.releases.push_back(release);
+    last = i;
+  }
+  return page;
+}
+
+absl::Status InMemoryApplicationStore::Create(const domain::Application& application) {
+  absl::MutexLock lock(&state_.mu);
+  if (application.description.find('\0') != std::string::npos) {
+    return absl::InvalidArgumentError("a text cannot be stored");
+  }
+  if (!state_.applications.try_emplace(application.name, application).second) {
+    return absl::AlreadyExistsError("an application named '" + application.name + "' exists");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<domain::Application> InMemoryApplicationStore::GetByName(const std::string& name) {
+  absl::MutexLock lock(&state_.mu);
+  const auto it = state_.applications.find(name);
+  if (it == state_.applications.end()) return NoSuch("application '" + name + "'");
+  return it->second;
+}
+
+absl::StatusOr<domain::Application> InMemoryApplicationStore::Get(const ApplicationId& id) {
+  absl::MutexLock lock(&state_.mu);
+  for (const auto& [name, application] : state_.applications) {
+    if (application.id == id) return application;
+  }
+  return NoSuch("application with the id '" + id.value() + "'");
+}
+
+absl::StatusOr<std::vector<domain::Application>> InMemoryApplicationStore::List() {
+  absl::MutexLock lock(&state_.mu);
+  std::vector<domain::Application> all;
+  for (const auto& [name, application] : state_.applications) all.push_back(application);
+  return all;
+}
+
+absl::Status InMemoryAgentStore::AddJoinToken(const domain::JoinToken& token) {
+  absl::MutexLock lock(&state_.mu);
+  if (!state_.join_tokens.try_emplace(token.token_hash, token, false).second) {
+    return absl::AlreadyExistsError("this join token exists already");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status InMemoryAgentStore::Join(const std::string& token_hash, const domain::Agent& agent,
+                                      WallTime now) {
+  absl::MutexLock lock(&state_.mu);
+  const auto it = state_.join_tokens.find(token_hash);
+  if (it == state_.join_tokens.end() || it->second.second || it->second.first.expires_at <= now) {
+    return MakeError(absl::StatusCode::kPermissionDenied, "BAD_TOKEN",
+                     "the join token is not valid");
+  }
+  for (const auto& [id, known] : state_.agents) {
+    if (id == agent.id || known.name == agent.name) {
+      return absl::AlreadyExistsError("an agent named '" + agent.name + "' has joined already");
+    }
+  }
+  it->second.second = true;
+  state_.agents[agent.id] = agent;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<domain::Agent> InMemoryAgentStore::Get(const AgentId& id) {
+  absl::MutexLock lock(&state_.mu);
+  const auto it = state_.agents.find(id);
+  if (it == state_.agents.end()) return NoSuch("agent '" + id.value() + "'");
+  return it->second;
+}
+
+absl::StatusOr<std::vector<domain::Agent>> InMemoryAgentStore::List() {
+  absl::MutexLock lock(&state_.mu);
+  std::vector<domain::Agent> all;
+  for (const auto& [id, agent] : state_.agents) all.push_back(agent);
+  std::sort(all.begin(), all.end(),
+            [](const domain::Agent& a, const domain::Agent& b) { return a.name < b.name; });
+  return all;
+}
+
+absl::Status InMemoryAgentStore::Touch(const AgentId& id,
+                                       const std::map<std::string, std::string>& labels,
+                                       WallTime now) {
+  absl::MutexLock lock(&state_.mu);
+  const auto it = state_.agents.find(id);
+  if (it == state_.agents.end()) return NoSuch("agent '" + id.value() + "'");
+  it->second.labels = labels;
+  it->second.last_seen = now;
+  return absl::OkStatus();
+}
+
+absl::Status InMemoryTokenStore::Add(const std::string& token_hash, const domain::Account& account,
+                                     WallTime) {
+  absl::MutexLock lock(&state_.mu);
+  if (!state_.api_tokens.try_emplace(token_hash, account).second) {
+    return absl::AlreadyExistsError("this API token exists already");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<domain::Account> InMemoryTokenStore::Find(const std::string& token_hash) {
+  absl::MutexLock lock(&state_.mu);
+  const auto it = state_.api_tokens.find(token_hash);
+  if (it == state_.api_tokens.end()) return NoSuch("such API token");
+  return it->second;
+}
+
+absl::StatusOr<FarmId> InMemoryFarmStore::GetOrCreateFarmId() {
+  absl::MutexLock lock(&state_.mu);
+  if (state_.farm.value().empty()) state_.farm = FarmId(NewId("farm-"));
+  return state_.farm;
+}
+
+}  // namespace slipway::testing

@@ -1,0 +1,115 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controller/store/catalog_store.h"
+#include "controller/store/run_reader.h"
+#include "controller/store/scheduler_store.h"
+
+namespace slipway::testing {
+
+// What the fakes below share: the contents of one database, which outlives the controllers on it.
+// Thread-safe.
+class InMemoryDatabase {
+ public:
+  InMemoryDatabase();
+  ~InMemoryDatabase();
+  InMemoryDatabase(const InMemoryDatabase&) = delete;
+  InMemoryDatabase& operator=(const InMemoryDatabase&) = delete;
+
+  // Run or task of each applied change that has a cause, oldest first.
+  [[nodiscard]] std::vector<std::string> AuditedSubjects() const;
+  // From now on `calls` calls of Commit fail after (`applied`) or before they took effect.
+  void FailCommits(int calls, bool applied);
+
+  struct State;
+  [[nodiscard]] State& state() const { return *state_; }
+
+ private:
+  const std::unique_ptr<State> state_;
+};
+
+// The stores over one InMemoryDatabase, which must outlive them; every one stands for one
+// process's. Thread-safe.
+class InMemorySchedulerStore final : public store::SchedulerStore {
+ public:
+  explicit InMemorySchedulerStore(InMemoryDatabase& database) : state_(database.state()) {}
+  absl::StatusOr<Epoch> BecomeLeader() override;
+  absl::StatusOr<std::vector<absl::Status>> Commit(
+      const std::vector<store::Change>& changes) override;
+  absl::StatusOr<store::Unfinished> LoadUnfinished() override;
+
+ private:
+  InMemoryDatabase::State& state_;
+  std::int64_t epoch_ = 0;
+};
+
+class InMemoryRunReader final : public store::RunReader {
+ public:
+  explicit InMemoryRunReader(InMemoryDatabase& database) : state_(database.state()) {}
+  absl::StatusOr<store::TaskWithRun> GetTask(const TaskId& id) override;
+  absl::StatusOr<domain::Run> GetRun(const RunId& id) override;
+  absl::StatusOr<std::vector<domain::Task>> TasksOfRun(const RunId& id) override;
+  absl::StatusOr<store::TaskPage> ListTasks(const store::TaskFilter& filter) override;
+  absl::StatusOr<std::vector<domain::Step>> ListSteps(const TaskId& id) override;
+  absl::StatusOr<domain::Release> GetRelease(const ReleaseId& id) override;
+  absl::StatusOr<domain::Release> ReleaseOfTask(const TaskId& publish_task) override;
+  absl::StatusOr<store::ReleasePage> ListReleases(const store::ReleaseFilter& filter) override;
+
+ private:
+  InMemoryDatabase::State& state_;
+};
+
+class InMemoryApplicationStore final : public store::ApplicationStore {
+ public:
+  explicit InMemoryApplicationStore(InMemoryDatabase& database) : state_(database.state()) {}
+  absl::Status Create(const domain::Application& application) override;
+  absl::StatusOr<domain::Application> GetByName(const std::string& name) override;
+  absl::StatusOr<domain::Application> Get(const ApplicationId& id) override;
+  absl::StatusOr<std::vector<domain::Application>> List() override;
+
+ private:
+  InMemoryDatabase::State& state_;
+};
+
+class InMemoryAgentStore final : public store::AgentStore {
+ public:
+  explicit InMemoryAgentStore(InMemoryDatabase& database) : state_(database.state()) {}
+  absl::Status AddJoinToken(const domain::JoinToken& token) override;
+  absl::Status Join(const std::string& token_hash, const domain::Agent& agent,
+                    WallTime now) override;
+  absl::StatusOr<domain::Agent> Get(const AgentId& id) override;
+  absl::StatusOr<std::vector<domain::Agent>> List() override;
+  absl::Status Touch(const AgentId& id, const std::map<std::string, std::string>& labels,
+                     WallTime now) override;
+
+ private:
+  InMemoryDatabase::State& state_;
+};
+
+class InMemoryTokenStore final : public store::TokenStore {
+ public:
+  explicit InMemoryTokenStore(InMemoryDatabase& database) : state_(database.state()) {}
+  absl::Status Add(const std::string& token_hash, const domain::Account& account,
+                   WallTime now) override;
+  absl::StatusOr<domain::Account> Find(const std::string& token_hash) override;
+
+ private:
+  InMemoryDatabase::State& state_;
+};
+
+class InMemoryFarmStore final : public store::FarmStore {
+ public:
+  explicit InMemoryFarmStore(InMemoryDatabase& database) : state_(database.state()) {}
+  absl::StatusOr<FarmId> GetOrCreateFarmId() override;
+
+ private:
+  InMemoryDatabase::State& state_;
+};
+
+}  // namespace slipway::testing

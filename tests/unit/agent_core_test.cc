@@ -1,0 +1,338 @@
+#include "agent/core/agent_core.h"
+
+#include <catch2/catch.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace slipway::agent {
+namespace {
+
+using protocol::AttemptPhase;
+using protocol::FailureClass;
+using protocol::TaskKind;
+using protocol::Want;
+using std::chrono::seconds;
+
+AttemptKey Key(const std::string& task = "t", std::int64_t attempt = 1) {
+  return {TaskId(task), Attempt(attempt)};
+}
+
+// A core with a shell that does nothing but keep the actions of the last event.
+struct Shell {
+  explicit Shell(std::vector<JournalEntry> entries = {}, std::uint32_t slots = 1)
+      : core({.slots = slots, .labels = {}, .sync_interval = seconds(15)}),
+        journal(std::move(entries)) {
+    Keep(core.Load(journal, now));
+  }
+
+  void Do(Event event) {
+    actions.clear();
+    Keep(core.Apply(std::move(event), now, WallTime(now.time_since_epoch())));
+  }
+  void Keep(std::vector<Action> more) {
+    for (Action& action : more) {
+      if (const auto* write = std::get_if<WriteJournal>(&action)) {
+        journal.push_back(write->entry);
+        last = write->id;
+      }
+      actions.push_back(std::move(action));
+    }
+  }
+  void Synced() { Do(JournalSynced{last}); }
+  void Tell(decltype(protocol::ControllerMessage::body) body, std::int64_t epoch = 1) {
+    Do(Received{{Epoch(epoch), std::move(body)}});
+  }
+  void Tell(Want want, AttemptKey key, TaskKind kind = TaskKind::kBuild, std::int64_t epoch = 1) {
+    protocol::Desired desired{.answers = 0, .attempts = {}, .sync_after = seconds(15)};
+    desired.attempts.push_back({key, kind, want, "spec"});
+    Tell(desired, epoch);
+  }
+  // Held, started, its journal synced.
+  void Run(AttemptKey key, TaskKind kind = TaskKind::kBuild) {
+    Do(Connected{});
+    Tell(Want::kOffer, key, kind);
+    Synced();
+    Tell(Want::kStart, key, kind);
+    Synced();
+    REQUIRE(Found<StartAttempt>() != nullptr);
+  }
+
+  template <typename T>
+  [[nodiscard]] const T* Found() const {
+    for (const Action& action : actions) {
+      if (const auto* found = std::get_if<T>(&action)) return found;
+    }
+    return nullptr;
+  }
+  template <typename T>
+  [[nodiscard]] const T* Sent() const {
+    for (const Action& action : actions) {
+      const auto* send = std::get_if<Send>(&action);
+      if (send == nullptr) continue;
+      if (const auto* found = std::get_if<T>(&send->message)) return found;
+    }
+    return nullptr;
+  }
+
+  MonoTime now = MonoTime(seconds(1000));
+  AgentCore core;
+  std::vector<JournalEntry> journal;
+  JournalId last = 0;
+  std::vector<Action> actions;
+};
+
+protocol::AttemptResult ResultOf(std::uint64_t log_size) {
+  protocol::AttemptResult result;
+  result.log.size = log_size;
+  return result;
+}
+
+TEST_CASE("AgentCore: an offer is accepted only when the promise is on the disk", "[unit][agent]") {
+  Shell shell;
+  shell.Do(Connected{});
+  REQUIRE(shell.Sent<protocol::Inventory>() != nullptr);
+  CHECK(shell.Sent<protocol::Inventory>()->sequence == 1);
+  shell.Tell(Want::kOffer, Key());
+  CHECK(shell.Sent<protocol::Accept>() == nullptr);
+  shell.Tell(Want::kOffer, Key());
+  CHECK(shell.Sent<protocol::Accept>() == nullptr);
+  shell.Synced();
+  CHECK(shell.Sent<protocol::Accept>() != nullptr);
+  shell.Tell(Want::kOffer, Key());
+  CHECK(shell.Sent<protocol::Accept>() != nullptr);
+}
+
+TEST_CASE("AgentCore: without a free slot or while draining it refuses", "[unit][agent]") {
+  Shell shell;
+  shell.Run(Key("t"));
+  shell.Tell(Want::kOffer, Key("u"));
+  REQUIRE(shell.Sent<protocol::Refuse>() != nullptr);
+  CHECK(shell.Sent<protocol::Refuse>()->reason == "no free slot");
+  Shell draining;
+  draining.Do(Connected{});
+  draining.Do(DrainRequested{});
+  CHECK(draining.Sent<protocol::Inventory>()->draining);
+  CHECK(draining.Found<Drained>() != nullptr);
+  draining.Tell(Want::kOffer, Key("u"));
+  CHECK(draining.Sent<protocol::Refuse>()->reason == "the agent is draining");
+}
+
+TEST_CASE("AgentCore: a start is journalled first and done once", "[unit][agent]") {
+  Shell shell;
+  shell.Do(Connected{});
+  shell.Tell(Want::kOffer, Key());
+  shell.Synced();
+  shell.Tell(Want::kStart, Key());
+  CHECK(shell.Found<StartAttempt>() == nullptr);
+  shell.Synced();
+  CHECK(shell.Found<StartAttempt>() != nullptr);
+  shell.Tell(Want::kStart, Key());
+  CHECK(shell.actions.empty());
+}
+
+TEST_CASE("AgentCore: the result waits for its own sync and for the log", "[unit][agent]") {
+  Shell shell;
+  shell.Run(Key());
+  shell.Do(LogGrew{Key(), 0, 10});
+  shell.Do(AttemptEnded{Key(), ResultOf(10)});
+  shell.Tell(protocol::LogAck{Key(), 10, 10});
+  CHECK(shell.Found<FreeSpool>()->below == 10);
+  CHECK(shell.Sent<protocol::ResultReport>() == nullptr);
+  shell.Synced();
+  CHECK(shell.Sent<protocol::ResultReport>() != nullptr);
+
+  Shell other;
+  other.Run(Key());
+  other.Do(LogGrew{Key(), 0, 10});
+  other.Do(AttemptEnded{Key(), ResultOf(10)});
+  other.Synced();
+  CHECK(other.Sent<protocol::ResultReport>() == nullptr);
+  other.Tell(protocol::LogAck{Key(), 10, 9});
+  CHECK(other.Sent<protocol::ResultReport>() == nullptr);
+  other.Tell(protocol::LogAck{Key(), 10, 10});
+  CHECK(other.Sent<protocol::ResultReport>() != nullptr);
+}
+
+TEST_CASE("AgentCore: the result is sent again at each sync and after a restart until forgotten",
+          "[unit][agent]") {
+  Shell shell;
+  shell.Run(Key());
+  shell.Do(AttemptEnded{Key(), ResultOf(0)});
+  shell.Synced();
+  REQUIRE(shell.Sent<protocol::ResultReport>() != nullptr);
+  shell.now += seconds(15);
+  shell.Do(Tick{});
+  CHECK(shell.Sent<protocol::ResultReport>() != nullptr);
+
+  Shell again(shell.journal);
+  REQUIRE(again.Found<AdoptAttempt>() != nullptr);
+  CHECK(again.Found<AdoptAttempt>()->phase == AttemptPhase::kFinished);
+  again.Do(Connected{});
+  CHECK(again.Sent<protocol::ResultReport>() != nullptr);
+  again.Tell(Want::kForget, Key());
+  CHECK(again.Found<DeleteAttempt>() != nullptr);
+  again.Do(AttemptDeleted{Key()});
+  CHECK(std::holds_alternative<JournalDeleted>(again.journal.back().what));
+  CHECK(Shell(again.journal).core.Attempts().empty());
+}
+
+TEST_CASE("AgentCore: an answer that leaves an attempt out disowns it, a push does not",
+          "[unit][agent]") {
+  Shell shell({}, 2);
+  shell.Run(Key("t"));
+  shell.Tell(protocol::Desired{.answers = 0, .attempts = {}, .sync_after = seconds(15)});
+  CHECK(shell.Found<DeleteAttempt>() == nullptr);
+  // The inventory it answers did not list the attempt.
+  shell.Tell(protocol::Desired{.answers = 1, .attempts = {}, .sync_after = seconds(15)});
+  CHECK(shell.Found<DeleteAttempt>() == nullptr);
+  shell.now += seconds(15);
+  shell.Do(Tick{});
+  shell.Tell(protocol::Desired{.answers = 2, .attempts = {}, .sync_after = seconds(15)});
+  CHECK(shell.Found<DeleteAttempt>() != nullptr);
+}
+
+TEST_CASE("AgentCore: an outdated leader is not obeyed, not even after a restart",
+          "[unit][agent]") {
+  Shell shell;
+  shell.Do(Connected{});
+  shell.Tell(Want::kOffer, Key("t"), TaskKind::kBuild, 5);
+  shell.Synced();
+  shell.Tell(Want::kForget, Key("t"), TaskKind::kBuild, 4);
+  CHECK(shell.actions.empty());
+  Shell again(shell.journal);
+  again.Do(Connected{});
+  again.Tell(Want::kForget, Key("t"), TaskKind::kBuild, 4);
+  CHECK(again.actions.empty());
+  CHECK(again.core.Snapshot() == shell.core.Snapshot());
+}
+
+TEST_CASE("AgentCore: cancel before the start needs no container", "[unit][agent]") {
+  Shell shell;
+  shell.Do(Connected{});
+  shell.Tell(Want::kOffer, Key());
+  shell.Synced();
+  shell.Tell(Want::kStart, Key());
+  shell.Tell(Want::kCancel, Key());
+  CHECK(shell.Found<CancelAttempt>() == nullptr);
+  shell.Synced();
+  CHECK(shell.Found<StartAttempt>() == nullptr);
+  REQUIRE(shell.Sent<protocol::ResultReport>() != nullptr);
+  CHECK(shell.Sent<protocol::ResultReport>()->result.failure->klass == FailureClass::kCanceled);
+}
+
+TEST_CASE("AgentCore: a build that vanished is reported lost, a canceled one canceled",
+          "[unit][agent]") {
+  for (const bool canceled : {true, false}) {
+    Shell shell;
+    shell.Run(Key());
+    if (canceled) {
+      shell.Tell(Want::kCancel, Key());
+      CHECK(shell.Found<CancelAttempt>() != nullptr);
+    }
+    shell.Do(AttemptVanished{Key(), {}});
+    shell.Synced();
+    CHECK(shell.Sent<protocol::ResultReport>()->result.failure->klass ==
+          (canceled ? FailureClass::kCanceled : FailureClass::kAgentLost));
+  }
+}
+
+protocol::Permit PermitFor(const AttemptKey& key, Duration valid = seconds(60)) {
+  return {.key = key, .nonce = "n", .valid_for = valid, .secret = "s"};
+}
+
+TEST_CASE("AgentCore: the permit is given once, after its marker is on the disk", "[unit][agent]") {
+  Shell shell;
+  shell.Run(Key(), TaskKind::kPublish);
+  shell.Tell(PermitFor(Key()));
+  CHECK(shell.actions.empty());
+  shell.Do(PublishReady{Key(), Sha256Digest()});
+  CHECK(shell.Sent<protocol::PermitRequest>() != nullptr);
+  shell.Tell(PermitFor(Key()));
+  CHECK(shell.Found<GivePermit>() == nullptr);
+  CHECK(std::get<JournalPublishStarted>(shell.journal.back().what).nonce == "n");
+  shell.Synced();
+  REQUIRE(shell.Found<GivePermit>() != nullptr);
+  CHECK(shell.Found<GivePermit>()->secret == "s");
+  shell.Tell(PermitFor(Key()));
+  CHECK(shell.actions.empty());
+  shell.Do(PublishReady{Key(), Sha256Digest()});
+  CHECK(shell.actions.empty());
+}
+
+TEST_CASE("AgentCore: a permit that expired while the marker was written is not given",
+          "[unit][agent]") {
+  Shell shell;
+  shell.Run(Key(), TaskKind::kPublish);
+  shell.Do(PublishReady{Key(), Sha256Digest()});
+  shell.Tell(PermitFor(Key(), seconds(1)));
+  shell.now += seconds(1);
+  shell.Synced();
+  CHECK(shell.Found<GivePermit>() == nullptr);
+  CHECK(shell.Found<DenyPermit>()->failure.reason == "PERMIT_EXPIRED");
+}
+
+TEST_CASE("AgentCore: after a restart a marker means unknown, its absence a second start",
+          "[unit][agent]") {
+  Shell shell;
+  shell.Run(Key(), TaskKind::kPublish);
+  Shell unmarked(shell.journal);
+  CHECK_FALSE(unmarked.Found<AdoptAttempt>()->publish_started);
+  unmarked.Do(AttemptVanished{Key(), {}});
+  CHECK(unmarked.Found<StartAttempt>() != nullptr);
+
+  shell.Do(PublishReady{Key(), Sha256Digest()});
+  shell.Tell(PermitFor(Key()));
+  Shell marked(shell.journal);
+  CHECK(marked.Found<AdoptAttempt>()->publish_started);
+  marked.Do(Connected{});
+  marked.Do(PublishReady{Key(), Sha256Digest()});
+  CHECK(marked.Sent<protocol::PermitRequest>() == nullptr);
+  CHECK(marked.Found<DenyPermit>()->failure.klass == FailureClass::kPublishUnknown);
+  marked.Tell(PermitFor(Key()));
+  CHECK(marked.actions.empty());
+  marked.Do(AttemptVanished{Key(), {}});
+  marked.Synced();
+  CHECK(marked.Sent<protocol::ResultReport>()->result.failure->klass ==
+        FailureClass::kPublishUnknown);
+}
+
+TEST_CASE("AgentCore: a publish that keeps vanishing before its marker ends with nothing published",
+          "[unit][agent]") {
+  Shell shell;
+  shell.Run(Key(), TaskKind::kPublish);
+  shell.Do(AttemptVanished{Key(), {}});
+  shell.Do(AttemptVanished{Key(), {}});
+  CHECK(shell.Found<StartAttempt>() != nullptr);
+  shell.Do(AttemptVanished{Key(), {}});
+  CHECK(shell.Found<StartAttempt>() == nullptr);
+  shell.Synced();
+  CHECK(shell.Sent<protocol::ResultReport>()->result.failure->klass ==
+        FailureClass::kInfrastructure);
+}
+
+TEST_CASE("AgentCore: a journal cut off anywhere loads to something that the controller can end",
+          "[unit][agent]") {
+  Shell shell;
+  shell.Run(Key(), TaskKind::kPublish);
+  shell.Do(PublishReady{Key(), Sha256Digest()});
+  shell.Tell(PermitFor(Key()));
+  shell.Synced();
+  shell.Do(AttemptEnded{Key(), ResultOf(0)});
+  shell.Synced();
+  for (std::size_t size = 0; size <= shell.journal.size(); ++size) {
+    Shell cut({shell.journal.begin(), shell.journal.begin() + static_cast<std::ptrdiff_t>(size)});
+    CHECK(Shell(cut.core.Snapshot()).core.Snapshot() == cut.core.Snapshot());
+    cut.Do(Connected{});
+    cut.Tell(Want::kForget, Key());
+    cut.Do(AttemptDeleted{Key()});
+    CHECK(cut.core.Attempts().empty());
+  }
+  Shell odd({{Key("never"), JournalFinished{}}, {Key("never"), JournalDeleted{}}});
+  CHECK(odd.core.Attempts().empty());
+}
+
+}  // namespace
+}  // namespace slipway::agent

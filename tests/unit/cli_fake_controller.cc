@@ -1,0 +1,278 @@
+#include "tests/unit/cli_fake_controller.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <string_view>
+#include <thread>
+
+#include "common/rpc/grpc_status.h"
+#include "common/status/status.h"
+#include "controller/cli/exit_code.h"
+#include "tests/support/status_matchers.h"
+
+namespace slipway::testing {
+namespace {
+
+using grpc::ServerContext;
+
+grpc::Status Authorize(ServerContext& context) {
+  const auto& metadata = context.client_metadata();
+  const auto it = metadata.find("authorization");
+  constexpr std::string_view kScheme = "Bearer ";
+  const std::string_view value =
+      it == metadata.end() ? "" : std::string_view(it->second.data(), it->second.size());
+  if (value.substr(0, kScheme.size()) == kScheme &&
+      value.substr(kScheme.size()) == FakeController::kToken) {
+    return grpc::Status::OK;
+  }
+  return rpc::ToGrpc(context, MakeError(absl::StatusCode::kUnauthenticated, "BAD_TOKEN",
+                                        "the API token is not valid", "Ask an admin for one."));
+}
+
+grpc::Status NotFound(ServerContext& context, const std::string& what) {
+  return rpc::ToGrpc(
+      context, MakeError(absl::StatusCode::kNotFound, "NO_SUCH_THING", "there is no " + what));
+}
+
+#define SLIPWAY_AUTHORIZE(context)                                           \
+  do {                                                                       \
+    if (auto refused = Authorize(*(context)); !refused.ok()) return refused; \
+  } while (false)
+
+// Until something changes; false when the call is over.
+bool WaitForChange(FakeFarm& farm, std::unique_lock<std::mutex>& lock, ServerContext& context) {
+  farm.changed.wait_for(lock, std::chrono::milliseconds(10));
+  return !context.IsCancelled();
+}
+
+class Tasks final : public v1::TaskService::Service {
+ public:
+  explicit Tasks(FakeFarm& farm) : farm_(farm) {}
+
+  grpc::Status SubmitRun(ServerContext* context, const v1::SubmitRunRequest* request,
+                         v1::SubmitRunResponse* response) override {
+    SLIPWAY_AUTHORIZE(context);
+    const std::lock_guard lock(farm_.mu);
+    farm_.submits.push_back(*request);
+    if (request->application() != farm_.application.name()) {
+      return rpc::ToGrpc(*context,
+                         MakeError(absl::StatusCode::kNotFound, "NO_SUCH_APPLICATION",
+                                   "there is no application 'nope'", "`slipway apps` lists them."));
+    }
+    if (farm_.unavailable_submits > 0) {
+      --farm_.unavailable_submits;
+      return {grpc::StatusCode::UNAVAILABLE, "the database has not answered yet"};
+    }
+    response->set_run("run-1");
+    for (const auto& [id, task] : farm_.tasks) *response->add_tasks() = task;
+    return grpc::Status::OK;
+  }
+
+  grpc::Status GetTask(ServerContext* context, const v1::GetTaskRequest* request,
+                       v1::Task* response) override {
+    SLIPWAY_AUTHORIZE(context);
+    const std::lock_guard lock(farm_.mu);
+    const auto it = farm_.tasks.find(request->id());
+    if (it == farm_.tasks.end()) return NotFound(*context, "task");
+    *response = it->second;
+    return grpc::Status::OK;
+  }
+
+  grpc::Status ListTasks(ServerContext* context, const v1::ListTasksRequest* request,
+                         v1::ListTasksResponse* response) override {
+    SLIPWAY_AUTHORIZE(context);
+    const std::lock_guard lock(farm_.mu);
+    for (const auto& [id, task] : farm_.tasks) {
+      if (request->states().empty() ||
+          std::count(request->states().begin(), request->states().end(), task.state()) > 0) {
+        *response->add_tasks() = task;
+      }
+    }
+    return grpc::Status::OK;
+  }
+
+  grpc::Status CancelTask(ServerContext* context, const v1::CancelTaskRequest* request,
+                          v1::CancelTaskResponse* response) override {
+    SLIPWAY_AUTHORIZE(context);
+    const std::lock_guard lock(farm_.mu);
+    farm_.cancels.push_back(*request);
+    *response->mutable_task() = farm_.tasks[request->id()];
+    return grpc::Status::OK;
+  }
+
+  grpc::Status WatchRun(ServerContext* context, const v1::WatchRunRequest* request,
+                        grpc::ServerWriter<v1::WatchRunResponse>* writer) override {
+    SLIPWAY_AUTHORIZE(context);
+    if (request->run() != "run-1") return NotFound(*context, "run");
+    std::string last;
+    std::unique_lock lock(farm_.mu);
+    while (true) {
+      v1::WatchRunResponse response;
+      bool finished = true;
+      for (const auto& [id, task] : farm_.tasks) {
+        *response.add_tasks() = task;
+        finished = finished && cli::IsFinished(task.state());
+      }
+      response.set_finished(finished);
+      if (std::string bytes = response.SerializeAsString(); bytes != last) {
+        last = std::move(bytes);
+        lock.unlock();
+        if (!writer->Write(response)) return grpc::Status::CANCELLED;
+        lock.lock();
+      }
+      if (finished) return grpc::Status::OK;
+      if (!WaitForChange(farm_, lock, *context)) return grpc::Status::CANCELLED;
+    }
+  }
+
+  grpc::Status ReadLog(ServerContext* context, const v1::ReadLogRequest* request,
+                       grpc::ServerWriter<v1::ReadLogResponse>* writer) override {
+    SLIPWAY_AUTHORIZE(context);
+    std::unique_lock lock(farm_.mu);
+    farm_.log_reads.push_back(*request);
+    const auto task = farm_.tasks.find(request->task());
+    if (task == farm_.tasks.end()) return NotFound(*context, "task");
+    const std::int64_t attempt =
+        request->attempt() == 0 ? task->second.attempt() : request->attempt();
+    std::uint64_t offset = request->offset();
+    while (true) {
+      const FakeFarm::Log log = farm_.logs[{request->task(), attempt}];
+      v1::ReadLogResponse response;
+      response.set_offset(offset);
+      response.set_attempt(attempt);
+      const bool more = offset < log.data.size();
+      if (more) {
+        // A line at a time: many answers, and what a reader adds lies between lines.
+        const std::size_t end = std::min(log.data.find('\n', offset), log.data.size() - 1);
+        response.set_data(log.data.substr(offset, end + 1 - offset));
+        offset += response.data().size();
+      } else if (log.sealed || !request->follow()) {
+        response.set_complete(log.sealed && log.complete);
+        response.set_missing(log.missing);
+      } else {
+        if (!WaitForChange(farm_, lock, *context)) return grpc::Status::CANCELLED;
+        continue;
+      }
+      lock.unlock();
+      if (!writer->Write(response)) return grpc::Status::CANCELLED;
+      if (!more) return grpc::Status::OK;
+      lock.lock();
+    }
+  }
+
+ private:
+  FakeFarm& farm_;
+};
+
+class Applications final : public v1::ApplicationService::Service {
+ public:
+  explicit Applications(FakeFarm& farm) : farm_(farm) {}
+  grpc::Status GetApplication(ServerContext* context, const v1::GetApplicationRequest* request,
+                              v1::Application* response) override {
+    SLIPWAY_AUTHORIZE(context);
+    const std::lock_guard lock(farm_.mu);
+    if (request->name() != farm_.application.name()) return NotFound(*context, "application");
+    *response = farm_.application;
+    return grpc::Status::OK;
+  }
+  grpc::Status ListApplications(ServerContext* context, const v1::ListApplicationsRequest*,
+                                v1::ListApplicationsResponse* response) override {
+    SLIPWAY_AUTHORIZE(context);
+    const std::lock_guard lock(farm_.mu);
+    *response->add_applications() = farm_.application;
+    return grpc::Status::OK;
+  }
+  grpc::Status GetFarm(ServerContext* context, const v1::GetFarmRequest*,
+                       v1::Farm* response) override {
+    SLIPWAY_AUTHORIZE(context);
+    const std::lock_guard lock(farm_.mu);
+    *response = farm_.farm;
+    return grpc::Status::OK;
+  }
+
+ private:
+  FakeFarm& farm_;
+};
+
+class Releases final : public v1::ReleaseService::Service {
+ public:
+  explicit Releases(FakeFarm& farm) : farm_(farm) {}
+  grpc::Status GetArchived(ServerContext* context, const v1::GetArchivedRequest* request,
+                           v1::Archived* response) override {
+    SLIPWAY_AUTHORIZE(context);
+    const std::lock_guard lock(farm_.mu);
+    const auto it = farm_.products.find(request->name());
+    if (it == farm_.products.end()) return NotFound(*context, "product");
+    *response = it->second.archived;
+    return grpc::Status::OK;
+  }
+  grpc::Status Download(ServerContext* context, const v1::DownloadRequest* request,
+                        grpc::ServerWriter<v1::DownloadResponse>* writer) override {
+    SLIPWAY_AUTHORIZE(context);
+    const std::lock_guard lock(farm_.mu);
+    const auto it = farm_.products.find(request->name());
+    if (it == farm_.products.end()) return NotFound(*context, "product");
+    v1::DownloadResponse response;
+    response.set_manifest_part(it->second.manifest);
+    if (!writer->Write(response)) return grpc::Status::CANCELLED;
+    for (const v1::BlobPiece& piece : it->second.pieces) {
+      response.Clear();
+      *response.add_pieces() = piece;
+      if (!writer->Write(response)) return grpc::Status::CANCELLED;
+    }
+    return grpc::Status::OK;
+  }
+
+ private:
+  FakeFarm& farm_;
+};
+
+}  // namespace
+
+struct FakeController::Services {
+  explicit Services(FakeFarm& farm) : tasks(farm), applications(farm), releases(farm) {}
+  Tasks tasks;
+  Applications applications;
+  Releases releases;
+};
+
+FakeController::FakeController(FakeFarm& farm) : services_(std::make_unique<Services>(farm)) {
+  const WallTime now = SystemClock().Wall();
+  auto ca = crypto::CreateCa(FarmId("farm-1"), now);
+  REQUIRE_OK(ca);
+  ca_ = *std::move(ca);
+  auto certificate = crypto::IssueServerCertificate(ca_, {{}, {"127.0.0.1"}}, now);
+  REQUIRE_OK(certificate);
+  certificate_ = *std::move(certificate);
+  WriteFile(ca_file(), ca_.certificate_pem);
+  WriteFile(token_file(), std::string(kToken) + "\n");
+  Start();
+}
+
+FakeController::~FakeController() { Stop(); }
+
+std::string FakeController::address() const { return fmt::format("127.0.0.1:{}", port_); }
+
+void FakeController::Stop() {
+  if (!server_) return;
+  server_->Shutdown(std::chrono::system_clock::now());
+  server_->Wait();
+  server_.reset();
+}
+
+void FakeController::Start() {
+  grpc::SslServerCredentialsOptions tls;
+  tls.pem_key_cert_pairs.push_back(
+      {std::string(certificate_.key_pem.view()), certificate_.certificate_pem});
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort(address(), grpc::SslServerCredentials(tls), &port_);
+  builder.RegisterService(&services_->tasks);
+  builder.RegisterService(&services_->applications);
+  builder.RegisterService(&services_->releases);
+  server_ = builder.BuildAndStart();
+  REQUIRE(server_ != nullptr);
+}
+
+}  // namespace slipway::testing

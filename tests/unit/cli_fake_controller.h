@@ -1,0 +1,88 @@
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/crypto/pki.h"
+#include "slipway/v1/agent_admin.grpc.pb.h"
+#include "slipway/v1/application.grpc.pb.h"
+#include "slipway/v1/release.grpc.pb.h"
+#include "slipway/v1/task.grpc.pb.h"
+#include "tests/support/temp_dir.h"
+
+namespace slipway::testing {
+
+// What a controller knows, for the fake services below; outlives restarts of the server.
+struct FakeFarm {
+  struct Log {
+    std::string data;
+    bool sealed = false;
+    bool complete = true;
+    std::uint64_t missing = 0;
+  };
+  struct Product {
+    v1::Archived archived;
+    std::string manifest;
+    std::vector<v1::BlobPiece> pieces;
+  };
+
+  // Changes something and wakes the streams.
+  template <typename Change>
+  void Update(Change change) {
+    const std::lock_guard lock(mu);
+    change(*this);
+    changed.notify_all();
+  }
+
+  std::mutex mu;
+  std::condition_variable changed;
+  // Guarded by mu.
+  std::map<std::string, v1::Task> tasks;
+  std::map<std::pair<std::string, std::int64_t>, Log> logs;
+  std::map<std::string, Product> products;
+  v1::Application application;
+  v1::Farm farm;
+  // What was asked.
+  std::vector<v1::SubmitRunRequest> submits;
+  std::vector<v1::CancelTaskRequest> cancels;
+  std::vector<v1::ReadLogRequest> log_reads;
+  int unavailable_submits = 0;  // so many are answered UNAVAILABLE, though they took effect
+};
+
+// A server with the real services' contracts on 127.0.0.1, with TLS by a CA of its own.
+class FakeController {
+ public:
+  static constexpr char kToken[] = "test-token-1";
+
+  explicit FakeController(FakeFarm& farm);
+  ~FakeController();
+
+  // Ends all calls at once, as a killed process does.
+  void Stop();
+  // On the same port.
+  void Start();
+
+  // Files for the flags --ca and --token-file.
+  [[nodiscard]] std::string ca_file() const { return dir_ / "ca.pem"; }
+  [[nodiscard]] std::string token_file() const { return dir_ / "token"; }
+  [[nodiscard]] std::string address() const;
+
+ private:
+  struct Services;
+
+  const TempDir dir_;
+  crypto::KeyAndCertificate ca_;
+  crypto::KeyAndCertificate certificate_;
+  std::unique_ptr<Services> services_;
+  std::unique_ptr<grpc::Server> server_;
+  int port_ = 0;
+};
+
+}  // namespace slipway::testing

@@ -1,0 +1,150 @@
+#include <catch2/catch.hpp>
+#include <optional>
+#include <string>
+
+#include "controller/scheduler/scheduler_core.h"
+#include "tests/support/status_matchers.h"
+#include "tests/unit/scheduler_farm.h"
+
+namespace slipway::scheduler {
+namespace {
+
+using domain::TaskKind;
+using domain::TaskState;
+using protocol::AttemptPhase;
+using protocol::FailureClass;
+using protocol::Want;
+using std::chrono::seconds;
+using testing::StatusIs;
+
+TEST_CASE("Scheduler: the publish follows its build's success and is skipped without it",
+          "[unit][scheduler]") {
+  for (const bool good : {true, false}) {
+    Farm farm;
+    farm.Connect("a", 1);
+    farm.Submit({Farm::Build("t"), Farm::Publish("p", "t")});
+    CHECK(farm.core.WhyWaiting(TaskId("p")) == "waits for its build");
+    farm.Run("t");
+    if (good) {
+      farm.Succeed("t");
+      CHECK(farm.WantOf(Farm::Key("p")) == Want::kOffer);
+    } else {
+      farm.Report("t", 1, FailureClass::kBuild);
+      CHECK(farm.Finished("p") == TaskState::kSkipped);
+    }
+  }
+}
+
+// A farm whose publish "p" runs on agent a.
+struct PublishingFarm : Farm {
+  PublishingFarm() {
+    Connect("a", 1);
+    Submit({Build("t"), Publish("p", "t")});
+    Run("t");
+    Succeed("t");
+    Run("p");
+  }
+  void Ask(const std::string& nonce, char manifest = 'm') {
+    const auto digest = *Sha256Digest::FromBytes(std::string(32, manifest));
+    Do(PermitRequested{kA, Key("p"), digest, nonce});
+  }
+};
+
+TEST_CASE("Scheduler: asking again for a permit gives the same nonce, other bytes are denied",
+          "[unit][scheduler]") {
+  PublishingFarm farm;
+  farm.Ask("one");
+  REQUIRE(farm.Told<protocol::Permit>() != nullptr);
+  CHECK(farm.Changed<store::GrantPermit>() != nullptr);
+  farm.Ask("two");
+  REQUIRE(farm.Told<protocol::Permit>() != nullptr);
+  CHECK(farm.Told<protocol::Permit>()->nonce == "one");
+  CHECK(farm.changes.empty());
+  farm.Ask("three", 'x');
+  CHECK(farm.Told<protocol::Permit>() == nullptr);
+  REQUIRE(farm.Told<protocol::PermitDenied>() != nullptr);
+}
+
+TEST_CASE("Scheduler: a canceled publish gets no permit", "[unit][scheduler]") {
+  PublishingFarm farm;
+  farm.Do(Cancel{Ticket(9), TaskId("p"), "dev", "wrong"});
+  CHECK(farm.WantOf(Farm::Key("p")) == Want::kCancel);
+  farm.Ask("one");
+  REQUIRE(farm.Told<protocol::PermitDenied>() != nullptr);
+  CHECK(farm.Told<protocol::PermitDenied>()->failure.klass == FailureClass::kCanceled);
+}
+
+TEST_CASE("Scheduler: a lost publish is unknown with a permit, failed without, never queued again",
+          "[unit][scheduler]") {
+  for (const bool permitted : {true, false}) {
+    PublishingFarm farm;
+    if (permitted) farm.Ask("one");
+    farm.Do(SessionClosed{Farm::kA});
+    farm.Pass(kLease);
+    CHECK(farm.Changed<store::RequeueTask>() == nullptr);
+    CHECK((farm.Changed<store::MarkUnknown>() != nullptr) == permitted);
+    CHECK((farm.Finished("p") == TaskState::kFailed) == !permitted);
+  }
+}
+
+TEST_CASE("Scheduler: the late result of an unknown publish resolves it", "[unit][scheduler]") {
+  PublishingFarm farm;
+  farm.Ask("one");
+  farm.Do(SessionClosed{Farm::kA});
+  farm.Pass(kLease);
+  REQUIRE(farm.Changed<store::MarkUnknown>() != nullptr);
+  farm.Do(Cancel{Ticket(9), TaskId("p"), "dev", "too late"});
+  CHECK_THAT(farm.replies.at(0).status,
+             StatusIs(absl::StatusCode::kFailedPrecondition, "PUBLISH_UNKNOWN"));
+  farm.Connect("a", 3, {{Farm::Key("p"), TaskKind::kPublish, AttemptPhase::kFinished}});
+  CHECK(farm.WantOf(Farm::Key("p")) == Want::kKeep);
+  ResultReported late = ReportOf({AgentId("a"), SessionId(3)}, Farm::Key("p"));
+  late.log = LogState::kComplete;
+  late.release = domain::Release{};
+  farm.Do(late);
+  CHECK(farm.Finished("p") == TaskState::kSucceeded);
+  CHECK(farm.Changed<store::FinishTask>()->release.has_value());
+}
+
+TEST_CASE("Scheduler: cancel ends what no agent works on at once, the rest when the agent says so",
+          "[unit][scheduler]") {
+  Farm farm;
+  farm.Submit({Farm::Build("t"), Farm::Publish("p", "t")});
+  farm.Do(Cancel{Ticket(9), TaskId("t"), "dev", "no"});
+  CHECK(farm.Finished("t") == TaskState::kCanceled);
+  CHECK(farm.Finished("p") == TaskState::kSkipped);
+
+  farm.Connect("a", 1);
+  farm.Submit({Farm::Build("u")});
+  farm.Do(Cancel{Ticket(9), TaskId("u"), "dev", "no"});
+  CHECK(farm.Finished("u") == TaskState::kCanceled);
+  CHECK(farm.WantOf(Farm::Key("u")) == Want::kForget);
+
+  farm.Submit({Farm::Build("v")});
+  farm.Run("v");
+  farm.Do(Cancel{Ticket(9), TaskId("v"), "dev", "no"});
+  CHECK(farm.Finished("v") == std::nullopt);
+  CHECK(farm.WantOf(Farm::Key("v")) == Want::kCancel);
+  farm.Connect("a", 1, {{Farm::Key("v"), TaskKind::kBuild, AttemptPhase::kRunning}}, 1, 2);
+  CHECK(farm.WantOf(Farm::Key("v")) == Want::kCancel);
+  farm.Report("v", 1, FailureClass::kCanceled);
+  CHECK(farm.Finished("v") == TaskState::kCanceled);
+
+  farm.Do(Cancel{Ticket(9), TaskId("v"), "dev", "no"});
+  CHECK_THAT(farm.replies.at(0).status, StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_CASE("Scheduler: the publish of a build that was being canceled does not start",
+          "[unit][scheduler]") {
+  Farm farm;
+  farm.Connect("a", 1);
+  farm.Submit({Farm::Build("t"), Farm::Publish("p", "t")});
+  farm.Run("t");
+  farm.Do(Cancel{Ticket(9), TaskId("t"), "dev", "no"});
+  farm.Succeed("t");
+  CHECK(farm.Finished("t") == TaskState::kSucceeded);
+  CHECK(farm.Finished("p") == TaskState::kSkipped);
+}
+
+}  // namespace
+}  // namespace slipway::scheduler

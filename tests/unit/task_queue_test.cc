@@ -1,0 +1,144 @@
+#include "controller/scheduler/task_queue.h"
+
+#include <catch2/catch.hpp>
+#include <map>
+#include <random>
+#include <string>
+#include <tuple>
+#include <vector>
+
+namespace slipway::scheduler {
+namespace {
+
+const AgentId kA("a");
+const AgentId kB("b");
+
+TaskQueue::Item Item(const std::string& task, const std::string& app, std::uint64_t order,
+                     Labels requirements = {}, std::int32_t priority = 0) {
+  return {TaskId(task), ApplicationId(app), std::move(requirements), priority, order};
+}
+
+// Serves everything on agent `a` and returns the order.
+std::string Drain(TaskQueue& queue) {
+  std::string order;
+  while (const auto claim = queue.Best()) {
+    order += claim->task.value();
+    queue.Served(ApplicationId(claim->task.value().substr(0, 1)), claim->agent);
+    queue.Remove(claim->task);
+  }
+  return order;
+}
+
+TEST_CASE("TaskQueue: applications take turns whatever their backlog", "[unit][scheduler]") {
+  TaskQueue queue;
+  queue.SetRoom(kA, {}, 1);
+  for (int i = 1; i <= 3; ++i) {
+    queue.Add(Item("x" + std::to_string(i), "x", static_cast<std::uint64_t>(i)));
+  }
+  queue.Add(Item("y1", "y", 10));
+  queue.Add(Item("z1", "z", 11));
+  CHECK(Drain(queue) == "x1y1z1x2x3");
+}
+
+TEST_CASE("TaskQueue: higher priority goes first, equal ones in order of submission",
+          "[unit][scheduler]") {
+  TaskQueue queue;
+  queue.SetRoom(kA, {}, 1);
+  queue.Add(Item("x1", "x", 1));
+  queue.Add(Item("x2", "x", 2));
+  queue.Add(Item("x3", "x", 3, {}, 5));
+  CHECK(Drain(queue) == "x3x1x2");
+}
+
+TEST_CASE("TaskQueue: a task that fits nobody does not hold up the others", "[unit][scheduler]") {
+  TaskQueue queue;
+  queue.SetRoom(kA, {{"os", "linux"}}, 1);
+  queue.Add(Item("x1", "x", 1, {{"xcode", "15"}}, 9));
+  queue.Add(Item("y1", "y", 2, {{"os", "linux"}}));
+  REQUIRE(queue.Best().has_value());
+  CHECK(queue.Best()->task == TaskId("y1"));
+  queue.Remove(TaskId("y1"));
+  CHECK_FALSE(queue.Best().has_value());
+  queue.SetRoom(kB, {{"xcode", "15"}}, 1);
+  REQUIRE(queue.Best().has_value());
+  CHECK(queue.Best()->agent == kB);
+}
+
+TEST_CASE("TaskQueue: the agent that had the application last is preferred, else the emptiest",
+          "[unit][scheduler]") {
+  TaskQueue queue;
+  queue.SetRoom(kA, {}, 1);
+  queue.SetRoom(kB, {}, 3);
+  queue.Add(Item("x1", "x", 1));
+  CHECK(queue.Best()->agent == kB);
+  queue.Served(ApplicationId("x"), kA);
+  CHECK(queue.Best()->agent == kA);
+  queue.SetRoom(kA, {}, 0);
+  CHECK(queue.Best()->agent == kB);
+}
+
+TEST_CASE("TaskQueue: after any history it offers exactly what a plain search would",
+          "[unit][scheduler]") {
+  std::mt19937_64 random(7);
+  const std::vector<Labels> kinds = {{}, {{"os", "linux"}}, {{"os", "linux"}, {"gpu", "1"}}};
+  const auto fits = [](const Labels& wanted, const Labels& labels) {
+    for (const auto& [key, value] : wanted) {
+      const auto it = labels.find(key);
+      if (it == labels.end() || it->second != value) return false;
+    }
+    return true;
+  };
+  for (int round = 0; round < 50; ++round) {
+    TaskQueue queue;
+    std::map<std::string, TaskQueue::Item> items;
+    std::map<std::string, std::pair<Labels, std::uint32_t>> agents;
+    std::map<std::string, int> served;
+    int turn = 0;
+    for (std::uint64_t step = 1; step <= 200; ++step) {
+      const auto dice = random() % 4;
+      if (dice == 0) {
+        const auto item = Item("t" + std::to_string(step), std::string(1, "xyz"[random() % 3]),
+                               step, kinds[random() % 3], static_cast<std::int32_t>(random() % 2));
+        items[item.task.value()] = item;
+        queue.Add(item);
+      } else if (dice == 1) {
+        const std::string agent(1, "abc"[random() % 3]);
+        agents[agent] = {kinds[random() % 3], static_cast<std::uint32_t>(random() % 3)};
+        queue.SetRoom(AgentId(agent), agents[agent].first, agents[agent].second);
+      } else if (dice == 2 && !items.empty()) {
+        const auto victim =
+            std::next(items.begin(), static_cast<std::ptrdiff_t>(random() % items.size()));
+        queue.Remove(victim->second.task);
+        items.erase(victim);
+      }
+      const TaskQueue::Item* best = nullptr;
+      const auto rank = [&](const TaskQueue::Item& item) {
+        return std::tuple(-item.priority, served[item.application.value()], item.order);
+      };
+      for (const auto& [id, item] : items) {
+        for (const auto& [agent, room] : agents) {
+          const bool can = room.second > 0 && fits(item.requirements, room.first);
+          if (can && (best == nullptr || rank(item) < rank(*best))) best = &item;
+        }
+      }
+      const auto claim = queue.Best();
+      REQUIRE(claim.has_value() == (best != nullptr));
+      if (!claim) continue;
+      // Two applications served equally rank by the head of their class, so only the rank is
+      // unique.
+      REQUIRE(claim->task == best->task);
+      REQUIRE(fits(best->requirements, agents[claim->agent.value()].first));
+      REQUIRE(agents[claim->agent.value()].second > 0);
+      if (random() % 2 == 0) {
+        served[best->application.value()] = ++turn;
+        queue.Served(best->application, claim->agent);
+        queue.Remove(claim->task);
+        items.erase(claim->task.value());
+      }
+    }
+    CHECK(queue.size() == items.size());
+  }
+}
+
+}  // namespace
+}  // namespace slipway::scheduler
