@@ -283,6 +283,8 @@ class Farm:
         self.folder.chmod(0o755)
         self.tag = secrets.token_hex(4)
         self.network = f"slipway-e2e-{self.tag}"
+        # Docker's own pool holds 31 networks, which other tests on the machine may have used up.
+        self.subnet = f"10.{200 + secrets.randbelow(50)}.{secrets.randbelow(256)}.0/24"
         self.port = free_port()
         self.agent_count, self.with_standin = agents, standin
         self.targets, self.agent_options, self.deadline = targets, agent_options, deadline
@@ -350,7 +352,8 @@ class Farm:
         found = re.search(r"^farm: *\"?([^\"\n]*)", (data / "agent.yaml").read_text(), re.M)
         self.farm_id = found.group(1)
         options = self.folder / f"{name}.yaml"
-        options.write_text(f"docker: {{network: {self.network}}}\ngit: {{allow_file: true}}\n"
+        options.write_text(f"docker: {{network: {self.network}, subnet: {self.subnet}}}\n"
+                           "git: {allow_file: true}\n"
                            f"init_binary: {program('slipway-init')}\n{self.agent_options}")
         agent = Daemon(name, [program("slipway-agent"), "run", "--data-dir", str(data), "--config", str(options)],
                        self.folder / f"{name}.log")
