@@ -10,6 +10,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <charconv>
 #include <chrono>
 #include <filesystem>
 #include <string>
@@ -44,6 +45,7 @@
 #include "controller/store/pg/pg_catalog_stores.h"
 #include "controller/store/pg/pg_run_reader.h"
 #include "controller/store/pg/pg_scheduler_store.h"
+#include "controller/work/work_pool.h"
 
 namespace slipway::controller {
 namespace {
@@ -52,12 +54,17 @@ constexpr char kVersion[] = "0.1.0";
 constexpr int kMaxMessageBytes = 16 << 20;
 // Threads of synchronous calls, blob transfers among them.
 constexpr int kMaxServerThreads = 64;
-constexpr int kFollowThreads = 2;
+// Of calls that follow or begin, which read the database; of agents' logs, which write the disk.
+constexpr int kReadThreads = 2;
+constexpr int kLogThreads = 2;
 constexpr auto kShutdownPatience = std::chrono::seconds(2);
 
 absl::Status MakeFolder(const std::string& path, mode_t mode) {
-  if (mkdir(path.c_str(), mode) != 0 && errno != EEXIST) return ErrnoError(errno, path);
-  return absl::OkStatus();
+  if (mkdir(path.c_str(), mode) == 0) {
+    // Whatever the umask says.
+    return chmod(path.c_str(), mode) == 0 ? absl::OkStatus() : ErrnoError(errno, path);
+  }
+  return errno == EEXIST ? absl::OkStatus() : ErrnoError(errno, path);
 }
 
 absl::StatusOr<fs::UniqueFd> LockFolder(const std::string& dir) {
@@ -75,9 +82,10 @@ absl::StatusOr<fs::UniqueFd> LockFolder(const std::string& dir) {
 // "HOST:PORT" of gRPC, without a scheme.
 absl::Status CheckListen(const std::string& listen) {
   const auto colon = listen.rfind(':');
-  const bool digits = colon != std::string::npos && colon + 1 < listen.size() &&
-                      listen.find_first_not_of("0123456789", colon + 1) == std::string::npos;
-  if (!digits || std::stol(listen.substr(colon + 1)) > 65535 || colon == 0) {
+  const std::string port = colon == std::string::npos ? "" : listen.substr(colon + 1);
+  std::uint16_t number = 0;
+  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
+  if (port.empty() || error != std::errc() || end != port.data() + port.size() || colon == 0) {
     return MakeError(absl::StatusCode::kInvalidArgument, "BAD_LISTEN",
                      fmt::format("'{}' is no address to listen on", listen),
                      "Use HOST:PORT, for example 0.0.0.0:7443.");
@@ -125,19 +133,24 @@ class RealApp final : public App {
 
   void Stop() override {
     if (std::exchange(stopped_, true)) return;
-    // 1. Agents and followers are sent away, and nobody new comes.
+    // 1. Agents are sent away.
     if (gateway_) gateway_->Shutdown();
-    if (server_) server_->Shutdown(std::chrono::system_clock::now() + kShutdownPatience);
-    // 2. What was decided is committed; nothing more is decided.
+    // 2. What was decided is committed; nothing more is decided. Before the server ends, because
+    // calls that wait for a commit hold it up.
     if (scheduler_) scheduler_->Stop();
-    if (server_) server_->Wait();
+    // 3. Everybody else is sent away.
+    if (server_) {
+      server_->Shutdown(std::chrono::system_clock::now() + kShutdownPatience);
+      server_->Wait();
+    }
     server_.reset();
     services_.reset();
     gateway_.reset();
     scheduler_.reset();
     orders_.reset();
-    pool_.reset();
-    // 3. Files, then leadership, then the database.
+    reads_.reset();
+    log_writes_.reset();
+    // 4. Files, then leadership, then the database.
     archive_.reset();
     blobs_.reset();
     logs_.reset();
@@ -247,14 +260,17 @@ class RealApp final : public App {
 
   absl::Status StartScheduling() {
     orders_.reset(
-        new runs::RunOrders({stores_->reader, stores_->applications, *logs_, watch_, targets_,
-                             clock_, farm_, keys_.sealing, options_.public_url}));
+        new runs::RunOrders({stores_->reader, stores_->applications, *logs_, *archive_, watch_,
+                             targets_, clock_, farm_, keys_.sealing, options_.public_url}));
     scheduler::Scheduler::Options options;
     options.on_lost_leadership = [this](const absl::Status& status) { Fatal(status); };
     scheduler_ = std::make_unique<scheduler::Scheduler>(std::move(options), stores_->scheduler,
                                                         *orders_, clock_);
-    gateway_ =
-        std::make_unique<agent_gateway::Gateway>(*scheduler_, stores_->agents, clock_, epoch_);
+    reads_ = std::make_unique<work::WorkPool>(kReadThreads);
+    log_writes_ = std::make_unique<work::WorkPool>(kLogThreads);
+    gateway_ = std::make_unique<agent_gateway::Gateway>(
+        *scheduler_, stores_->agents, clock_,
+        agent_gateway::Gateway::Pools{.database = *reads_, .disk = *log_writes_}, epoch_);
     return scheduler_->Start(*gateway_);
   }
 
@@ -269,10 +285,9 @@ class RealApp final : public App {
         {std::string(server.key_pem.view()), server.certificate_pem + keys_.ca.certificate_pem});
 
     auth_ = std::make_unique<api::Authenticator>(stores_->tokens);
-    pool_ = std::make_unique<api::WorkPool>(kFollowThreads);
     services_.reset(new Services(farm_, *this,
                                  {*auth_, *scheduler_, stores_->reader, stores_->applications,
-                                  stores_->agents, *logs_, watch_, targets_, *pool_, clock_}));
+                                  stores_->agents, *logs_, watch_, targets_, *reads_, clock_}));
 
     grpc::ServerBuilder builder;
     grpc::ResourceQuota quota("slipway");
@@ -334,9 +349,10 @@ class RealApp final : public App {
   std::unique_ptr<artifacts::ArtifactArchive> archive_;
   std::unique_ptr<runs::RunOrders> orders_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;
+  std::unique_ptr<work::WorkPool> reads_;
+  std::unique_ptr<work::WorkPool> log_writes_;
   std::unique_ptr<agent_gateway::Gateway> gateway_;
   std::unique_ptr<api::Authenticator> auth_;
-  std::unique_ptr<api::WorkPool> pool_;
   std::unique_ptr<Services> services_;
   std::unique_ptr<grpc::Server> server_;
 };

@@ -17,7 +17,9 @@ absl::StatusOr<crypto::KeyAndCertificate> LoadOrCreate(const std::string& stem, 
   const std::string key_path = stem + ".key";
   const std::string certificate_path = stem + ".pem";
   // The certificate is written last: a key alone is left over from a crash in the middle.
-  if (!std::filesystem::exists(certificate_path)) {
+  std::error_code unknown;
+  if (!std::filesystem::exists(certificate_path, unknown)) {
+    if (unknown) return ErrnoError(unknown.value(), certificate_path);
     SLIPWAY_ASSIGN_OR_RETURN(auto made, make());
     SLIPWAY_RETURN_IF_ERROR(crypto::WriteSecretFile(key_path, made.key_pem.view()));
     SLIPWAY_RETURN_IF_ERROR(crypto::WriteSecretFile(certificate_path, made.certificate_pem));
@@ -53,7 +55,9 @@ absl::StatusOr<FarmKeys> LoadOrCreateFarmKeys(const std::string& dir, const Farm
 }
 
 absl::StatusOr<crypto::SecretBytes> LoadOrCreateToken(const std::string& path) {
-  if (!std::filesystem::exists(path)) {
+  std::error_code unknown;
+  if (!std::filesystem::exists(path, unknown)) {
+    if (unknown) return ErrnoError(unknown.value(), path);
     auto token = crypto::NewToken("slt_");
     SLIPWAY_RETURN_IF_ERROR(crypto::WriteSecretFile(path, token.view()));
     return token;

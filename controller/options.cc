@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <set>
@@ -27,8 +28,12 @@ runs::Target ReadTarget(config::Section section, std::set<std::string>& names) {
                                      target.name));
   }
   if (const auto file = section.FindString("ca_file")) {
-    std::ifstream in(*file, std::ios::binary);
-    target.ca_pem.assign(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
+    // Reading a directory as a stream throws.
+    std::error_code unreadable;
+    if (std::filesystem::is_regular_file(*file, unreadable)) {
+      std::ifstream in(*file, std::ios::binary);
+      target.ca_pem.assign(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
+    }
     if (target.ca_pem.find("-----BEGIN CERTIFICATE-----") == std::string::npos) {
       section.Fail("ca_file", fmt::format("{} cannot be read or holds no PEM certificate", *file));
     }

@@ -272,8 +272,7 @@ std::optional<Command> GetCommand(CommandType type, Reader& in) {
       s.max_file_size = in.Int<std::uint64_t>();
       return RunStep{std::move(s)};
     }
-    case CommandType::kSetMasks:
-      return SetMasks{in.List()};
+    case CommandType::kSetMasks: return SetMasks{in.List()};
     case CommandType::kWriteSecret: {
       WriteSecret c;
       c.path = in.String();
@@ -283,22 +282,17 @@ std::optional<Command> GetCommand(CommandType type, Reader& in) {
       c.gid = in.Int<std::uint32_t>();
       return c;
     }
-    case CommandType::kAppendLog:
-      return AppendLog{in.String()};
+    case CommandType::kAppendLog: return AppendLog{in.String()};
     case CommandType::kCancel: {
       Cancel c;
       c.step = in.Int<std::uint32_t>();
       c.grace = in.Duration();
       return c;
     }
-    case CommandType::kSetDurable:
-      return SetDurable{in.Int<std::uint64_t>()};
-    case CommandType::kSetBudget:
-      return SetBudget{in.Int<std::uint64_t>()};
-    case CommandType::kGetStatus:
-      return GetStatus{};
-    case CommandType::kShutdown:
-      return Shutdown{in.Duration()};
+    case CommandType::kSetDurable: return SetDurable{in.Int<std::uint64_t>()};
+    case CommandType::kSetBudget: return SetBudget{in.Int<std::uint64_t>()};
+    case CommandType::kGetStatus: return GetStatus{};
+    case CommandType::kShutdown: return Shutdown{in.Duration()};
   }
   return std::nullopt;
 }
@@ -333,12 +327,9 @@ std::optional<Event> GetEvent(EventType type, Reader& in) {
       e.pid = in.Int<std::uint32_t>();
       return e;
     }
-    case EventType::kStepExited:
-      return StepExited{GetResult(in)};
-    case EventType::kDoorbell:
-      return Doorbell{in.Int<std::uint64_t>()};
-    case EventType::kBackpressure:
-      return Backpressure{in.Int<std::uint8_t>()};
+    case EventType::kStepExited: return StepExited{GetResult(in)};
+    case EventType::kDoorbell: return Doorbell{in.Int<std::uint64_t>()};
+    case EventType::kBackpressure: return Backpressure{in.Int<std::uint8_t>()};
   }
   return std::nullopt;
 }
@@ -347,18 +338,12 @@ std::optional<Event> GetEvent(EventType type, Reader& in) {
 
 std::string_view ToString(StopReason reason) {
   switch (reason) {
-    case StopReason::kExited:
-      return "exited";
-    case StopReason::kSignaled:
-      return "signaled";
-    case StopReason::kRunTimeout:
-      return "run_timeout";
-    case StopReason::kNoOutputTimeout:
-      return "no_output_timeout";
-    case StopReason::kCanceled:
-      return "canceled";
-    case StopReason::kStartFailed:
-      return "start_failed";
+    case StopReason::kExited: return "exited";
+    case StopReason::kSignaled: return "signaled";
+    case StopReason::kRunTimeout: return "run_timeout";
+    case StopReason::kNoOutputTimeout: return "no_output_timeout";
+    case StopReason::kCanceled: return "canceled";
+    case StopReason::kStartFailed: return "start_failed";
   }
   return "unknown";
 }

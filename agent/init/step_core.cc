@@ -42,12 +42,9 @@ void StepCore::OnCancel(Duration grace, MonoTime now) {
       reason_fixed_ = true;
       Terminate(grace, now);
       break;
-    case Phase::kTerminating:
-      kill_at_ = std::min(kill_at_, now + grace);
-      break;
+    case Phase::kTerminating: kill_at_ = std::min(kill_at_, now + grace); break;
     case Phase::kKilling:
-    case Phase::kOver:
-      break;
+    case Phase::kOver: break;
   }
 }
 
@@ -100,16 +97,11 @@ StepCore::Action StepCore::Advance(MonoTime now) {
 
 MonoTime StepCore::NextWake() const {
   switch (phase_) {
-    case Phase::kRunning:
-      return std::min(run_deadline_, SilenceDeadline());
-    case Phase::kDraining:
-      return drain_until_;
-    case Phase::kTerminating:
-      return std::min(kill_at_, next_sweep_);
-    case Phase::kKilling:
-      return next_sweep_;
-    case Phase::kOver:
-      return MonoTime::max();
+    case Phase::kRunning: return std::min(run_deadline_, SilenceDeadline());
+    case Phase::kDraining: return drain_until_;
+    case Phase::kTerminating: return std::min(kill_at_, next_sweep_);
+    case Phase::kKilling: return next_sweep_;
+    case Phase::kOver: return MonoTime::max();
   }
   return MonoTime::max();
 }

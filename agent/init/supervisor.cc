@@ -257,14 +257,9 @@ void Supervisor::Advance() {
     if (NobodyLeft()) step_->core.OnNobodyLeft();
   }
   switch (step_->core.Advance(clock_->Mono())) {
-    case StepCore::Action::kNone:
-      break;
-    case StepCore::Action::kTerm:
-      kill(-1, SIGTERM);
-      break;
-    case StepCore::Action::kKill:
-      kill(-1, SIGKILL);
-      break;
+    case StepCore::Action::kNone: break;
+    case StepCore::Action::kTerm: kill(-1, SIGTERM); break;
+    case StepCore::Action::kKill: kill(-1, SIGKILL); break;
   }
 }
 

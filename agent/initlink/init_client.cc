@@ -57,26 +57,13 @@ absl::Status FromAck(const init::Ack& ack) {
   using absl::StatusCode;
   StatusCode code = StatusCode::kInternal;
   switch (ack.code) {
-    case init::AckCode::kOk:
-      return absl::OkStatus();
-    case init::AckCode::kInvalid:
-      code = StatusCode::kInvalidArgument;
-      break;
-    case init::AckCode::kBusy:
-      code = StatusCode::kFailedPrecondition;
-      break;
-    case init::AckCode::kAlreadyExists:
-      code = StatusCode::kAlreadyExists;
-      break;
-    case init::AckCode::kNotFound:
-      code = StatusCode::kNotFound;
-      break;
-    case init::AckCode::kIoError:
-      code = StatusCode::kResourceExhausted;
-      break;
-    case init::AckCode::kUnsupported:
-      code = StatusCode::kUnimplemented;
-      break;
+    case init::AckCode::kOk: return absl::OkStatus();
+    case init::AckCode::kInvalid: code = StatusCode::kInvalidArgument; break;
+    case init::AckCode::kBusy: code = StatusCode::kFailedPrecondition; break;
+    case init::AckCode::kAlreadyExists: code = StatusCode::kAlreadyExists; break;
+    case init::AckCode::kNotFound: code = StatusCode::kNotFound; break;
+    case init::AckCode::kIoError: code = StatusCode::kResourceExhausted; break;
+    case init::AckCode::kUnsupported: code = StatusCode::kUnimplemented; break;
   }
   return MakeError(code, "", "slipway-init: " + ack.message);
 }

@@ -21,10 +21,12 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t kBufferBytes = std::size_t{256} << 10;
 // Bytes per round, so that the end is told while a fast log flows.
-constexpr std::uint64_t kRoundBytes = std::uint64_t{16} << 20;
+constexpr std::uint64_t kRoundBytes = std::uint64_t{8} << 20;
 // Pauses between looks at the spool: while it grows, and at rest.
 constexpr auto kBusyPause = 10ms;
 constexpr auto kIdlePause = 40ms;
+// A log this far ahead is not waited for.
+constexpr std::uint64_t kBusyBytes = std::uint64_t{1} << 20;
 // Kept of what is durable, so that the last words can still be quoted.
 constexpr std::uint64_t kKeepBytes = std::uint64_t{64} << 10;
 constexpr std::uint64_t kMaxSegments = std::uint64_t{1} << 20;
@@ -221,6 +223,7 @@ void AttemptLog::Follow() {
     }
     std::unique_lock lock(mu_);
     if (stopping_) return;
+    if (*grew && SizeOf(log_.get()) > told_ + kBusyBytes) continue;
     if (changed_.wait_for(lock, *grew ? kBusyPause : kIdlePause, [this] { return stopping_; })) {
       return;
     }

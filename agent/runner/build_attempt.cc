@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include <algorithm>
@@ -26,6 +27,23 @@ using absl::StatusCode;
 constexpr std::uint32_t kScriptStep = 1;
 constexpr std::size_t kMaxCredentialBytes = std::size_t{64} << 10;
 constexpr std::size_t kWordsBytes = 2048;
+
+// Whether a part of `path` below `directory` is a symbolic link: opening it fails in several ways.
+bool LeadsThroughLink(int directory, std::string_view path) {
+  fs::UniqueFd at;
+  while (!path.empty()) {
+    const std::size_t end = std::min(path.find('/'), path.size());
+    const std::string part(path.substr(0, end));
+    path.remove_prefix(std::min(end + 1, path.size()));
+    fs::UniqueFd next(
+        openat(at.valid() ? at.get() : directory, part.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    struct stat st {};
+    if (!next.valid() || fstat(next.get(), &st) != 0) return false;
+    if (S_ISLNK(st.st_mode)) return true;
+    at = std::move(next);
+  }
+  return false;
+}
 
 std::string ShortCommit(const std::string& commit) { return commit.substr(0, 12); }
 
@@ -310,7 +328,8 @@ BuildAttempt::Trouble BuildAttempt::ReadScriptResult() {
   absl::StatusOr<workspace::ScriptResult> said =
       bytes.ok() ? workspace::ParseScriptResult(bytes->value_or(""))
                  : MakeError(StatusCode::kInvalidArgument, "SCRIPT_RESULT_INVALID",
-                             std::string(bytes.status().message()));
+                             "$SLIPWAY_RESULT: " + std::string(bytes.status().message()),
+                             "Let the script write a plain file of JSON there.");
   if (!said.ok()) return workspace::ToFailure(said.status());
   if (!said->version.empty()) outcome_.version = said->version;
   outcome_.script_qr = said->qr;
@@ -325,10 +344,11 @@ BuildAttempt::Trouble BuildAttempt::Archive() {
   if (!tree.ok()) return FailureOf(tree.status());
   const absl::StatusOr<fs::UniqueFd> output =
       fs::OpenBelow(tree->get(), platform_.output, O_RDONLY | O_DIRECTORY);
-  if (output.status().code() == StatusCode::kInvalidArgument) {
+  if (!output.ok() && LeadsThroughLink(tree->get(), platform_.output)) {
     return MakeFailure(reason::kOutputOutside,
-                       fmt::format("The output directory \"{}\" leads out of the workspace: {}.",
-                                   platform_.output, std::string(output.status().message())));
+                       fmt::format("The output directory \"{}\" leads through a symbolic link, "
+                                   "which may end outside the workspace.",
+                                   platform_.output));
   }
   if (!output.ok()) {
     return MakeFailure(reason::kNoOutput,

@@ -67,8 +67,10 @@ constexpr std::array kTable = {
     Row{"ARTIFACT_REFUSED", FailureClass::kPolicy,
         "Leave only plain files, directories and links inside the product.",
         "产物中只能有普通文件、目录和指向产物内部的链接。"},
-    Row{"UNSAFE_PATH", FailureClass::kPolicy, "Rename the file that is named above.",
-        "请重命名上面提到的文件。"},
+    Row{"UNSAFE_PATH", FailureClass::kPolicy,
+        "Rename the file that is named above; a link may only point inside the product, by a "
+        "relative path.",
+        "请重命名上面提到的文件；链接只能以相对路径指向产物内部。"},
     Row{"ARTIFACT_TOO_LARGE", FailureClass::kPolicy, "Make the product smaller.", "请减小产物。"},
     Row{"MANIFEST_TOO_LARGE", FailureClass::kPolicy, "Let the product have fewer files.",
         "请减少产物的文件数量。"},

@@ -17,22 +17,40 @@ constexpr char kWordsUrl[] = "slipway/tool-words";
 struct Meaning {
   std::string_view reason;
   FailureClass klass;
+  // When the status has none.
+  std::string_view remedy;
   std::string_view remedy_zh;
 };
 
 constexpr std::array<Meaning, 11> kMeanings{{
-    {"REPOSITORY_URL_INVALID", FailureClass::kBuild, "请检查仓库地址，使用 https 或 ssh。"},
-    {"REF_UNKNOWN", FailureClass::kBuild, "请检查分支、标签或提交号，并确认已经推送。"},
-    {"FILE_UNKNOWN", FailureClass::kBuild, "请把该文件提交到仓库。"},
-    {"FILE_TOO_LARGE", FailureClass::kBuild, "请缩小该文件。"},
-    {"CONFIG_INVALID", FailureClass::kBuild, "请按提示修改 slipway.yaml。"},
-    {"SCRIPT_RESULT_INVALID", FailureClass::kBuild, "请让构建脚本写出正确的 JSON 结果文件。"},
-    {"REPOSITORY_UNREACHABLE", FailureClass::kNetwork, "请检查仓库地址以及构建机到仓库的网络。"},
-    {"REPOSITORY_TIMEOUT", FailureClass::kNetwork, "请稍后重试，或调大拉取超时时间。"},
+    {"REPOSITORY_URL_INVALID", FailureClass::kBuild,
+     "Correct the repository's address: https or ssh.", "请检查仓库地址，使用 https 或 ssh。"},
+    {"REF_UNKNOWN", FailureClass::kBuild, "Check the branch, tag or commit, and that it is pushed.",
+     "请检查分支、标签或提交号，并确认已经推送。"},
+    {"FILE_UNKNOWN", FailureClass::kBuild, "Commit the file to the repository.",
+     "请把该文件提交到仓库。"},
+    {"FILE_TOO_LARGE", FailureClass::kBuild, "Make the file smaller.", "请缩小该文件。"},
+    {"CONFIG_INVALID", FailureClass::kBuild,
+     "Mend what is named above in slipway.yaml, commit and submit again.",
+     "请按提示修改 slipway.yaml。"},
+    {"SCRIPT_RESULT_INVALID", FailureClass::kBuild,
+     "Let the script write a correct JSON file to $SLIPWAY_RESULT.",
+     "请让构建脚本写出正确的 JSON 结果文件。"},
+    {"REPOSITORY_UNREACHABLE", FailureClass::kNetwork,
+     "Check the repository's address and the network between agent and repository.",
+     "请检查仓库地址以及构建机到仓库的网络。"},
+    {"REPOSITORY_TIMEOUT", FailureClass::kNetwork,
+     "Try again later, or raise git.fetch_timeout in the agent's options.",
+     "请稍后重试，或调大拉取超时时间。"},
     {"REPOSITORY_ACCESS_DENIED", FailureClass::kCredential,
+     "Check the account, key or token that the agent uses for the repository.",
      "请检查构建机访问仓库的账号、密钥或令牌。"},
-    {"REPOSITORY_REFUSED", FailureClass::kPolicy, "仓库内容未通过安全检查，请用 git fsck 检查。"},
-    {"REPOSITORY_TOO_LARGE", FailureClass::kPolicy, "请减小仓库，或让管理员调大上限。"},
+    {"REPOSITORY_REFUSED", FailureClass::kPolicy,
+     "The repository failed a safety check; look at it with git fsck.",
+     "仓库内容未通过安全检查，请用 git fsck 检查。"},
+    {"REPOSITORY_TOO_LARGE", FailureClass::kPolicy,
+     "Make the repository smaller, or let the operator raise the limit.",
+     "请减小仓库，或让管理员调大上限。"},
 }};
 
 }  // namespace
@@ -63,6 +81,7 @@ protocol::Failure ToFailure(const absl::Status& status) {
                                      [&](const Meaning& m) { return m.reason == info.reason; });
   if (meaning != kMeanings.end()) {
     failure.klass = meaning->klass;
+    if (failure.remedy.empty()) failure.remedy = meaning->remedy;
     failure.remedy_zh = meaning->remedy_zh;
   }
   return failure;

@@ -198,16 +198,14 @@ absl::StatusOr<Issuer> OpenIssuer(const KeyAndCertificate& ca) {
 absl::Status CheckRequestKey(const EVP_PKEY* key) {
   const int bits = EVP_PKEY_get_bits(key);
   switch (EVP_PKEY_get_base_id(key)) {
-    case EVP_PKEY_ED25519:
-      return absl::OkStatus();
+    case EVP_PKEY_ED25519: return absl::OkStatus();
     case EVP_PKEY_EC:
       if (bits >= 256 && bits <= 521) return absl::OkStatus();
       break;
     case EVP_PKEY_RSA:
       if (bits >= 2048 && bits <= 4096) return absl::OkStatus();
       break;
-    default:
-      break;
+    default: break;
   }
   return MakeError(
       StatusCode::kInvalidArgument, "WEAK_KEY",

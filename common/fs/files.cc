@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 
@@ -32,8 +33,15 @@ absl::StatusOr<UniqueFd> OpenBelow(int directory, std::string_view relative, int
         O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | (last ? flags : O_PATH | O_DIRECTORY);
     UniqueFd next(openat(at, component.c_str(), open_flags, mode));
     if (!next.valid()) {
+      const int error = errno;
       // O_NOFOLLOW with O_DIRECTORY says ENOTDIR for a symlink.
-      return ErrnoError(errno, fmt::format("open {}", relative));
+      struct stat facts {};
+      if (error == ENOTDIR && fstatat(at, component.c_str(), &facts, AT_SYMLINK_NOFOLLOW) == 0 &&
+          S_ISLNK(facts.st_mode)) {
+        return MakeError(absl::StatusCode::kInvalidArgument, "",
+                         fmt::format("\"{}\": {} is a symbolic link", relative, component));
+      }
+      return ErrnoError(error, fmt::format("open {}", relative));
     }
     if (last) return next;
     parent = std::move(next);

@@ -65,30 +65,14 @@ std::string JsonEscape(std::string_view bytes, bool escape_slash) {
   std::string out;
   for (const char c : bytes) {
     switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\b':
-        out += "\\b";
-        break;
-      case '\f':
-        out += "\\f";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      case '/':
-        out += escape_slash ? "\\/" : "/";
-        break;
+      case '"': out += "\\\""; break;
+      case '\\': out += "\\\\"; break;
+      case '\b': out += "\\b"; break;
+      case '\f': out += "\\f"; break;
+      case '\n': out += "\\n"; break;
+      case '\r': out += "\\r"; break;
+      case '\t': out += "\\t"; break;
+      case '/': out += escape_slash ? "\\/" : "/"; break;
       default:
         if (static_cast<std::uint8_t>(c) < 0x20) {
           out += "\\u00";

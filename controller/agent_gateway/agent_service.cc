@@ -57,11 +57,7 @@ absl::StatusOr<domain::Task> AgentService::CurrentTask(grpc::ServerContext& cont
                                                        const v1::AttemptRef& ref) {
   SLIPWAY_ASSIGN_OR_RETURN(const auto agent, deps_.peers.Identify(context));
   SLIPWAY_ASSIGN_OR_RETURN(const AttemptKey key, rpc::FromProto(ref));
-  if (!deps_.gateway.scheduler().IsCurrent(agent.id, key)) {
-    return MakeError(absl::StatusCode::kFailedPrecondition, "STALE_ATTEMPT",
-                     fmt::format("attempt {} of {} is not this agent's current one",
-                                 key.attempt.value(), key.task.value()));
-  }
+  SLIPWAY_RETURN_IF_ERROR(deps_.gateway.scheduler().CheckCurrent(agent.id, key));
   SLIPWAY_ASSIGN_OR_RETURN(auto found, deps_.reader.GetTask(key.task));
   return found.task;
 }
@@ -71,6 +67,8 @@ grpc::Status AgentService::FindMissingBlobs(grpc::ServerContext* context, Missin
 }
 
 absl::Status AgentService::DoFindMissing(grpc::ServerContext& context, MissingStream& stream) {
+  // Strangers hold no thread and no memory while they take their time.
+  SLIPWAY_RETURN_IF_ERROR(deps_.peers.Identify(context).status());
   v1::FindMissingBlobsRequest request;
   std::string encoded;
   v1::AttemptRef ref;
@@ -105,6 +103,7 @@ grpc::Status AgentService::PutBlobs(grpc::ServerContext* context,
 absl::Status AgentService::DoPut(grpc::ServerContext& context,
                                  grpc::ServerReader<v1::PutBlobsRequest>& reader,
                                  v1::PutBlobsResponse& response) {
+  SLIPWAY_RETURN_IF_ERROR(deps_.peers.Identify(context).status());
   v1::PutBlobsRequest request;
   std::unique_ptr<artifacts::ArchiveUpload> upload;
   PieceReader pieces;

@@ -10,6 +10,7 @@
 #include "common/rpc/convert.h"
 #include "common/rpc/grpc_status.h"
 #include "common/status/status.h"
+#include "controller/agent_gateway/text.h"
 
 namespace slipway::agent_gateway {
 namespace {
@@ -17,47 +18,38 @@ namespace {
 // Messages that wait for a slow agent; then the stream ends, and the next one starts with an
 // inventory.
 constexpr std::size_t kMaxQueued = 4096;
+constexpr std::size_t kMaxVersionBytes = 128;
 
 using Reactor = grpc::ServerBidiReactor<v1::AgentMessage, v1::ControllerMessage>;
 
 // At most one read and one write are pending. Finish is called once, when no write is pending,
-// because gRPC drops a write that a Finish overtakes. Everything is guarded by mu_; nothing is
-// called into the scheduler or gateway while it is held.
+// because gRPC drops a write that a Finish overtakes, and not before the caller is known, because
+// the call's context dies soon after it. Everything is guarded by mu_; nothing is called into the
+// scheduler or gateway while it is held.
 class ConnectStream final : public Reactor, public AgentStream {
  public:
   ConnectStream(grpc::CallbackServerContext& context, Gateway& gateway)
       : context_(context), gateway_(gateway) {}
 
   // Keeps itself alive from here to OnDone.
-  void Begin(std::shared_ptr<ConnectStream> self, const absl::StatusOr<domain::Agent>& agent) {
+  void Begin(std::shared_ptr<ConnectStream> self, const PeerCheck& peers) {
     self_ = std::move(self);
-    if (!agent.ok()) {
-      End(agent.status());
-      return;
-    }
-    if (gateway_.stopping()) {
-      End(MakeError(absl::StatusCode::kUnavailable, "STOPPING", "the controller is stopping"));
-      return;
-    }
-    agent_ = agent->id;
-    const SessionId session = gateway_.Open(agent_, self_);
-    {
-      const std::lock_guard lock(mu_);
-      core_.emplace(scheduler::Origin{agent_, session}, gateway_.epoch(), gateway_.clock().Mono(),
-                    gateway_.options());
-    }
-    StartRead(&incoming_);
+    gateway_.pools().database.Post([stream = self_, &peers] { stream->Admit(peers); });
   }
 
   void Send(scheduler::SessionSink::Body body) override {
     const std::lock_guard lock(mu_);
-    if (ended_) return;
-    if (queue_.size() >= kMaxQueued) {
+    if (!ended_ && queue_.size() >= kMaxQueued) {
       EndLocked(MakeError(absl::StatusCode::kResourceExhausted, "AGENT_TOO_SLOW",
                           "the agent reads too slowly"));
+    }
+    if (ended_) {
+      WipeSecret(body);
       return;
     }
-    queue_.push_back(rpc::ToProto(core_->Stamp(std::move(body))));
+    protocol::ControllerMessage stamped = core_->Stamp(std::move(body));
+    queue_.push_back(rpc::ToProto(stamped));
+    WipeSecret(stamped.body);
     WriteNext();
   }
 
@@ -82,7 +74,7 @@ class ConnectStream final : public Reactor, public AgentStream {
       End(status);
       return;
     }
-    StartRead(&incoming_);
+    ReadNext();
   }
 
   void OnWriteDone(bool ok) override {
@@ -115,11 +107,39 @@ class ConnectStream final : public Reactor, public AgentStream {
   }
 
  private:
+  void Admit(const PeerCheck& peers) {
+    absl::Status status;
+    if (const auto agent = peers.Identify(context_); agent.ok()) {
+      agent_ = agent->id;
+      status = Enter();
+    } else {
+      status = agent.status();
+    }
+    const std::lock_guard lock(mu_);
+    admitting_ = false;
+    if (!status.ok()) EndLocked(status);
+    if (ended_) {
+      FinishOnce();
+    } else {
+      StartRead(&incoming_);
+    }
+  }
+
+  absl::Status Enter() {
+    SLIPWAY_ASSIGN_OR_RETURN(const SessionId session, gateway_.Open(agent_, self_));
+    const std::lock_guard lock(mu_);
+    core_.emplace(scheduler::Origin{agent_, session}, gateway_.epoch(), gateway_.clock().Mono(),
+                  gateway_.options());
+    return absl::OkStatus();
+  }
+
+  void ReadNext() {
+    const std::lock_guard lock(mu_);
+    if (!ended_) StartRead(&incoming_);
+  }
+
   absl::Status Take() {
     SLIPWAY_ASSIGN_OR_RETURN(auto message, rpc::FromProto(incoming_));
-    if (const auto* inventory = std::get_if<protocol::Inventory>(&message)) {
-      gateway_.NoteInventory(agent_, inventory->labels, incoming_.inventory().agent_version());
-    }
     std::optional<SessionInput> input;
     {
       const std::lock_guard lock(mu_);
@@ -128,8 +148,15 @@ class ConnectStream final : public Reactor, public AgentStream {
                                core_->OnMessage(std::move(message), gateway_.clock().Mono()));
     }
     if (!input) return absl::OkStatus();
-    if (auto* event = std::get_if<scheduler::Event>(&*input)) {
-      gateway_.scheduler().Post(std::move(*event));
+    auto* event = std::get_if<scheduler::Event>(&*input);
+    if (event == nullptr) return absl::OkStatus();
+    if (const auto* taken = std::get_if<scheduler::InventoryReceived>(event)) {
+      gateway_.NoteInventory(agent_, taken->inventory.labels,
+                             StorableText(incoming_.inventory().agent_version(), kMaxVersionBytes));
+    }
+    if (!gateway_.scheduler().Post(std::move(*event))) {
+      return MakeError(absl::StatusCode::kResourceExhausted, "CONTROLLER_BUSY",
+                       "too many messages wait for the controller's database");
     }
     return absl::OkStatus();
   }
@@ -148,7 +175,7 @@ class ConnectStream final : public Reactor, public AgentStream {
   }
 
   void FinishOnce() {
-    if (writing_ || finished_) return;
+    if (writing_ || admitting_ || finished_) return;
     finished_ = true;
     Finish(rpc::ToGrpc(context_, final_));
   }
@@ -161,13 +188,14 @@ class ConnectStream final : public Reactor, public AgentStream {
 
   grpc::CallbackServerContext& context_;
   Gateway& gateway_;
-  AgentId agent_;  // constant after Begin
+  AgentId agent_;  // constant once admitted
   std::shared_ptr<ConnectStream> self_;
   v1::AgentMessage incoming_;  // owned by the pending read
 
   std::mutex mu_;
   std::optional<SessionCore> core_;
   std::deque<v1::ControllerMessage> queue_;
+  bool admitting_ = true;  // the caller is not known yet
   bool writing_ = false;
   bool ended_ = false;
   bool finished_ = false;
@@ -179,7 +207,7 @@ class ConnectStream final : public Reactor, public AgentStream {
 Reactor* NewConnectStream(grpc::CallbackServerContext& context, Gateway& gateway,
                           const PeerCheck& peers) {
   auto stream = std::make_shared<ConnectStream>(context, gateway);
-  stream->Begin(stream, peers.Identify(context));
+  stream->Begin(stream, peers);
   return stream.get();
 }
 

@@ -2,7 +2,9 @@
 
 #include <chrono>
 #include <utility>
+#include <variant>
 
+#include "common/crypto/secret.h"
 #include "common/status/status.h"
 
 namespace slipway::agent_gateway {
@@ -10,22 +12,32 @@ namespace {
 
 constexpr auto kTick = std::chrono::seconds(1);
 
+absl::Status Stopping() {
+  return MakeError(absl::StatusCode::kUnavailable, "STOPPING", "the controller is stopping");
+}
+
 }  // namespace
 
+void WipeSecret(scheduler::SessionSink::Body& body) {
+  if (auto* permit = std::get_if<protocol::Permit>(&body)) {
+    crypto::Wipe(permit->secret.data(), permit->secret.size());
+  }
+}
+
 Gateway::Gateway(scheduler::Scheduler& scheduler, store::AgentStore& agents, const Clock& clock,
-                 Epoch epoch, SessionOptions options)
-    : scheduler_(scheduler), agents_(agents), clock_(clock), epoch_(epoch), options_(options) {
+                 Pools pools, Epoch epoch, SessionOptions options)
+    : scheduler_(scheduler),
+      agents_(agents),
+      clock_(clock),
+      pools_(pools),
+      epoch_(epoch),
+      options_(options) {
   ticker_ = std::thread([this] { TickLoop(); });
 }
 
 Gateway::~Gateway() {
   Shutdown();
   if (ticker_.joinable()) ticker_.join();
-}
-
-bool Gateway::stopping() const {
-  const std::lock_guard lock(mu_);
-  return stopping_;
 }
 
 void Gateway::Send(SessionId session, Body body) {
@@ -35,14 +47,19 @@ void Gateway::Send(SessionId session, Body body) {
     const auto it = streams_.find(session);
     if (it != streams_.end()) stream = it->second.lock();
   }
-  if (stream) stream->Send(std::move(body));
+  if (stream) {
+    stream->Send(std::move(body));
+  } else {
+    WipeSecret(body);
+  }
 }
 
-SessionId Gateway::Open(const AgentId& agent, std::weak_ptr<AgentStream> stream) {
+absl::StatusOr<SessionId> Gateway::Open(const AgentId& agent, std::weak_ptr<AgentStream> stream) {
   std::shared_ptr<AgentStream> older;
   SessionTable::Opened opened;
   {
     const std::lock_guard lock(mu_);
+    if (stopping_) return Stopping();
     opened = table_.Open(agent);
     if (opened.replaced) {
       const auto it = streams_.find(*opened.replaced);
@@ -64,6 +81,18 @@ void Gateway::Close(const AgentId& agent, SessionId session) {
   if (table_.Close(agent, session)) about_.erase(agent);
 }
 
+absl::Status Gateway::Attach(const OpenStream* key, std::weak_ptr<OpenStream> stream) {
+  const std::lock_guard lock(mu_);
+  if (stopping_) return Stopping();
+  others_[key] = std::move(stream);
+  return absl::OkStatus();
+}
+
+void Gateway::Detach(const OpenStream* key) {
+  const std::lock_guard lock(mu_);
+  others_.erase(key);
+}
+
 void Gateway::NoteInventory(const AgentId& agent, const std::map<std::string, std::string>& labels,
                             const std::string& version) {
   const std::lock_guard lock(mu_);
@@ -79,19 +108,19 @@ std::optional<Gateway::About> Gateway::AboutAgent(const AgentId& agent) const {
 }
 
 void Gateway::Shutdown() {
-  std::vector<std::shared_ptr<AgentStream>> open;
+  std::vector<std::shared_ptr<OpenStream>> open;
   {
     const std::lock_guard lock(mu_);
     stopping_ = true;
     for (const auto& [session, weak] : streams_) {
       if (auto stream = weak.lock()) open.push_back(std::move(stream));
     }
+    for (const auto& [key, weak] : others_) {
+      if (auto stream = weak.lock()) open.push_back(std::move(stream));
+    }
   }
   wake_.notify_all();
-  for (const auto& stream : open) {
-    stream->End(
-        MakeError(absl::StatusCode::kUnavailable, "STOPPING", "the controller is stopping"));
-  }
+  for (const auto& stream : open) stream->End(Stopping());
 }
 
 void Gateway::TickLoop() {

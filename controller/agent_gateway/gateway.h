@@ -9,22 +9,33 @@
 #include <thread>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "common/base/ids.h"
 #include "common/base/time.h"
 #include "controller/agent_gateway/session_core.h"
 #include "controller/domain/agent.h"
 #include "controller/scheduler/scheduler.h"
 #include "controller/store/catalog_store.h"
+#include "controller/work/work_pool.h"
 
 namespace slipway::agent_gateway {
 
-// One open agent stream, as the gateway sees it. Thread-safe.
-class AgentStream {
+// Overwrites the secret that a message may carry.
+void WipeSecret(scheduler::SessionSink::Body& body);
+
+// A call that lasts until somebody ends it. Thread-safe.
+class OpenStream {
  public:
-  virtual ~AgentStream() = default;
-  virtual void Send(scheduler::SessionSink::Body body) = 0;
+  virtual ~OpenStream() = default;
   // Ends the stream with this status; later calls do nothing.
   virtual void End(const absl::Status& status) = 0;
+};
+
+// One open agent stream, as the gateway sees it. Thread-safe.
+class AgentStream : public OpenStream {
+ public:
+  virtual void Send(scheduler::SessionSink::Body body) = 0;
   // Ends the stream when its agent has been silent for too long.
   virtual void Tick(MonoTime now) = 0;
 };
@@ -36,15 +47,26 @@ class AgentStream {
 // Thread-safe. Outlives every stream: the server is shut down first.
 class Gateway final : public scheduler::SessionSink {
  public:
+  // gRPC has few threads for callbacks, so streams wait for the database and the disk on these.
+  struct Pools {
+    work::WorkPool& database;
+    work::WorkPool& disk;
+  };
   Gateway(scheduler::Scheduler& scheduler, store::AgentStore& agents, const Clock& clock,
-          Epoch epoch, SessionOptions options = {});
+          Pools pools, Epoch epoch, SessionOptions options = {});
   ~Gateway() override;
 
   void Send(SessionId session, Body body) override;
 
   // A number for a new stream of the agent; the older stream of the same agent is ended.
-  [[nodiscard]] SessionId Open(const AgentId& agent, std::weak_ptr<AgentStream> stream);
+  // kUnavailable, STOPPING.
+  [[nodiscard]] absl::StatusOr<SessionId> Open(const AgentId& agent,
+                                               std::weak_ptr<AgentStream> stream);
   void Close(const AgentId& agent, SessionId session);
+
+  // Any other long stream, to be ended at shutdown. kUnavailable, STOPPING.
+  [[nodiscard]] absl::Status Attach(const OpenStream* key, std::weak_ptr<OpenStream> stream);
+  void Detach(const OpenStream* key);
 
   // What an agent said about itself, for people.
   void NoteInventory(const AgentId& agent, const std::map<std::string, std::string>& labels,
@@ -63,7 +85,7 @@ class Gateway final : public scheduler::SessionSink {
   [[nodiscard]] const Clock& clock() const { return clock_; }
   [[nodiscard]] Epoch epoch() const { return epoch_; }
   [[nodiscard]] const SessionOptions& options() const { return options_; }
-  [[nodiscard]] bool stopping() const;
+  [[nodiscard]] const Pools& pools() const { return pools_; }
 
  private:
   void TickLoop();
@@ -71,6 +93,7 @@ class Gateway final : public scheduler::SessionSink {
   scheduler::Scheduler& scheduler_;
   store::AgentStore& agents_;
   const Clock& clock_;
+  const Pools pools_;
   const Epoch epoch_;
   const SessionOptions options_;
 
@@ -79,6 +102,7 @@ class Gateway final : public scheduler::SessionSink {
   bool stopping_ = false;
   SessionTable table_;
   std::map<SessionId, std::weak_ptr<AgentStream>> streams_;
+  std::map<const OpenStream*, std::weak_ptr<OpenStream>> others_;
   std::map<AgentId, About> about_;
   // Agents whose row is to be touched, by the tick thread, so that no stream waits for the
   // database.

@@ -19,30 +19,26 @@ constexpr std::size_t kMaxChunk = 1U << 20;
 
 using Reactor = grpc::ServerBidiReactor<v1::AppendLogRequest, v1::AppendLogResponse>;
 
-// Acks are positions, so only the newest one is kept while a write is pending.
-class LogStream final : public Reactor {
+// Acks are positions, so only the newest one is kept while a write is pending. What reads the
+// database or writes the disk runs on a pool, one thing at a time, and Finish waits for it: the
+// call's context dies soon after.
+class LogStream final : public Reactor, public OpenStream {
  public:
   LogStream(grpc::CallbackServerContext& context, Gateway& gateway, logs::LogStore& logs)
       : context_(context), gateway_(gateway), logs_(logs) {}
 
-  void Begin(std::shared_ptr<LogStream> self, const absl::StatusOr<domain::Agent>& agent) {
+  void Begin(std::shared_ptr<LogStream> self, const PeerCheck& peers) {
     self_ = std::move(self);
-    if (!agent.ok()) {
-      End(agent.status());
-      return;
-    }
-    agent_ = agent->id;
-    StartRead(&incoming_);
+    gateway_.pools().database.Post(
+        [stream = self_, &peers] { stream->GoOn(stream->Admit(peers)); });
   }
 
   void OnReadDone(bool ok) override {
-    absl::Status status;
-    if (ok) status = Take();
-    if (!ok || !status.ok()) {
-      End(status);
-      return;
-    }
-    StartRead(&incoming_);
+    const std::lock_guard lock(mu_);
+    if (!ok) EndLocked(absl::OkStatus());
+    if (ended_) return;
+    working_ = true;
+    gateway_.pools().disk.Post([stream = self_] { stream->GoOn(stream->Take()); });
   }
 
   void OnWriteDone(bool ok) override {
@@ -61,14 +57,40 @@ class LogStream final : public Reactor {
 
   void OnCancel() override { End(absl::CancelledError("the agent has left")); }
 
+  void End(const absl::Status& status) override {
+    const std::lock_guard lock(mu_);
+    EndLocked(status);
+  }
+
   void OnDone() override {
+    gateway_.Detach(this);
     if (log_) log_->SetAckSink(nullptr);
     const auto self = std::move(self_);
   }
 
  private:
+  // After the work that `working_` stands for.
+  void GoOn(const absl::Status& status) {
+    const std::lock_guard lock(mu_);
+    working_ = false;
+    if (!status.ok()) EndLocked(status);
+    if (ended_) {
+      FinishOnce();
+    } else {
+      StartRead(&incoming_);
+    }
+  }
+
+  absl::Status Admit(const PeerCheck& peers) {
+    SLIPWAY_ASSIGN_OR_RETURN(const auto agent, peers.Identify(context_));
+    agent_ = agent.id;
+    return gateway_.Attach(this, self_);
+  }
+
   absl::Status Take() {
     if (!log_) SLIPWAY_RETURN_IF_ERROR(OpenLog());
+    // Asked anew for every chunk: an agent that lost its lease may have the stream open still.
+    SLIPWAY_RETURN_IF_ERROR(gateway_.scheduler().CheckCurrent(agent_, key_));
     if (incoming_.data().size() > kMaxChunk) {
       return MakeError(
           absl::StatusCode::kInvalidArgument, "MALFORMED_MESSAGE",
@@ -84,13 +106,9 @@ class LogStream final : public Reactor {
   }
 
   absl::Status OpenLog() {
-    SLIPWAY_ASSIGN_OR_RETURN(const AttemptKey key, rpc::FromProto(incoming_.ref()));
-    if (!gateway_.scheduler().IsCurrent(agent_, key)) {
-      return MakeError(absl::StatusCode::kFailedPrecondition, "STALE_ATTEMPT",
-                       fmt::format("attempt {} of {} is not this agent's current one",
-                                   key.attempt.value(), key.task.value()));
-    }
-    SLIPWAY_ASSIGN_OR_RETURN(log_, logs_.Open(key));
+    SLIPWAY_ASSIGN_OR_RETURN(key_, rpc::FromProto(incoming_.ref()));
+    SLIPWAY_RETURN_IF_ERROR(gateway_.scheduler().CheckCurrent(agent_, key_));
+    SLIPWAY_ASSIGN_OR_RETURN(log_, logs_.Open(key_));
     log_->SetAckSink([this](const protocol::LogAck& ack) { Acknowledge(ack); });
     return absl::OkStatus();
   }
@@ -111,8 +129,7 @@ class LogStream final : public Reactor {
     StartWrite(&outgoing_);
   }
 
-  void End(const absl::Status& status) {
-    const std::lock_guard lock(mu_);
+  void EndLocked(const absl::Status& status) {
     if (ended_) return;
     ended_ = true;
     final_ = status;
@@ -120,7 +137,7 @@ class LogStream final : public Reactor {
   }
 
   void FinishOnce() {
-    if (writing_ || finished_) return;
+    if (writing_ || working_ || finished_) return;
     finished_ = true;
     Finish(rpc::ToGrpc(context_, final_));
   }
@@ -128,14 +145,18 @@ class LogStream final : public Reactor {
   grpc::CallbackServerContext& context_;
   Gateway& gateway_;
   logs::LogStore& logs_;
-  AgentId agent_;  // constant after Begin
   std::shared_ptr<LogStream> self_;
-  v1::AppendLogRequest incoming_;  // owned by the pending read, like log_ by whoever handles it
+
+  // Owned by the pending read or the work that follows it.
+  v1::AppendLogRequest incoming_;
+  AgentId agent_;
+  AttemptKey key_;
   std::shared_ptr<logs::LogAppender> log_;
 
   std::mutex mu_;
   v1::AppendLogResponse outgoing_;
   std::optional<protocol::LogAck> pending_;
+  bool working_ = true;  // first: who calls
   bool writing_ = false;
   bool ended_ = false;
   bool finished_ = false;
@@ -147,7 +168,7 @@ class LogStream final : public Reactor {
 Reactor* NewLogStream(grpc::CallbackServerContext& context, Gateway& gateway,
                       const PeerCheck& peers, logs::LogStore& logs) {
   auto stream = std::make_shared<LogStream>(context, gateway, logs);
-  stream->Begin(stream, peers.Identify(context));
+  stream->Begin(stream, peers);
   return stream.get();
 }
 

@@ -61,9 +61,10 @@ absl::Status ApplicationService::DoCreate(grpc::ServerContext& context,
         "Use 1 to 63 of a-z, 0-9 and '-', not beginning with '-'.");
   }
   SLIPWAY_RETURN_IF_ERROR(CheckRepository(request.repository(), options_.allow_local_repositories));
-  if (request.description().size() > 1024) {
+  if (request.description().size() > 1024 ||
+      rpc::ValidUtf8(request.description()) != request.description()) {
     return MakeError(absl::StatusCode::kInvalidArgument, "BAD_FIELD",
-                     "description: more than 1024 bytes");
+                     "description: more than 1024 bytes, or bytes that are not text");
   }
   domain::Application application;
   application.id = ApplicationId(NewUuid());

@@ -88,6 +88,9 @@ class LogFollower final : public FollowStream<v1::ReadLogResponse> {
   absl::StatusOr<Then> Advance(v1::ReadLogResponse& response) {
     if (!watched_) {
       SLIPWAY_RETURN_IF_ERROR(deps_.auth.Authenticate(context()).status());
+      if (request_.attempt() < 0) {
+        return MakeError(absl::StatusCode::kInvalidArgument, "BAD_FIELD", "attempt: below 0");
+      }
       watched_ = deps_.watch.Subscribe({key_.task}, [this, stream = weak()] {
         if (const auto self = stream.lock()) {
           task_changed_ = true;
@@ -135,7 +138,9 @@ class LogFollower final : public FollowStream<v1::ReadLogResponse> {
       key_.attempt = newest;
       growth_.reset();
     }
-    over_ = domain::IsTerminal(found.task.state) || newest > key_.attempt;
+    // Of an unknown publish nobody knows whether more will come, so nobody waits for it.
+    over_ = domain::IsTerminal(found.task.state) ||
+            found.task.state == domain::TaskState::kUnknown || newest > key_.attempt;
     if (over_ && newest == key_.attempt && found.task.result) {
       summary_ = found.task.result->log;
     }

@@ -9,7 +9,7 @@
 
 #include "absl/status/status.h"
 #include "common/rpc/grpc_status.h"
-#include "controller/api/work_pool.h"
+#include "controller/work/work_pool.h"
 
 namespace slipway::api {
 
@@ -24,7 +24,7 @@ class FollowStream : public grpc::ServerWriteReactor<Response> {
  public:
   enum class Then { kWrite, kWait, kFinish };
 
-  FollowStream(grpc::CallbackServerContext& context, WorkPool& pool)
+  FollowStream(grpc::CallbackServerContext& context, work::WorkPool& pool)
       : context_(context), pool_(pool) {}
 
   void Start(std::shared_ptr<FollowStream> self) {
@@ -120,7 +120,7 @@ class FollowStream : public grpc::ServerWriteReactor<Response> {
   }
 
   grpc::CallbackServerContext& context_;
-  WorkPool& pool_;
+  work::WorkPool& pool_;
   std::shared_ptr<FollowStream> self_;
   std::weak_ptr<FollowStream> weak_;
   Response response_;  // owned by the step or the pending write

@@ -9,6 +9,7 @@
 
 #include "common/rpc/grpc_status.h"
 #include "common/status/status.h"
+#include "controller/agent_gateway/text.h"
 #include "controller/api/convert.h"
 #include "controller/api/follow.h"
 #include "controller/api/submit.h"
@@ -18,6 +19,13 @@ namespace {
 
 // A submit or cancel whose commit takes longer is answered kUnavailable; repeating it is safe.
 constexpr auto kCommitPatience = std::chrono::seconds(30);
+
+constexpr std::size_t kMaxReason = 1024;
+
+// The database refuses half a character, and with it everything it was asked for at once.
+std::string CutReason(const std::string& reason) {
+  return agent_gateway::StorableText(reason, kMaxReason);
+}
 
 using Replied = std::promise<scheduler::Reply>;
 
@@ -166,7 +174,7 @@ absl::Status TaskService::DoCancel(grpc::ServerContext& context,
   SLIPWAY_ASSIGN_OR_RETURN(const auto account, deps_.auth.Authenticate(context));
   const TaskId id(request.id());
   auto replied = std::make_shared<Replied>();
-  deps_.scheduler.Cancel(id, account.name, request.reason().substr(0, 1024),
+  deps_.scheduler.Cancel(id, account.name, CutReason(request.reason()),
                          [replied](const scheduler::Reply& reply) { replied->set_value(reply); });
   SLIPWAY_ASSIGN_OR_RETURN(const auto reply, Await(replied->get_future()));
   if (reply.status.code() == absl::StatusCode::kNotFound) {

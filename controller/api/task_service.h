@@ -7,13 +7,13 @@
 
 #include "common/base/time.h"
 #include "controller/api/auth.h"
-#include "controller/api/work_pool.h"
 #include "controller/logs/log_store.h"
 #include "controller/runs/targets.h"
 #include "controller/runs/task_watch.h"
 #include "controller/scheduler/scheduler.h"
 #include "controller/store/catalog_store.h"
 #include "controller/store/run_reader.h"
+#include "controller/work/work_pool.h"
 #include "slipway/v1/task.grpc.pb.h"
 
 namespace slipway::api {
@@ -29,7 +29,7 @@ struct Deps {
   runs::TaskWatch& watch;
   const runs::Targets& targets;
   // For streams that follow: no callback of gRPC or the scheduler waits for a disk or the database.
-  WorkPool& pool;
+  work::WorkPool& pool;
   const Clock& clock;
 };
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <fstream>
 #include <iterator>
@@ -60,7 +61,8 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Make(const ClientOptions& option
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
+  // How long one attempt to connect may take.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
   // A machine that vanished without a word is noticed by whoever follows a quiet build.
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
@@ -77,12 +79,13 @@ Client::Client(std::string server, const std::string& token, std::shared_ptr<grp
                Text text, std::stop_token stop)
     : server_(std::move(server)),
       authorization_("Bearer " + token),
+      channel_(std::move(channel)),
       text_(text),
       stop_(std::move(stop)),
-      tasks_(v1::TaskService::NewStub(channel)),
-      applications_(v1::ApplicationService::NewStub(channel)),
-      releases_(v1::ReleaseService::NewStub(channel)),
-      agents_(v1::AgentAdminService::NewStub(channel)) {}
+      tasks_(v1::TaskService::NewStub(channel_)),
+      applications_(v1::ApplicationService::NewStub(channel_)),
+      releases_(v1::ReleaseService::NewStub(channel_)),
+      agents_(v1::AgentAdminService::NewStub(channel_)) {}
 
 void Client::Prepare(grpc::ClientContext& context, int timeout_seconds) const {
   context.AddMetadata("authorization", authorization_);
@@ -109,6 +112,24 @@ absl::Status Client::Outcome(const grpc::ClientContext& context, const grpc::Sta
               "请确认 slipway-controller 正在该地址运行，并且 CA 文件与之匹配。"));
   }
   return ControllerError(std::move(outcome));
+}
+
+bool Client::WaitToRetry(const std::stop_token& stop, Duration duration) const {
+  // How late a stop may be noticed.
+  constexpr Duration kSlice = std::chrono::milliseconds(100);
+  const SystemClock clock;
+  const MonoTime end = clock.Mono() + duration;
+  bool was_away = false;
+  for (MonoTime now = clock.Mono(); now < end && !stop.stop_requested(); now = clock.Mono()) {
+    const Duration slice = std::min(end - now, kSlice);
+    const grpc_connectivity_state state = channel_->GetState(/*try_to_connect=*/true);
+    if (state == GRPC_CHANNEL_READY && was_away) break;
+    was_away = was_away || state != GRPC_CHANNEL_READY;
+    const auto deadline = std::chrono::system_clock::now() +
+                          std::chrono::duration_cast<std::chrono::microseconds>(slice);
+    channel_->WaitForStateChange(state, deadline);
+  }
+  return !stop.stop_requested();
 }
 
 bool IsPassing(const absl::Status& status) {

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/base/time.h"
 #include "controller/cli/client_options.h"
 #include "controller/cli/text.h"
 #include "slipway/v1/agent_admin.grpc.pb.h"
@@ -49,6 +50,11 @@ class Client {
   [[nodiscard]] v1::ApplicationService::Stub& applications() const { return *applications_; }
   [[nodiscard]] v1::ReleaseService::Stub& releases() const { return *releases_; }
   [[nodiscard]] v1::AgentAdminService::Stub& agents() const { return *agents_; }
+  // Waits before a call is repeated: at most for `duration`, less when the controller has come
+  // back. Nobody but a call in progress moves gRPC's connecting on, so sleeping instead would let
+  // every attempt to connect time out. False when `stop` was requested. Blocks.
+  [[nodiscard]] bool WaitToRetry(const std::stop_token& stop, Duration duration) const;
+
   [[nodiscard]] const std::stop_token& stop() const { return stop_; }
 
  private:
@@ -57,6 +63,7 @@ class Client {
 
   const std::string server_;
   const std::string authorization_;
+  const std::shared_ptr<grpc::Channel> channel_;
   const Text text_;
   const std::stop_token stop_;
   const std::unique_ptr<v1::TaskService::Stub> tasks_;

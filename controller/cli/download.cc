@@ -40,7 +40,7 @@ absl::StatusOr<manifest::Manifest> Download(
     const std::function<void(std::uint64_t received)>& progress) {
   std::optional<manifest::Manifest> manifest;
   const absl::Status status = RetryStream(
-      retry, client.stop(), [](const absl::Status&) {},
+      client, retry, client.stop(), [](const absl::Status&) {},
       [&](const std::function<void()>& received) -> absl::Status {
         std::error_code failed;
         std::filesystem::remove_all(path, failed);

@@ -74,7 +74,7 @@ class RunFollower {
   // On threads of their own.
   void Watch() {
     const absl::Status status = RetryStream(
-        retry_, stop_.get_token(),
+        client_, retry_, stop_.get_token(),
         [this](const absl::Status& s) {
           Push(Troubled{"run", s});
         },
@@ -187,7 +187,7 @@ absl::StatusOr<LogEnd> ReadLog(const Client& client, const v1::ReadLogRequest& r
   LogCursor cursor(request.attempt(), request.offset());
   LogEnd end;
   const absl::Status status =
-      RetryStream(retry, stop, trouble, [&](const std::function<void()>& received) {
+      RetryStream(client, retry, stop, trouble, [&](const std::function<void()>& received) {
         grpc::ClientContext context;
         client.Prepare(context, 0);
         const std::stop_callback cancel(stop, [&context] { context.TryCancel(); });

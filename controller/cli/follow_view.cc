@@ -161,9 +161,9 @@ std::string FollowView::Trouble(const std::string& stream, const absl::Status& s
   if (before == now) return "";
   if (!now) return Own(nullptr, view_.style.Good(view_.text("connected again", "已重新连接")));
   std::string text =
-      Own(nullptr, view_.style.Warning(view_.text(
-                       "the controller does not answer; the build goes on, trying again …",
-                       "控制器没有应答；构建仍在继续，正在重试……")));
+      Own(nullptr, view_.style.Warning(
+                       view_.text("the controller does not answer; the run goes on, trying again …",
+                                  "控制器没有应答；运行仍在继续，正在重试……")));
   return text + Indented(std::string(status.message()), "  ");
 }
 

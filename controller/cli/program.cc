@@ -29,7 +29,9 @@ class Program {
     app_.name("slipway");
     app_.option_defaults()->group(t_("Options", "选项"));
     app_.set_help_flag("-h,--help", t_("Shows this help", "显示帮助"));
-    app_.set_version_flag("--version", std::string("slipway ") + SLIPWAY_VERSION);
+    app_.get_help_ptr()->group(t_("Options", "选项"));
+    app_.set_version_flag("--version", std::string("slipway ") + SLIPWAY_VERSION,
+                          t_("Shows the version of this program", "显示本程序的版本"));
     app_.fallthrough();
     app_.require_subcommand(1);
     app_.get_formatter()->label("OPTIONS", t_("OPTIONS", "选项"));
@@ -77,6 +79,7 @@ class Program {
                     Action action = nullptr) {
     CLI::App* command = parent.add_subcommand(name, t_(english, chinese));
     command->group(t_("Commands", "命令"));
+    command->get_help_ptr()->group(t_("Options", "选项"));
     if (action) {
       actions_.emplace_back(command, std::move(action));
     } else {

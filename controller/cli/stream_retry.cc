@@ -1,25 +1,15 @@
 #include "controller/cli/stream_retry.h"
 
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
 #include <optional>
 
-#include "controller/cli/client.h"
 #include "controller/cli/exit_code.h"
 
 namespace slipway::cli {
 
-bool WaitUnlessStopped(const std::stop_token& stop, Duration duration) {
-  std::mutex mu;
-  std::condition_variable_any changed;
-  std::unique_lock lock(mu);
-  changed.wait_for(lock, stop, duration, [] { return false; });
-  return !stop.stop_requested();
-}
-
 absl::Status RetryStream(
-    const RetryOptions& options, const std::stop_token& stop, const TroubleSink& trouble,
+    const Client& client, const RetryOptions& options, const std::stop_token& stop,
+    const TroubleSink& trouble,
     const std::function<absl::Status(const std::function<void()>& received)>& attempt) {
   const SystemClock clock;
   std::optional<MonoTime> silent_since;
@@ -39,7 +29,7 @@ absl::Status RetryStream(
     } else if (clock.Mono() - *silent_since >= options.patience) {
       return status;
     }
-    if (!WaitUnlessStopped(stop, wait)) return InterruptedError();
+    if (!client.WaitToRetry(stop, wait)) return InterruptedError();
     wait = std::min(wait * 2, options.longest_wait);
   }
 }

@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "common/base/time.h"
+#include "controller/cli/client.h"
 
 namespace slipway::cli {
 
@@ -22,10 +23,8 @@ using TroubleSink = std::function<void(const absl::Status& trouble)>;  // ok: it
 // nothing has come for `patience` (the last error). `attempt` makes one stream and calls the given
 // function for every message it gets. Blocks; thread-safe.
 absl::Status RetryStream(
-    const RetryOptions& options, const std::stop_token& stop, const TroubleSink& trouble,
+    const Client& client, const RetryOptions& options, const std::stop_token& stop,
+    const TroubleSink& trouble,
     const std::function<absl::Status(const std::function<void()>& received)>& attempt);
-
-// Sleeps; false when `stop` was requested meanwhile.
-bool WaitUnlessStopped(const std::stop_token& stop, Duration duration);
 
 }  // namespace slipway::cli

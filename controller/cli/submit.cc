@@ -24,7 +24,7 @@ absl::StatusOr<v1::SubmitRunResponse> Send(const Client& client,
     status = client.Call(client.tasks(), &v1::TaskService::Stub::SubmitRun, request, response);
     if (status.ok()) return response;
     if (!IsPassing(status)) return status;
-    if (!WaitUnlessStopped(client.stop(), wait)) return InterruptedError();
+    if (!client.WaitToRetry(client.stop(), wait)) return InterruptedError();
     wait *= 2;
   }
   return status;

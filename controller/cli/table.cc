@@ -1,10 +1,8 @@
 #include "controller/cli/table.h"
 
-#include <locale.h>
-#include <wchar.h>
-
 #include <algorithm>
-#include <cstring>
+#include <clocale>
+#include <cwchar>
 
 #include "common/rpc/text.h"
 

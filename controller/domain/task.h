@@ -18,10 +18,10 @@ namespace slipway::domain {
 using protocol::TaskKind;
 
 // A task's life: waiting → queued → offered → running → one terminal state.
-//   waiting   for the task it depends on            offered → queued   refused, or the offer ran out
-//   queued    may be offered to an agent            running → queued   build only: its agent was lost
-//   offered   to one agent, until a deadline        any non-terminal → canceled
-//   running   accepted and committed                running → unknown  publish only
+//   waiting   for the task it depends on      offered → queued  refused, or the offer ran out
+//   queued    may be offered to an agent      running → queued  a build whose agent was lost
+//   offered   to one agent, until a deadline  running → unknown  publish only
+//   running   accepted and committed          any non-terminal → canceled
 // `unknown` (a publish that may have happened) is left only by its own late result or by a person.
 enum class TaskState {
   kWaiting = 1,

@@ -57,9 +57,39 @@ absl::Status RunOrders::Complete(scheduler::ResultReported& event) {
       event.log_missing = event.result.log.missing;
       break;
   }
-  if (event.result.ok() && event.result.publish && event.log != scheduler::LogState::kIncomplete) {
+  if (event.log == scheduler::LogState::kIncomplete) return absl::OkStatus();
+  SLIPWAY_ASSIGN_OR_RETURN(const auto found, deps_.reader.GetTask(event.key.task));
+  SLIPWAY_RETURN_IF_ERROR(CheckProduct(found.task, event.result));
+  if (event.result.ok() && event.result.publish) {
     SLIPWAY_ASSIGN_OR_RETURN(event.release, MakeRelease(event.key.task, *event.result.publish));
   }
+  return absl::OkStatus();
+}
+
+absl::Status RunOrders::CheckProduct(const domain::Task& task, protocol::AttemptResult& result) {
+  if (task.kind == domain::TaskKind::kPublish) {
+    result.build.reset();
+    // The client has ended well, so it is public, whether or not the agent tells more.
+    if (result.ok() && !result.publish) result.publish.emplace();
+    return absl::OkStatus();
+  }
+  result.publish.reset();
+  if (!result.ok()) return absl::OkStatus();
+  absl::Status archived = absl::NotFoundError("the result names no product");
+  if (result.build && !result.build->manifest.IsZero()) {
+    archived = deps_.archive.Find(task.application, result.build->manifest).status();
+  }
+  if (archived.ok()) return absl::OkStatus();
+  if (archived.code() != absl::StatusCode::kNotFound) return archived;
+  result.failure = Failure{
+      FailureClass::kInfrastructure,
+      "PRODUCT_NOT_ARCHIVED",
+      fmt::format("the build ended well but its product is not in the archive: {}",
+                  std::string(archived.message())),
+      "",
+      "Submit again; if it happens twice, install the agent version that fits the controller.",
+      "请重新提交；若再次出现，请安装与控制器匹配的代理版本。"};
+  result.build.reset();
   return absl::OkStatus();
 }
 
@@ -83,9 +113,9 @@ absl::StatusOr<domain::Release> RunOrders::MakeRelease(const TaskId& task,
   release.link = outcome.link;
   release.released_at = deps_.clock.Wall();
   release.released_by = run.submitted_by;
-  release.qr_text = qr::FormatReleaseCode({release.id, release.application_name, release.platform,
-                                           release.version, release.manifest},
-                                          deps_.public_url);
+  release.qr_text = qr::FormatReleaseCode(
+      {release.id, release.application_name, release.platform, release.version, release.manifest},
+      deps_.public_url);
   return release;
 }
 
@@ -171,11 +201,9 @@ absl::StatusOr<std::variant<std::string, Failure>> RunOrders::SecretOf(const Tas
   return Answer(std::string(opened->secret.view()));
 }
 
-void RunOrders::ResultTaken(const scheduler::ResultReported& event) {
+void RunOrders::ResultTaken(const scheduler::TakenResult& result) {
   // Not sealed is not lost: readers also see from the task that the attempt is over.
-  deps_.logs
-      .Seal(event.key,
-            {.complete = event.log == scheduler::LogState::kComplete, .missing = event.log_missing})
+  deps_.logs.Seal(result.key, {.complete = result.log_complete, .missing = result.log_missing})
       .IgnoreError();
 }
 

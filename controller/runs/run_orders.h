@@ -10,6 +10,7 @@
 #include "common/base/ids.h"
 #include "common/base/time.h"
 #include "common/crypto/pki.h"
+#include "controller/artifacts/artifact_archive.h"
 #include "controller/logs/log_store.h"
 #include "controller/runs/targets.h"
 #include "controller/runs/task_watch.h"
@@ -31,6 +32,7 @@ class RunOrders final : public scheduler::WorkOrders {
     store::RunReader& reader;
     store::ApplicationStore& applications;
     logs::LogStore& logs;
+    artifacts::ArtifactArchive& archive;
     TaskWatch& watch;
     const Targets& targets;
     const Clock& clock;
@@ -48,7 +50,7 @@ class RunOrders final : public scheduler::WorkOrders {
   absl::StatusOr<std::string> SpecOf(const TaskId& task) override;
   absl::StatusOr<std::variant<std::string, protocol::Failure>> SecretOf(
       const TaskId& task) override;
-  void ResultTaken(const scheduler::ResultReported& event) override;
+  void ResultTaken(const scheduler::TakenResult& result) override;
   void Changed(const std::vector<TaskId>& tasks) override;
 
  private:
@@ -58,6 +60,8 @@ class RunOrders final : public scheduler::WorkOrders {
   };
   // A publish task with the build it depends on, which has succeeded.
   absl::StatusOr<Publish> LoadPublish(const TaskId& task);
+  // A success without what success means is turned into a failure.
+  absl::Status CheckProduct(const domain::Task& task, protocol::AttemptResult& result);
   absl::StatusOr<domain::Release> MakeRelease(const TaskId& task,
                                               const protocol::PublishOutcome& outcome);
 

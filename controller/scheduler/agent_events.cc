@@ -175,6 +175,7 @@ void SchedulerCore::Impl::On(const ResultReported& event, Moment at) {
   } else {
     TakeFailure(*entry, event, std::move(result), at);
   }
+  open_.effects.taken.push_back({event.key, event.log == LogState::kComplete, event.log_missing});
   Push(event.from.agent, event.key, kind, Want::kForget);
 }
 
@@ -216,6 +217,8 @@ void SchedulerCore::Impl::On(const PermitRequested& event, Moment at) {
          entry == nullptr ? Want::kForget : Want::kCancel);
     return;
   }
+  // It became current while the shell looked; the agent asks again.
+  if (event.nonce.empty()) return;
   if (entry->task.cancel_requested) {
     deny(Denial(FailureClass::kCanceled, "CANCELED", "The publish was canceled before it began.",
                 "", ""));

@@ -98,7 +98,8 @@ struct ResultReported {
 };
 
 // SessionCore leaves `nonce` to the shell: fresh random text for every event; used only if no
-// permit exists yet. The shell has checked that `manifest` is the one the build archived.
+// permit exists yet. The shell has checked that `manifest` is the one the build archived; an event
+// without a nonce was not checked and is never granted.
 struct PermitRequested {
   Origin from;
   AttemptKey key;
@@ -139,12 +140,21 @@ struct Reply {
   RunId run;
 };
 
+// A result that is stored for good.
+struct TakenResult {
+  AttemptKey key;
+  bool log_complete = false;
+  std::uint64_t log_missing = 0;  // as in ResultReported
+};
+
 // Everything the shell may do once the batch is committed, in this order.
 struct Effects {
   std::vector<Reply> replies;
   std::vector<Outgoing> sends;
   // Tasks whose row changed, for watchers; each once.
   std::vector<TaskId> changed;
+  // Their logs take no more bytes.
+  std::vector<TakenResult> taken;
   // The stored rows are not what the core believed: call Load with freshly read rows.
   bool reload = false;
 };

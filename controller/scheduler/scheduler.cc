@@ -4,6 +4,7 @@
 #include <chrono>
 #include <iterator>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "common/status/status.h"
@@ -102,18 +103,32 @@ void Scheduler::Cancel(TaskId task, std::string actor, std::string why, OnReply 
   wake_.notify_all();
 }
 
-void Scheduler::Post(Event event) {
+bool Scheduler::Post(Event event) {
   {
     const std::lock_guard lock(mu_);
-    if (stop_) return;
+    if (stop_) return true;
+    if (urgent_.size() >= options_.max_waiting_messages &&
+        !std::holds_alternative<SessionClosed>(event)) {
+      return false;
+    }
     urgent_.push_back(std::move(event));
   }
   wake_.notify_all();
+  return true;
 }
 
-bool Scheduler::IsCurrent(const AgentId& agent, const AttemptKey& key) const {
+absl::Status Scheduler::CheckCurrent(const AgentId& agent, const AttemptKey& key) const {
   const std::lock_guard lock(core_mu_);
-  return core_.IsCurrent(agent, key);
+  // An agent that hears "stale" lets go of its attempt, so it must not hear that from an empty
+  // core.
+  if (!core_.loaded()) {
+    return MakeError(absl::StatusCode::kUnavailable, "RELOADING",
+                     "the controller is reading its database again", "Try again in a moment.");
+  }
+  if (core_.IsCurrent(agent, key)) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kFailedPrecondition, "STALE_ATTEMPT",
+                   "attempt " + std::to_string(key.attempt.value()) + " of " + key.task.value() +
+                       " is not this agent's current one");
 }
 
 std::vector<AgentView> Scheduler::Agents() const {
@@ -155,10 +170,14 @@ void Scheduler::Loop() {
 }
 
 bool Scheduler::Prepare(Event& event) {
+  // What is said of an attempt that is not the agent's own touches no file and no row; the core
+  // answers it.
   if (auto* result = std::get_if<ResultReported>(&event)) {
+    if (!CheckCurrent(result->from.agent, result->key).ok()) return true;
     return orders_.Complete(*result).ok();
   }
   if (auto* request = std::get_if<PermitRequested>(&event)) {
+    if (!CheckCurrent(request->from.agent, request->key).ok()) return true;
     auto denied = orders_.Complete(*request);
     if (!denied.ok()) return false;
     if (*denied) {
@@ -178,26 +197,20 @@ void Scheduler::RunBatch(std::vector<Event> events) {
     for (const Event& event : events) core_.Apply(event, now, wall);
     core_.Apply(Tick{}, now, wall);
   }
-  if (!CommitAll()) return;
-  for (const Event& event : events) {
-    const auto* result = std::get_if<ResultReported>(&event);
-    if (result != nullptr && result->log != LogState::kIncomplete) orders_.ResultTaken(*result);
-  }
+  CommitAll();
 }
 
-// False: something of the batch may not be stored; the senders repeat it.
-bool Scheduler::CommitAll() {
-  bool certain = true;
+void Scheduler::CommitAll() {
   while (true) {
     std::vector<store::Change> changes;
     {
       const std::lock_guard lock(core_mu_);
-      if (!core_.HasWork()) return certain;
+      if (!core_.HasWork()) return;
       changes = core_.TakeChanges();
     }
     absl::StatusOr<std::vector<absl::Status>> statuses = std::vector<absl::Status>();
     if (!changes.empty()) statuses = store_.Commit(changes);
-    if (LostLeadership(statuses.status())) return false;
+    if (LostLeadership(statuses.status())) return;
     Effects effects;
     {
       const std::lock_guard lock(core_mu_);
@@ -206,10 +219,8 @@ bool Scheduler::CommitAll() {
     }
     const bool reload = effects.reload;
     Perform(std::move(effects));
-    if (reload) {
-      if (!Reload()) return false;
-      certain = false;  // goes on, because Load asks the agents for their inventories
-    }
+    // Goes on after a reload, because Load asks the agents for their inventories.
+    if (reload && !Reload()) return;
   }
 }
 
@@ -217,6 +228,7 @@ void Scheduler::Perform(Effects effects) {
   for (const Reply& reply : effects.replies) Answer(reply);
   for (Outgoing& message : effects.sends) Dispatch(std::move(message));
   if (!effects.changed.empty()) orders_.Changed(effects.changed);
+  for (const TakenResult& result : effects.taken) orders_.ResultTaken(result);
 }
 
 void Scheduler::Dispatch(Outgoing message) {

@@ -42,7 +42,7 @@ class WorkOrders {
   [[nodiscard]] virtual absl::StatusOr<std::variant<std::string, protocol::Failure>> SecretOf(
       const TaskId& task) = 0;
   // The result is stored for good: its log takes no more bytes.
-  virtual void ResultTaken(const ResultReported& event) = 0;
+  virtual void ResultTaken(const TakenResult& result) = 0;
   // Rows of these tasks have changed.
   virtual void Changed(const std::vector<TaskId>& tasks) = 0;
 };
@@ -65,8 +65,11 @@ class Scheduler {
  public:
   struct Options {
     SchedulerOptions core;
-    // Waiting submits above which more are refused. Results and cancels are always taken.
+    // Waiting submits above which more are refused. Results and cancels go first.
     std::size_t max_waiting_submits = 10'000;
+    // Waiting messages of agents above which more are refused, so that a database that does not
+    // answer does not fill the memory.
+    std::size_t max_waiting_messages = 50'000;
     // Called once, from the scheduler's thread, when another controller leads. The process must
     // end.
     std::function<void(const absl::Status&)> on_lost_leadership;
@@ -85,10 +88,13 @@ class Scheduler {
   // `reply` is called from the scheduler's thread, after the commit; it must not block.
   void Submit(domain::Run run, std::vector<domain::Task> tasks, OnReply reply);
   void Cancel(TaskId task, std::string actor, std::string why, OnReply reply);
-  // An event of a session.
-  void Post(Event event);
+  // An event of a session. False: too many wait, end the session; its next inventory makes up for
+  // what is lost. SessionClosed is always taken.
+  bool Post(Event event);
 
-  [[nodiscard]] bool IsCurrent(const AgentId& agent, const AttemptKey& key) const;
+  // Ok: `agent` may write for the attempt. kFailedPrecondition, STALE_ATTEMPT: never again.
+  // kUnavailable: not known at the moment, ask again.
+  [[nodiscard]] absl::Status CheckCurrent(const AgentId& agent, const AttemptKey& key) const;
   [[nodiscard]] std::vector<AgentView> Agents() const;
   [[nodiscard]] std::string WhyWaiting(const TaskId& task) const;
 
@@ -97,7 +103,7 @@ class Scheduler {
   void RunBatch(std::vector<Event> events);
   // False: the event is dropped, its sender repeats it.
   bool Prepare(Event& event);
-  bool CommitAll();
+  void CommitAll();
   void Perform(Effects effects);
   void Dispatch(Outgoing message);
   bool Reload();

@@ -37,6 +37,7 @@ bool SchedulerCore::IsCurrent(const AgentId& agent, const AttemptKey& key) const
 std::string SchedulerCore::WhyWaiting(const TaskId& task) const { return impl_->WhyWaiting(task); }
 std::vector<AgentView> SchedulerCore::Agents() const { return impl_->Agents(); }
 std::size_t SchedulerCore::unfinished() const { return impl_->unfinished(); }
+bool SchedulerCore::loaded() const { return impl_->loaded(); }
 
 namespace {
 
@@ -128,6 +129,7 @@ Effects SchedulerCore::Impl::OnCommitted(const std::vector<absl::Status>& status
   if (differs) {
     for (Reply& reply : batch.effects.replies) reply.status = InDoubt();
     batch.effects.sends.clear();
+    batch.effects.taken.clear();
     batch.effects.reload = true;
     Forget();
   }

@@ -106,6 +106,8 @@ class SchedulerCore {
   // Agents with a session or a current attempt, by id.
   [[nodiscard]] std::vector<AgentView> Agents() const;
   [[nodiscard]] std::size_t unfinished() const;
+  // False between Effects::reload and Load: whether an attempt is current is then not known.
+  [[nodiscard]] bool loaded() const;
 
  private:
   class Impl;

@@ -42,6 +42,7 @@ class SchedulerCore::Impl {
   [[nodiscard]] std::string WhyWaiting(const TaskId& task) const;
   [[nodiscard]] std::vector<AgentView> Agents() const;
   [[nodiscard]] std::size_t unfinished() const { return tasks_.size(); }
+  [[nodiscard]] bool loaded() const { return loaded_; }
 
  private:
   struct Entry {
@@ -83,7 +84,7 @@ class SchedulerCore::Impl {
     Effects effects;
     [[nodiscard]] bool empty() const {
       return changes.empty() && effects.replies.empty() && effects.sends.empty() &&
-             effects.changed.empty();
+             effects.changed.empty() && effects.taken.empty();
     }
   };
 

@@ -28,8 +28,9 @@ class AgentStore {
  public:
   virtual ~AgentStore() = default;
   [[nodiscard]] virtual absl::Status AddJoinToken(const domain::JoinToken& token) = 0;
-  // Uses the token up and inserts the agent, in one transaction. kPermissionDenied, reason BAD_TOKEN:
-  // no such token, used or expired at `now` (told apart to nobody). kAlreadyExists: the agent's name.
+  // Uses the token up and inserts the agent, in one transaction. kPermissionDenied, reason
+  // BAD_TOKEN: no such token, used or expired at `now` (told apart to nobody). kAlreadyExists: the
+  // agent's name.
   [[nodiscard]] virtual absl::Status Join(const std::string& token_hash, const domain::Agent& agent,
                                           WallTime now) = 0;
   [[nodiscard]] virtual absl::StatusOr<domain::Agent> Get(const AgentId& id) = 0;

@@ -42,8 +42,8 @@ struct StartTask {
   AttemptKey key;
 };
 
-// offered → queued, or running → queued for a build. Guard: state offered or running, stored attempt =
-// key.attempt, and not a publish that is running.
+// offered → queued, or running → queued for a build. Guard: state offered or running, stored
+// attempt = key.attempt, and not a publish that is running.
 struct RequeueTask {
   Cause cause;
   AttemptKey key;
@@ -95,7 +95,7 @@ struct RecordStep {
   domain::Step step;
 };
 
-using Change = std::variant<CreateRun, OfferTask, StartTask, RequeueTask, ReleaseTask, RequestCancel,
-                            FinishTask, MarkUnknown, GrantPermit, RecordStep>;
+using Change = std::variant<CreateRun, OfferTask, StartTask, RequeueTask, ReleaseTask,
+                            RequestCancel, FinishTask, MarkUnknown, GrantPermit, RecordStep>;
 
 }  // namespace slipway::store

@@ -13,7 +13,7 @@ namespace slipway::store {
 
 // Unfinished work, enough to rebuild a SchedulerCore.
 struct Unfinished {
-  std::vector<domain::Task> tasks;  // state not terminal, oldest first
+  std::vector<domain::Task> tasks;             // state not terminal, oldest first
   std::vector<domain::PublishPermit> permits;  // of those tasks
 };
 
@@ -30,10 +30,11 @@ class SchedulerStore {
   // NOT_LEADER; the process must stop. kUnavailable: database not reachable.
   [[nodiscard]] virtual absl::StatusOr<Epoch> BecomeLeader() = 0;
 
-  // Applies the changes in order in one durable transaction. Entry i of the answer says whether change
-  // i was applied (ok) or refused by its guard (kAborted; kAlreadyExists for CreateRun, whose message
-  // is then the id of the run that exists; kInvalidArgument when its data cannot be stored). A refused
-  // change leaves nothing behind. One audit row per applied change that has a cause.
+  // Applies the changes in order in one durable transaction. Entry i of the answer says whether
+  // change i was applied (ok) or refused by its guard (kAborted; kAlreadyExists for CreateRun,
+  // whose message is then the id of the run that exists; kInvalidArgument when its data cannot be
+  // stored). A refused change leaves nothing behind. One audit row per applied change that has a
+  // cause.
   //
   // An error of the whole call means that nothing is known: the batch may or may not be committed.
   // The caller drops its state and loads again.

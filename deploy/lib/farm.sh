@@ -16,11 +16,6 @@ farm_init() {
   DAEMON_DIR=$SLIPWAY_STATE/run
   farm_programs=$SLIPWAY_STATE/bin
   farm_marker="made by deploy/quickstart for $SLIPWAY_STATE"
-  if [[ $SLIPWAY_STATE == /var/lib/slipway ]]; then
-    farm_network=slipway
-  else
-    farm_network=slipway-$(printf %s "$SLIPWAY_STATE" | sha256sum | cut -c1-8)
-  fi
   farm_user=${SUDO_USER:-root}
   farm_home=$(getent passwd "$farm_user" | cut -d: -f6)
   [[ -d $farm_home ]] || farm_home=$HOME
@@ -86,12 +81,25 @@ farm_check_engine() {
   local root
   root=$(engine_docker info --format '{{.DockerRootDir}}' 2>/dev/null || echo /var/lib/docker)
   engine_docker image inspect slipway-publisher-weixin:1 >/dev/null 2>&1 || need_room "$root" 2500 "making the images"
-  # A network of our name that belongs to another farm would only be found out by the first build.
+  farm_choose_network
+}
+
+farm_network_owner() { engine_docker network inspect --format '{{index .Labels "io.slipway.farm"}}' "$1" 2>/dev/null; }
+
+# The agents make the network. Chosen once: "slipway", or a name of its own beside another's.
+farm_choose_network() {
   local owner
-  owner=$(engine_docker network inspect --format '{{index .Labels "io.slipway.farm"}}' "$farm_network" 2>/dev/null || true)
-  if [[ -n $owner && $owner != "$(farm_id)" && -n $(farm_id) ]] ||
-    { [[ -z $owner ]] && engine_docker network inspect "$farm_network" >/dev/null 2>&1; }; then
-    die "the Docker network '$farm_network' belongs to somebody else" "Remove it if nobody needs it: docker network rm $farm_network. Or use another --state, which has a network of its own."
+  if [[ ! -s $SLIPWAY_STATE/network ]]; then
+    farm_network=slipway
+    if farm_network_owner slipway >/dev/null; then
+      farm_network=slipway-$(printf %s "$SLIPWAY_STATE" | sha256sum | cut -c1-8)
+      note "the Docker network slipway is somebody else's and stays; this farm's is $farm_network"
+    fi
+    echo "$farm_network" >"$SLIPWAY_STATE/network"
+  fi
+  farm_network=$(<"$SLIPWAY_STATE/network")
+  if owner=$(farm_network_owner "$farm_network") && [[ $owner != "$(farm_id)" ]]; then
+    die "the Docker network '$farm_network' belongs to somebody else" "If nobody needs it: docker network rm $farm_network. Otherwise: rm $SLIPWAY_STATE/network, and run this again."
   fi
 }
 
@@ -176,7 +184,7 @@ CONFIG
 # Answers with TLS and our own token: that is "ready", and that it is ours.
 farm_controller_answers() {
   [[ -s $SLIPWAY_STATE/controller/ca.pem && -s $SLIPWAY_STATE/controller/admin.token ]] || return 1
-  farm_admin agents
+  farm_admin agents >/dev/null
 }
 
 # The command line as this script uses it: independent of anybody's own configuration.
@@ -378,7 +386,8 @@ farm_down() {
       engine_docker rm --force $containers >/dev/null
       step "containers of this farm: removed"
     fi
-    if [[ $(engine_docker network inspect --format '{{index .Labels "io.slipway.farm"}}' "$farm_network" 2>/dev/null) == "$farm" ]]; then
+    farm_network=$(cat "$SLIPWAY_STATE/network" 2>/dev/null || true)
+    if [[ -n $farm_network && $(farm_network_owner "$farm_network") == "$farm" ]]; then
       engine_docker network rm "$farm_network" >/dev/null
     fi
   fi

@@ -502,7 +502,7 @@ class Farm:
         text = ""
         for daemon in [self.controller, *self.agents]:
             if daemon is not None:
-                text += f"    --- {daemon.name}\n" + "".join(f"    {line}\n" for line in daemon.tail().splitlines())
+                text += f"    --- {daemon.name}\n" + "".join(f"    {line}\n" for line in daemon.tail(6).splitlines())
         return text
 
     def close(self, keep=False):

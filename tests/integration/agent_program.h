@@ -50,13 +50,13 @@ class AgentFarm {
   AgentFarm() {
     REQUIRE_OK(EnsureTestImage());
     WriteFile(config_, "slots: 2\ngit: {allow_file: true}\ndocker:\n  socket: " +
-                           TestDockerSocket() + "\n  network: slipway-test\n" + more_config_);
+                           TestDockerSocket() + "\n  network: " + name_ + "\n" + more_config_);
     REQUIRE(Join({controller_.address(), "--token", controller_.token()}) == 0);
   }
   ~AgentFarm() {
     Kill(SIGKILL);
     (void)Shell("docker ps -aq --filter label=io.slipway.agent=agent-test --filter name=" + name_ +
-                " | xargs -r docker rm -f -v");
+                " | xargs -r docker rm -f -v; docker network rm " + name_);
   }
   AgentFarm(const AgentFarm&) = delete;
   AgentFarm& operator=(const AgentFarm&) = delete;
@@ -72,6 +72,13 @@ class AgentFarm {
   void Start() {
     REQUIRE(RunProgram({SLIPWAY_AGENT_BINARY, "run", "--data-dir", data_dir(), "--config", config_},
                        output_, &pid_) == 0);
+  }
+  // Starts it and waits until it speaks to the controller.
+  void StartAndConnect() {
+    Start();
+    const bool connected = controller_.WaitForStream(std::chrono::seconds(15));
+    INFO(Output());
+    REQUIRE(connected);
   }
   // Its exit status, when it ran.
   std::optional<int> Kill(int signal) {

@@ -17,10 +17,12 @@ constexpr char kAdapter[] =
 
 std::string PublisherImage() {
   REQUIRE_OK(EnsureTestImage());
-  const std::string image = "slipway-test-publisher:1";
+  // Named by what is in it: made once, and anew when this test changes.
+  const std::string image =
+      "slipway-test-publisher:" + crypto::Sha256Of(kAdapter).Hex().substr(0, 12);
   TempDir dir;
   WriteFile(dir / "node", kAdapter);
-  REQUIRE_OK(Shell("cd " + dir.path() +
+  REQUIRE_OK(Shell("docker image inspect " + image + " >/dev/null && exit 0; cd " + dir.path() +
                    " && chmod 755 node && id=$(docker create slipway-test-min:1 /bin/true)"
                    " && docker cp node $id:/bin/node && docker commit -c 'LABEL io.slipway.test=1'"
                    " $id " +
@@ -53,7 +55,7 @@ TEST_CASE("slipway-agent: a publish runs once, with the secret masked and gone a
           "[integration]") {
   AgentFarm farm;
   farm.controller().SetSecret("top-secret-upload-key");
-  farm.Start();
+  farm.StartAndConnect();
   const AttemptKey key = farm.Key();
   const v1::AttemptResult result = farm.Build(PublishSpec(farm, kGood), key);
   const std::string log = farm.controller().Log(key);
@@ -76,7 +78,7 @@ TEST_CASE("slipway-agent: a publish runs once, with the secret masked and gone a
 
 TEST_CASE("slipway-agent: what the platform refused is told in its own words", "[integration]") {
   AgentFarm farm;
-  farm.Start();
+  farm.StartAndConnect();
   const AttemptKey key = farm.Key();
   const v1::AttemptResult result = farm.Build(
       PublishSpec(farm,
@@ -95,7 +97,7 @@ TEST_CASE("slipway-agent: what the platform refused is told in its own words", "
 TEST_CASE("slipway-agent: a client that ends without a word leaves the publish unknown",
           "[integration]") {
   AgentFarm farm;
-  farm.Start();
+  farm.StartAndConnect();
   const v1::AttemptResult result = farm.Build(PublishSpec(farm, "exit 0\n"), farm.Key());
   REQUIRE(result.has_failure());
   CHECK(result.failure().failure_class() == v1::FAILURE_CLASS_PUBLISH_UNKNOWN);
@@ -105,7 +107,7 @@ TEST_CASE(
     "slipway-agent: killed while the client runs, it takes up the publish and never repeats it",
     "[integration]") {
   AgentFarm farm;
-  farm.Start();
+  farm.StartAndConnect();
   const AttemptKey key = farm.Key();
   farm.controller().Queue(
       key, PublishSpec(farm, std::string("echo in the client; while [ ! -e /slipway/out/go ]; do"
@@ -114,7 +116,7 @@ TEST_CASE(
   REQUIRE(farm.controller().WaitForLog(key, "in the client\n"));
   const std::string container = farm.ContainerIds();
   farm.Kill(SIGKILL);
-  farm.Start();
+  farm.StartAndConnect();
   REQUIRE(WaitUntil([&] { return farm.Output().find("attempt_adopted") != std::string::npos; }));
   REQUIRE_OK(Shell("docker exec -u 1000:1000 " + container + " /bin/touch /slipway/out/go"));
   const auto result = farm.controller().WaitForResult(key);
@@ -129,14 +131,14 @@ TEST_CASE(
 TEST_CASE("slipway-agent: a publish whose container is lost after the permit is unknown",
           "[integration]") {
   AgentFarm farm;
-  farm.Start();
+  farm.StartAndConnect();
   const AttemptKey key = farm.Key();
   farm.controller().Queue(key, PublishSpec(farm, "echo in the client; sleep 300\n"));
   REQUIRE(farm.controller().WaitForLog(key, "in the client\n"));
   const std::string container = farm.ContainerIds();
   farm.Kill(SIGKILL);
   REQUIRE_OK(Shell("docker rm -f " + container));
-  farm.Start();
+  farm.StartAndConnect();
   const auto result = farm.controller().WaitForResult(key);
   INFO(farm.Output());
   REQUIRE(result);

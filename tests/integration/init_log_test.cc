@@ -13,10 +13,9 @@
 #include "agent/init/sha256.h"
 #include "tests/integration/init_container.h"
 
-namespace slipway {
+namespace slipway::testing {
 namespace {
 
-using namespace slipway::testing;
 using init::Millis;
 using init::StopReason;
 
@@ -341,4 +340,4 @@ TEST_CASE("slipway-init: figures", "[.][bench][init]") {
 }
 
 }  // namespace
-}  // namespace slipway
+}  // namespace slipway::testing

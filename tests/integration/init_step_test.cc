@@ -5,10 +5,9 @@
 
 #include "tests/integration/init_container.h"
 
-namespace slipway {
+namespace slipway::testing {
 namespace {
 
-using namespace slipway::testing;
 using init::Millis;
 using init::StopReason;
 
@@ -223,4 +222,4 @@ TEST_CASE("slipway-init: refuses to run as anything but process 1", "[integratio
 }
 
 }  // namespace
-}  // namespace slipway
+}  // namespace slipway::testing

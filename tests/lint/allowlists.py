@@ -91,14 +91,15 @@ THIRD_PARTY = {
     "yaml-cpp/": (("common/config",), "YAML, with file, line and key in its errors"),
     "archive.h": (("common/archive",), "tar and zip"),
     "archive_entry.h": (("common/archive",), "tar and zip"),
-    "zstd": (("common/compress", "common/archive", "controller/logs"),
+    "zstd": (("common/compression", "common/archive", "controller/logs"),
              "compression in transport and at rest"),
     "CLI/": (("controller/cli", "*/main.cc"), "command lines"),
     "grpc/": (GRPC_EDGES, "gRPC stays at the edges"),
     "grpc++/": (GRPC_EDGES, "gRPC stays at the edges"),
     "grpcpp/": (GRPC_EDGES, "gRPC stays at the edges"),
     "google/protobuf/": (GRPC_EDGES, "protobuf types stay at the edges; inside are plain values"),
-    "slipway/v1/": (GRPC_EDGES, "protobuf types stay at the edges; inside are plain values"),
+    "slipway/v1/": (GRPC_EDGES + ("controller/runs",),
+                    "protobuf types stay at the edges; runs makes the TaskSpec that agents get"),
 }
 
 # --- Text ---------------------------------------------------------------------------------------
@@ -134,6 +135,7 @@ CLOCKS = {  # raw clock reads; everybody else has slipway::Clock or takes `now`
     "agent/link": "gRPC deadlines are system_clock values",
     "common/rpc": "gRPC deadlines are system_clock values",
     "controller/cli": "gRPC deadlines are system_clock values",
+    "controller/app.cc": "gRPC deadlines are system_clock values",
     "tests": "deadlines of tests",
 }
 SLEEPS = {
@@ -163,4 +165,17 @@ LONG_FILES = {}
 # Paths of a developer's machine. File → reason it may hold one.
 MACHINE_PATHS = {
     "tests/lint": "names what it looks for",
+}
+
+# --- Documents ----------------------------------------------------------------------------------
+
+# Words in capitals that are no reasons of docs/errors.md. (SLIPWAY_… never are.)
+NOT_REASONS = {
+    **dict.fromkeys(("CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "NODE_EXTRA_CA_CERTS", "PIP_CERT",
+                     "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"), "variables that name a CA bundle"),
+    **dict.fromkeys(("GIT_ALLOW_PROTOCOL", "GIT_ASKPASS", "GIT_ATTR_NOSYSTEM", "GIT_CONFIG_COUNT",
+                     "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "GIT_NO_REPLACE_OBJECTS",
+                     "GIT_SSH_COMMAND", "GIT_TERMINAL_PROMPT", "SSH_ASKPASS"), "variables of git"),
+    **dict.fromkeys(("LC_ALL", "LC_MESSAGES", "NO_COLOR", "GRPC_VERBOSITY"), "variables of programs"),
+    "PG_VERSION": "a file of PostgreSQL",
 }

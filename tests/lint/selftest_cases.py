@@ -31,6 +31,9 @@ CLEAN = {
                                   "  // Makes one.\n  rpc Submit(Run) returns (Run);\n}\n\n"
                                   "// One submit.\nmessage Run {}\n\n"
                                   "// Its state.\nenum State {\n  STATE_UNSPECIFIED = 0;\n}\n",
+    "controller/api/auth.cc": 'absl::Status F() { return MakeError(code, "NO_TOKEN", "no token"); }\n',
+    "controller/api/CMakeLists.txt": LIBRARY.format("controller_api", "auth.cc"),
+    "docs/errors.md": "# Reasons\n\n| reason | where |\n|---|---|\n| `NO_TOKEN` | api |\n",
     "deploy/up": "#!/bin/sh\necho up\n\0x",
 }
 
@@ -71,6 +74,9 @@ HARMLESS = [
         "controller/agent_gateway/session_core.cc": '#include "common/base/ids.h"\n',
         "controller/agent_gateway/stream.cc": "#include <grpcpp/grpcpp.h>\n"}),
     ("a table in a comment", in_a("//   state     means", "//   queued    waits", "struct A;")),
+    ("variables and other capitals", in_a('inline const char* V() { return "A_B and C_D"; }',
+                                          'inline const char* W() { return "SLIPWAY_OUTPUT"; }',
+                                          'inline const char* X() { return "LC_ALL"; }')),
     ("mkstemp templates", in_a('inline const char* Template() { return "/tmp/slipway-XXXXXX"; }')),
 ]
 
@@ -112,7 +118,8 @@ PLANTS = [
     ("third-party", A, 3, in_a("#include <openssl/evp.h>")),
     ("third-party", A, 3, in_a("#include <boost/asio/io_context.hpp>")),
     ("third-party", A, 3, in_a("#include <grpcpp/grpcpp.h>")),
-    ("third-party", A, 3, in_a('#include "slipway/v1/run.pb.h"')),
+    ("third-party", "agent/runner/r.h", 3,
+     {"agent/runner/r.h": header('#include "slipway/v1/run.pb.h"')}),
     ("third-party", A, 3, in_a("#include <catch2/catch.hpp>")),
     ("third-party-unknown", A, 3, in_a("#include <sqlite3.h>")),
     ("third-party-unknown", "tests/unit/ids_test.cc", 1,
@@ -183,6 +190,15 @@ PLANTS = [
      {"proto/slipway/v1/x.proto": 'syntax = "proto3";\n\nmessage X {}\n'}),
     ("proto-enum-zero", "proto/slipway/v1/x.proto", 4,
      {"proto/slipway/v1/x.proto": 'syntax = "proto3";\n\n// X.\nenum X {\n  X_GOOD = 0;\n}\n'}),
+    ("reasons", A, 3, in_a('inline const char* F() { return "NEW_REASON"; }')),
+    ("reasons", A, 3, in_a('inline absl::Status F() { return MakeError(code, "STOPPING", "x"); }')),
+    ("reasons", "proto/slipway/v1/x.proto", 4,
+     {"proto/slipway/v1/x.proto": 'syntax = "proto3";\n\n// NOT_FOUND, reason\n// NO_SUCH_THING.\n'
+                                  "message X {}\n"}),
+    ("reasons", "docs/errors.md", 6,
+     {"docs/errors.md": CLEAN["docs/errors.md"] + "| `GONE_AWAY` | api |\n"}),
+    ("reasons", "docs/errors.md", 6,
+     {"docs/errors.md": CLEAN["docs/errors.md"] + "| `NO_TOKEN` | api |\n"}),
     ("format", A, 3, in_a("inline   int F() { return 1; }")),
     ("script-mode", "deploy/down", 1, {"deploy/down": "#!/bin/sh\necho down\n"}),
     ("script-mode", "deploy/down", 1, {"deploy/down": "echo down\n\0x"}),

@@ -48,7 +48,7 @@ class FakeController {
       const AttemptKey& key, std::chrono::seconds patience = std::chrono::seconds(60));
   // True once the log holds `text`.
   [[nodiscard]] bool WaitForLog(const AttemptKey& key, const std::string& text,
-                                std::chrono::seconds patience = std::chrono::seconds(60));
+                                std::chrono::seconds patience = std::chrono::seconds(20));
   [[nodiscard]] bool WaitForStream(std::chrono::seconds patience = std::chrono::seconds(30));
   // True once the agent's inventory no longer lists it.
   [[nodiscard]] bool WaitUntilForgotten(const AttemptKey& key);

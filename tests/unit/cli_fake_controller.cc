@@ -144,7 +144,9 @@ class Tasks final : public v1::TaskService::Service {
       response.set_attempt(attempt);
       const bool more = offset < log.data.size();
       if (more) {
-        response.set_data(log.data.substr(offset, 5));
+        // A line at a time: many answers, and what a reader adds lies between lines.
+        const std::size_t end = std::min(log.data.find('\n', offset), log.data.size() - 1);
+        response.set_data(log.data.substr(offset, end + 1 - offset));
         offset += response.data().size();
       } else if (log.sealed || !request->follow()) {
         response.set_complete(log.sealed && log.complete);

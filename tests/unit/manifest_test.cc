@@ -62,14 +62,9 @@ TEST_CASE("Manifest: the text comes back as the same value", "[unit][manifest]")
   for (int i = 0; i < 500; ++i) {
     std::string path = "d" + std::to_string(random() % 20) + "/é" + std::to_string(i);
     switch (random() % 4) {
-      case 0:
-        entries.push_back(Directory(path));
-        break;
-      case 1:
-        entries.push_back(Link(path, "../d1/x"));
-        break;
-      default:
-        entries.push_back(File(path, std::to_string(random()), random() % 2 == 0));
+      case 0: entries.push_back(Directory(path)); break;
+      case 1: entries.push_back(Link(path, "../d1/x")); break;
+      default: entries.push_back(File(path, std::to_string(random()), random() % 2 == 0));
     }
   }
   const auto manifest = Manifest::Create(entries);

@@ -100,8 +100,8 @@ TEST_CASE("SecretMasker: encoded forms are masked", "[unit][mask]") {
 TEST_CASE("SecretMasker: base64 of more than the secret hides it at every alignment",
           "[unit][mask]") {
   const SecretMasker masker({"correct-horse-battery"});
-  // base64 of "u:", "us:", "user:" followed by the secret. A character at either end that the secret
-  // shares with its neighbours stays.
+  // base64 of "u:", "us:", "user:" followed by the secret. A character at either end that the
+  // secret shares with its neighbours stays.
   CHECK(masker.Mask("dTpjb3JyZWN0LWhvcnNlLWJhdHRlcnk=") == "dTp***k=");
   for (const char* encoded :
        {"dXM6Y29ycmVjdC1ob3JzZS1iYXR0ZXJ5", "dXNlcjpjb3JyZWN0LWhvcnNlLWJhdHRlcnk="}) {

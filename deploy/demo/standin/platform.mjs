@@ -12,7 +12,8 @@ const previewCode = fs.readFileSync(new URL('preview-code.png', import.meta.url)
 
 // One registered application: apps/APPID.pub is its public key, apps/APPID.json (may be absent) its
 // settings. Read at every request, so tests and demonstrations change them at run time:
-//   fault       on upload and preview: hang | reset | html502 | notjson | noqr | refuse | ticket
+//   fault       on upload and preview: hang | reset | html502 | notjson | noqr | refuse | ticket | slow
+//   slowMs      how long a slow upload, accepted at once, waits for its answer; 5000 when absent
 //   proveFault  on getrandstr: hang | reset | html502 | notjson
 //   allowIps    addresses that may ask; maxMainKB  limit per package, 2048 when absent
 function application(directory, appId) {
@@ -117,7 +118,7 @@ export function platform(directory, recordRelease) {
     const body = { subpackage_info: [...sizes].map(([name, size]) => ({ name, size })) };
     if (preview && app.fault !== 'noqr') body.qrcode_img = previewCode;
     recordRelease({ ...release, bytes: raw.length });
-    return { json: { errCode: 0, body }, note: release };
+    return { json: { errCode: 0, body }, note: release, delayMs: app.fault === 'slow' ? app.slowMs || 5000 : 0 };
   }
 
   // Answers one request, or null for an address the platform does not have.

@@ -41,6 +41,7 @@ async function handle(request, response) {
     request.socket.destroy();
     return;
   }
+  if (reply.delayMs) await new Promise((resolve) => setTimeout(resolve, reply.delayMs));
   response.writeHead(reply.status || 200, { 'content-type': reply.type || 'application/json' });
   response.end(reply.text ?? JSON.stringify(reply.json));
 }

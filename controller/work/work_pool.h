@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-namespace slipway::api {
+namespace slipway::work {
 
 // A few threads for work that may block for a moment. Work is taken in order; what is still waiting
 // at destruction is run, not dropped, so that nobody waits for it in vain. Thread-safe.
@@ -28,4 +28,4 @@ class WorkPool {
   std::vector<std::thread> threads_;
 };
 
-}  // namespace slipway::api
+}  // namespace slipway::work

@@ -1,8 +1,8 @@
-#include "controller/api/work_pool.h"
+#include "controller/work/work_pool.h"
 
 #include <utility>
 
-namespace slipway::api {
+namespace slipway::work {
 
 WorkPool::WorkPool(int threads) {
   for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { Loop(); });
@@ -38,4 +38,4 @@ void WorkPool::Loop() {
   }
 }
 
-}  // namespace slipway::api
+}  // namespace slipway::work

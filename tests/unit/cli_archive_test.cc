@@ -1,0 +1,160 @@
+#include <sys/stat.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "common/crypto/credential.h"
+#include "common/process/process.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_dir.h"
+#include "tests/unit/cli_fixture.h"
+
+namespace slipway::cli {
+namespace {
+
+using Catch::Contains;
+using testing::ReadFile;
+using testing::TempDir;
+using testing::WriteFile;
+
+TEST_CASE("slipway archive get: directory, tar and zip hold the exact bytes", "[unit][cli]") {
+  Fixture f;
+  f.AddProduct();
+  const TempDir dir;
+  CliRun get(f.controller, {"archive", "get", kRelease, "--dir", (dir / "out") + "/"});
+  INFO(get.err.text());
+  CHECK(get.Wait() == 0);
+  CHECK_THAT(get.out.text(), Contains(Fixture::MakeManifest().Digest().ToString()));
+  CHECK(ReadFile(dir / "out/app.js") == Fixture::kApp);
+  struct stat facts {};
+  REQUIRE(stat((dir / "out/bin/tool").c_str(), &facts) == 0);
+  CHECK((facts.st_mode & 0111) == 0111);
+
+  for (const std::string form : {"tar", "zip"}) {
+    const std::string file = dir / ("out." + form);
+    CliRun pack(f.controller, {"archive", "get", kRelease, "--" + form, file});
+    CHECK(pack.Wait() == 0);
+    const std::string packed = ReadFile(file);
+    process::Command unpack;
+    unpack.argv = {"python3", "-m", form + "file", "-e", file, dir / "unpacked"};
+    unpack.env = {{"PATH", "/usr/bin:/bin"}};
+    const auto unpacked = process::Run(unpack);
+    REQUIRE_OK(unpacked);
+    CHECK(unpacked->Succeeded());
+    CHECK(ReadFile(dir / "unpacked/app.js") == Fixture::kApp);
+    CHECK(ReadFile(dir / "unpacked/bin/tool") == Fixture::kTool);
+    std::filesystem::remove_all(dir / "unpacked");
+    CliRun again(f.controller, {"archive", "get", kRelease, "--" + form, file});
+    CHECK(again.Wait() == 1);
+    CHECK_THAT(again.err.text(), Contains("exists already") && Contains("--force"));
+    CliRun forced(f.controller, {"archive", "get", kRelease, "--" + form, file, "--force"});
+    CHECK(forced.Wait() == 0);
+    CHECK(ReadFile(file) == packed);
+  }
+  CliRun over(f.controller, {"archive", "get", kRelease, "--dir", dir / "out"});
+  CHECK(over.Wait() == 1);
+  // Nothing but what was asked for.
+  CHECK(std::distance(std::filesystem::directory_iterator(dir.path()), {}) == 3);
+}
+
+TEST_CASE("slipway archive get: a damaged byte is an error and leaves nothing", "[unit][cli]") {
+  Fixture f;
+  f.AddProduct();
+  f.farm.Update([](FakeFarm& farm) {
+    std::string damaged = Fixture::kApp;
+    damaged[0] ^= 1;
+    farm.products[kRelease].pieces[0].set_zstd(testing::Compress(damaged));
+  });
+  const TempDir dir;
+  for (const std::string form : {"dir", "tar", "zip"}) {
+    CliRun get(f.controller, {"archive", "get", kRelease, "--" + form, dir / "out"});
+    CHECK(get.Wait() == 1);
+    INFO(get.err.text());
+    CHECK_FALSE(get.err.text().empty());
+    CHECK(std::filesystem::is_empty(dir.path()));
+  }
+  // The same for the manifest.
+  f.AddProduct();
+  f.farm.Update([](FakeFarm& farm) { farm.products[kRelease].manifest.back() = ' '; });
+  CliRun get(f.controller, {"archive", "get", kRelease, "--dir", dir / "out"});
+  CHECK(get.Wait() == 1);
+  CHECK(std::filesystem::is_empty(dir.path()));
+}
+
+TEST_CASE("slipway qr: the PNG decodes to the release's text; nothing for what was not published",
+          "[unit][cli]") {
+  Fixture f;
+  f.AddProduct();
+  const TempDir dir;
+  CliRun png(f.controller, {"qr", kRelease, "--png", dir / "q.png", "--svg", dir / "q.svg"});
+  CHECK(png.Wait() == 0);
+  process::Command zbarimg;
+  zbarimg.argv = {"zbarimg", "--quiet", "--raw", "-Sdisable", "-Sqrcode.enable", dir / "q.png"};
+  zbarimg.env = {{"PATH", "/usr/bin:/bin"}};
+  const auto seen = process::Run(zbarimg);
+  REQUIRE_OK(seen);
+  CHECK(seen->out == std::string(kQrText) + "\n");
+  CHECK_THAT(ReadFile(dir / "q.svg"), Contains("<svg"));
+
+  CliRun text(f.controller, {"qr", kRelease, "--text"});
+  CHECK(text.Wait() == 0);
+  CHECK(text.out.text() == std::string(kQrText) + "\n");
+  CliRun ascii(f.controller, {"qr", kRelease, "--ascii"});
+  CHECK(ascii.Wait() == 0);
+  CHECK_THAT(ascii.out.text(), Contains("##############"));
+
+  f.farm.Update([](FakeFarm& farm) { farm.products[kRelease].archived.clear_release(); });
+  CliRun none(f.controller, {"qr", kRelease, "--png", dir / "none.png"});
+  CHECK(none.Wait() == 1);
+  CHECK_FALSE(std::filesystem::exists(dir / "none.png"));
+}
+
+TEST_CASE(
+    "slipway credentials seal: opens for its application alone, never overwrites, and says "
+    "what it is bound to",
+    "[unit][cli]") {
+  Fixture f;
+  const auto sealing = crypto::CreateEncryptionCertificate(FarmId("farm-1"), SystemClock().Wall());
+  REQUIRE_OK(sealing);
+  f.farm.farm.set_sealing_certificate(sealing->certificate_pem);
+  const TempDir dir;
+  WriteFile(dir / "key", "-----BEGIN RSA PRIVATE KEY-----\nabc\n");
+  const std::vector<std::string> arguments = {
+      "credentials", "seal",  "--app", "pocket-shop", "--platform", "weixin",
+      "--app-id",    "wx123", "--key", dir / "key",   "--out",      dir / "weixin.credential"};
+  CliRun seal(f.controller, arguments);
+  CHECK(seal.Wait() == 0);
+  CHECK_THAT(seal.err.text(), Contains("chmod 600") && Contains("farm-1") &&
+                                  Contains(f.farm.application.id()) && Contains("wx123"));
+  CHECK_FALSE((seal.err.Has("abc") || seal.out.Has("abc")));
+
+  const std::string sealed = ReadFile(dir / "weixin.credential");
+  const crypto::CredentialBinding binding{FarmId("farm-1"), ApplicationId(f.farm.application.id()),
+                                          "weixin"};
+  const auto opened =
+      crypto::OpenCredential(sealed, sealing->certificate_pem, sealing->key_pem.view(), binding);
+  REQUIRE_OK(opened);
+  CHECK(opened->app_id == "wx123");
+  CHECK(opened->secret.view() == "-----BEGIN RSA PRIVATE KEY-----\nabc\n");
+  auto foreign = binding;
+  foreign.platform = "alipay";
+  CHECK_FALSE(
+      crypto::OpenCredential(sealed, sealing->certificate_pem, sealing->key_pem.view(), foreign)
+          .ok());
+
+  REQUIRE(chmod((dir / "key").c_str(), 0600) == 0);
+  CliRun again(f.controller, arguments);
+  CHECK(again.Wait() == 1);
+  CHECK_THAT(again.err.text(), Contains("exists already") && !Contains("chmod 600"));
+  CHECK(ReadFile(dir / "weixin.credential") == sealed);
+  auto forced = arguments;
+  forced.push_back("--force");
+  CliRun replace(f.controller, forced);
+  CHECK(replace.Wait() == 0);
+  CHECK(ReadFile(dir / "weixin.credential") != sealed);
+}
+
+}  // namespace
+}  // namespace slipway::cli
