@@ -56,7 +56,7 @@ class AgentFarm {
   ~AgentFarm() {
     Kill(SIGKILL);
     (void)Shell("docker ps -aq --filter label=io.slipway.agent=agent-test --filter name=" + name_ +
-                " | xargs -r docker rm -f -v");
+                " | xargs -r docker rm -f -v; docker network rm " + name_);
   }
   AgentFarm(const AgentFarm&) = delete;
   AgentFarm& operator=(const AgentFarm&) = delete;

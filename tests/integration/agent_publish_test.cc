@@ -17,10 +17,12 @@ constexpr char kAdapter[] =
 
 std::string PublisherImage() {
   REQUIRE_OK(EnsureTestImage());
-  const std::string image = "slipway-test-publisher:1";
+  // Named by what is in it: made once, and anew when this test changes.
+  const std::string image =
+      "slipway-test-publisher:" + crypto::Sha256Of(kAdapter).Hex().substr(0, 12);
   TempDir dir;
   WriteFile(dir / "node", kAdapter);
-  REQUIRE_OK(Shell("cd " + dir.path() +
+  REQUIRE_OK(Shell("docker image inspect " + image + " >/dev/null && exit 0; cd " + dir.path() +
                    " && chmod 755 node && id=$(docker create slipway-test-min:1 /bin/true)"
                    " && docker cp node $id:/bin/node && docker commit -c 'LABEL io.slipway.test=1'"
                    " $id " +

@@ -15,7 +15,7 @@ memory_resource mutex new numbers numeric optional ostream queue random ranges r
 scoped_allocator semaphore set shared_mutex source_location span sstream stack stdexcept stop_token
 streambuf string string_view strstream syncstream system_error thread tuple type_traits typeindex
 typeinfo unordered_map unordered_set utility valarray variant vector version""".split())
-POSIX = set("""arpa asm assert.h ctype.h dirent.h dlfcn.h endian.h err.h errno.h fcntl.h fnmatch.h
+POSIX = set("""arpa asm assert.h ctype.h dirent.h dlfcn.h endian.h err.h errno.h fcntl.h fnmatch.h fts.h
 getopt.h glob.h grp.h ifaddrs.h inttypes.h limits.h linux malloc.h math.h mntent.h net netdb.h
 netinet netpacket poll.h pthread.h pty.h pwd.h sched.h semaphore.h shadow.h signal.h spawn.h
 fts.h locale.h wchar.h stdarg.h stdbool.h stddef.h stdint.h stdio.h stdlib.h string.h strings.h sys syslog.h termios.h

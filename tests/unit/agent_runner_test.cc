@@ -1,0 +1,282 @@
+#include <catch2/catch.hpp>
+#include <condition_variable>
+#include <filesystem>
+#include <mutex>
+#include <string>
+
+#include "agent/publish/adapter.h"
+#include "agent/runner/attempt_log.h"
+#include "agent/runner/build_attempt.h"
+#include "agent/runner/container_plan.h"
+#include "agent/runner/disk_watch.h"
+#include "agent/runner/failures.h"
+#include "agent/runner/progress.h"
+#include "common/loghash/segment_hasher.h"
+#include "common/status/status.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/wait_until.h"
+
+namespace slipway::runner {
+namespace {
+
+using testing::TempDir;
+using testing::WaitUntil;
+using testing::WriteFile;
+
+RunnerOptions Options() {
+  RunnerOptions options;
+  options.owner = {.farm = FarmId("farm-1"), .agent = AgentId("agent-1")};
+  options.data_dir = "/data";
+  options.work_dir = "/work";
+  options.init_binary = "/data/bin/slipway-init-1";
+  options.host_ca_bundle = "/etc/ca.pem";
+  return options;
+}
+const AttemptKey kKey{TaskId("task-1"), Attempt(2)};
+
+bool HasMount(const executor::ContainerSpec& spec, const std::string& inside, bool read_only) {
+  for (const executor::BindMount& bind : spec.binds) {
+    if (bind.container_path == inside) return bind.read_only == read_only;
+  }
+  return false;
+}
+
+TEST_CASE("Failures: a status with a reason of the table keeps class and remedies", "[unit]") {
+  const protocol::Failure missing = FailureOf(
+      MakeError(absl::StatusCode::kNotFound, "IMAGE_MISSING", "no image x", "engine's words"));
+  CHECK(missing.klass == protocol::FailureClass::kInfrastructure);
+  CHECK(missing.message == "no image x");
+  CHECK(missing.remedy.find("deploy/images/build") != std::string::npos);
+  CHECK_FALSE(missing.remedy_zh.empty());
+  const protocol::Failure other =
+      FailureOf(MakeError(absl::StatusCode::kInternal, "ODD", "odd thing", "do this"));
+  CHECK(other.klass == protocol::FailureClass::kInfrastructure);
+  CHECK(other.reason == "ODD");
+  CHECK(other.remedy == "do this");
+  CHECK(FailureOf(absl::CancelledError("x")).klass == protocol::FailureClass::kCanceled);
+}
+
+TEST_CASE("Failures: last words are bounded and begin at a line", "[unit]") {
+  const std::string words = LastWords(std::string(5000, 'a') + "\nlast line");
+  CHECK(words == "last line");
+  CHECK(LastWords("short") == "short");
+  CHECK(LastWords(std::string(9000, 'b')).size() == 4096);
+}
+
+TEST_CASE("BuildContainer: read-only root, init as process 1, and only what a build may touch",
+          "[unit]") {
+  workspace::BuildConfig build;
+  build.image = "image:1";
+  const auto limits = CapLimits({.cpus = 8, .memory = 1000, .pids = 10, .disk = 10},
+                                {.cpus = 4, .memory = 500, .pids = 100, .disk = 5}, 2);
+  CHECK(limits == workspace::ResourceLimits{.cpus = 2, .memory = 500, .pids = 10, .disk = 5});
+  const executor::ContainerSpec spec = BuildContainer(Options(), kKey, build, limits);
+  CHECK_OK(executor::Validate(spec));
+  CHECK(spec.name == "slipway-agent-1-task-1-2");
+  CHECK(spec.argv == std::vector<std::string>{"/slipway/init"});
+  CHECK(spec.read_only_rootfs);
+  CHECK(spec.network.kind == executor::NetworkKind::kNone);
+  CHECK(HasMount(spec, "/slipway/init", true));
+  CHECK(HasMount(spec, "/slipway/control", false));
+  CHECK(HasMount(spec, "/workspace", false));
+  CHECK(spec.memory_bytes == 500);
+  for (const executor::TmpfsMount& tmpfs : spec.tmpfs)
+    CHECK(tmpfs.container_path != "/slipway/secrets");
+}
+
+TEST_CASE("PublishContainer: the product is read-only and nothing of a build is there", "[unit]") {
+  PublishWork work;
+  work.image = "publisher:1";
+  work.network = "host";
+  const executor::ContainerSpec spec = PublishContainer(Options(), kKey, work);
+  CHECK_OK(executor::Validate(spec));
+  CHECK(spec.network.kind == executor::NetworkKind::kHost);
+  CHECK(HasMount(spec, "/slipway/product", true));
+  CHECK(HasMount(spec, "/slipway/in", true));
+  CHECK_FALSE(HasMount(spec, "/workspace", false));
+  const executor::TmpfsMount& secrets = spec.tmpfs.back();
+  CHECK(secrets.container_path == "/slipway/secrets");
+  CHECK(secrets.uid == 1000);
+  CHECK(secrets.mode == 0700);
+}
+
+TEST_CASE("BuildEnvironment: the project may set its own, never the farm's", "[unit]") {
+  TaskSpec task;
+  task.platform = "weixin";
+  task.application_name = "shop";
+  workspace::BuildConfig build;
+  build.env = {{"PATH", "/mine"}, {"HOME", "/evil"}, {"A", "1"}};
+  const auto env =
+      BuildEnvironment(Options(), task, build,
+                       {.commit = "c", .version = "1", .app_id = "wx", .output = "dist/weixin"});
+  const auto has = [&](const std::string& one) {
+    return std::find(env.begin(), env.end(), one) != env.end();
+  };
+  CHECK(has("PATH=/mine"));
+  CHECK(has("HOME=/slipway/home"));
+  CHECK(has("A=1"));
+  CHECK(has("SLIPWAY_OUTPUT=/workspace/dist/weixin"));
+  CHECK(has("SLIPWAY_RESULT=/slipway/out/result.json"));
+  CHECK(has("NODE_EXTRA_CA_CERTS=/slipway/ca.pem"));
+}
+
+TEST_CASE("DefaultVersion: numbers of the commit's time", "[unit]") {
+  CHECK(DefaultVersion(FromUnixMicros(1'795'253'400'000'000)) == "2026.1121.930");
+  CHECK(DefaultVersion(FromUnixMicros(0)) == "1970.101.0");
+}
+
+TEST_CASE("Progress: what was saved is loaded", "[unit]") {
+  const TempDir dir;
+  CHECK(LoadProgress(dir.path()).status().code() == absl::StatusCode::kNotFound);
+  const Progress progress{.started_at = FromUnixMicros(5),
+                          .commit = "abc",
+                          .container = "id",
+                          .image_id = "sha256:1",
+                          .step_started_at = FromUnixMicros(7)};
+  REQUIRE_OK(SaveProgress(dir.path(), progress));
+  CHECK(LoadProgress(dir.path()).value() == progress);
+}
+
+TEST_CASE("DiskWatch: what is written over the limit ends the script", "[unit]") {
+  const TempDir dir;
+  WriteFile(dir / "a/b", std::string(300'000, 'x'));
+  std::filesystem::create_directory_symlink("/usr", dir / "link");
+  CHECK(DiskUsage(dir.path()) >= 300'000);
+  CHECK(DiskUsage(dir.path()) < 1'000'000);
+  DiskWatch within({.directories = {dir.path()}, .limit_bytes = 1'000'000});
+  CHECK_FALSE(within.Check(MonoTime{}));
+  DiskWatch over({.directories = {dir.path()}, .limit_bytes = 100'000});
+  const auto failure = over.Check(MonoTime{});
+  REQUIRE(failure);
+  CHECK(failure->reason == "DISK_LIMIT");
+  DiskWatch full({.directories = {dir.path()},
+                  .limit_bytes = 0,
+                  .floor_bytes = std::int64_t{1} << 60,
+                  .floor_percent = 100});
+  CHECK(full.Check(MonoTime{}));
+}
+
+// What the log has told, waited for with a deadline.
+class Told {
+ public:
+  AttemptLog::Grew Callback() {
+    return [this](std::uint64_t begin, std::uint64_t end) {
+      const std::lock_guard lock(mu_);
+      begin_ = begin;
+      end_ = end;
+      changed_.notify_all();
+    };
+  }
+  bool WaitForEnd(std::uint64_t end) {
+    std::unique_lock lock(mu_);
+    return changed_.wait_for(lock, std::chrono::seconds(10), [&] { return end_ == end; });
+  }
+  std::uint64_t begin() {
+    const std::lock_guard lock(mu_);
+    return begin_;
+  }
+
+ private:
+  std::mutex mu_;
+  std::condition_variable changed_;
+  std::uint64_t begin_ = 0;
+  std::uint64_t end_ = UINT64_MAX;
+};
+
+void AppendToSpool(const TempDir& dir, const std::string& bytes) {
+  std::ofstream out(dir / "control/log", std::ios::binary | std::ios::app);
+  out << bytes;
+  REQUIRE(out.flush().good());
+}
+
+TEST_CASE("AttemptLog: the root survives a restart although most of the spool was freed",
+          "[unit]") {
+  const TempDir dir;
+  std::string whole;
+  for (int i = 0; whole.size() < 9 * loghash::kSegmentBytes / 2; ++i) {
+    whole += "line " + std::to_string(i) + "\n";
+  }
+  const std::string later = "after the restart\n";
+  {
+    Told told;
+    auto log = AttemptLog::Open(dir.path(), told.Callback());
+    REQUIRE_OK(log);
+    REQUIRE(told.WaitForEnd(0));
+    AppendToSpool(dir, whole);
+    REQUIRE(told.WaitForEnd(whole.size()));
+    (*log)->SetDurable(whole.size());
+    REQUIRE(WaitUntil([&] {
+      return std::filesystem::file_size(dir / "log.segments") == 4 * Sha256Digest::kSize;
+    }));
+    // Freed up to just before the open segment, but the last words can still be read.
+    REQUIRE(WaitUntil([&] {
+      char byte = 1;
+      return (*log)->Read(0, &byte, 1).value() == 1 && byte == '\0';
+    }));
+    CHECK((*log)->Tail(0, whole.size(), 20) == whole.substr(whole.size() - 20));
+  }
+  Told told;
+  auto log = AttemptLog::Open(dir.path(), told.Callback());
+  REQUIRE_OK(log);
+  REQUIRE(told.WaitForEnd(whole.size()));
+  CHECK(told.begin() > 3 * loghash::kSegmentBytes);
+  CHECK(told.begin() < 4 * loghash::kSegmentBytes);
+  AppendToSpool(dir, later);
+  REQUIRE_OK((*log)->AppendLine("ended"));
+  const protocol::LogSummary summary = (*log)->Seal();
+  const std::string all = whole + later + "slipway: ended\n";
+  CHECK(summary.size == all.size());
+  CHECK(summary.missing == 0);
+  CHECK(summary.root == loghash::RootOf(all));
+}
+
+TEST_CASE("AttemptLog: the farm's line begins a line of its own", "[unit]") {
+  const TempDir dir;
+  auto log = AttemptLog::Open(dir.path(), [](std::uint64_t, std::uint64_t) {});
+  REQUIRE_OK(log);
+  AppendToSpool(dir, "no newline");
+  REQUIRE_OK((*log)->AppendLine("done"));
+  CHECK((*log)->Seal().root == loghash::RootOf("no newline\nslipway: done\n"));
+}
+
+TEST_CASE("Adapter: the request has the adapter's own options apart from the compiler's",
+          "[unit]") {
+  const std::string json = publish::EncodeRequest({.platform = "weixin",
+                                                   .app_id = "wx1",
+                                                   .mode = "upload",
+                                                   .version = "1.0",
+                                                   .description = "a \"b\"",
+                                                   .product_dir = "/p",
+                                                   .credential_file = "/c",
+                                                   .out_dir = "/o",
+                                                   .ca_file = "",
+                                                   .proxy = "http://proxy:1",
+                                                   .deadline = std::chrono::seconds(600),
+                                                   .options = {{"robot", "3"}, {"es6", "true"}}});
+  for (const char* part : {"\"robot\":3", "\"settings\":{\"es6\":true}", "\"deadlineSeconds\":585",
+                           "\"proxy\":\"http://proxy:1\"", "\"description\":\"a \\\"b\\\"\""}) {
+    INFO(json);
+    CHECK(json.find(part) != std::string::npos);
+  }
+  CHECK(json.find("caFile") == std::string::npos);
+}
+
+TEST_CASE("Adapter: a result that makes no sense is refused", "[unit]") {
+  for (const std::string& json :
+       {std::string(), std::string("[]"), std::string("{}"), std::string("{\"ok\": 1}"),
+        std::string("{\"ok\": false, \"class\": \"weather\"}"), std::string(70'000, '[')}) {
+    CHECK_THAT(publish::ParseResult(json).status(),
+               testing::StatusIs(absl::StatusCode::kInvalidArgument, "PUBLISH_RESULT_INVALID"));
+  }
+  const auto unknown = publish::ParseResult(
+      R"({"ok": false, "stage": "upload", "class": "publish_unknown", "reason": "reset",
+          "uploadStarted": true})");
+  REQUIRE_OK(unknown);
+  CHECK(unknown->upload_started);
+  CHECK(std::get<protocol::Failure>(unknown->what).klass ==
+        protocol::FailureClass::kPublishUnknown);
+}
+
+}  // namespace
+}  // namespace slipway::runner
