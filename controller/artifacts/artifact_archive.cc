@@ -91,6 +91,9 @@ ArtifactArchive::ArtifactArchive(BlobStore& store, ArtifactIndex& index, const C
 absl::StatusOr<UploadPlan> ArtifactArchive::FindMissing(const ApplicationId& application,
                                                         std::string_view encoded_manifest) {
   const BlobRef manifest_blob{crypto::Sha256Of(encoded_manifest), encoded_manifest.size()};
+  // The product of the build before, as most products are. Its text was checked when it came first.
+  SLIPWAY_ASSIGN_OR_RETURN(const bool whole, index_.IsWhole(application, manifest_blob.digest));
+  if (whole) return UploadPlan{};
   SLIPWAY_ASSIGN_OR_RETURN(const Manifest manifest,
                            Manifest::Parse(encoded_manifest, options_.manifest));
   std::vector<BlobRef> blobs = manifest::DistinctBlobs(manifest);

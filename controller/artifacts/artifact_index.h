@@ -73,6 +73,13 @@ class ArtifactIndex {
   virtual absl::StatusOr<std::optional<Artifact>> Find(const ApplicationId& application,
                                                        const Sha256Digest& manifest) = 0;
 
+  // True: the application has this artifact and all its blobs are held. Answered without looking at
+  // each of them: an artifact's blobs are referenced as long as it exists, so that only a mark can
+  // make one count as absent, and where any blob that the application holds is marked the answer is
+  // false.
+  virtual absl::StatusOr<bool> IsWhole(const ApplicationId& application,
+                                       const Sha256Digest& manifest) = 0;
+
   // The application's artifacts, newest first (then by digest), at most `limit`, older than
   // `before` (or all).
   virtual absl::StatusOr<std::vector<Artifact>> List(const ApplicationId& application,

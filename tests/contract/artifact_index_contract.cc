@@ -121,6 +121,23 @@ TEST_CASE("ArtifactIndex: a marked blob counts as missing until it is stored aga
   CHECK_OK(index.Finalize(Product('f'), blobs, kNow));
 }
 
+TEST_CASE("ArtifactIndex: an artifact is whole until a blob of its application is marked",
+          "[contract]") {
+  Farm farm;
+  artifacts::ArtifactIndex& index = farm.process->artifacts();
+  REQUIRE_OK(index.MarkStored(kShop, std::vector{Blob('a'), Blob('f')}, kLater));
+  CHECK(*index.IsWhole(kShop, Digest('f')) == false);
+  REQUIRE_OK(index.Finalize(Product('f'), std::vector{Blob('a'), Blob('f')}, kNow));
+  CHECK(*index.IsWhole(kShop, Digest('f')) == true);
+  CHECK(*index.IsWhole(ApplicationId("another"), Digest('f')) == false);
+  farm.harness->MarkBlob(Digest('b'));  // nobody's
+  CHECK(*index.IsWhole(kShop, Digest('f')) == true);
+  farm.harness->MarkBlob(Digest('a'));
+  CHECK(*index.IsWhole(kShop, Digest('f')) == false);
+  REQUIRE_OK(index.MarkStored(kShop, std::vector{Blob('a')}, kLater));
+  CHECK(*index.IsWhole(kShop, Digest('f')) == true);
+}
+
 TEST_CASE("ArtifactIndex: artifacts are listed newest first, then by digest", "[contract]") {
   Farm farm;
   artifacts::ArtifactIndex& index = farm.process->artifacts();

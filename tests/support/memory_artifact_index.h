@@ -72,6 +72,15 @@ class MemoryArtifactIndex final : public artifacts::ArtifactIndex {
     return std::optional(found->second);
   }
 
+  absl::StatusOr<bool> IsWhole(const ApplicationId& application,
+                               const Sha256Digest& manifest) override {
+    const std::lock_guard lock(mu_);
+    if (!artifacts_.contains({application, manifest})) return false;
+    return std::none_of(holds_.begin(), holds_.end(), [&](const auto& hold) {
+      return hold.first.first == application && marked_.contains(hold.first.second);
+    });
+  }
+
   absl::StatusOr<std::vector<artifacts::Artifact>> List(const ApplicationId& application,
                                                         std::optional<WallTime> before,
                                                         std::size_t limit) override {

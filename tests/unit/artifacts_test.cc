@@ -307,6 +307,20 @@ TEST_CASE("TreeUploader: blobs collected before finalize are sent again", "[unit
   CHECK_OK(controller.archive->Find(kShop, report->manifest));
 }
 
+TEST_CASE("TreeUploader: what was collected from a known product is sent again",
+          "[unit][artifacts]") {
+  const TempDir dir;
+  Controller controller(dir);
+  FakeLink link(controller, kShop);
+  MakeTree(dir / "in", 4);
+  REQUIRE_OK(Upload(link, dir / "in"));
+  controller.index.Mark(BlobOf("2").digest);
+  const auto again = Upload(link, dir / "in");
+  REQUIRE_OK(again);
+  CHECK(again->blobs_sent == 1);
+  CHECK(Upload(link, dir / "in")->blobs_sent == 0);
+}
+
 TEST_CASE("TreeUploader: a file that changed after the scan is noticed", "[unit][artifacts]") {
   const TempDir dir;
   Controller controller(dir);

@@ -64,6 +64,10 @@ ON CONFLICT DO NOTHING)"};
   "to_micros(created_at) AS created_at FROM artifacts WHERE application_id = $1 "
 constexpr Statement kFind{"artifact_find",
                           SLIPWAY_PG_ARTIFACT_QUERY "AND manifest = decode($2, 'hex')"};
+constexpr Statement kIsWhole{"artifact_is_whole", R"(
+SELECT EXISTS (SELECT FROM artifacts WHERE application_id = $1 AND manifest = decode($2, 'hex'))
+   AND NOT EXISTS (SELECT FROM blob_marks m JOIN blob_holds h USING (digest)
+                    WHERE h.application_id = $1))"};
 constexpr Statement kList{"artifact_list", SLIPWAY_PG_ARTIFACT_QUERY R"(
    AND ($2::bigint IS NULL OR created_at < timestamptz 'epoch' + $2 * interval '1 microsecond')
  ORDER BY created_at DESC, manifest
@@ -186,6 +190,17 @@ absl::StatusOr<std::optional<artifacts::Artifact>> PgArtifactIndex::Find(
     return absl::OkStatus();
   }));
   return found;
+}
+
+absl::StatusOr<bool> PgArtifactIndex::IsWhole(const ApplicationId& application,
+                                              const Sha256Digest& manifest) {
+  SLIPWAY_RETURN_IF_ERROR(CheckApplication(application));
+  bool whole = false;
+  SLIPWAY_RETURN_IF_ERROR(database_.Read([&](Transaction& transaction) {
+    whole = transaction.Run(kIsWhole, application.value(), manifest.Hex())[0][0].as<bool>();
+    return absl::OkStatus();
+  }));
+  return whole;
 }
 
 absl::StatusOr<std::vector<artifacts::Artifact>> PgArtifactIndex::List(

@@ -32,6 +32,8 @@ class PgArtifactIndex final : public artifacts::ArtifactIndex {
                         std::span<const manifest::BlobRef> blobs, WallTime now) override;
   absl::StatusOr<std::optional<artifacts::Artifact>> Find(const ApplicationId& application,
                                                           const Sha256Digest& manifest) override;
+  absl::StatusOr<bool> IsWhole(const ApplicationId& application,
+                               const Sha256Digest& manifest) override;
   absl::StatusOr<std::vector<artifacts::Artifact>> List(const ApplicationId& application,
                                                         std::optional<WallTime> before,
                                                         std::size_t limit) override;
