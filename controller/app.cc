@@ -140,7 +140,9 @@ class RealApp final : public App {
     if (scheduler_) scheduler_->Stop();
     // 3. Everybody else is sent away.
     if (server_) {
-      server_->Shutdown(std::chrono::system_clock::now() + kShutdownPatience);
+      using std::chrono::system_clock;
+      server_->Shutdown(system_clock::time_point(std::chrono::duration_cast<system_clock::duration>(
+          clock_.Wall().time_since_epoch() + kShutdownPatience)));
       server_->Wait();
     }
     server_.reset();

@@ -1,0 +1,175 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "controller/scheduler/scheduler.h"
+#include "tests/support/in_memory_store.h"
+
+// What a Scheduler stands on, for its tests.
+namespace slipway::scheduler {
+
+using std::chrono::seconds;
+
+// The store, whose calls a test can hold up.
+class HeldStore final : public store::SchedulerStore {
+ public:
+  explicit HeldStore(testing::InMemoryDatabase& database) : inner_(database) {}
+
+  absl::StatusOr<Epoch> BecomeLeader() override { return inner_.BecomeLeader(); }
+  absl::StatusOr<std::vector<absl::Status>> Commit(
+      const std::vector<store::Change>& changes) override {
+    {
+      std::unique_lock lock(mu_);
+      sizes_.push_back(changes.size());
+      changed_.notify_all();
+      changed_.wait(lock, [this] { return !hold_commits_; });
+    }
+    return inner_.Commit(changes);
+  }
+  absl::StatusOr<store::Unfinished> LoadUnfinished() override {
+    {
+      const std::lock_guard lock(mu_);
+      ++loads_;
+      if (fail_loads_) return absl::UnavailableError("no database");
+    }
+    return inner_.LoadUnfinished();
+  }
+
+  void HoldCommits(bool hold) {
+    Set([&] { hold_commits_ = hold; });
+  }
+  void FailLoads(bool fail) {
+    Set([&] { fail_loads_ = fail; });
+  }
+  // Changes of each commit begun so far.
+  std::vector<std::size_t> sizes() {
+    const std::lock_guard lock(mu_);
+    return sizes_;
+  }
+  int loads() {
+    const std::lock_guard lock(mu_);
+    return loads_;
+  }
+  bool WaitCommits(std::size_t n) {
+    std::unique_lock lock(mu_);
+    return changed_.wait_for(lock, seconds(10), [&] { return sizes_.size() >= n; });
+  }
+
+ private:
+  template <typename Change>
+  void Set(Change change) {
+    {
+      const std::lock_guard lock(mu_);
+      change();
+    }
+    changed_.notify_all();
+  }
+
+  testing::InMemorySchedulerStore inner_;
+  std::mutex mu_;
+  std::condition_variable changed_;
+  bool hold_commits_ = false;
+  bool fail_loads_ = false;
+  std::vector<std::size_t> sizes_;
+  int loads_ = 0;
+};
+
+class FakeOrders final : public WorkOrders {
+ public:
+  absl::Status Complete(ResultReported& event) override {
+    const std::lock_guard lock(mu);
+    ++results_seen;
+    event.log = log;
+    return absl::OkStatus();
+  }
+  absl::StatusOr<std::optional<protocol::Failure>> Complete(PermitRequested& event) override {
+    const std::lock_guard lock(mu);
+    event.nonce = "nonce-" + std::to_string(++permits_seen);
+    return denial;
+  }
+  absl::StatusOr<std::string> SpecOf(const TaskId& task) override {
+    const std::lock_guard lock(mu);
+    if (!spec_error.ok()) return spec_error;
+    return "spec of " + task.value();
+  }
+  absl::StatusOr<std::variant<std::string, protocol::Failure>> SecretOf(const TaskId&) override {
+    const std::lock_guard lock(mu);
+    return secret;
+  }
+  void ResultTaken(const TakenResult& result) override {
+    const std::lock_guard lock(mu);
+    taken.push_back(result.key);
+  }
+  void Changed(const std::vector<TaskId>& tasks) override {
+    const std::lock_guard lock(mu);
+    changed.insert(changed.end(), tasks.begin(), tasks.end());
+  }
+
+  std::mutex mu;
+  LogState log = LogState::kComplete;
+  std::optional<protocol::Failure> denial;
+  absl::Status spec_error;
+  std::variant<std::string, protocol::Failure> secret = std::string("secret");
+  int results_seen = 0;
+  int permits_seen = 0;
+  std::vector<AttemptKey> taken;
+  std::vector<TaskId> changed;
+};
+
+class FakeSink final : public SessionSink {
+ public:
+  void Send(SessionId, Body body) override {
+    const std::lock_guard lock(mu_);
+    sent_.push_back(std::move(body));
+    changed_.notify_all();
+  }
+  // The first message from `from` on that `predicate` accepts.
+  template <typename Predicate>
+  std::optional<Body> Wait(Predicate predicate) {
+    std::unique_lock lock(mu_);
+    std::optional<Body> found;
+    changed_.wait_for(lock, seconds(10), [&] {
+      const auto it = std::find_if(sent_.begin(), sent_.end(), predicate);
+      if (it != sent_.end()) found = *it;
+      return found.has_value();
+    });
+    return found;
+  }
+  // The key of the first attempt with this want.
+  std::optional<protocol::DesiredAttempt> WaitWant(protocol::Want want) {
+    std::optional<protocol::DesiredAttempt> found;
+    (void)Wait([&](const Body& body) {
+      const auto* desired = std::get_if<protocol::Desired>(&body);
+      if (desired == nullptr) return false;
+      for (const auto& attempt : desired->attempts) {
+        if (attempt.want == want) found = attempt;
+      }
+      return found.has_value();
+    });
+    return found;
+  }
+  std::size_t size() {
+    const std::lock_guard lock(mu_);
+    return sent_.size();
+  }
+  void Clear() {
+    const std::lock_guard lock(mu_);
+    sent_.clear();
+  }
+
+ private:
+  std::mutex mu_;
+  std::condition_variable changed_;
+  std::vector<Body> sent_;
+};
+
+}  // namespace slipway::scheduler
