@@ -203,6 +203,7 @@ PublishAttempt::Trouble PublishAttempt::StartClient(ClientPermit permit) {
   std::string secret(permit.secret.view());
   if (ready.ok()) {
     std::vector<std::string> masks = {secret};
+    masker_ = mask::SecretMasker(masks);
     ready = init.SetMasks(masks, session_.CallDeadline());
     WipeString(masks.front());
   }
@@ -279,7 +280,7 @@ PublishAttempt::Trouble PublishAttempt::ReadResult(const StepEnd& end) {
                        "be published.",
                        words);
   }
-  absl::StatusOr<publish::AdapterResult> result = publish::ParseResult(**bytes);
+  absl::StatusOr<publish::AdapterResult> result = publish::ParseResult(masker_.Mask(**bytes));
   if (!result.ok()) {
     return MakeFailure(reason::kPublishUnknown, std::string(result.status().message()), words);
   }

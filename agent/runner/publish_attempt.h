@@ -5,6 +5,7 @@
 
 #include "agent/publish/adapter.h"
 #include "agent/runner/attempt_context.h"
+#include "common/mask/secret_masker.h"
 
 namespace slipway::runner {
 
@@ -40,6 +41,9 @@ class PublishAttempt {
   ContainerSession session_;
   bool client_started_ = false;  // or may have been
   bool vanished_ = false;
+  // What the client says is masked like what it prints. Knows nothing after a restart of the agent:
+  // the secret is gone by then.
+  mask::SecretMasker masker_;
   protocol::AttemptResult result_;
 };
 

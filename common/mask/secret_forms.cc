@@ -85,15 +85,19 @@ std::string JsonEscape(std::string_view bytes, bool escape_slash) {
   return out;
 }
 
-void AddWhole(std::string_view value, std::vector<std::string>& out) {
-  if (value.size() < kMinSecret || value.size() > kMaxSecret) return;
-  out.emplace_back(value);
-  AddBase64(value, out);
+void AddEscaped(std::string_view value, std::vector<std::string>& out) {
   out.push_back(PercentEncode(value, "0123456789ABCDEF", "%20"));
   out.push_back(PercentEncode(value, "0123456789abcdef", "%20"));
   out.push_back(PercentEncode(value, "0123456789ABCDEF", "+"));
   out.push_back(JsonEscape(value, false));
   out.push_back(JsonEscape(value, true));
+}
+
+void AddWhole(std::string_view value, std::vector<std::string>& out) {
+  if (value.size() < kMinSecret || value.size() > kMaxSecret) return;
+  out.emplace_back(value);
+  AddBase64(value, out);
+  AddEscaped(value, out);
 }
 
 }  // namespace
@@ -105,7 +109,10 @@ std::vector<std::string> SecretForms(std::string_view secret) {
   for (std::size_t at = 0; at < secret.size();) {
     const std::size_t end = std::min(secret.find_first_of("\r\n", at), secret.size());
     const std::string_view line = secret.substr(at, end - at);
-    if (line.size() >= kMinSecret && line.size() <= kMaxSecret) out.emplace_back(line);
+    if (line.size() >= kMinSecret && line.size() <= kMaxSecret) {
+      out.emplace_back(line);
+      AddEscaped(line, out);
+    }
     at = end + 1;
   }
   std::erase_if(out, [](const std::string& form) { return form.size() < kMinSecret; });

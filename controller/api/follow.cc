@@ -116,6 +116,9 @@ class LogFollower final : public FollowStream<v1::ReadLogResponse> {
       response.set_data(std::move(slice.data));
       return Then::kWrite;
     }
+    // Whoever follows the task, not one attempt, waits for the attempt that comes after a retry.
+    const bool another = request_.follow() && request_.attempt() == 0 && !over_;
+    if (slice.seal && another) return Then::kWait;
     if (slice.seal) return Last(response, slice.seal->complete, slice.seal->missing);
     // The row says that the log is whole a moment before the log's own seal does.
     if (over_ && summary_) return Last(response, summary_->size == offset_, summary_->missing);

@@ -43,13 +43,17 @@ absl::Status Scheduler::Start(SessionSink& sink) {
 }
 
 void Scheduler::Stop() {
-  std::map<Ticket, OnReply> abandoned;
   {
     const std::lock_guard lock(mu_);
     stop_ = true;
   }
   wake_.notify_all();
   if (thread_.joinable()) thread_.join();
+  AnswerAll();
+}
+
+void Scheduler::AnswerAll() {
+  std::map<Ticket, OnReply> abandoned;
   {
     const std::lock_guard lock(mu_);
     abandoned.swap(waiting_);
@@ -278,6 +282,7 @@ bool Scheduler::LostLeadership(const absl::Status& status) {
     const std::lock_guard lock(mu_);
     stop_ = true;
   }
+  AnswerAll();
   if (options_.on_lost_leadership) options_.on_lost_leadership(status);
   return true;
 }

@@ -71,7 +71,7 @@ class Scheduler {
     // answer does not fill the memory.
     std::size_t max_waiting_messages = 50'000;
     // Called once, from the scheduler's thread, when another controller leads. The process must
-    // end.
+    // end; whoever waits has been told kUnavailable.
     std::function<void(const absl::Status&)> on_lost_leadership;
   };
   using OnReply = std::function<void(const Reply&)>;
@@ -110,6 +110,8 @@ class Scheduler {
   // True: `status` says so; nothing is committed any more.
   bool LostLeadership(const absl::Status& status);
   void Answer(const Reply& reply);
+  // Tells everybody who waits that nothing is known.
+  void AnswerAll();
   [[nodiscard]] bool stopping() const;
 
   const Options options_;

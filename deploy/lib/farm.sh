@@ -55,7 +55,8 @@ farm_install_programs() {
   local name built changed=()
   mkdir -p "$farm_programs"
   for name in slipway slipway-controller slipway-agent slipway-init; do
-    built=$(find "$farm_repository/build/release" -type f -name "$name" -perm -u+x -print -quit 2>/dev/null || true)
+    # The newest, where an older build had put it elsewhere.
+    built=$(find "$farm_repository/build/release" -type f -name "$name" -perm -u+x -printf '%T@ %p\n' 2>/dev/null | sort -rn | sed -n '1s/^[^ ]* //p')
     [[ -n $built ]] || die "build/release holds no program $name" "Run it without --no-build, or: cmake --preset release && ninja -C build/release"
     cmp -s "$built" "$farm_programs/$name" && continue
     # A running program cannot be overwritten, but its name can be given to another.
@@ -350,8 +351,9 @@ farm_submit() {
 }
 
 farm_say_next() {
-  local call
+  local call state=''
   call=$(farm_call)
+  [[ $SLIPWAY_STATE == /var/lib/slipway ]] || state=" --state $SLIPWAY_STATE"
   cat >&2 <<TEXT
 
 Next:
@@ -360,7 +362,7 @@ Next:
   $call archive list                      what was published
   $call archive get RELEASE --dir DIR     the exact bytes of a release
   $call qr RELEASE --png FILE             its QR code
-  deploy/quickstart --down                      stop everything; --clean removes it
+  deploy/quickstart$state --down          stop everything; --clean removes it
 The application is in $SLIPWAY_STATE/repos/$farm_app.git; logs are in $DAEMON_DIR.
 TEXT
 }

@@ -5,7 +5,7 @@ import hashlib
 import os
 import time
 
-from farm import Farm, Suite, expect, expect_in, failure_of, lab, processes, until, words_of
+from farm import Farm, Suite, expect, expect_in, failure_of, lab, processes, words_of
 
 suite = Suite()
 case = suite.case

@@ -22,109 +22,14 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
-import threading
-import time
-import traceback
+
+from suite import Failed, Suite, expect, expect_in, until  # noqa: F401 - the tests take them from here
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("SLIPWAY_BUILD") or REPOSITORY / "build/dev")
 APP_ID = "wx5e1f0c2d3b4a6978"
 WEIXIN = "weixin"
-
-# --- Claims ---------------------------------------------------------------------------------------
-
-
-class Failed(Exception):
-    """A claim that does not hold."""
-
-
-def expect(claim, *facts):
-    """Fails the case unless `claim` is true; `facts` are printed."""
-    if not claim:
-        caller = traceback.extract_stack()[-2]
-        raise Failed(f"line {caller.lineno}: {caller.line}\n" + "\n".join(str(f) for f in facts))
-
-
-def expect_in(part, whole):
-    if part not in whole:
-        caller = traceback.extract_stack()[-2]
-        raise Failed(f"line {caller.lineno}: {part!r} is not in\n{whole}")
-
-
-def until(what, condition, seconds=30.0):
-    """Waits for condition() to be true and returns its value; a described failure when it is not."""
-    end = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() >= end:
-            raise Failed(f"after {seconds} s still waiting for: {what}")
-        time.sleep(0.05)
-
-
-class Suite:
-    """The cases of one script, in the order of their definition."""
-
-    def __init__(self):
-        self.cases = []
-
-    def case(self, title):
-        def add(function):
-            self.cases.append((title, function))
-            return function
-        return add
-
-    def run(self, make_farm):
-        """Runs all cases over one farm; exits with the script's status."""
-        wanted = sys.argv[1] if len(sys.argv) > 1 else ""
-        passed = failed = 0
-
-        def report(title, problem, seconds, farm=None):
-            nonlocal passed, failed
-            if problem is None:
-                passed += 1
-                print(f"ok - {title} ({seconds:.1f} s)", flush=True)
-                return
-            failed += 1
-            print(f"not ok - {title} ({seconds:.1f} s)", flush=True)
-            print("".join(f"    {line}\n" for line in str(problem).rstrip().split("\n")), end="")
-            if farm is not None:
-                print(farm.evidence(), end="", flush=True)
-
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda *_: sys.exit(143))
-        begin = time.monotonic()
-        farm = None
-        try:
-            farm = make_farm()
-            farm.start()
-            for title, function in self.cases:
-                if not re.search(wanted, title):
-                    continue
-                started = time.monotonic()
-                problem = None
-                try:
-                    function(farm)
-                except Failed as failure:
-                    problem = failure
-                except (subprocess.SubprocessError, OSError, KeyError, IndexError, ValueError):
-                    problem = traceback.format_exc()
-                report(title, problem, time.monotonic() - started, farm)
-                farm.recover()
-        except Failed as failure:
-            report("the farm starts", failure, time.monotonic() - begin, farm)
-        finally:
-            if farm is not None:
-                started = time.monotonic()
-                left = farm.close(keep=failed > 0 and os.environ.get("SLIPWAY_KEEP"))
-                report("nothing of the farm is left", "\n".join(left) or None,
-                       time.monotonic() - started)
-        print(f"{passed} passed, {failed} failed")
-        sys.exit(1 if failed else 0)
-
 
 # --- Small tools ----------------------------------------------------------------------------------
 
@@ -283,6 +188,8 @@ class Farm:
         self.folder.chmod(0o755)
         self.tag = secrets.token_hex(4)
         self.network = f"slipway-e2e-{self.tag}"
+        # Docker's own pool holds 31 networks, which other tests on the machine may have used up.
+        self.subnet = f"10.{200 + secrets.randbelow(50)}.{secrets.randbelow(256)}.0/24"
         self.port = free_port()
         self.agent_count, self.with_standin = agents, standin
         self.targets, self.agent_options, self.deadline = targets, agent_options, deadline
@@ -298,7 +205,7 @@ class Farm:
         standard = (f"  - {{name: weixin, platform: weixin, image: 'slipway-publisher-weixin:1', "
                     f"proxy: '{proxy}', ca_file: {ca}, deadline: {self.deadline}}}\n"
                     if self.with_standin else "")
-        targets = standard + self.targets.format(proxy=proxy, ca=ca)
+        targets = standard + self.targets.replace("{proxy}", proxy).replace("{ca}", ca)
         self.config = self.folder / "controller.yaml"
         self.config.write_text(
             f"data_dir: {self.folder}/controller\nlisten: 127.0.0.1:{self.port}\n"
@@ -350,7 +257,8 @@ class Farm:
         found = re.search(r"^farm: *\"?([^\"\n]*)", (data / "agent.yaml").read_text(), re.M)
         self.farm_id = found.group(1)
         options = self.folder / f"{name}.yaml"
-        options.write_text(f"docker: {{network: {self.network}}}\ngit: {{allow_file: true}}\n"
+        options.write_text(f"docker: {{network: {self.network}, subnet: {self.subnet}}}\n"
+                           "git: {allow_file: true}\n"
                            f"init_binary: {program('slipway-init')}\n{self.agent_options}")
         agent = Daemon(name, [program("slipway-agent"), "run", "--data-dir", str(data), "--config", str(options)],
                        self.folder / f"{name}.log")
@@ -370,11 +278,6 @@ class Farm:
 
     def recover(self):
         """After a case: everything runs again, nothing is queued or running."""
-        if self.controller is not None and not self.controller.running():
-            self.start_controller()
-        for agent in self.agents:
-            if agent.process is not None and not agent.running():
-                agent.start()
         if self.with_standin:
             self.fault({})
         for follower in self.followers:
@@ -383,6 +286,11 @@ class Farm:
                 follower.wait()
         self.followers.clear()
         try:
+            if not self.controller.running():
+                self.start_controller()
+            for agent in self.agents:
+                if agent.process is not None and not agent.running():
+                    agent.start()
             for task in self.json("tasks").get("tasks", []):
                 if task["state"] in OPEN_STATES:
                     self.slipway("cancel", task["id"], check=False)
@@ -394,13 +302,14 @@ class Farm:
 
     # --- The command line ---
 
-    def command(self, *arguments):
-        return [program("slipway"), "--server", f"127.0.0.1:{self.port}", "--ca", f"{self.folder}/controller/ca.pem",
-                "--token-file", f"{self.folder}/controller/admin.token", *map(str, arguments)]
+    def command(self, *arguments, ca=None, token=None):
+        return [program("slipway"), "--server", f"127.0.0.1:{self.port}",
+                "--ca", str(ca or self.folder / "controller/ca.pem"),
+                "--token-file", str(token or self.folder / "controller/admin.token"), *map(str, arguments)]
 
-    def slipway(self, *arguments, check=True, timeout=240, text=True):
+    def slipway(self, *arguments, check=True, timeout=240, text=True, **files):
         environment = dict(os.environ, SLIPWAY_LANG="en", NO_COLOR="1")
-        done = subprocess.run(self.command(*arguments), capture_output=True, text=text, timeout=timeout,
+        done = subprocess.run(self.command(*arguments, **files), capture_output=True, text=text, timeout=timeout,
                               stdin=subprocess.DEVNULL, env=environment)
         if check and done.returncode != 0:
             raise Failed(f"slipway {' '.join(map(str, arguments))}: exit {done.returncode}\n{done.stdout}{done.stderr}")
@@ -522,6 +431,8 @@ class Farm:
         if self.with_standin and hasattr(self, "cloud"):
             subprocess.run([str(REPOSITORY / "deploy/demo/standin/stop"), str(self.cloud)], capture_output=True, timeout=60)
         docker("network", "rm", self.network, check=False)  # the agents leave it for the next start
+        if docker("network", "ls", "--quiet", "--filter", f"name={self.network}"):
+            left.append(f"network {self.network}")
         for pid, line in processes(str(self.folder)):
             left.append(f"process {pid}: {line}")
             try:

@@ -1,0 +1,246 @@
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <string>
+#include <thread>
+
+#include "common/crypto/hash.h"
+#include "common/loghash/segment_hasher.h"
+#include "tests/support/farm_fixture.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_dir.h"
+
+namespace slipway::testing {
+namespace {
+
+struct Farm {
+  Farm() {
+    farm.Start();
+    REQUIRE_OK(farm.client().CreateApplication("shop"));
+    agent = std::make_unique<FakeAgent>(farm.Join("builder"));
+    REQUIRE(agent->Reconnect());
+    const auto run = farm.client().Submit(SubmitOf("shop", false));
+    REQUIRE_OK(run);
+    const auto work = agent->WaitStart();
+    REQUIRE(work);
+    key = work->key;
+  }
+  v1::ReadLogRequest Follow() const {
+    v1::ReadLogRequest request;
+    request.set_task(key.task.value());
+    request.set_follow(true);
+    return request;
+  }
+  FarmFixture farm;
+  std::unique_ptr<FakeAgent> agent;
+  AttemptKey key;
+};
+
+std::string Lines(int from, int to) {
+  std::string text;
+  for (int i = from; i < to; ++i) text += "line " + std::to_string(i) + " of the build\n";
+  return text;
+}
+
+std::uint64_t ResidentBytes() {
+  std::ifstream statm("/proc/self/statm");
+  std::uint64_t pages = 0;
+  std::uint64_t resident = 0;
+  statm >> pages >> resident;
+  return resident * 4096;
+}
+
+TEST_CASE("Controller: a follower sees every byte of a log exactly once while it is written",
+          "[integration]") {
+  Farm f;
+  std::string seen;
+  v1::ReadLogResponse last;
+  absl::Status ended = absl::UnknownError("not yet");
+  std::thread follower([&] {
+    ended = f.farm.client().ReadLog(f.Follow(), [&](const v1::ReadLogResponse& slice) {
+      if (slice.offset() == seen.size()) seen += slice.data();
+      last = slice;
+    });
+  });
+  std::string log;
+  {
+    const auto stream = f.agent->OpenLog(f.key);
+    REQUIRE(stream->Resume() == 0U);
+    for (int i = 0; i < 200; ++i) {
+      const std::string piece = Lines(i * 50, i * 50 + 50);
+      REQUIRE(stream->Write(log.size(), piece));
+      // A repeated and an overlapping chunk change nothing.
+      if (i % 10 == 0) REQUIRE(stream->Write(log.size(), piece.substr(0, 100)));
+      log += piece;
+    }
+    REQUIRE(stream->WaitDurable(log.size()));
+    CHECK_OK(stream->Finish());
+  }
+  REQUIRE(f.agent->Report(f.key, FailedResult(log, protocol::FailureClass::kBuild)));
+  follower.join();
+  CHECK_OK(ended);
+  CHECK(seen == log);
+  CHECK(last.complete());
+  CHECK(last.missing() == 0);
+}
+
+TEST_CASE("Controller: a log goes on where it was after its stream broke", "[integration]") {
+  Farm f;
+  const std::string log = Lines(0, 2000);
+  {
+    const auto stream = f.agent->OpenLog(f.key);
+    REQUIRE(stream->Resume() == 0U);
+    REQUIRE(stream->Write(0, std::string_view(log).substr(0, 20'000)));
+    REQUIRE(stream->WaitDurable(20'000));
+  }
+  const auto stream = f.agent->OpenLog(f.key);
+  const auto resume = stream->Resume();
+  REQUIRE(resume);
+  CHECK(*resume == 20'000);
+  CHECK_OK(stream->Finish());
+  CHECK_OK(f.agent->AppendLog(f.key, log));
+  REQUIRE(f.agent->Report(f.key, FailedResult(log, protocol::FailureClass::kBuild)));
+  std::string seen;
+  REQUIRE_OK(f.farm.client().ReadLog(f.Follow(), [&](const auto& slice) { seen += slice.data(); }));
+  CHECK(seen == log);
+}
+
+TEST_CASE("Controller: a newer stream of the same log ends the older one", "[integration]") {
+  Farm f;
+  const auto older = f.agent->OpenLog(f.key);
+  REQUIRE(older->Resume());
+  const auto newer = f.agent->OpenLog(f.key);
+  REQUIRE(newer->Resume());
+  older->Write(0, "late");
+  CHECK_THAT(older->Finish(), StatusIs(absl::StatusCode::kAborted, "LOG_TAKEN_OVER"));
+  REQUIRE(newer->Write(0, "now"));
+  CHECK(newer->WaitDurable(3));
+}
+
+TEST_CASE("Controller: a result counts only once its log is whole", "[integration]") {
+  Farm f;
+  const std::string log = Lines(0, 100);
+  CHECK_FALSE(
+      f.agent->Report(f.key, FailedResult(log, protocol::FailureClass::kBuild), seconds(1)));
+  const auto early = f.farm.client().GetTask(f.key.task.value());
+  REQUIRE_OK(early);
+  CHECK(early->state() == v1::TASK_STATE_RUNNING);
+  REQUIRE_OK(f.agent->AppendLog(f.key, log));
+  CHECK(f.agent->Report(f.key, FailedResult(log, protocol::FailureClass::kBuild)));
+}
+
+TEST_CASE("Controller: a log that is not what the agent hashed ends as not complete",
+          "[integration]") {
+  Farm f;
+  const std::string log = Lines(0, 100);
+  std::string other = log;
+  other[10] = '#';
+  REQUIRE_OK(f.agent->AppendLog(f.key, other));
+  REQUIRE(f.agent->Report(f.key, FailedResult(log, protocol::FailureClass::kBuild)));
+  v1::ReadLogResponse last;
+  REQUIRE_OK(f.farm.client().ReadLog(f.Follow(), [&](const auto& slice) { last = slice; }));
+  CHECK_FALSE(last.complete());
+}
+
+TEST_CASE("Controller: the log of an attempt that is over takes no more bytes", "[integration]") {
+  Farm f;
+  const auto stream = f.agent->OpenLog(f.key);
+  REQUIRE(stream->Resume());
+  REQUIRE(f.agent->Report(f.key, FailedResult("", protocol::FailureClass::kBuild)));
+  stream->Write(0, "too late");
+  CHECK_THAT(stream->Finish(), StatusIs(absl::StatusCode::kFailedPrecondition, "STALE_ATTEMPT"));
+  CHECK_THAT(f.agent->AppendLog(f.key, "too late"),
+             StatusIs(absl::StatusCode::kFailedPrecondition, "STALE_ATTEMPT"));
+}
+
+TEST_CASE("Controller: a build that starts anew is followed from its new beginning",
+          "[integration]") {
+  Farm f;
+  std::string seen;
+  std::int64_t attempt = 0;
+  v1::ReadLogResponse last;
+  std::thread follower([&] {
+    f.farm.client()
+        .ReadLog(f.Follow(),
+                 [&](const v1::ReadLogResponse& slice) {
+                   if (slice.attempt() != attempt) seen.clear();
+                   attempt = slice.attempt();
+                   seen += slice.data();
+                   last = slice;
+                 })
+        .IgnoreError();
+  });
+  CHECK_OK(f.agent->AppendLog(f.key, "first try\n"));
+  CHECK(f.agent->Report(f.key, FailedResult("first try\n", protocol::FailureClass::kNetwork)));
+  const auto again = f.agent->WaitStart(seconds(30));
+  REQUIRE(again);
+  CHECK(again->key.attempt == Attempt(2));
+  CHECK_OK(f.agent->AppendLog(again->key, "second try\n"));
+  CHECK(f.agent->Report(again->key, FailedResult("second try\n", protocol::FailureClass::kBuild)));
+  follower.join();
+  CHECK(attempt == 2);
+  CHECK(seen == "second try\n");
+  CHECK(last.complete());
+}
+
+TEST_CASE("Controller: 64 MiB of log reach the disk and a follower in bounded memory",
+          "[integration]") {
+  constexpr std::size_t kPiece = std::size_t{256} << 10;
+  constexpr std::size_t kPieces = 256;
+  constexpr std::size_t kTotal = kPiece * kPieces;
+  constexpr std::uint64_t kAllowed = std::uint64_t{96} << 20;
+  Farm f;
+  std::string piece = Lines(0, 20'000);
+  piece.resize(kPiece);
+  loghash::SegmentHasher hasher;
+  crypto::Sha256Hasher sent;
+  for (std::size_t i = 0; i < kPieces; ++i) {
+    hasher.Update(piece);
+    sent.Update(piece);
+  }
+  const std::uint64_t before = ResidentBytes();
+  std::uint64_t peak = before;
+  crypto::Sha256Hasher seen;
+  std::uint64_t bytes = 0;
+  bool complete = false;
+  const auto begun = std::chrono::steady_clock::now();
+  std::thread follower([&] {
+    f.farm.client()
+        .ReadLog(f.Follow(),
+                 [&](const v1::ReadLogResponse& slice) {
+                   if (slice.offset() == bytes) seen.Update(slice.data());
+                   bytes += slice.data().size();
+                   complete = slice.complete();
+                 })
+        .IgnoreError();
+  });
+  {
+    const auto stream = f.agent->OpenLog(f.key);
+    REQUIRE(stream->Resume() == 0U);
+    for (std::size_t i = 0; i < kPieces; ++i) {
+      REQUIRE(stream->Write(i * kPiece, piece));
+      peak = std::max(peak, ResidentBytes());
+    }
+    REQUIRE(stream->WaitDurable(kTotal, seconds(60)));
+    CHECK_OK(stream->Finish());
+  }
+  auto result = FailedResult("", protocol::FailureClass::kBuild);
+  result.log.size = kTotal;
+  result.log.root = hasher.Finish();
+  REQUIRE(f.agent->Report(f.key, result));
+  follower.join();
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begun;
+  peak = std::max(peak, ResidentBytes());
+  CHECK(bytes == kTotal);
+  CHECK(seen.Finish() == sent.Finish());
+  CHECK(complete);
+  // Agent, controller and follower are all in this process.
+  CHECK(peak - before < kAllowed);
+  std::printf("64 MiB of log to disk and follower: %.0f MiB/s, %.0f MiB more resident\n",
+              kTotal / took.count() / (1 << 20), static_cast<double>(peak - before) / (1 << 20));
+}
+
+}  // namespace
+}  // namespace slipway::testing

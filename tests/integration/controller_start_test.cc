@@ -1,0 +1,124 @@
+#include <fmt/format.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <string>
+
+#include "controller/app.h"
+#include "controller/farm_keys.h"
+#include "controller/options.h"
+#include "tests/support/farm_fixture.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_dir.h"
+
+namespace slipway::testing {
+namespace {
+
+absl::Status TryStart(const controller::Options& options) {
+  return controller::App::Start(options, [](const absl::Status&) {}).status();
+}
+
+TEST_CASE("Controller: a second one on the same data directory is refused", "[integration]") {
+  FarmFixture farm;
+  farm.Start();
+  controller::Options options = farm.options();
+  options.listen = "127.0.0.1:0";
+  CHECK_THAT(TryStart(options), StatusIs(absl::StatusCode::kFailedPrecondition, "DATA_DIR_IN_USE"));
+}
+
+TEST_CASE("Controller: a port in use is said, and what was begun is undone", "[integration]") {
+  FarmFixture farm;
+  farm.Start();
+  TempDir dir;
+  controller::Options options = farm.options();
+  options.data_dir = dir.path();
+  options.database_url = PostgresFixture::Get().NewDatabase();
+  CHECK_THAT(TryStart(options), StatusIs(absl::StatusCode::kUnavailable, "CANNOT_LISTEN"));
+  options.listen = "127.0.0.1:0";
+  CHECK_OK(TryStart(options));
+}
+
+TEST_CASE("Controller: an address that is none is refused", "[integration]") {
+  TempDir dir;
+  controller::Options options;
+  options.data_dir = dir.path();
+  for (const char* listen : {"", "7443", ":7443", "localhost:", "localhost:x", "localhost:65536",
+                             "localhost:-1", "localhost:99999999999999999999", "localhost:74 43"}) {
+    options.listen = listen;
+    INFO(listen);
+    CHECK_THAT(TryStart(options), StatusIs(absl::StatusCode::kInvalidArgument, "BAD_LISTEN"));
+  }
+}
+
+TEST_CASE("Controller: a database of a newer controller is left alone", "[integration]") {
+  FarmFixture farm;
+  REQUIRE_OK(RunSql(farm.options().database_url,
+                    "INSERT INTO schema_migrations SELECT 9999, 'from_the_future.sql', sha256, "
+                    "applied_at FROM schema_migrations LIMIT 1"));
+  CHECK_THAT(TryStart(farm.options()),
+             StatusIs(absl::StatusCode::kFailedPrecondition, "SCHEMA_NEWER"));
+}
+
+TEST_CASE("Controller: a database that does not answer is said", "[integration]") {
+  TempDir dir;
+  controller::Options options;
+  options.data_dir = dir.path();
+  options.listen = "127.0.0.1:0";
+  options.database_url = fmt::format("host={} dbname=none connect_timeout=2", dir.path());
+  CHECK_THAT(TryStart(options), StatusIs(absl::StatusCode::kUnavailable));
+}
+
+TEST_CASE("Controller: farm keys that do not fit together are damage, not a new farm",
+          "[integration]") {
+  TempDir dir;
+  const FarmId farm("farm-1");
+  const WallTime now = SystemClock().Wall();
+  const auto first = controller::LoadOrCreateFarmKeys(dir.path(), farm, now);
+  REQUIRE_OK(first);
+  const auto again = controller::LoadOrCreateFarmKeys(dir.path(), farm, now);
+  REQUIRE_OK(again);
+  CHECK(again->ca_fingerprint == first->ca_fingerprint);
+  CHECK(again->sealing.certificate_pem == first->sealing.certificate_pem);
+
+  std::filesystem::copy_file(dir / "sealing.key", dir / "ca.key",
+                             std::filesystem::copy_options::overwrite_existing);
+  CHECK_THAT(controller::LoadOrCreateFarmKeys(dir.path(), farm, now).status(),
+             StatusIs(absl::StatusCode::kDataLoss, "FARM_KEYS_DAMAGED"));
+}
+
+TEST_CASE("Controller options: targets are read with their defaults and refused by line and key",
+          "[integration]") {
+  TempDir dir;
+  const std::string path = dir / "controller.yaml";
+  WriteFile(dir / "proxy.pem", "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n");
+  WriteFile(path, fmt::format("data_dir: /srv/slipway\ntargets:\n  - platform: weixin\n"
+                              "    image: publisher:1\n    ca_file: {}\n    deadline: 5m\n",
+                              dir / "proxy.pem"));
+  const auto options = controller::LoadOptions(path);
+  REQUIRE_OK(options);
+  CHECK(options->listen == "0.0.0.0:7443");
+  REQUIRE(options->targets.size() == 1);
+  CHECK(options->targets[0].name == "weixin");
+  CHECK(options->targets[0].deadline == std::chrono::minutes(5));
+  CHECK(options->targets[0].ca_pem.find("BEGIN CERTIFICATE") != std::string::npos);
+
+  struct Case {
+    const char* lines;
+    const char* says;
+  };
+  for (const Case& c :
+       {Case{"targets:\n  - platform: weixin\n", "image"},
+        Case{"targets:\n  - platform: a\n    image: i\n    network: lan\n", "network"},
+        Case{"targets:\n  - platform: a\n    image: i\n  - platform: a\n    image: i\n", "already"},
+        Case{"targets:\n  - platform: a\n    image: i\n    ca_file: /nowhere\n", "ca_file"},
+        Case{"targets:\n  - platform: a\n    image: i\n    ca_file: /tmp\n", "ca_file"},
+        Case{"lisen: 0.0.0.0:1\n", "lisen"}}) {
+    WriteFile(path, c.lines);
+    INFO(c.lines);
+    CHECK_THAT(controller::LoadOptions(path).status(),
+               StatusIs(absl::StatusCode::kInvalidArgument, c.says));
+  }
+}
+
+}  // namespace
+}  // namespace slipway::testing

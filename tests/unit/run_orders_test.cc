@@ -1,0 +1,233 @@
+#include "controller/runs/run_orders.h"
+
+#include <catch2/catch.hpp>
+#include <memory>
+#include <string>
+
+#include "common/loghash/segment_hasher.h"
+#include "controller/artifacts/directory_blob_store.h"
+#include "slipway/v1/agent.pb.h"
+#include "tests/support/in_memory_store.h"
+#include "tests/support/memory_artifact_index.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_dir.h"
+
+namespace slipway::runs {
+namespace {
+
+using scheduler::LogState;
+using scheduler::ResultReported;
+
+const TaskId kBuild("task-build");
+const TaskId kPublish("task-publish");
+const ApplicationId kApplication("11111111-1111-4111-8111-111111111111");
+
+// A run whose build has succeeded, on an empty archive.
+struct Farm {
+  Farm() {
+    REQUIRE(scheduler_store.BecomeLeader().ok());
+    domain::Application application;
+    application.id = kApplication;
+    application.name = "shop";
+    application.repository = "https://git.example/shop.git";
+    REQUIRE_OK(applications.Create(application));
+    domain::Run run;
+    run.id = RunId("run-1");
+    run.application = kApplication;
+    run.application_name = "shop";
+    run.ref = "main";
+    run.submitted_by = "admin";
+    run.request_id = "r";
+    domain::Task build;
+    build.id = kBuild;
+    build.run = run.id;
+    build.application = kApplication;
+    build.platform = "weixin";
+    build.state = domain::TaskState::kQueued;
+    domain::Task publish = build;
+    publish.id = kPublish;
+    publish.kind = domain::TaskKind::kPublish;
+    publish.depends_on = kBuild;
+    publish.target = "weixin";
+    publish.state = domain::TaskState::kWaiting;
+    const store::Cause cause{"admin", WallTime()};
+    Commit(store::CreateRun{cause, run, {build, publish}});
+    const AttemptKey key{kBuild, Attempt(1)};
+    Commit(store::OfferTask{cause, key, AgentId("agent-1"), WallTime()});
+    Commit(store::StartTask{cause, key});
+    protocol::AttemptResult result;
+    result.build.emplace();
+    result.build->manifest = *Sha256Digest::Parse(std::string(64, 'a'));
+    result.build->version = "1.2.3";
+    result.build->app_id = "wx1";
+    result.build->publish_options = {"desc=a=b", "broken"};
+    result.build->sealed_credential = "not a seal";
+    Commit(store::FinishTask{cause, key, domain::TaskState::kSucceeded, result, std::nullopt});
+
+    auto opened = artifacts::DirectoryBlobStore::Open(dir / "blobs");
+    REQUIRE_OK(opened);
+    blobs = *std::move(opened);
+    auto made = logs::LogStore::Make({.root = dir / "logs"});
+    REQUIRE_OK(made);
+    logs = *std::move(made);
+    archive = std::make_unique<artifacts::ArtifactArchive>(*blobs, index, clock);
+    auto keys = crypto::CreateEncryptionCertificate(farm, clock.Wall());
+    REQUIRE_OK(keys);
+    sealing = *std::move(keys);
+  }
+  void Commit(store::Change change) {
+    const auto statuses = scheduler_store.Commit({std::move(change)});
+    REQUIRE_OK(statuses);
+    REQUIRE_OK(statuses->at(0));
+  }
+  RunOrders Orders(const Targets& targets) {
+    return RunOrders({reader, applications, *logs, *archive, watch, targets, clock, farm, sealing,
+                      "https://farm.example"});
+  }
+
+  testing::TempDir dir;
+  SystemClock clock;
+  FarmId farm{"farm-1"};
+  testing::InMemoryDatabase database;
+  testing::InMemorySchedulerStore scheduler_store{database};
+  testing::InMemoryRunReader reader{database};
+  testing::InMemoryApplicationStore applications{database};
+  testing::MemoryArtifactIndex index;
+  std::unique_ptr<artifacts::BlobStore> blobs;
+  std::unique_ptr<artifacts::ArtifactArchive> archive;
+  std::unique_ptr<logs::LogStore> logs;
+  crypto::KeyAndCertificate sealing;
+  TaskWatch watch;
+  Targets none{{}};
+};
+
+ResultReported ReportOf(const TaskId& task) {
+  ResultReported event;
+  event.key = {task, Attempt(1)};
+  event.result.log.root = loghash::RootOf("");
+  return event;
+}
+
+TEST_CASE("RunOrders: a build that names no product, or one nobody archived, has failed",
+          "[unit]") {
+  Farm farm;
+  RunOrders orders = farm.Orders(farm.none);
+  for (const bool named : {false, true}) {
+    ResultReported event = ReportOf(kBuild);
+    if (named) event.result.build.emplace().manifest = *Sha256Digest::Parse(std::string(64, 'b'));
+    // What only a publish may say is dropped.
+    event.result.publish.emplace();
+    REQUIRE_OK(orders.Complete(event));
+    CHECK(event.log == LogState::kComplete);
+    REQUIRE(event.result.failure);
+    CHECK(event.result.failure->klass == protocol::FailureClass::kInfrastructure);
+    CHECK(event.result.failure->reason == "PRODUCT_NOT_ARCHIVED");
+    CHECK_FALSE(event.result.publish);
+    CHECK_FALSE(event.release);
+  }
+}
+
+TEST_CASE("RunOrders: a publish that succeeded becomes a release of its build's bytes", "[unit]") {
+  Farm farm;
+  RunOrders orders = farm.Orders(farm.none);
+  ResultReported event = ReportOf(kPublish);
+  REQUIRE_OK(orders.Complete(event));
+  REQUIRE(event.release);
+  CHECK(event.release->build_task == kBuild);
+  CHECK(event.release->publish_task == kPublish);
+  CHECK(event.release->version == "1.2.3");
+  CHECK(event.release->manifest == *Sha256Digest::Parse(std::string(64, 'a')));
+  CHECK(event.release->qr_text.rfind("https://farm.example/r/" + event.release->id.value(), 0) ==
+        0);
+}
+
+TEST_CASE("RunOrders: while log bytes are missing nothing is decided", "[unit]") {
+  Farm farm;
+  RunOrders orders = farm.Orders(farm.none);
+  ResultReported event = ReportOf(kPublish);
+  event.result.log.size = 10;
+  REQUIRE_OK(orders.Complete(event));
+  CHECK(event.log == LogState::kIncomplete);
+  CHECK_FALSE(event.release);
+}
+
+TEST_CASE("RunOrders: a build's specification says whether a publish follows", "[unit]") {
+  Farm farm;
+  RunOrders orders = farm.Orders(farm.none);
+  const auto bytes = orders.SpecOf(kBuild);
+  REQUIRE_OK(bytes);
+  v1::TaskSpec spec;
+  REQUIRE(spec.ParseFromString(*bytes));
+  CHECK(spec.application() == kApplication.value());
+  CHECK(spec.build().repository() == "https://git.example/shop.git");
+  CHECK(spec.build().ref() == "main");
+  CHECK(spec.build().publish_follows());
+}
+
+TEST_CASE("RunOrders: a publish's network is the operator's, its options the build's", "[unit]") {
+  Farm farm;
+  Target target;
+  target.name = target.platform = "weixin";
+  target.image = "publisher:1";
+  target.proxy = "http://proxy:3128";
+  target.ca_pem = "PEM";
+  const Targets targets({target});
+  RunOrders orders = farm.Orders(targets);
+  const auto bytes = orders.SpecOf(kPublish);
+  REQUIRE_OK(bytes);
+  v1::TaskSpec spec;
+  REQUIRE(spec.ParseFromString(*bytes));
+  CHECK(spec.version() == "1.2.3");
+  CHECK(spec.publish().image() == "publisher:1");
+  CHECK(spec.publish().proxy() == "http://proxy:3128");
+  CHECK(spec.publish().ca_pem() == "PEM");
+  CHECK(spec.publish().app_id() == "wx1");
+  REQUIRE(spec.publish().options().size() == 1);
+  CHECK(spec.publish().options().at("desc") == "a=b");
+}
+
+TEST_CASE("RunOrders: a credential that is no seal is a credential failure that says what to do",
+          "[unit]") {
+  Farm farm;
+  RunOrders orders = farm.Orders(farm.none);
+  const auto secret = orders.SecretOf(kPublish);
+  REQUIRE_OK(secret);
+  REQUIRE(std::holds_alternative<protocol::Failure>(*secret));
+  const auto& failure = std::get<protocol::Failure>(*secret);
+  CHECK(failure.klass == protocol::FailureClass::kCredential);
+  CHECK(failure.remedy.find("--app shop --platform weixin") != std::string::npos);
+}
+
+TEST_CASE("RunOrders: a permit is for the archived bytes, with a nonce of its own", "[unit]") {
+  Farm farm;
+  RunOrders orders = farm.Orders(farm.none);
+  scheduler::PermitRequested event;
+  event.key = {kPublish, Attempt(1)};
+  event.manifest = *Sha256Digest::Parse(std::string(64, 'b'));
+  const auto denied = orders.Complete(event);
+  REQUIRE_OK(denied);
+  REQUIRE(*denied);
+  CHECK((*denied)->reason == "WRONG_PRODUCT");
+  CHECK(event.nonce.empty());
+
+  event.manifest = *Sha256Digest::Parse(std::string(64, 'a'));
+  REQUIRE_OK(orders.Complete(event));
+  const std::string first = event.nonce;
+  CHECK(first.size() >= 26);
+  REQUIRE_OK(orders.Complete(event));
+  CHECK(event.nonce != first);
+}
+
+TEST_CASE("RunOrders: a result that was taken seals its log", "[unit]") {
+  Farm farm;
+  RunOrders orders = farm.Orders(farm.none);
+  const AttemptKey key{kBuild, Attempt(1)};
+  orders.ResultTaken({.key = key, .log_complete = true, .log_missing = 0});
+  const auto slice = farm.logs->Read(key, 0, 10);
+  REQUIRE_OK(slice);
+  REQUIRE(slice->seal);
+  CHECK(slice->seal->complete);
+}
+
+}  // namespace
+}  // namespace slipway::runs

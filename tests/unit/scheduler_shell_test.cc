@@ -1,0 +1,524 @@
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <condition_variable>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "common/status/status.h"
+#include "controller/scheduler/scheduler.h"
+#include "tests/support/in_memory_store.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/wait_until.h"
+
+namespace slipway::scheduler {
+namespace {
+
+using std::chrono::seconds;
+using testing::StatusIs;
+using testing::WaitUntil;
+
+const AgentId kAgent("agent-1");
+const Origin kOrigin{kAgent, SessionId(1)};
+
+// The store, whose calls a test can hold up.
+class HeldStore final : public store::SchedulerStore {
+ public:
+  explicit HeldStore(testing::InMemoryDatabase& database) : inner_(database) {}
+
+  absl::StatusOr<Epoch> BecomeLeader() override { return inner_.BecomeLeader(); }
+  absl::StatusOr<std::vector<absl::Status>> Commit(
+      const std::vector<store::Change>& changes) override {
+    {
+      std::unique_lock lock(mu_);
+      sizes_.push_back(changes.size());
+      changed_.notify_all();
+      changed_.wait(lock, [this] { return !hold_commits_; });
+    }
+    return inner_.Commit(changes);
+  }
+  absl::StatusOr<store::Unfinished> LoadUnfinished() override {
+    {
+      const std::lock_guard lock(mu_);
+      ++loads_;
+      if (fail_loads_) return absl::UnavailableError("no database");
+    }
+    return inner_.LoadUnfinished();
+  }
+
+  void HoldCommits(bool hold) {
+    Set([&] { hold_commits_ = hold; });
+  }
+  void FailLoads(bool fail) {
+    Set([&] { fail_loads_ = fail; });
+  }
+  // Changes of each commit begun so far.
+  std::vector<std::size_t> sizes() {
+    const std::lock_guard lock(mu_);
+    return sizes_;
+  }
+  int loads() {
+    const std::lock_guard lock(mu_);
+    return loads_;
+  }
+  bool WaitCommits(std::size_t n) {
+    std::unique_lock lock(mu_);
+    return changed_.wait_for(lock, seconds(10), [&] { return sizes_.size() >= n; });
+  }
+
+ private:
+  template <typename Change>
+  void Set(Change change) {
+    {
+      const std::lock_guard lock(mu_);
+      change();
+    }
+    changed_.notify_all();
+  }
+
+  testing::InMemorySchedulerStore inner_;
+  std::mutex mu_;
+  std::condition_variable changed_;
+  bool hold_commits_ = false;
+  bool fail_loads_ = false;
+  std::vector<std::size_t> sizes_;
+  int loads_ = 0;
+};
+
+class FakeOrders final : public WorkOrders {
+ public:
+  absl::Status Complete(ResultReported& event) override {
+    const std::lock_guard lock(mu);
+    ++results_seen;
+    event.log = log;
+    return absl::OkStatus();
+  }
+  absl::StatusOr<std::optional<protocol::Failure>> Complete(PermitRequested& event) override {
+    const std::lock_guard lock(mu);
+    event.nonce = "nonce-" + std::to_string(++permits_seen);
+    return denial;
+  }
+  absl::StatusOr<std::string> SpecOf(const TaskId& task) override {
+    const std::lock_guard lock(mu);
+    if (!spec_error.ok()) return spec_error;
+    return "spec of " + task.value();
+  }
+  absl::StatusOr<std::variant<std::string, protocol::Failure>> SecretOf(const TaskId&) override {
+    const std::lock_guard lock(mu);
+    return secret;
+  }
+  void ResultTaken(const TakenResult& result) override {
+    const std::lock_guard lock(mu);
+    taken.push_back(result.key);
+  }
+  void Changed(const std::vector<TaskId>& tasks) override {
+    const std::lock_guard lock(mu);
+    changed.insert(changed.end(), tasks.begin(), tasks.end());
+  }
+
+  std::mutex mu;
+  LogState log = LogState::kComplete;
+  std::optional<protocol::Failure> denial;
+  absl::Status spec_error;
+  std::variant<std::string, protocol::Failure> secret = std::string("secret");
+  int results_seen = 0;
+  int permits_seen = 0;
+  std::vector<AttemptKey> taken;
+  std::vector<TaskId> changed;
+};
+
+class FakeSink final : public SessionSink {
+ public:
+  void Send(SessionId, Body body) override {
+    const std::lock_guard lock(mu_);
+    sent_.push_back(std::move(body));
+    changed_.notify_all();
+  }
+  // The first message from `from` on that `predicate` accepts.
+  template <typename Predicate>
+  std::optional<Body> Wait(Predicate predicate) {
+    std::unique_lock lock(mu_);
+    std::optional<Body> found;
+    changed_.wait_for(lock, seconds(10), [&] {
+      const auto it = std::find_if(sent_.begin(), sent_.end(), predicate);
+      if (it != sent_.end()) found = *it;
+      return found.has_value();
+    });
+    return found;
+  }
+  // The key of the first attempt with this want.
+  std::optional<protocol::DesiredAttempt> WaitWant(protocol::Want want) {
+    std::optional<protocol::DesiredAttempt> found;
+    (void)Wait([&](const Body& body) {
+      const auto* desired = std::get_if<protocol::Desired>(&body);
+      if (desired == nullptr) return false;
+      for (const auto& attempt : desired->attempts) {
+        if (attempt.want == want) found = attempt;
+      }
+      return found.has_value();
+    });
+    return found;
+  }
+  std::size_t size() {
+    const std::lock_guard lock(mu_);
+    return sent_.size();
+  }
+  void Clear() {
+    const std::lock_guard lock(mu_);
+    sent_.clear();
+  }
+
+ private:
+  std::mutex mu_;
+  std::condition_variable changed_;
+  std::vector<Body> sent_;
+};
+
+domain::Run RunOf(const std::string& name) {
+  domain::Run run;
+  run.id = RunId("run-" + name);
+  run.application = ApplicationId("app");
+  run.application_name = "shop";
+  run.submitted_by = "admin";
+  run.request_id = name;
+  return run;
+}
+
+std::vector<domain::Task> TasksOf(const std::string& name, bool publish = false) {
+  domain::Task build;
+  build.id = TaskId("task-" + name);
+  build.run = RunId("run-" + name);
+  build.application = ApplicationId("app");
+  build.platform = "weixin";
+  build.state = domain::TaskState::kQueued;
+  std::vector<domain::Task> tasks{build};
+  if (publish) {
+    domain::Task after = build;
+    after.id = TaskId("task-" + name + "-publish");
+    after.kind = domain::TaskKind::kPublish;
+    after.depends_on = build.id;
+    after.state = domain::TaskState::kWaiting;
+    tasks.push_back(after);
+  }
+  return tasks;
+}
+
+// A scheduler on an in-memory database, with one agent's session to be opened by Connect.
+struct Farm {
+  explicit Farm(Scheduler::Options options = {}) : store(database) {
+    REQUIRE(store.BecomeLeader().ok());
+    options.on_lost_leadership = [this](const absl::Status& status) { lost.set_value(status); };
+    scheduler = std::make_unique<Scheduler>(std::move(options), store, orders, clock);
+    REQUIRE_OK(scheduler->Start(sink));
+  }
+  ~Farm() {
+    store.HoldCommits(false);
+    scheduler->Stop();
+  }
+
+  std::future<Reply> Submit(const std::string& name, bool publish = false) {
+    auto promise = std::make_shared<std::promise<Reply>>();
+    auto future = promise->get_future();
+    scheduler->Submit(RunOf(name), TasksOf(name, publish),
+                      [promise](const Reply& reply) { promise->set_value(reply); });
+    return future;
+  }
+  static Reply Get(std::future<Reply> future) {
+    REQUIRE(future.wait_for(seconds(10)) == std::future_status::ready);
+    return future.get();
+  }
+  void Inventory(std::vector<protocol::AttemptStatus> attempts = {}) {
+    scheduler->Post(InventoryReceived{
+        kOrigin,
+        {.sequence = ++sequence, .slots = 4, .labels = {}, .attempts = std::move(attempts)}});
+  }
+  // Submits, offers, accepts: the attempt that the agent was told to start.
+  protocol::DesiredAttempt StartBuild(const std::string& name, bool publish = false) {
+    Inventory();
+    REQUIRE_OK(Get(Submit(name, publish)).status);
+    return Accept();
+  }
+  protocol::DesiredAttempt Accept() {
+    const auto offer = sink.WaitWant(protocol::Want::kOffer);
+    REQUIRE(offer);
+    scheduler->Post(Accepted{kOrigin, offer->key});
+    const auto start = sink.WaitWant(protocol::Want::kStart);
+    REQUIRE(start);
+    return *start;
+  }
+  void Report(const AttemptKey& key, const Origin& from = kOrigin) {
+    ResultReported event;
+    event.from = from;
+    event.key = key;
+    event.result.build.emplace();
+    scheduler->Post(std::move(event));
+  }
+
+  SystemClock clock;
+  testing::InMemoryDatabase database;
+  HeldStore store;
+  FakeOrders orders;
+  FakeSink sink;
+  std::promise<absl::Status> lost;
+  std::uint64_t sequence = 0;
+  std::unique_ptr<Scheduler> scheduler;
+};
+
+TEST_CASE("Scheduler: what comes while a commit is in flight is the next commit", "[unit]") {
+  Farm farm;
+  farm.store.HoldCommits(true);
+  std::vector<std::future<Reply>> replies;
+  replies.push_back(farm.Submit("0"));
+  REQUIRE(farm.store.WaitCommits(1));
+  for (int i = 1; i <= 5; ++i) replies.push_back(farm.Submit(std::to_string(i)));
+  CHECK(replies[0].wait_for(seconds(0)) == std::future_status::timeout);
+  farm.store.HoldCommits(false);
+  for (auto& reply : replies) CHECK_OK(Farm::Get(std::move(reply)).status);
+  CHECK(farm.store.sizes() == std::vector<std::size_t>{1, 5});
+}
+
+TEST_CASE("Scheduler: nothing is told before it is committed", "[unit]") {
+  Farm farm;
+  farm.Inventory();
+  REQUIRE(farm.sink.Wait([](const auto&) { return true; }));
+  REQUIRE_OK(Farm::Get(farm.Submit("0")).status);
+  REQUIRE(farm.sink.WaitWant(protocol::Want::kOffer));
+  const auto offer = farm.sink.WaitWant(protocol::Want::kOffer);
+  farm.sink.Clear();
+  const std::size_t commits = farm.store.sizes().size();
+  farm.store.HoldCommits(true);
+  farm.scheduler->Post(Accepted{kOrigin, offer->key});
+  REQUIRE(farm.store.WaitCommits(commits + 1));
+  CHECK(farm.sink.size() == 0);
+  farm.store.HoldCommits(false);
+  const auto start = farm.sink.WaitWant(protocol::Want::kStart);
+  REQUIRE(start);
+  CHECK(start->spec == "spec of task-0");
+}
+
+TEST_CASE("Scheduler: after a commit in doubt it reads again, asks agents, and a submit is one run",
+          "[unit]") {
+  const bool applied = GENERATE(false, true);
+  Farm farm;
+  const AttemptKey key = farm.StartBuild("first").key;
+  farm.sink.Clear();
+  farm.store.FailLoads(true);
+  farm.database.FailCommits(1, applied);
+  const Reply reply = Farm::Get(farm.Submit("second"));
+  CHECK_THAT(reply.status, StatusIs(absl::StatusCode::kUnavailable, "COMMIT_IN_DOUBT"));
+
+  // Until the rows are read nobody is told that an attempt is stale.
+  REQUIRE(WaitUntil([&] { return farm.store.loads() >= 2; }));
+  CHECK_THAT(farm.scheduler->CheckCurrent(kAgent, key),
+             StatusIs(absl::StatusCode::kUnavailable, "RELOADING"));
+  farm.store.FailLoads(false);
+  REQUIRE(farm.sink.Wait([](const SessionSink::Body& body) {
+    const auto* desired = std::get_if<protocol::Desired>(&body);
+    return desired != nullptr && desired->sync_after == Duration::zero();
+  }));
+  CHECK_OK(farm.scheduler->CheckCurrent(kAgent, key));
+  const Reply again = Farm::Get(farm.Submit("second"));
+  CHECK(again.run == RunId("run-second"));
+  if (applied) {
+    CHECK_THAT(again.status, StatusIs(absl::StatusCode::kAlreadyExists));
+  } else {
+    CHECK_OK(again.status);
+  }
+}
+
+TEST_CASE("Scheduler: one that another has displaced says so once and tells nobody anything",
+          "[unit]") {
+  Farm farm;
+  const AttemptKey key = farm.StartBuild("first").key;
+  testing::InMemorySchedulerStore other(farm.database);
+  REQUIRE(other.BecomeLeader().ok());
+  farm.sink.Clear();
+  farm.Report(key);
+  auto lost = farm.lost.get_future();
+  REQUIRE(lost.wait_for(seconds(10)) == std::future_status::ready);
+  CHECK_THAT(lost.get(), StatusIs(absl::StatusCode::kFailedPrecondition, "NOT_LEADER"));
+  CHECK_THAT(Farm::Get(farm.Submit("second")).status, StatusIs(absl::StatusCode::kUnavailable));
+  farm.Inventory();
+  farm.scheduler->Stop();
+  CHECK(farm.sink.size() == 0);
+  CHECK(farm.orders.taken.empty());
+}
+
+TEST_CASE("Scheduler: who waits when another one displaces it is answered at once", "[unit]") {
+  Farm farm;
+  testing::InMemorySchedulerStore other(farm.database);
+  REQUIRE(other.BecomeLeader().ok());
+  CHECK_THAT(Farm::Get(farm.Submit("first")).status, StatusIs(absl::StatusCode::kUnavailable));
+}
+
+TEST_CASE("Scheduler: a result is taken once its log is whole, and only from its own agent",
+          "[unit]") {
+  Farm farm;
+  const AttemptKey key = farm.StartBuild("first").key;
+  farm.Report(key, Origin{AgentId("agent-2"), SessionId(2)});
+  farm.Report({key.task, Attempt(7)});
+  {
+    const std::lock_guard lock(farm.orders.mu);
+    farm.orders.log = LogState::kIncomplete;
+  }
+  farm.Report(key);
+  REQUIRE(WaitUntil([&] {
+    const std::lock_guard lock(farm.orders.mu);
+    return farm.orders.results_seen == 1;
+  }));
+  CHECK_OK(farm.scheduler->CheckCurrent(kAgent, key));
+  {
+    const std::lock_guard lock(farm.orders.mu);
+    farm.orders.log = LogState::kComplete;
+  }
+  farm.Report(key);
+  REQUIRE(WaitUntil([&] {
+    const std::lock_guard lock(farm.orders.mu);
+    return !farm.orders.taken.empty();
+  }));
+  CHECK(farm.orders.taken == std::vector<AttemptKey>{key});
+  CHECK_THAT(farm.scheduler->CheckCurrent(kAgent, key),
+             StatusIs(absl::StatusCode::kFailedPrecondition, "STALE_ATTEMPT"));
+  // What was said of attempts that are not the agent's own was never looked up.
+  CHECK(farm.orders.results_seen == 2);
+}
+
+TEST_CASE("Scheduler: a result whose commit is in doubt seals nothing", "[unit]") {
+  Farm farm;
+  const AttemptKey key = farm.StartBuild("first").key;
+  farm.database.FailCommits(1, false);
+  farm.Report(key);
+  REQUIRE(WaitUntil([&] { return farm.store.loads() >= 2; }));
+  REQUIRE_OK(Farm::Get(farm.Submit("second")).status);
+  CHECK(farm.orders.taken.empty());
+  CHECK_OK(farm.scheduler->CheckCurrent(kAgent, key));
+  // A new controller's core has heard of no session until its inventory.
+  farm.Inventory({{.key = key, .phase = protocol::AttemptPhase::kFinished}});
+  farm.Report(key);
+  CHECK(WaitUntil([&] {
+    const std::lock_guard lock(farm.orders.mu);
+    return farm.orders.taken == std::vector<AttemptKey>{key};
+  }));
+}
+
+TEST_CASE("Scheduler: stop answers whoever waits", "[unit]") {
+  Farm farm;
+  farm.store.HoldCommits(true);
+  auto begun = farm.Submit("begun");
+  REQUIRE(farm.store.WaitCommits(1));
+  auto waiting = farm.Submit("waiting");
+  std::thread stopper([&] { farm.scheduler->Stop(); });
+  // Stop waits for the commit; from then on nothing new is taken.
+  REQUIRE(WaitUntil([&] {
+    auto probe = farm.Submit("probe");
+    return probe.wait_for(seconds(0)) == std::future_status::ready;
+  }));
+  farm.store.HoldCommits(false);
+  stopper.join();
+  CHECK_OK(Farm::Get(std::move(begun)).status);
+  CHECK_THAT(Farm::Get(std::move(waiting)).status,
+             StatusIs(absl::StatusCode::kUnavailable, "STOPPING"));
+  CHECK(farm.store.sizes().size() == 1);
+}
+
+TEST_CASE("Scheduler: its queues are bounded, and the end of a session always gets in", "[unit]") {
+  Scheduler::Options options;
+  options.max_waiting_submits = 2;
+  options.max_waiting_messages = 2;
+  Farm farm(std::move(options));
+  farm.store.HoldCommits(true);
+  auto first = farm.Submit("0");
+  REQUIRE(farm.store.WaitCommits(1));
+  auto second = farm.Submit("1");
+  auto third = farm.Submit("2");
+  CHECK_THAT(Farm::Get(farm.Submit("3")).status,
+             StatusIs(absl::StatusCode::kResourceExhausted, "QUEUE_FULL"));
+  CHECK(farm.scheduler->Post(Accepted{kOrigin, {TaskId("task-9"), Attempt(1)}}));
+  CHECK(farm.scheduler->Post(Accepted{kOrigin, {TaskId("task-9"), Attempt(1)}}));
+  CHECK_FALSE(farm.scheduler->Post(Accepted{kOrigin, {TaskId("task-9"), Attempt(1)}}));
+  CHECK(farm.scheduler->Post(SessionClosed{kOrigin}));
+  farm.store.HoldCommits(false);
+  CHECK_OK(Farm::Get(std::move(first)).status);
+  CHECK_OK(Farm::Get(std::move(second)).status);
+  CHECK_OK(Farm::Get(std::move(third)).status);
+}
+
+TEST_CASE("Scheduler: a start whose specification cannot be made is asked for again soon",
+          "[unit]") {
+  Farm farm;
+  farm.orders.spec_error = absl::UnavailableError("no database");
+  farm.Inventory();
+  REQUIRE_OK(Farm::Get(farm.Submit("first")).status);
+  const auto offer = farm.sink.WaitWant(protocol::Want::kOffer);
+  REQUIRE(offer);
+  farm.scheduler->Post(Accepted{kOrigin, offer->key});
+  const auto keep = farm.sink.Wait([](const SessionSink::Body& body) {
+    const auto* desired = std::get_if<protocol::Desired>(&body);
+    return desired != nullptr && !desired->attempts.empty() &&
+           desired->attempts[0].want == protocol::Want::kKeep;
+  });
+  REQUIRE(keep);
+  CHECK(std::get<protocol::Desired>(*keep).sync_after <= seconds(1));
+  {
+    const std::lock_guard lock(farm.orders.mu);
+    farm.orders.spec_error = absl::OkStatus();
+  }
+  farm.Inventory({{.key = offer->key, .phase = protocol::AttemptPhase::kAccepted}});
+  CHECK(farm.sink.WaitWant(protocol::Want::kStart));
+}
+
+TEST_CASE("Scheduler: a permit carries the secret, a refused or sealed-off one says why",
+          "[unit]") {
+  Farm farm;
+  const AttemptKey build = farm.StartBuild("first", true).key;
+  farm.sink.Clear();
+  farm.Report(build);
+  const AttemptKey publish = farm.Accept().key;
+  REQUIRE(publish.task == TaskId("task-first-publish"));
+  const auto manifest = *Sha256Digest::Parse(std::string(64, 'a'));
+  const auto denied = [](const SessionSink::Body& body) {
+    return std::holds_alternative<protocol::PermitDenied>(body);
+  };
+  const protocol::Failure failure{.klass = protocol::FailureClass::kPolicy,
+                                  .reason = "WRONG_PRODUCT",
+                                  .message = "",
+                                  .tool_words = "",
+                                  .remedy = "",
+                                  .remedy_zh = ""};
+
+  farm.orders.denial = failure;
+  farm.scheduler->Post(PermitRequested{kOrigin, publish, manifest, {}});
+  auto answer = farm.sink.Wait(denied);
+  REQUIRE(answer);
+  CHECK(std::get<protocol::PermitDenied>(*answer).failure.reason == "WRONG_PRODUCT");
+
+  farm.sink.Clear();
+  farm.orders.denial.reset();
+  farm.orders.secret = failure;
+  farm.scheduler->Post(PermitRequested{kOrigin, publish, manifest, {}});
+  REQUIRE(farm.sink.Wait(denied));
+
+  farm.sink.Clear();
+  farm.orders.secret = std::string("secret");
+  farm.scheduler->Post(PermitRequested{kOrigin, publish, manifest, {}});
+  answer = farm.sink.Wait(
+      [](const SessionSink::Body& body) { return std::holds_alternative<protocol::Permit>(body); });
+  REQUIRE(answer);
+  CHECK(std::get<protocol::Permit>(*answer).secret == "secret");
+  // The one that was granted while the secret could not be opened.
+  CHECK(std::get<protocol::Permit>(*answer).nonce == "nonce-2");
+
+  // Somebody else's request is not even looked at.
+  const int seen = farm.orders.permits_seen;
+  farm.scheduler->Post(
+      PermitRequested{Origin{AgentId("agent-2"), SessionId(2)}, publish, manifest, {}});
+  REQUIRE_OK(Farm::Get(farm.Submit("barrier")).status);
+  CHECK(farm.orders.permits_seen == seen);
+}
+
+}  // namespace
+}  // namespace slipway::scheduler
