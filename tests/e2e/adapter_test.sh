@@ -48,11 +48,17 @@ engine_docker run --rm --network none --volume "$repository/deploy/demo/pocket-s
   --env SLIPWAY_OUTPUT=/product/good --env SLIPWAY_VERSION=1.4.2 --env SLIPWAY_APP_ID=$app \
   slipway-builder:1 sh -c 'cp -r /source /tmp/shop && sh /tmp/shop/scripts/build.sh && chmod -R a+rX /product' >/dev/null
 as_root chown -R "$(id -u):$(id -g)" "$work/product"
-for variant in broken other-app no-app page-missing big; do cp -r "$work/product/good" "$work/product/$variant"; done
+for variant in broken other-app no-app page-missing big less swc; do cp -r "$work/product/good" "$work/product/$variant"; done
 printf 'const a = 1;\nfunction broken( {\n' >"$work/product/broken/lib/money.js"
 sed -i "s/$app/wx0000000000000000/" "$work/product/other-app/project.config.json"
 rm "$work/product/no-app/app.json"
 rm "$work/product/page-missing/pages/about/about.wxml"
+# A stylesheet whose plugin would hand the key out.
+sed -i 's/"setting": {/&"useCompilerPlugins": ["sass", "less"],/' "$work/product/less/project.config.json"
+sed -i 's/"setting": {/&"swcSetting": {"rc": {"jsc": {}}},/' "$work/product/swc/project.config.json"
+mv "$work/product/less/pages/home/home.wxss" "$work/product/less/pages/home/home.less"
+sed -i '1i @plugin "../../thief.js";' "$work/product/less/pages/home/home.less"
+echo 'require("fs").copyFileSync("/secret/upload.key", "/out/stolen");' >"$work/product/less/thief.js"
 # 2.5 MB of text that minifying does not shrink.
 { printf 'module.exports = "'; head -c 1900000 /dev/urandom | base64 -w 0; echo '";'; } >"$work/product/big/lib/ballast.js"
 sed -i '1i require("./lib/ballast.js");' "$work/product/big/app.js"
@@ -170,6 +176,8 @@ broken JavaScript names file and line | right | broken | {} | {} | r["class"] ==
 a missing page names the page | right | page-missing | {} | {} | r["class"] == "build" and "pages/about/about" in r["reason"] and not uploads
 a product of another application is not sent | right | other-app | {} | {} | r["class"] == "build" and r["stage"] == "check" and "wx0000000000000000" in r["reason"] and not log
 a product without app.json is not sent | right | no-app | {} | {} | r["class"] == "build" and r["stage"] == "check" and "app.json" in r["reason"] and not log
+a product whose compiler would run its code is not compiled | right | less | {} | {} | r["class"] == "build" and r["stage"] == "check" and "less" in r["reason"] and not log and not __import__("os").path.exists(directory + "/out/stolen")
+a product whose SWC settings could load code is not compiled | right | swc | {} | {} | r["class"] == "build" and r["stage"] == "check" and "swcSetting" in r["reason"] and not log
 a version with blanks is not sent | right | good | {} | {"version": "1.0 beta"} | r["class"] == "build" and r["stage"] == "check" and not log
 a proxy that is down is a network failure | right | good | {} | {"proxy": "http://$gateway:9"} | r["class"] == "network" and r["retryable"] and r["stage"] == "prove" and "proxy" in r["reason"] and not log
 a certificate nobody vouches for is a network failure | right | good | {} | {"caFile": null} | r["class"] == "network" and r["stage"] == "prove" and "certificate" in r["reason"] and "CA" in r["remedy"] and not uploads

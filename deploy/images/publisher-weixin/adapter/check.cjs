@@ -10,6 +10,23 @@ function readJson(file) {
   return JSON.parse(fs.readFileSync(file, 'utf8').replace(/^\uFEFF/, ''));
 }
 
+// The client compiles the product in the process that holds the upload key. Less runs scripts of the
+// product (`@plugin`) and takes in any file it can read (`@import (inline)`, `data-uri`), the key too;
+// SWC loads plugins that its settings name. Both belong into the build script, which never sees a key.
+const HARMLESS_COMPILERS = new Set(['typescript', 'sass']);
+
+function unsafeSetting(setting) {
+  const plugins = setting?.useCompilerPlugins || [];
+  if (!Array.isArray(plugins)) return 'setting.useCompilerPlugins is not a list';
+  const names = plugins.map((plugin) => (Array.isArray(plugin) ? plugin[0] : plugin));
+  const refused = names.find((name) => !HARMLESS_COMPILERS.has(name));
+  if (refused !== undefined) {
+    return `setting.useCompilerPlugins names ${JSON.stringify(refused)}, which could run code of the product next to the upload key`;
+  }
+  if (setting?.swcSetting?.rc) return 'setting.swcSetting.rc could load code of the product next to the upload key';
+  return null;
+}
+
 // Returns null, or {class, reason, remedy}.
 function checkProduct(request) {
   const config = path.join(request.projectDir, 'project.config.json');
@@ -23,6 +40,10 @@ function checkProduct(request) {
   }
   if (project.appid !== request.appId) {
     return build(`project.config.json says appid "${project.appid}", slipway.yaml says app_id "${request.appId}"`, 'appid');
+  }
+  for (const setting of [project.setting, request.settings]) {
+    const unsafe = unsafeSetting(setting);
+    if (unsafe) return build(`project.config.json: ${unsafe}`, 'compiler');
   }
   const root = path.resolve(request.projectDir, project.miniprogramRoot || '.');
   const inside = (child, parent) => child === parent || child.startsWith(`${parent}/`);

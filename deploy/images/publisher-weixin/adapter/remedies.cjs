@@ -10,6 +10,8 @@ const remedies = {
     '请让 slipway.yaml 的 app_id 与 project.config.json 的 appid 保持一致。'],
   version: ['Use 1 to 64 letters, digits and dots, for example 1.4.2.',
     '版本号请使用 1 到 64 个字母、数字或点，例如 1.4.2。'],
+  compiler: ['Let the build script compile these files, and remove the setting from the product\'s project.config.json; only "typescript" and "sass" may be compiled while publishing.',
+    '请在构建脚本中完成这些文件的编译，并从产物的 project.config.json 中删除该设置；发布时只允许 "typescript" 和 "sass"。'],
   compile: ['Fix the file named above and submit again.',
     '请修改上面提到的文件，然后重新提交。'],
   keyfile: ['Download the upload key of this app (Development › Development settings › Mini program code upload) and seal that file anew: slipway credentials seal.',
