@@ -1,5 +1,6 @@
 #include "agent/runner/disk_watch.h"
 
+#include <errno.h>
 #include <fmt/format.h>
 #include <fts.h>
 #include <sys/stat.h>
@@ -41,6 +42,12 @@ std::int64_t DiskUsage(const std::string& directory) {
                  static_cast<std::int64_t>(std::max<nlink_t>(entry->fts_statp->st_nlink, 1));
         break;
       case FTS_D: bytes += entry->fts_statp->st_blocks * kBlock; break;
+      case FTS_NS:
+      case FTS_DNR:
+      case FTS_ERR:
+        // A script can go on below by relative names.
+        if (entry->fts_errno == ENAMETOOLONG) return kUncountable;
+        break;
       default: break;
     }
   }
@@ -61,10 +68,25 @@ std::optional<protocol::Failure> DiskWatch::Check(MonoTime now) {
               "Only {} are left on the agent's disk; the build was ended before it is full.",
               config::FormatSize(free)));
     }
+    // Empty files take no bytes; file systems without a fixed number of inodes say 0.
+    if (fs.f_files > 0 &&
+        fs.f_favail < fs.f_files / 100 * static_cast<fsfilcnt_t>(options_.floor_percent)) {
+      return MakeFailure(
+          reason::kDiskLimit,
+          fmt::format("Only {} more files fit on the agent's disk; the build was ended before.",
+                      static_cast<std::uint64_t>(fs.f_favail)));
+    }
   }
   if (options_.limit_bytes <= 0 || now < next_walk_) return std::nullopt;
   std::int64_t used = 0;
-  for (const std::string& directory : options_.directories) used += DiskUsage(directory);
+  for (const std::string& directory : options_.directories) {
+    const std::int64_t bytes = DiskUsage(directory);
+    if (bytes == kUncountable) {
+      return MakeFailure(reason::kDiskLimit,
+                         "The build nested directories too deep for its disk use to be counted.");
+    }
+    used += bytes;
+  }
   const Duration took = SystemClock().Mono() - now;
   next_walk_ = now + std::max(kWalkPause, took * kWalkShare);
   if (used <= options_.limit_bytes) return std::nullopt;

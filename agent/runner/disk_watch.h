@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,7 +16,8 @@ struct DiskWatchOptions {
   std::vector<std::string> directories;
   // Bytes all of them together may take.
   std::int64_t limit_bytes = 0;
-  // Least free space of the file system of the first one; the smaller of both counts.
+  // Least free space of the file system of the first one; the smaller of both counts. Of its inodes
+  // at least the percentage stays free.
   std::int64_t floor_bytes = 0;
   int floor_percent = 0;
 };
@@ -33,8 +36,11 @@ class DiskWatch {
   MonoTime next_walk_{};
 };
 
+// What DiskUsage says of directories nested deeper than a path reaches.
+inline constexpr std::int64_t kUncountable = std::numeric_limits<std::int64_t>::max();
+
 // Bytes allocated below `directory`, the content of which may be changing. Follows no link and
-// leaves out what cannot be read.
+// leaves out what cannot be read; kUncountable when something may hide where no path reaches.
 [[nodiscard]] std::int64_t DiskUsage(const std::string& directory);
 
 }  // namespace slipway::runner

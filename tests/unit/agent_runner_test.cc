@@ -1,3 +1,7 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
 #include <condition_variable>
 #include <filesystem>
@@ -136,6 +140,26 @@ TEST_CASE("Progress: what was saved is loaded", "[unit]") {
                           .step_started_at = FromUnixMicros(7)};
   REQUIRE_OK(SaveProgress(dir.path(), progress));
   CHECK(LoadProgress(dir.path()).value() == progress);
+}
+
+TEST_CASE("DiskWatch: directories deeper than a path reaches hide nothing from it", "[unit]") {
+  const TempDir dir;
+  const std::string name(200, 'd');
+  int at = open(dir.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  REQUIRE(at >= 0);
+  for (int depth = 0; depth < 30; ++depth) {
+    REQUIRE(mkdirat(at, name.c_str(), 0755) == 0);
+    const int below = openat(at, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    REQUIRE(below >= 0);
+    close(at);
+    at = below;
+  }
+  close(at);
+  CHECK(DiskUsage(dir.path()) == kUncountable);
+  DiskWatch watch({.directories = {dir.path(), dir.path()}, .limit_bytes = 1'000'000'000});
+  const auto failure = watch.Check(MonoTime{});
+  REQUIRE(failure.has_value());
+  CHECK(failure->reason == "DISK_LIMIT");
 }
 
 TEST_CASE("DiskWatch: what is written over the limit ends the script", "[unit]") {
