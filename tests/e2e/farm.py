@@ -337,7 +337,7 @@ class Farm:
         process.output = self.folder / f"follow-{run}.out"
         return process
 
-    def finish(self, run, seconds=120):
+    def finish(self, run, seconds=240):
         """Waits for the end of a run; its tasks in order: build, publish."""
         def ended():
             tasks = self.json("tasks", "--run", run)["tasks"]
@@ -409,6 +409,9 @@ class Farm:
 
     def evidence(self):
         text = ""
+        for command in ("agents", "tasks"):
+            shown = self.slipway(command, check=False).stdout.splitlines()[:8]
+            text += f"    --- {command}\n" + "".join(f"    {line}\n" for line in shown)
         for daemon in [self.controller, *self.agents]:
             if daemon is not None:
                 text += f"    --- {daemon.name}\n" + "".join(f"    {line}\n" for line in daemon.tail(6).splitlines())

@@ -75,7 +75,7 @@ def cancel_publish(farm):
     farm.fault({"proveFault": "hang"})
     run, tasks = farm.submit("shop", WEIXIN, "--publish", "--version", "1.0.0")
     publish = tasks[1]["id"]
-    until("the proof to begin", lambda: any("hang" == one.get("outcome") for one in farm.requests()), 60)
+    until("the proof to begin", lambda: any("hang" == one.get("outcome") for one in farm.requests()), 180)
     farm.slipway("cancel", publish)
     task = farm.wait_state(publish, "canceled", "unknown", "failed", seconds=40)
     expect(not farm.published() and not farm.uploads() and not farm.releases(), farm.published(), task)
@@ -88,7 +88,7 @@ def cancel_upload(farm):
     farm.fault({"fault": "slow", "slowMs": 20000})
     run, tasks = farm.submit("shop", WEIXIN, "--publish", "--version", "1.0.7")
     publish = tasks[1]["id"]
-    until("the upload", lambda: any(one.get("version") == "1.0.7" for one in farm.uploads()), 60)
+    until("the upload", lambda: any(one.get("version") == "1.0.7" for one in farm.uploads()), 180)
     farm.slipway("cancel", publish)
     task = farm.wait_state(publish, "canceled", "unknown", "failed", "succeeded", seconds=60)
     expect(task["state"] in ("TASK_STATE_UNKNOWN", "TASK_STATE_SUCCEEDED"), task["state"], failure_of(task))

@@ -148,12 +148,12 @@ def publish_in_the_middle(farm, version):
         apps["shop"].commit(farm.shop("shop"))
     farm.fault({"fault": "slow", "slowMs": 6000})
     run, tasks = farm.submit("shop", WEIXIN, "--publish", "--version", version)
-    until("the upload to begin", lambda: any(one.get("version") == version for one in farm.uploads()), 90)
+    until("the upload to begin", lambda: any(one.get("version") == version for one in farm.uploads()), 180)
     return run, tasks[1]["id"]
 
 
 def at_most_once(farm, run, version):
-    _, publish = farm.finish(run, 150)
+    _, publish = farm.finish(run, 240)
     uploads = [one for one in farm.uploads() if one.get("version") == version]
     expect(len(uploads) == 1, uploads)
     releases = [one for one in farm.releases() if one["version"] == version]
