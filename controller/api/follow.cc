@@ -121,7 +121,10 @@ class LogFollower final : public FollowStream<v1::ReadLogResponse> {
     if (slice.seal && another) return Then::kWait;
     if (slice.seal) return Last(response, slice.seal->complete, slice.seal->missing);
     // The row says that the log is whole a moment before the log's own seal does.
-    if (over_ && summary_) return Last(response, summary_->size == offset_, summary_->missing);
+    if (over_ && summary_) {
+      const bool whole = summary_->size == offset_ && !summary_->root.IsZero();
+      return Last(response, whole, summary_->missing);
+    }
     if (over_ || !request_.follow()) return Last(response, false, 0);
     return Then::kWait;
   }

@@ -54,6 +54,8 @@ absl::Status RunOrders::Complete(scheduler::ResultReported& event) {
     case logs::LogVerdict::kComplete: event.log = scheduler::LogState::kComplete; break;
     case logs::LogVerdict::kDamaged:
       event.log = scheduler::LogState::kDamaged;
+      // The row then says of itself that the log is not what the agent wrote.
+      event.result.log.root = Sha256Digest();
       event.log_missing = event.result.log.missing;
       break;
   }
