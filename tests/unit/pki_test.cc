@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "common/crypto/key_file.h"
 #include "tests/support/status_matchers.h"
@@ -140,7 +141,8 @@ TEST_CASE("Pki: a request with a small key or a foreign signature is refused", "
 
 TEST_CASE("Pki: names that would smuggle others are refused", "[unit][crypto]") {
   const KeyAndCertificate ca = NewCa();
-  for (const char* name : {"", "a,DNS:b", "a b", ".a", std::string(300, 'a').c_str()}) {
+  for (const std::string& name :
+       std::vector<std::string>{"", "a,DNS:b", "a b", ".a", std::string(300, 'a')}) {
     CHECK_FALSE(IssueServerCertificate(ca, {.dns = {name}, .ips = {}}, kNow).ok());
   }
   CHECK_FALSE(IssueServerCertificate(ca, {.dns = {}, .ips = {"1.2.3"}}, kNow).ok());

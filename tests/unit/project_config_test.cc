@@ -152,7 +152,8 @@ TEST_CASE("ParseProjectConfig: mutated texts give a config or a located error, n
   const unsigned seed = std::random_device{}();
   INFO("seed " << seed);
   std::mt19937 random(seed);
-  const std::string alphabet("\0\t\n :-[]{}&*!|>'\"%@`#,?a1\xff\xc3\xe2\x80", 32);
+  constexpr char kLetters[] = "\0\t\n :-[]{}&*!|>'\"%@`#,?a1\xff\xc3\xe2\x80";
+  const std::string alphabet(kLetters, sizeof kLetters - 1);
   for (int round = 0; round < 3000; ++round) {
     std::string text = kFull;
     const unsigned edits = 1 + random() % 6;
