@@ -48,13 +48,26 @@ engine_docker() { as_engine_user docker -H "unix://$(engine_socket)" "$@"; }
 
 engine_dir() { echo "${SLIPWAY_STATE}/engine"; }
 
-# The pid of the dockerd we started, if it still is one.
-engine_own_pid() {
+# The pid in a file, when it is a running NAME: neither a reused pid nor a zombie that nobody reaps.
+engine_pid_in() { # FILE NAME
   local pid
-  pid=$(as_root cat "$(engine_dir)/dockerd.pid" 2>/dev/null) || return 1
+  pid=$(as_root cat "$1" 2>/dev/null) || return 1
   [[ $pid =~ ^[0-9]+$ ]] || return 1
-  [[ $(as_root cat "/proc/$pid/comm" 2>/dev/null) == dockerd ]] || return 1
+  # A zombie has no program any more; a replaced one reads "... (deleted)".
+  [[ $(as_root readlink "/proc/$pid/exe" 2>/dev/null) =~ /"$2"(\ \(deleted\))?$ ]] || return 1
   echo "$pid"
+}
+
+# The pid of the dockerd we started, if it still is one.
+engine_own_pid() { engine_pid_in "$(engine_dir)/dockerd.pid" dockerd; }
+
+# dockerd believes its containerd's pid file: a killed containerd whose pid lives on (reused, or a
+# zombie) is waited for in vain, and dockerd gives up after 15 s. A live containerd is adopted.
+engine_forget_dead_containerd() { # EXEC_ROOT
+  local runtime=$1/containerd
+  as_root test -e "$runtime/containerd.pid" || return 0
+  engine_pid_in "$runtime/containerd.pid" containerd >/dev/null && return 0
+  as_root rm -f "$runtime"/containerd.pid "$runtime"/*.sock "$runtime"/*.sock.ttrpc
 }
 
 # dockerd needs the control groups mounted. A minimal root (chroot, container without systemd) has
@@ -101,7 +114,7 @@ engine_own_bridge() {
 
 # engine_up: after it, an engine answers on the socket.
 engine_up() {
-  local dir log pid args=()
+  local dir log pid args=() exec_root=/var/run/docker
   if engine_answers; then
     step "engine: $(engine_docker version --format 'Docker Engine {{.Server.Version}}' 2>/dev/null || echo 'a Docker Engine') answers on $(engine_socket)"
     return 0
@@ -121,11 +134,13 @@ engine_up() {
     engine_mount_cgroups
     args=(-H "unix://$(engine_socket)" --pidfile "$dir/dockerd.pid")
     if [[ -n ${SLIPWAY_DOCKERD_ROOT:-} ]]; then
-      args+=(--data-root "$SLIPWAY_DOCKERD_ROOT/data" --exec-root "$SLIPWAY_DOCKERD_ROOT/exec")
+      exec_root=$SLIPWAY_DOCKERD_ROOT/exec
+      args+=(--data-root "$SLIPWAY_DOCKERD_ROOT/data" --exec-root "$exec_root")
       engine_own_bridge && args+=(--bridge slipway0)
     fi
     # A dead daemon's socket and pid file only confuse; nobody answered on the socket a moment ago.
     as_root rm -f "$dir/dockerd.pid"
+    engine_forget_dead_containerd "$exec_root"
     step "engine: starting dockerd (log: $log)"
     # systemd's unit, if it is there, is the better parent: it restarts the daemon after a reboot.
     if [[ -z ${SLIPWAY_DOCKERD_ROOT:-} && -z ${DOCKER_HOST:-} && -d /run/systemd/system ]] && as_root systemctl start docker.socket docker.service >&2; then
@@ -171,7 +186,7 @@ engine_down() {
   fi
   step "engine: stopping dockerd (pid $pid)"
   as_root kill -TERM "$pid"
-  engine_pid_gone() { ! as_root test -d "/proc/$pid"; }
+  engine_pid_gone() { ! engine_own_pid >/dev/null; }
   wait_until 60 engine_pid_gone || die "dockerd (pid $pid) did not stop within 60 s" "Look for containers that cannot be stopped: docker ps"
   as_root rm -f "$dir/dockerd.pid"
   if as_root test -e "$dir/bridge"; then
