@@ -141,9 +141,7 @@ void AgentCore::Impl::Sync() {
   SendMessage(std::move(inventory));
   for (auto& [key, attempt] : attempts_) {
     if (attempt.deleting) continue;
-    if (attempt.permit_wanted && !attempt.nonce && !attempt.result) {
-      SendMessage(protocol::PermitRequest{key, *attempt.permit_wanted});
-    }
+    if (attempt.permit_wanted && !attempt.nonce && !attempt.result) AskPermit(attempt);
     attempt.log.OnSync();
     PumpLog(attempt);
     attempt.result_sent = false;
@@ -204,7 +202,7 @@ void AgentCore::Impl::On(StepHappened& event) {
 
 void AgentCore::Impl::On(PublishReady& event) {
   Attempt* attempt = Live(event.key);
-  if (attempt == nullptr || attempt->kind != TaskKind::kPublish || attempt->result) return;
+  if (attempt == nullptr || attempt->kind == TaskKind::kBuild || attempt->result) return;
   if (attempt->nonce) {
     const bool earlier_process = attempt->client_may_run && !attempt->permit_wanted;
     if (earlier_process) {
@@ -230,7 +228,13 @@ void AgentCore::Impl::On(PublishReady& event) {
                                    .remedy_zh = {}}});
     return;
   }
-  SendMessage(protocol::PermitRequest{event.key, event.manifest});
+  AskPermit(*attempt);
+}
+
+void AgentCore::Impl::AskPermit(Attempt& attempt) {
+  attempt.permit_request = ++permit_requests_;
+  attempt.permit_asked = now_;
+  SendMessage(protocol::PermitRequest{attempt.key, *attempt.permit_wanted, attempt.permit_request});
 }
 
 void AgentCore::Impl::On(AttemptDeleted& event) {
