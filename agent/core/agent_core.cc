@@ -16,6 +16,8 @@ namespace {
 
 // Steps remembered of an attempt, to tell them again after a reconnect.
 constexpr std::size_t kMaxSteps = 64;
+// Requests for a permit whose answers still count.
+constexpr std::size_t kMaxPermitRequests = 16;
 
 }  // namespace
 
@@ -232,9 +234,11 @@ void AgentCore::Impl::On(PublishReady& event) {
 }
 
 void AgentCore::Impl::AskPermit(Attempt& attempt) {
-  attempt.permit_request = ++permit_requests_;
-  attempt.permit_asked = now_;
-  SendMessage(protocol::PermitRequest{attempt.key, *attempt.permit_wanted, attempt.permit_request});
+  attempt.permit_asked[++permit_requests_] = now_;
+  if (attempt.permit_asked.size() > kMaxPermitRequests) {
+    attempt.permit_asked.erase(attempt.permit_asked.begin());
+  }
+  SendMessage(protocol::PermitRequest{attempt.key, *attempt.permit_wanted, permit_requests_});
 }
 
 void AgentCore::Impl::On(AttemptDeleted& event) {

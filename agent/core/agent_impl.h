@@ -42,8 +42,8 @@ class AgentCore::Impl {
     bool deleting = false;
 
     std::optional<Sha256Digest> permit_wanted;  // a publish waits for its permit
-    std::uint64_t permit_request = 0;           // the newest, and when it was made
-    MonoTime permit_asked;
+    // When each request for it was made, by sequence; the newest few.
+    std::map<std::uint64_t, MonoTime> permit_asked;
     std::optional<std::string> nonce;  // the marker was written
     // The client may have been started: the permit was given, or the marker is from an earlier
     // process.

@@ -90,15 +90,16 @@ void AgentCore::Impl::On(protocol::Permit& permit) {
   Attempt* attempt = Live(permit.key);
   const bool wanted = attempt != nullptr && attempt->permit_wanted && !attempt->nonce &&
                       !attempt->result && !attempt->canceling &&
-                      permit.answers == attempt->permit_request;
+                      attempt->permit_asked.contains(permit.answers);
   if (!wanted) {
     Wipe(permit.secret);
     return;
   }
-  const MonoTime valid_until = attempt->permit_asked + permit.valid_for;
+  const MonoTime valid_until = attempt->permit_asked.at(permit.answers) + permit.valid_for;
   if (now_ >= valid_until) {
     // This process stood still, or the answer was long on its way: the controller knows whether any
     // time is left.
+    attempt->permit_asked.erase(permit.answers);
     Wipe(permit.secret);
     AskPermit(*attempt);
     return;

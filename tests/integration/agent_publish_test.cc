@@ -203,6 +203,7 @@ TEST_CASE("slipway-agent: frozen while its permit ran out, it does not start the
   // The late permit is passed over; a fresh one is used.
   REQUIRE_OK(Shell("sleep 1"));
   CHECK_THAT(farm.controller().Log(key), !Contains("adapter runs"));
+  CHECK(farm.controller().asks() >= 2);
   farm.controller().GivePermits(60s);
   const auto result = farm.controller().WaitForResult(key);
   INFO(farm.Output());

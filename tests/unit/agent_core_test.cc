@@ -292,18 +292,22 @@ TEST_CASE(
   CHECK(shell.Found<GivePermit>()->deadline == seconds(600));
 }
 
-TEST_CASE("AgentCore: a permit that answers an older request is not used", "[unit][agent]") {
+TEST_CASE("AgentCore: a permit counts from the request that it answers, not from a newer one",
+          "[unit][agent]") {
   Shell shell;
   shell.Run(Key(), TaskKind::kPublish);
+  const MonoTime asked = shell.now;
   shell.Do(PublishReady{Key(), Sha256Digest()});
   shell.now += seconds(15);
   shell.Do(Tick{});  // a sync asks again: the first answer seems lost
   CHECK(shell.Sent<protocol::PermitRequest>()->sequence == 2);
   const std::size_t entries = shell.journal.size();
-  shell.Tell(PermitFor(Key(), seconds(60), 1));
+  shell.Tell(PermitFor(Key(), seconds(60), 3));  // answers nothing that was asked
   CHECK(shell.journal.size() == entries);
-  shell.Tell(PermitFor(Key(), seconds(45), 2));
-  CHECK(shell.journal.size() == entries + 1);
+  shell.Tell(PermitFor(Key(), seconds(60), 1));
+  shell.Synced();
+  REQUIRE(shell.Found<GivePermit>() != nullptr);
+  CHECK(shell.Found<GivePermit>()->valid_until == asked + seconds(60));
 }
 
 TEST_CASE("AgentCore: canceled between permit and start, the client does not start",

@@ -325,7 +325,7 @@ TEST_CASE("Adapter: what nobody can mask any more loses its texts and keeps its 
     if (probe != nullptr) all += probe->version + probe->link + probe->words + probe->remedy;
     return all.find(words) != std::string::npos;
   };
-  for (const std::string& json :
+  for (const char* json :
        {R"({"ok": false, "stage": "my-secret", "class": "network", "reason": "my-secret",
             "remedy": "my-secret", "remedyZh": "my-secret"})",
         R"({"ok": true, "stage": "upload", "link": "my-secret", "qrText": "my-secret",
