@@ -2,14 +2,17 @@
 
 #include <catch2/catch.hpp>
 #include <filesystem>
+#include <sstream>
 #include <string>
 
+#include "common/process/process.h"
 #include "controller/app.h"
 #include "controller/farm_keys.h"
 #include "controller/options.h"
 #include "tests/support/farm_fixture.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/wait_until.h"
 
 namespace slipway::testing {
 namespace {
@@ -66,6 +69,46 @@ TEST_CASE("Controller: a database that does not answer is said", "[integration]"
   options.listen = "127.0.0.1:0";
   options.database_url = fmt::format("host={} dbname=none connect_timeout=2", dir.path());
   CHECK_THAT(TryStart(options), StatusIs(absl::StatusCode::kUnavailable));
+}
+
+TEST_CASE("Controller: a wrong flag is named, with exit 2", "[integration]") {
+  process::Command command;
+  command.argv = {SLIPWAY_CONTROLLER_BINARY, "--frobnicate"};
+  const auto run = process::Run(command);
+  REQUIRE_OK(run);
+  CHECK(run->exit_code == 2);
+  CHECK_THAT(run->err, Catch::Contains("--frobnicate") && Catch::Contains("--help"));
+}
+
+TEST_CASE("Controller: handshakes that fail are one warning of its own, not lines of gRPC",
+          "[integration]") {
+  TempDir dir;
+  const std::string log = dir / "log";
+  // The program with its stderr in a file.
+  const std::string program = dir / "controller";
+  WriteFile(program,
+            fmt::format("#!/bin/sh\nexec {} \"$@\" 2>{}\n", SLIPWAY_CONTROLLER_BINARY, log));
+  std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+  FarmFixture farm;
+  farm.StartProgram(program);
+  for (int i = 0; i < 3; ++i) {
+    // Speaks no TLS.
+    const auto stranger = v1::ApplicationService::NewStub(
+        grpc::CreateChannel(farm.server(), grpc::InsecureChannelCredentials()));
+    grpc::ClientContext context;
+    v1::Farm answer;
+    CHECK_FALSE(stranger->GetFarm(&context, {}, &answer).ok());
+  }
+  CHECK(WaitUntil(
+      [&] { return ReadFile(log).find("event=tls_handshake_failed") != std::string::npos; }));
+  farm.KillProgram();
+  const std::string text = ReadFile(log);
+  CHECK(text.find("event=tls_handshake_failed") == text.rfind("event=tls_handshake_failed"));
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    INFO(line);
+    CHECK(line.find(" level=") != std::string::npos);
+  }
 }
 
 TEST_CASE("Controller: farm keys that do not fit together are damage, not a new farm",
