@@ -2,7 +2,6 @@
 
 #include <catch2/catch.hpp>
 #include <filesystem>
-#include <sstream>
 #include <string>
 
 #include "common/process/process.h"
@@ -12,7 +11,6 @@
 #include "tests/support/farm_fixture.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
-#include "tests/support/wait_until.h"
 
 namespace slipway::testing {
 namespace {
@@ -78,37 +76,6 @@ TEST_CASE("Controller: a wrong flag is named, with exit 2", "[integration]") {
   REQUIRE_OK(run);
   CHECK(run->exit_code == 2);
   CHECK_THAT(run->err, Catch::Contains("--frobnicate") && Catch::Contains("--help"));
-}
-
-TEST_CASE("Controller: handshakes that fail are one warning of its own, not lines of gRPC",
-          "[integration]") {
-  TempDir dir;
-  const std::string log = dir / "log";
-  // The program with its stderr in a file.
-  const std::string program = dir / "controller";
-  WriteFile(program,
-            fmt::format("#!/bin/sh\nexec {} \"$@\" 2>{}\n", SLIPWAY_CONTROLLER_BINARY, log));
-  std::filesystem::permissions(program, std::filesystem::perms::owner_all);
-  FarmFixture farm;
-  farm.StartProgram(program);
-  for (int i = 0; i < 3; ++i) {
-    // Speaks no TLS.
-    const auto stranger = v1::ApplicationService::NewStub(
-        grpc::CreateChannel(farm.server(), grpc::InsecureChannelCredentials()));
-    grpc::ClientContext context;
-    v1::Farm answer;
-    CHECK_FALSE(stranger->GetFarm(&context, {}, &answer).ok());
-  }
-  CHECK(WaitUntil(
-      [&] { return ReadFile(log).find("event=tls_handshake_failed") != std::string::npos; }));
-  farm.KillProgram();
-  const std::string text = ReadFile(log);
-  CHECK(text.find("event=tls_handshake_failed") == text.rfind("event=tls_handshake_failed"));
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) {
-    INFO(line);
-    CHECK(line.find(" level=") != std::string::npos);
-  }
 }
 
 TEST_CASE("Controller: farm keys that do not fit together are damage, not a new farm",
