@@ -64,7 +64,8 @@ absl::Status ApplicationService::DoCreate(grpc::ServerContext& context,
   if (request.description().size() > 1024 ||
       rpc::ValidUtf8(request.description()) != request.description()) {
     return MakeError(absl::StatusCode::kInvalidArgument, "BAD_FIELD",
-                     "description: more than 1024 bytes, or bytes that are not text");
+                     "description: more than 1024 bytes, or bytes that are not text",
+                     "Shorten it, and send UTF-8.");
   }
   domain::Application application;
   application.id = ApplicationId(NewUuid());
@@ -89,12 +90,6 @@ grpc::Status ApplicationService::GetApplication(grpc::ServerContext* context,
   const auto account = deps_.auth.Authenticate(*context);
   if (!account.ok()) return rpc::ToGrpc(*context, account.status());
   const auto application = deps_.applications.GetByName(request->name());
-  if (application.status().code() == absl::StatusCode::kNotFound) {
-    return rpc::ToGrpc(*context, MakeError(absl::StatusCode::kNotFound, "NO_SUCH_APPLICATION",
-                                           fmt::format("there is no application '{}'",
-                                                       rpc::ValidUtf8(request->name())),
-                                           "`slipway apps` lists them."));
-  }
   if (application.ok()) *response = ToProto(*application);
   return rpc::ToGrpc(*context, application.status());
 }

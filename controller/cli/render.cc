@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "common/rpc/convert.h"
+#include "common/status/remedies.h"
 #include "common/status/status.h"
 #include "controller/cli/exit_code.h"
 #include "controller/cli/format.h"
@@ -87,6 +90,26 @@ void AddProbe(Facts& facts, const v1::ProbeOutcome& probe, Text t) {
   facts.Add(t("link", "链接"), probe.link());
   facts.Add(t("what to do", "处理办法"),
             t.chinese() && !probe.remedy_zh().empty() ? probe.remedy_zh() : probe.remedy());
+}
+
+bool HasChinese(std::string_view text) {
+  // The first byte of U+4000 to U+9FFF in UTF-8.
+  return std::any_of(text.begin(), text.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte >= 0xE4 && byte <= 0xE9;
+  });
+}
+
+// The controller says it in both languages; this program in its user's; a library in English, or
+// not at all.
+std::string RemedyOf(const absl::Status& status, Text text) {
+  const ErrorInfo info = GetErrorInfo(status);
+  const Remedy known = RemedyFor(info.reason).value_or(Remedy());
+  if (text.chinese() && !HasChinese(info.remedy)) {
+    if (std::string chinese = GetRemedyZh(status); !chinese.empty()) return chinese;
+    if (!known.chinese.empty()) return std::string(known.chinese);
+  }
+  return info.remedy.empty() ? std::string(known.english) : info.remedy;
 }
 
 }  // namespace
@@ -235,14 +258,12 @@ std::string RenderRelease(const v1::Archived& archived, const View& view) {
 }
 
 std::string RenderError(const absl::Status& status, const View& view) {
-  const ErrorInfo info = GetErrorInfo(status);
   std::string text = view.style.Bad("slipway:") + " ";
   std::string message = Indented(std::string(status.message()), "");
   if (message.empty()) message = absl::StatusCodeToString(status.code()) + "\n";
   text += message;
-  if (!info.remedy.empty()) {
-    std::string remedy = Indented(info.remedy, "    ");
-    text += "  → " + remedy.substr(4);
+  if (const std::string remedy = RemedyOf(status, view.text); !remedy.empty()) {
+    text += "  → " + Indented(remedy, "    ").substr(4);
   }
   return text;
 }

@@ -155,6 +155,7 @@ std::string Scheduler::WhyWaiting(const TaskId& task) const {
 }
 
 void Scheduler::Loop() {
+  orders_.Loaded();
   while (true) {
     std::optional<MonoTime> deadline;
     {
@@ -278,8 +279,11 @@ bool Scheduler::Reload() {
   while (!stopping()) {
     auto unfinished = store_.LoadUnfinished();
     if (unfinished.ok()) {
-      const std::lock_guard lock(core_mu_);
-      core_.Load(std::move(*unfinished), clock_.Mono(), clock_.Wall());
+      {
+        const std::lock_guard lock(core_mu_);
+        core_.Load(std::move(*unfinished), clock_.Mono(), clock_.Wall());
+      }
+      orders_.Loaded();
       return true;
     }
     if (LostLeadership(unfinished.status())) return false;

@@ -8,7 +8,9 @@
 namespace slipway::testing {
 namespace {
 
-absl::Status NoSuch(const std::string& what) { return absl::NotFoundError("there is no " + what); }
+absl::Status NoSuch(const std::string& what, const std::string& reason = "") {
+  return MakeError(absl::StatusCode::kNotFound, reason, "there is no " + what);
+}
 
 absl::StatusOr<std::size_t> ParsePageToken(const std::string& token) {
   if (token.empty()) return std::numeric_limits<std::size_t>::max();
@@ -30,14 +32,14 @@ absl::Status CheckPageSize(int size) {
 absl::StatusOr<store::TaskWithRun> InMemoryRunReader::GetTask(const TaskId& id) {
   absl::MutexLock lock(&state_.mu);
   const auto it = state_.tables.tasks.find(id);
-  if (it == state_.tables.tasks.end()) return NoSuch("task '" + id.value() + "'");
+  if (it == state_.tables.tasks.end()) return NoSuch("task '" + id.value() + "'", "NO_SUCH_TASK");
   return store::TaskWithRun{it->second, state_.tables.runs.at(it->second.run)};
 }
 
 absl::StatusOr<domain::Run> InMemoryRunReader::GetRun(const RunId& id) {
   absl::MutexLock lock(&state_.mu);
   const auto it = state_.tables.runs.find(id);
-  if (it == state_.tables.runs.end()) return NoSuch("run '" + id.value() + "'");
+  if (it == state_.tables.runs.end()) return NoSuch("run '" + id.value() + "'", "NO_SUCH_RUN");
   return it->second;
 }
 
@@ -92,7 +94,7 @@ absl::StatusOr<domain::Release> InMemoryRunReader::GetRelease(const ReleaseId& i
   for (const domain::Release& release : state_.tables.releases) {
     if (release.id == id) return release;
   }
-  return NoSuch("release '" + id.value() + "'");
+  return NoSuch("release '" + id.value() + "'", "NO_SUCH_PRODUCT");
 }
 
 absl::StatusOr<domain::Resolution> InMemoryRunReader::ResolutionOf(const TaskId& publish_task) {
@@ -109,7 +111,7 @@ absl::StatusOr<domain::Release> InMemoryRunReader::ReleaseOfTask(const TaskId& p
   for (const domain::Release& release : state_.tables.releases) {
     if (release.publish_task == publish_task) return release;
   }
-  return NoSuch("release by the task '" + publish_task.value() + "'");
+  return NoSuch("release by the task '" + publish_task.value() + "'", "NO_SUCH_PRODUCT");
 }
 
 absl::StatusOr<store::ReleasePage> InMemoryRunReader::ListReleases(
@@ -149,7 +151,8 @@ absl::Status InMemoryApplicationStore::Create(const domain::Application& applica
 absl::StatusOr<domain::Application> InMemoryApplicationStore::GetByName(const std::string& name) {
   absl::MutexLock lock(&state_.mu);
   const auto it = state_.applications.find(name);
-  if (it == state_.applications.end()) return NoSuch("application '" + name + "'");
+  if (it == state_.applications.end())
+    return NoSuch("application '" + name + "'", "NO_SUCH_APPLICATION");
   return it->second;
 }
 
@@ -158,7 +161,7 @@ absl::StatusOr<domain::Application> InMemoryApplicationStore::Get(const Applicat
   for (const auto& [name, application] : state_.applications) {
     if (application.id == id) return application;
   }
-  return NoSuch("application with the id '" + id.value() + "'");
+  return NoSuch("application with the id '" + id.value() + "'", "NO_SUCH_APPLICATION");
 }
 
 absl::StatusOr<std::vector<domain::Application>> InMemoryApplicationStore::List() {

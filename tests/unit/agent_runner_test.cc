@@ -278,9 +278,14 @@ TEST_CASE("Adapter: the request has the adapter's own options apart from the com
                                                    .ca_file = "",
                                                    .proxy = "http://proxy:1",
                                                    .deadline = std::chrono::seconds(600),
-                                                   .options = {{"robot", "3"}, {"es6", "true"}}});
-  for (const char* part : {"\"robot\":3", "\"settings\":{\"es6\":true}", "\"deadlineSeconds\":585",
-                           "\"proxy\":\"http://proxy:1\"", "\"description\":\"a \\\"b\\\"\""}) {
+                                                   .options = {{"robot", "3"},
+                                                               {"use_project_config", "false"},
+                                                               {"prove_timeout_seconds", "40"},
+                                                               {"minify_wxml", "true"}}});
+  for (const char* part :
+       {"\"robot\":3", "\"useProjectConfig\":false", "\"proveTimeoutSeconds\":40",
+        "\"settings\":{\"minify_wxml\":true}", "\"deadlineSeconds\":585",
+        "\"proxy\":\"http://proxy:1\"", "\"description\":\"a \\\"b\\\"\""}) {
     INFO(json);
     CHECK(json.find(part) != std::string::npos);
   }

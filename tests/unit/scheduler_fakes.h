@@ -119,6 +119,10 @@ class FakeOrders final : public WorkOrders {
     const std::lock_guard lock(mu);
     changed.insert(changed.end(), tasks.begin(), tasks.end());
   }
+  void Loaded() override {
+    const std::lock_guard lock(mu);
+    ++loads_seen;
+  }
 
   std::mutex mu;
   LogState log = LogState::kComplete;
@@ -127,6 +131,7 @@ class FakeOrders final : public WorkOrders {
   std::variant<std::string, protocol::Failure> secret = std::string("secret");
   int results_seen = 0;
   int permits_seen = 0;
+  int loads_seen = 0;
   std::vector<AttemptKey> taken;
   std::vector<TaskId> changed;
 };

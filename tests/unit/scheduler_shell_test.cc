@@ -232,7 +232,8 @@ TEST_CASE("Scheduler: a result is taken once its log is whole, and only from its
   CHECK(farm.orders.results_seen == 2);
 }
 
-TEST_CASE("Scheduler: a result whose commit is in doubt seals nothing", "[unit]") {
+TEST_CASE("Scheduler: a result whose commit is in doubt seals nothing until the rows are read",
+          "[unit]") {
   Farm farm;
   const AttemptKey key = farm.StartBuild("first").key;
   farm.database.FailCommits(1, false);
@@ -240,6 +241,8 @@ TEST_CASE("Scheduler: a result whose commit is in doubt seals nothing", "[unit]"
   REQUIRE(WaitUntil([&] { return farm.store.loads() >= 2; }));
   REQUIRE_OK(Farm::Get(farm.Submit("second")).status);
   CHECK(farm.orders.taken.empty());
+  // At the start, and now: whoever seals looks at what the rows say.
+  CHECK(farm.orders.loads_seen == 2);
   CHECK_OK(farm.scheduler->CheckCurrent(kAgent, key));
   // A new controller's core has heard of no session until its inventory.
   farm.Inventory({{.key = key, .phase = protocol::AttemptPhase::kFinished}});
