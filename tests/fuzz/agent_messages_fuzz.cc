@@ -1,5 +1,6 @@
 // Bytes from the wire: every message that is accepted converts back to itself, and agents' messages
 // go on into the cores, which keep the invariants of SchedulerRig.
+#include <google/protobuf/stubs/logging.h>
 #include <google/protobuf/util/message_differencer.h>
 
 #include <chrono>
@@ -63,6 +64,9 @@ void Check(ByteSource in) {
 }  // namespace slipway::fuzz
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  // Protobuf would tell of every text that is not UTF-8.
+  static const auto* const kQuiet = google::protobuf::SetLogHandler(nullptr);
+  (void)kQuiet;
   slipway::fuzz::Check({data, size});
   return 0;
 }
