@@ -177,7 +177,9 @@ absl::StatusOr<AdapterResult> ParseResult(std::string_view text) {
     outcome.link = Text(*root, "link", kMaxLink);
     outcome.platform_qr = Text(*root, "qrText", kMaxLink);
     outcome.details_json = json::serialize(*root);
-    if (outcome.details_json.size() > kMaxDetails) outcome.details_json = "{}";
+    // A number beyond any double was read as infinity, and would be written as nobody reads it.
+    (void)json::parse(outcome.details_json, error, {}, limits);
+    if (error || outcome.details_json.size() > kMaxDetails) outcome.details_json = "{}";
     result.what = std::move(outcome);
     return result;
   }

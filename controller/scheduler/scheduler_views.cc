@@ -32,11 +32,11 @@ std::string SchedulerCore::Impl::WhyWaiting(const TaskId& task) const {
   for (const auto& [id, agent] : agents_) {
     if (!agent.session || !agent.fresh) continue;
     ++online;
-    const bool fits = std::all_of(
-        entry.task.requirements.begin(), entry.task.requirements.end(), [&](const auto& wanted) {
-          const auto label = agent.labels.find(wanted.first);
-          return label != agent.labels.end() && label->second == wanted.second;
-        });
+    const bool fits = std::all_of(entry.task.requirements.begin(), entry.task.requirements.end(),
+                                  [&labels = agent.labels](const auto& wanted) {
+                                    const auto label = labels.find(wanted.first);
+                                    return label != labels.end() && label->second == wanted.second;
+                                  });
     if (!fits) continue;
     ++fitting;
     if (agent.draining) ++draining;

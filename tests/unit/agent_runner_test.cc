@@ -354,6 +354,17 @@ TEST_CASE("Adapter: only whole lines of the progress file announce a stage", "[u
   CHECK_FALSE(publish::Announces("\n\n", "upload"));
 }
 
+TEST_CASE("Adapter: details that nobody could read again are left out", "[unit]") {
+  const auto kept = publish::ParseResult(R"({"ok": true, "sizes": [1, 2.5]})");
+  REQUIRE_OK(kept);
+  CHECK(std::get<protocol::PublishOutcome>(kept->what).details_json.find("2.5") !=
+        std::string::npos);
+  const auto infinite = publish::ParseResult(R"({"ok": true, "size": 1e999, "link": "https://x"})");
+  REQUIRE_OK(infinite);
+  CHECK(std::get<protocol::PublishOutcome>(infinite->what).details_json == "{}");
+  CHECK(std::get<protocol::PublishOutcome>(infinite->what).link == "https://x");
+}
+
 TEST_CASE("Adapter: a result that makes no sense is refused", "[unit]") {
   for (const std::string& json :
        {std::string(), std::string("[]"), std::string("{}"), std::string("{\"ok\": 1}"),
