@@ -58,6 +58,26 @@ void AddProduct(Facts& facts, const v1::BuildOutcome& build, Text t) {
   facts.Add(t("script's code", "脚本的码"), build.script_qr());
 }
 
+bool HasChinese(std::string_view text) {
+  // The first byte of U+4000 to U+9FFF in UTF-8.
+  return std::any_of(text.begin(), text.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte >= 0xE4 && byte <= 0xE9;
+  });
+}
+
+// The controller says it in both languages; this program in its user's; a library in English, or
+// not at all.
+std::string RemedyOf(const absl::Status& status, Text text) {
+  const ErrorInfo info = GetErrorInfo(status);
+  const Remedy known = RemedyFor(info.reason).value_or(Remedy());
+  if (text.chinese() && !HasChinese(info.remedy)) {
+    if (std::string chinese = GetRemedyZh(status); !chinese.empty()) return chinese;
+    if (!known.chinese.empty()) return std::string(known.chinese);
+  }
+  return info.remedy.empty() ? std::string(known.english) : info.remedy;
+}
+
 const char* VerdictName(v1::ProbeVerdict verdict, Text t) {
   switch (verdict) {
     case v1::PROBE_VERDICT_PUBLISHED: return t("published", "已发布");
@@ -90,26 +110,6 @@ void AddProbe(Facts& facts, const v1::ProbeOutcome& probe, Text t) {
   facts.Add(t("link", "链接"), probe.link());
   facts.Add(t("what to do", "处理办法"),
             t.chinese() && !probe.remedy_zh().empty() ? probe.remedy_zh() : probe.remedy());
-}
-
-bool HasChinese(std::string_view text) {
-  // The first byte of U+4000 to U+9FFF in UTF-8.
-  return std::any_of(text.begin(), text.end(), [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return byte >= 0xE4 && byte <= 0xE9;
-  });
-}
-
-// The controller says it in both languages; this program in its user's; a library in English, or
-// not at all.
-std::string RemedyOf(const absl::Status& status, Text text) {
-  const ErrorInfo info = GetErrorInfo(status);
-  const Remedy known = RemedyFor(info.reason).value_or(Remedy());
-  if (text.chinese() && !HasChinese(info.remedy)) {
-    if (std::string chinese = GetRemedyZh(status); !chinese.empty()) return chinese;
-    if (!known.chinese.empty()) return std::string(known.chinese);
-  }
-  return info.remedy.empty() ? std::string(known.english) : info.remedy;
 }
 
 }  // namespace

@@ -142,15 +142,15 @@ expect "progress is short and for people" 'len(output.splitlines()) <= 6 and "up
 expect "it announces its stages" 'open(directory + "/out/progress").read() == "prove\nupload\n"'
 expect_always success
 
+publish options right good '{}' '{"useProjectConfig": false, "settings": {"es6": true, "minify_wxml": true}, "proveTimeoutSeconds": 40, "robot": 7}'
+expect "options of slipway.yaml reach the client" 'r["ok"] and uploads[0]["robot"] == "7"'
+
 publish probe right good '{}' '{"operation": "probe", "projectDir": null}'
 expect "a probe proves the key, sends nothing and says who can tell" \
   'r["ok"] and exit == 0 and r["probe"]["verdict"] == "cannot_tell" and "1.4.2" in r["probe"]["remedy"] and r["probe"]["remedyZh"] and len(log) == 2 and not uploads'
 expect_always probe
 publish probe-refused wrong good '{}' '{"operation": "probe"}'
 expect "a probe with a wrong key has no answer" 'not r["ok"] and exit == 1 and r["class"] == "credential" and "probe" not in r and not uploads'
-
-publish options right good '{}' '{"useProjectConfig": false, "settings": {"es6": true, "minify_wxml": true}, "proveTimeoutSeconds": 40, "robot": 7}'
-expect "options of slipway.yaml reach the client" 'r["ok"] and uploads[0]["robot"] == "7"'
 
 publish preview right good '{}' '{"mode": "preview"}'
 expect "a preview brings its code as an image" 'r["ok"] and r["qrFile"] == "preview-qr.jpg" and r["stage"] == "preview"'
