@@ -26,6 +26,15 @@ using protocol::Want;
 
 constexpr std::uint64_t kMaxTasks = 4;
 
+// Few attempts, so that events meet. The number of a task says its kind.
+AttemptKey MakeKey(std::uint8_t choice) {
+  return {TaskId("t" + std::to_string(choice % kMaxTasks)), Attempt(1 + (choice >> 4) % 2)};
+}
+TaskKind KindOf(const AttemptKey& key) {
+  if (key.task.value() == "t0") return TaskKind::kBuild;
+  return key.task.value() == "t2" ? TaskKind::kProbe : TaskKind::kPublish;
+}
+
 class Machine {
  public:
   Machine() { Start(); }
@@ -84,6 +93,8 @@ class Machine {
     journal_ = snapshot;
     synced_ = journal_.size();
   }
+  // Sequence of the newest one.
+  [[nodiscard]] std::uint64_t permit_requests() const { return permit_requests_; }
   [[nodiscard]] std::uint64_t log_end(const AttemptKey& key) const {
     const auto it = log_end_.find(key);
     return it == log_end_.end() ? 0 : it->second;
@@ -152,6 +163,9 @@ class Machine {
     if (const auto* report = std::get_if<protocol::ResultReport>(&action.message)) {
       SLIPWAY_CHECK(OnDisk<agent::JournalFinished>(report->key) != nullptr);
     }
+    if (const auto* request = std::get_if<protocol::PermitRequest>(&action.message)) {
+      permit_requests_ = request->sequence;
+    }
     if (const auto* inventory = std::get_if<protocol::Inventory>(&action.message)) {
       for (const protocol::AttemptStatus& status : inventory->attempts) {
         SLIPWAY_CHECK(OnDisk<agent::JournalAccepted>(status.key) != nullptr);
@@ -171,9 +185,12 @@ class Machine {
     running_.insert(action.key);
   }
   void Do(const agent::GivePermit& action) {
+    SLIPWAY_CHECK(KindOf(action.key) != TaskKind::kBuild);
+    SLIPWAY_CHECK(action.valid_until > now_);
+    // A probe changes nothing at the platform and may be repeated.
+    if (KindOf(action.key) == TaskKind::kProbe) return;
     const auto* marker = OnDisk<agent::JournalPublishStarted>(action.key);
     SLIPWAY_CHECK(marker != nullptr && marker->nonce == action.nonce);
-    SLIPWAY_CHECK(action.valid_until > now_);
     SLIPWAY_CHECK(++permits_[action.key] == 1);
   }
   void Do(const agent::DenyPermit&) {}
@@ -206,19 +223,8 @@ class Machine {
   std::map<AttemptKey, std::uint64_t> freed_;
   std::map<AttemptKey, std::uint64_t> told_durable_;
   std::map<AttemptKey, int> permits_;
+  std::uint64_t permit_requests_ = 0;
 };
-
-struct Named {
-  AttemptKey key;
-  TaskKind kind = TaskKind::kBuild;
-};
-// Few attempts, so that events meet; a task keeps its kind.
-Named TakeAttempt(ByteSource& in) {
-  const std::uint8_t choice = in.Byte();
-  const std::uint64_t task = choice % kMaxTasks;
-  return {{TaskId("t" + std::to_string(task)), Attempt(1 + (choice >> 4) % 2)},
-          task % 2 == 0 ? TaskKind::kBuild : TaskKind::kPublish};
-}
 
 Sha256Digest TakeDigest(ByteSource& in) {
   std::array<std::uint8_t, Sha256Digest::kSize> digest{};
@@ -226,7 +232,7 @@ Sha256Digest TakeDigest(ByteSource& in) {
   return Sha256Digest(digest);
 }
 
-protocol::ControllerMessage TakeMessage(ByteSource& in) {
+protocol::ControllerMessage TakeMessage(ByteSource& in, const Machine& machine) {
   protocol::ControllerMessage message;
   message.epoch = Epoch(1 + in.Byte() % 3);
   switch (in.Below(4)) {
@@ -234,29 +240,31 @@ protocol::ControllerMessage TakeMessage(ByteSource& in) {
       protocol::Desired desired{.answers = in.Below(4), .attempts = {}, .sync_after = {}};
       desired.sync_after = std::chrono::milliseconds(100) * in.Byte();
       for (std::size_t n = in.Below(4); n > 0; --n) {
-        const Named named = TakeAttempt(in);
-        desired.attempts.push_back(
-            {named.key, named.kind, static_cast<Want>(1 + in.Below(5)), "spec"});
+        const AttemptKey key = MakeKey(in.Byte());
+        desired.attempts.push_back({key, KindOf(key), static_cast<Want>(1 + in.Below(5)), "spec"});
       }
       message.body = std::move(desired);
       break;
     }
     case 1: {
-      protocol::LogAck ack{TakeAttempt(in).key, in.Number(2), in.Number(2)};
+      protocol::LogAck ack{MakeKey(in.Byte()), in.Number(2), in.Number(2)};
       ack.durable = std::min(ack.durable, ack.received);
       message.body = ack;
       break;
     }
     case 2: {
       protocol::Permit permit;
-      permit.key = TakeAttempt(in).key;
-      permit.nonce = std::to_string(in.Below(4));
+      permit.key = MakeKey(in.Byte());
+      const std::uint8_t which = in.Byte();
+      permit.nonce = std::to_string(which % 4);
+      // Mostly to the newest request.
+      permit.answers = machine.permit_requests() - (which >> 6);
       permit.valid_for = std::chrono::seconds(1) * in.Byte();
       permit.secret = "secret";
       message.body = std::move(permit);
       break;
     }
-    default: message.body = protocol::PermitDenied{TakeAttempt(in).key, {}}; break;
+    default: message.body = protocol::PermitDenied{MakeKey(in.Byte()), {}}; break;
   }
   return message;
 }
@@ -278,35 +286,35 @@ void Check(ByteSource in) {
       case 1: machine.Disconnect(); break;
       case 2:
       case 3:
-      case 4: machine.Hear(TakeMessage(in)); break;
+      case 4: machine.Hear(TakeMessage(in, machine)); break;
       case 5:
       case 6: machine.SyncJournal(); break;
       case 7: machine.Crash(in.Flag()); break;
       case 8: {
         protocol::StepReport step;
-        step.key = TakeAttempt(in).key;
+        step.key = MakeKey(in.Byte());
         step.number = 1 + in.Byte();
         machine.FromRunner(step.key, agent::StepHappened{step});
         break;
       }
-      case 9: machine.LogGrew(TakeAttempt(in).key, in.Byte()); break;
+      case 9: machine.LogGrew(MakeKey(in.Byte()), in.Byte()); break;
       case 10: {
-        const AttemptKey key = TakeAttempt(in).key;
+        const AttemptKey key = MakeKey(in.Byte());
         machine.FromRunner(key, agent::PublishReady{key, TakeDigest(in)});
         break;
       }
       case 11: {
-        const AttemptKey key = TakeAttempt(in).key;
+        const AttemptKey key = MakeKey(in.Byte());
         machine.FromRunner(key, agent::AttemptEnded{key, TakeResult(in, machine.log_end(key))});
         break;
       }
       case 12: {
-        const AttemptKey key = TakeAttempt(in).key;
+        const AttemptKey key = MakeKey(in.Byte());
         machine.FromRunner(key, agent::AttemptVanished{
                                     key, {.size = machine.log_end(key), .root = {}, .missing = 0}});
         break;
       }
-      case 13: machine.Apply(agent::AttemptDeleted{TakeAttempt(in).key}); break;
+      case 13: machine.Apply(agent::AttemptDeleted{MakeKey(in.Byte())}); break;
       case 14: machine.Advance(std::chrono::milliseconds(100) * in.Byte()); break;
       default:
         if (in.Flag()) {

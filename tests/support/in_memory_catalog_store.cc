@@ -98,7 +98,7 @@ absl::StatusOr<domain::Release> InMemoryRunReader::GetRelease(const ReleaseId& i
 }
 
 absl::StatusOr<domain::Resolution> InMemoryRunReader::ResolutionOf(const TaskId& publish_task) {
-  absl::MutexLock lock(&state_.mu);
+  const std::lock_guard lock(state_.mu);
   const auto it = state_.tables.resolutions.find(publish_task);
   if (it == state_.tables.resolutions.end()) {
     return NoSuch("resolution of the task '" + publish_task.value() + "'");
