@@ -101,7 +101,7 @@ absl::StatusOr<domain::Resolution> InMemoryRunReader::ResolutionOf(const TaskId&
   const std::lock_guard lock(state_.mu);
   const auto it = state_.tables.resolutions.find(publish_task);
   if (it == state_.tables.resolutions.end()) {
-    return NoSuch("resolution of the task '" + publish_task.value() + "'");
+    return NoSuch("resolution of the task '" + publish_task.value() + "'", "NO_SUCH_TASK");
   }
   return it->second.second;
 }

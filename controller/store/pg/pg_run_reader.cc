@@ -73,6 +73,7 @@ constexpr Kind kTask = {"task", "NO_SUCH_TASK"};
 constexpr Kind kRun = {"run", "NO_SUCH_RUN"};
 constexpr Kind kRelease = {"release", "NO_SUCH_PRODUCT"};
 constexpr Kind kReleaseByTask = {"release by the task", "NO_SUCH_PRODUCT"};
+constexpr Kind kResolution = {"resolution of the task", "NO_SUCH_TASK"};
 
 // A page goes on below the sequence number that its token holds.
 absl::StatusOr<std::int64_t> ParsePageToken(const std::string& token) {
@@ -193,8 +194,8 @@ absl::StatusOr<domain::Release> PgRunReader::ReleaseOfTask(const TaskId& publish
 }
 
 absl::StatusOr<domain::Resolution> PgRunReader::ResolutionOf(const TaskId& publish_task) {
-  return FindOne<domain::Resolution>(database_, kResolutionOf, publish_task.value(),
-                                     "resolution of the task", ResolutionFromRow);
+  return FindOne<domain::Resolution>(database_, kResolutionOf, publish_task.value(), kResolution,
+                                     ResolutionFromRow);
 }
 
 absl::StatusOr<ReleasePage> PgRunReader::ListReleases(const ReleaseFilter& filter) {
