@@ -23,6 +23,7 @@ runs::Target ReadTarget(config::Section section, std::set<std::string>& names) {
   target.network = section.GetOneOf("network", {"bridge", "host"}, target.network);
   target.deadline = section.GetDuration("deadline", target.deadline, std::chrono::seconds(10),
                                         std::chrono::hours(2));
+  target.requirements = section.GetStringMap("require");
   if (!names.insert(target.platform + "/" + target.name).second) {
     section.Fail("name", fmt::format("the platform '{}' has a target '{}' already", target.platform,
                                      target.name));

@@ -25,10 +25,12 @@ struct SchedulerOptions {
   // A deadline found this much later than it was due means that the controller itself stood still
   // (suspended, swapped out): leases get the grace period again instead of ending.
   Duration standstill = std::chrono::seconds(20);
-  // Starts of one build before agent_lost, infrastructure or network failures become final.
+  // Which failures are tried again is retry_policy.h's business; how often and when, these say.
+  // Starts of one build before its failure is final.
   int max_attempts = 3;
-  // Wait before a failed build is offered again; doubles with each start.
+  // Pause before a failed build is offered again; doubles with each start, up to the longest.
   Duration retry_delay = std::chrono::seconds(5);
+  Duration longest_retry_delay = std::chrono::minutes(5);
   // An agent that refused gets no offer for this long.
   Duration refusal_pause = std::chrono::seconds(2);
   // Validity of a publish permit from its grant.
@@ -67,8 +69,9 @@ struct AgentView {
 // for an inventory after Load. There is no other way of repair.
 //
 // Invariants: a task has at most one current attempt; a message about another attempt changes
-// nothing and is answered kForget; a publish that was started is never queued again. Memory is
-// bound to unfinished tasks and open sessions.
+// nothing and is answered kForget; a publish that was started is never queued again; at most one
+// task of a concurrency group is at an agent, in the order of submit. Memory is bound to unfinished
+// tasks and open sessions.
 //
 // Thread-compatible; confined to the shell's mutex. Reads no clock; `now` never goes back.
 class SchedulerCore {

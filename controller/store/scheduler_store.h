@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@ namespace slipway::store {
 struct Unfinished {
   std::vector<domain::Task> tasks;             // state not terminal, oldest first
   std::vector<domain::PublishPermit> permits;  // of those tasks
+  std::map<RunId, std::string> submitters;     // of their runs
 };
 
 // The write side of scheduling: one writer, whole batches, fenced by the leader's epoch.

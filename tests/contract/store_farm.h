@@ -84,11 +84,16 @@ struct Farm {
     build.platform = "weixin";
     build.requirements = {{"os", "linux"}};
     build.priority = 5;
+    build.group = "nightly";
+    build.queue_timeout = std::chrono::minutes(30);
+    build.queued_since = create.cause.at;
     build.created_at = create.cause.at;
     domain::Task publish = build;
     publish.id = TaskId("publish-" + n);
     publish.kind = protocol::TaskKind::kPublish;
     publish.target = "trial";
+    publish.group = "";
+    publish.queued_since = WallTime();
     publish.depends_on = build.id;
     publish.state = domain::TaskState::kWaiting;
     create.tasks = {build, publish};

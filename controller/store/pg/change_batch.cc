@@ -134,9 +134,15 @@ json::object ChangeToJson(const Change& change) {
                                  object["at"] = ToUnixMicros(c.cause.at);
                                  return object;
                                },
-                               [](const RequeueTask& c) { return Keyed(c.key); },
+                               [](const RequeueTask& c) {
+                                 json::object object = Keyed(c.key);
+                                 object["at"] = ToUnixMicros(c.cause.at);
+                                 object["not_before"] = ToUnixMicros(c.not_before);
+                                 return object;
+                               },
                                [](const ReleaseTask& c) {
-                                 return json::object{{"task", c.task.value()}};
+                                 return json::object{{"task", c.task.value()},
+                                                     {"at", ToUnixMicros(c.cause.at)}};
                                },
                                [](const RequestCancel& c) {
                                  return json::object{{"task", c.task.value()}};
