@@ -27,8 +27,7 @@ absl::Status BadField(const char* field, const std::string& why) {
                    fmt::format("{}: {}", field, why));
 }
 
-absl::Status CheckText(const char* field, const std::string& text, std::size_t limit,
-                       Lines lines) {
+absl::Status CheckText(const char* field, const std::string& text, std::size_t limit, Lines lines) {
   if (text.size() > limit) {
     return BadField(field, fmt::format("{} bytes, at most {} are allowed", text.size(), limit));
   }

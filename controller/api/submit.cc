@@ -147,9 +147,8 @@ absl::StatusOr<Expanded> Expand(const v1::SubmitRunRequest& request,
     publish.depends_on = build.id;
     SLIPWAY_ASSIGN_OR_RETURN(
         publish.requirements,
-        Together({{fmt::format("target '{}'", target->name), target->requirements},
-                  product,
-                  submit}));
+        Together(
+            {{fmt::format("target '{}'", target->name), target->requirements}, product, submit}));
     publish.group.clear();
     publish.queued_since = WallTime();
     publish.state = domain::TaskState::kWaiting;

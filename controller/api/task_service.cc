@@ -11,6 +11,7 @@
 #include "common/status/status.h"
 #include "controller/agent_gateway/text.h"
 #include "controller/api/convert.h"
+#include "controller/api/explain.h"
 #include "controller/api/follow.h"
 #include "controller/api/submit.h"
 
@@ -38,14 +39,6 @@ absl::StatusOr<scheduler::Reply> Await(std::future<scheduler::Reply> reply) {
   return reply.get();
 }
 
-absl::StatusOr<std::string> AgentName(const Deps& deps, const AgentId& id) {
-  if (id.value().empty()) return std::string();
-  auto agent = deps.agents.Get(id);
-  if (agent.ok()) return agent->name;
-  if (agent.status().code() == absl::StatusCode::kNotFound) return id.value();
-  return agent.status();
-}
-
 absl::StatusOr<v1::Task> Describe(const Deps& deps, const domain::Task& task,
                                   const domain::Run& run) {
   SLIPWAY_ASSIGN_OR_RETURN(const std::string agent, AgentName(deps, task.agent));
@@ -60,6 +53,14 @@ absl::StatusOr<v1::Task> Describe(const Deps& deps, const domain::Task& task,
 }
 
 }  // namespace
+
+absl::StatusOr<std::string> AgentName(const Deps& deps, const AgentId& id) {
+  if (id.value().empty()) return std::string();
+  auto agent = deps.agents.Get(id);
+  if (agent.ok()) return agent->name;
+  if (agent.status().code() == absl::StatusCode::kNotFound) return id.value();
+  return agent.status();
+}
 
 absl::StatusOr<v1::Task> DescribeTask(const Deps& deps, const TaskId& id) {
   SLIPWAY_ASSIGN_OR_RETURN(const auto found, deps.reader.GetTask(id));
@@ -119,6 +120,16 @@ grpc::Status TaskService::GetTask(grpc::ServerContext* context, const v1::GetTas
   auto task = DescribeTask(deps_, TaskId(request->id()));
   if (task.ok()) *response = std::move(*task);
   return rpc::ToGrpc(*context, task.status());
+}
+
+grpc::Status TaskService::ExplainTask(grpc::ServerContext* context,
+                                      const v1::ExplainTaskRequest* request,
+                                      v1::ExplainTaskResponse* response) {
+  const auto account = deps_.auth.Authenticate(*context);
+  if (!account.ok()) return rpc::ToGrpc(*context, account.status());
+  auto why = api::ExplainTask(deps_, TaskId(request->id()));
+  if (why.ok()) *response = std::move(*why);
+  return rpc::ToGrpc(*context, why.status());
 }
 
 grpc::Status TaskService::ListTasks(grpc::ServerContext* context,

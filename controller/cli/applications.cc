@@ -12,11 +12,11 @@ absl::Status ReadLabels(const std::vector<std::string>& texts, Text text,
   for (const std::string& label : texts) {
     const auto equals = label.find('=');
     if (equals == 0 || equals == std::string::npos) {
-      return UsageError(MakeError(
-          absl::StatusCode::kInvalidArgument, "BAD_LABEL",
-          fmt::format(fmt::runtime(text("--require: '{}' is not KEY=VALUE",
-                                        "--require：'{}' 不是 KEY=VALUE 的形式")),
-                      label)));
+      return UsageError(
+          MakeError(absl::StatusCode::kInvalidArgument, "BAD_LABEL",
+                    fmt::format(fmt::runtime(text("--require: '{}' is not KEY=VALUE",
+                                                  "--require：'{}' 不是 KEY=VALUE 的形式")),
+                                label)));
     }
     labels[label.substr(0, equals)] = label.substr(equals + 1);
   }
@@ -56,8 +56,7 @@ Outcome CreateApplication(Session& session, const CreateApplicationFlags& flags)
   request.set_name(flags.name);
   request.set_repository(flags.repository);
   request.set_description(flags.description);
-  SLIPWAY_RETURN_IF_ERROR(
-      ReadLabels(flags.require, session.text, *request.mutable_requirements()));
+  SLIPWAY_RETURN_IF_ERROR(ReadLabels(flags.require, session.text, *request.mutable_requirements()));
   if (!flags.queue_timeout.empty()) {
     SLIPWAY_ASSIGN_OR_RETURN(*request.mutable_queue_timeout(),
                              ReadQueueTimeout(flags.queue_timeout));

@@ -51,6 +51,7 @@ struct TasksFlags {
 };
 [[nodiscard]] Outcome ListTasks(Session& session, const TasksFlags& flags);
 [[nodiscard]] Outcome ShowTask(Session& session, const std::string& id);
+[[nodiscard]] Outcome ExplainTask(Session& session, const std::string& id);
 [[nodiscard]] Outcome CancelTask(Session& session, const std::string& id,
                                  const std::string& reason);
 

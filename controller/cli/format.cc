@@ -53,7 +53,8 @@ std::string FormatBetween(const google::protobuf::Timestamp& from,
 std::string FormatLabels(const google::protobuf::Map<std::string, std::string>& labels) {
   // A protobuf map has no order of its own.
   std::string text;
-  for (const auto& [name, value] : std::map<std::string, std::string>(labels.begin(), labels.end())) {
+  for (const auto& [name, value] :
+       std::map<std::string, std::string>(labels.begin(), labels.end())) {
     if (!text.empty()) text += ',';
     text += value.empty() ? name : fmt::format("{}={}", name, value);
   }

@@ -177,6 +177,11 @@ class Program {
     CLI::App* show = Command(*tasks, "show", "One task with its steps", "显示一个任务及其步骤",
                              [this](Session& s) { return ShowTask(s, id_); });
     Option(show, "TASK", id_, "Task", "任务")->required();
+    CLI::App* explain =
+        Command(*tasks, "explain", "Why a task waits: agents that fit, who is ahead, time limits",
+                "说明任务为何等待：合适的代理、前面的任务与时限",
+                [this](Session& s) { return ExplainTask(s, id_); });
+    Option(explain, "TASK", id_, "Task", "任务")->required();
     AddCancel(*tasks);
     AddCancel(app_);
 
@@ -259,9 +264,9 @@ class Program {
     Option(create, "--repository", create_.repository, "Git URL", "Git 地址")->required();
     Option(create, "--description", create_.description, "For people", "说明");
     AddWaiting(create, create_.require, create_.queue_timeout);
-    CLI::App* set =
-        Command(*apps, "set", "Changes an application, for submits from now on",
-                "修改应用，对之后的提交生效", [this](Session& s) { return SetApplication(s, set_); });
+    CLI::App* set = Command(*apps, "set", "Changes an application, for submits from now on",
+                            "修改应用，对之后的提交生效",
+                            [this](Session& s) { return SetApplication(s, set_); });
     Option(set, "NAME", set_.name, "Its name", "应用名")->required();
     Option(set, "--description", set_.description, "For people", "说明");
     AddWaiting(set, set_.require, set_.queue_timeout);

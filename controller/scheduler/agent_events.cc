@@ -42,6 +42,8 @@ void SchedulerCore::Impl::On(const InventoryReceived& event, Moment at) {
   agent.slots = event.inventory.slots;
   agent.draining = event.inventory.draining;
   agent.labels = event.inventory.labels;
+  agent.name = event.agent_name;
+  Reconsider(roster_.Put(id, {agent.name, agent.labels, true}), at);
   due_.Set({Due::kLease, id.value()}, at.now + options_.lease_ttl);
 
   protocol::Desired answer{
@@ -186,8 +188,7 @@ void SchedulerCore::Impl::TakeFailure(Entry& entry, const ResultReported& event,
     Finish(entry, actor, TaskState::kFailed, std::move(result), std::nullopt, at);
     return;
   }
-  const bool retryable =
-      entry.task.kind == TaskKind::kBuild && RetryOf(klass) != Retry::kNever;
+  const bool retryable = entry.task.kind == TaskKind::kBuild && RetryOf(klass) != Retry::kNever;
   const auto pause = PauseBeforeRetry(entry.task.kind, klass, entry.task.starts, Limits());
   if (klass == FailureClass::kCanceled || (retryable && entry.task.cancel_requested)) {
     Finish(entry, actor, TaskState::kCanceled, std::move(result), std::nullopt, at);
@@ -277,7 +278,8 @@ void SchedulerCore::Impl::ForgiveStandstill(Moment at) {
     }
   }
   for (auto& [id, entry] : tasks_) {
-    if (entry.wait_end) AwaitAgent(entry, at, options_.grace);
+    const bool waits = due_.Of({Due::kWait, id.value()}) || due_.Of({Due::kNobody, id.value()});
+    if (waits) AwaitAgent(entry, at, options_.grace);
   }
 }
 

@@ -51,6 +51,8 @@ struct Cancel {
 struct InventoryReceived {
   Origin from;
   protocol::Inventory inventory;
+  // The agent's, for people. The shell fills it in; may be empty.
+  std::string agent_name{};
 };
 
 struct SessionClosed {

@@ -34,7 +34,10 @@ std::optional<MonoTime> SchedulerCore::NextDeadline() const { return impl_->Next
 bool SchedulerCore::IsCurrent(const AgentId& agent, const AttemptKey& key) const {
   return impl_->IsCurrent(agent, key);
 }
-std::string SchedulerCore::WhyWaiting(const TaskId& task) const { return impl_->WhyWaiting(task); }
+std::optional<Explanation> SchedulerCore::Explain(const TaskId& task, MonoTime now,
+                                                  WallTime wall) const {
+  return impl_->Explain(task, {now, wall});
+}
 std::vector<AgentView> SchedulerCore::Agents() const { return impl_->Agents(); }
 std::size_t SchedulerCore::unfinished() const { return impl_->unfinished(); }
 bool SchedulerCore::loaded() const { return impl_->loaded(); }
@@ -54,6 +57,7 @@ void SchedulerCore::Impl::Forget() {
   tasks_.clear();
   dependents_.clear();
   groups_ = ConcurrencyGroups();
+  roster_ = AgentRoster();
   queue_ = TaskQueue();
   due_ = Deadlines<DueKey>();
   open_ = Batch();
@@ -69,6 +73,10 @@ void SchedulerCore::Impl::Forget() {
 void SchedulerCore::Impl::Load(store::Unfinished unfinished, Moment at) {
   Forget();
   loaded_ = true;
+  for (const store::RosterAgent& agent : unfinished.agents) {
+    roster_.Put(agent.id, {agent.name, agent.labels, agent.seen});
+  }
+  for (const auto& [id, agent] : agents_) roster_.Put(id, {agent.name, agent.labels, true});
   std::set<TaskId> ids;
   for (const domain::Task& task : unfinished.tasks) ids.insert(task.id);
   std::vector<TaskId> orphans;
@@ -199,8 +207,8 @@ void SchedulerCore::Impl::On(const Submit& event, Moment at) {
          RunId()});
     return;
   }
-  open_.submits.push_back({open_.changes.size(), event.ticket, event.run.id,
-                           event.run.submitted_by, event.tasks});
+  open_.submits.push_back(
+      {open_.changes.size(), event.ticket, event.run.id, event.run.submitted_by, event.tasks});
   open_.changes.push_back(
       store::CreateRun{{event.run.submitted_by, at.wall}, event.run, event.tasks});
 }
@@ -253,6 +261,9 @@ void SchedulerCore::Impl::On(const Tick&, Moment at) {
       Entry* entry = Find(TaskId(id));
       // An offer that is under way may still be taken.
       if (entry != nullptr && entry->task.state == TaskState::kQueued) EndWait(*entry, at);
+    } else if (what == Due::kNobody) {
+      Entry* entry = Find(TaskId(id));
+      if (entry != nullptr && entry->task.state == TaskState::kQueued) GiveUp(*entry, at);
     } else {
       EndOfOfferOrPause(TaskId(id), at);
     }

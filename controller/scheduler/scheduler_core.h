@@ -10,6 +10,7 @@
 #include "common/base/ids.h"
 #include "common/base/time.h"
 #include "controller/scheduler/events.h"
+#include "controller/scheduler/explain.h"
 #include "controller/store/changes.h"
 #include "controller/store/scheduler_store.h"
 
@@ -33,6 +34,9 @@ struct SchedulerOptions {
   Duration longest_retry_delay = std::chrono::minutes(5);
   // An agent that refused gets no offer for this long.
   Duration refusal_pause = std::chrono::seconds(2);
+  // How long a task waits although no agent of the farm could ever run it; then it fails. Begins
+  // after the grace period of a controller start.
+  Duration no_agent_grace = std::chrono::minutes(10);
   // Validity of a publish permit from its grant.
   Duration permit_ttl = std::chrono::minutes(2);
   // Unfinished tasks above which a submit is refused. Bounds the memory of the core.
@@ -71,7 +75,7 @@ struct AgentView {
 // Invariants: a task has at most one current attempt; a message about another attempt changes
 // nothing and is answered kForget; a publish that was started is never queued again; at most one
 // task of a concurrency group is at an agent, in the order of submit. Memory is bound to unfinished
-// tasks and open sessions.
+// tasks and to the agents of the farm.
 //
 // Thread-compatible; confined to the shell's mutex. Reads no clock; `now` never goes back.
 class SchedulerCore {
@@ -104,8 +108,9 @@ class SchedulerCore {
 
   // `key` is the current attempt of its task and `agent` holds it: its log may be written.
   [[nodiscard]] bool IsCurrent(const AgentId& agent, const AttemptKey& key) const;
-  // Why a task does not run, in one sentence for people; empty: it is not waiting for an agent.
-  [[nodiscard]] std::string WhyWaiting(const TaskId& task) const;
+  // Why a task is where it is; nullopt: no unfinished task has this id. Linear in the agents.
+  [[nodiscard]] std::optional<Explanation> Explain(const TaskId& task, MonoTime now,
+                                                   WallTime wall) const;
   // Agents with a session or a current attempt, by id.
   [[nodiscard]] std::vector<AgentView> Agents() const;
   [[nodiscard]] std::size_t unfinished() const;

@@ -11,6 +11,7 @@
 #include "common/base/ids.h"
 #include "common/base/time.h"
 #include "controller/domain/task.h"
+#include "controller/scheduler/agent_roster.h"
 #include "controller/scheduler/concurrency_groups.h"
 #include "controller/scheduler/deadlines.h"
 #include "controller/scheduler/retry_policy.h"
@@ -41,8 +42,9 @@ class SchedulerCore::Impl {
   // Views (scheduler_views.cc).
   [[nodiscard]] std::optional<MonoTime> NextDeadline() const;
   [[nodiscard]] bool IsCurrent(const AgentId& agent, const AttemptKey& key) const;
-  [[nodiscard]] std::string WhyWaiting(const TaskId& task) const;
   [[nodiscard]] std::vector<AgentView> Agents() const;
+  [[nodiscard]] std::optional<Explanation> Explain(const TaskId& id,
+                                                   Moment at) const;  // explain.cc
   [[nodiscard]] std::size_t unfinished() const { return tasks_.size(); }
   [[nodiscard]] bool loaded() const { return loaded_; }
 
@@ -63,6 +65,7 @@ class SchedulerCore::Impl {
     WallTime step_started_at;
   };
   struct Agent {
+    std::string name;
     std::optional<SessionId> session;
     SessionId last_session;
     // An inventory came since the session opened, the core was loaded, or the lease ended.
@@ -73,8 +76,9 @@ class SchedulerCore::Impl {
     Labels labels;
     std::set<TaskId> held;  // tasks offered to it or running on it
   };
-  // kTask: the end of an offer or of a pause; kWait: Entry::wait_end.
-  enum class Due { kLease, kPause, kTask, kWait };
+  // kTask: the end of an offer or of a pause; kWait: Entry::wait_end; kNobody: the end of the grace
+  // of a task that no agent could run.
+  enum class Due { kLease, kPause, kTask, kWait, kNobody };
   using DueKey = std::pair<Due, std::string>;
 
   struct PendingSubmit {
@@ -136,14 +140,25 @@ class SchedulerCore::Impl {
   void Enqueue(Entry& entry);
   // Its wait has lasted since task.queued_since; it goes on for `at_least`, however long that was.
   void AwaitAgent(Entry& entry, Moment at, Duration at_least = Duration::zero());
-  // Fails a queued task that waited too long.
+  // It waits no more.
+  void StopAwaiting(Entry& entry);
+  // Fails a queued task that waited too long, or for an agent that there will never be.
   void EndWait(Entry& entry, Moment at);
+  void GiveUp(Entry& entry, Moment at);
+  // The agents have changed: some tasks may hope, others may not any more.
+  void Reconsider(const AgentRoster::Shift& shift, Moment at);
   void LeaveAgent(Entry& entry);
   void LeaveGroup(const Entry& entry);
   // Queues whoever has the turn.
   void NextOfGroup(const domain::Group& group);
   void UpdateRoom(const AgentId& id);
   void SettleDependents(const Entry& entry, bool succeeded, Moment at);
+
+  // Explanations (explain.cc).
+  [[nodiscard]] std::vector<AgentFit> FitsOf(const domain::Task& task, Moment at) const;
+  [[nodiscard]] AgentCondition ConditionOf(const Agent* agent, bool seen, Moment at) const;
+  [[nodiscard]] Await AwaitedBy(const Entry& entry) const;
+  [[nodiscard]] std::vector<Deadline> DeadlinesOf(const Entry& entry, Moment at) const;
 
   Entry* Find(const TaskId& task);
   // The entry if `key` is its current attempt and `from` the agent that holds it, else nullptr.
@@ -171,6 +186,7 @@ class SchedulerCore::Impl {
   std::map<TaskId, Entry> tasks_;
   std::map<TaskId, std::set<TaskId>> dependents_;  // by the unfinished task they depend on
   std::map<AgentId, Agent> agents_;
+  AgentRoster roster_;
   ConcurrencyGroups groups_;
   TaskQueue queue_;
   Deadlines<DueKey> due_;

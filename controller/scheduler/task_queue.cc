@@ -9,8 +9,8 @@
 namespace slipway::scheduler {
 namespace {
 
-// Records kept of classes, applications and submitters that have nothing queued; above that they are
-// dropped.
+// Records kept of classes, applications and submitters that have nothing queued; above that they
+// are dropped.
 constexpr std::size_t kMaxIdleClasses = 256;
 constexpr std::size_t kMaxApplications = 10'000;
 constexpr std::size_t kMaxSubmitters = 1'000;
@@ -234,8 +234,8 @@ std::size_t TaskQueue::Ahead(const TaskId& task, const std::vector<Labels>& agen
           equals[application][submitter].Count(tasks.size(),
                                                {std::get<0>(turn), std::get<1>(turn)});
           if (application != item.application || submitter != item.submitter) continue;
-          own_before += static_cast<std::size_t>(
-              std::distance(tasks.begin(), tasks.lower_bound(item.order)));
+          own_before +=
+              static_cast<std::size_t>(std::distance(tasks.begin(), tasks.lower_bound(item.order)));
         }
       }
     }

@@ -16,7 +16,8 @@ namespace slipway::scheduler {
 
 using Labels = std::map<std::string, std::string>;
 
-// An agent with `labels` may run what requires `requirements`: it has each of them, with that value.
+// An agent with `labels` may run what requires `requirements`: it has each of them, with that
+// value.
 [[nodiscard]] bool Fits(const Labels& requirements, const Labels& labels);
 
 // Tasks that wait for an agent and agents that have room, and which pair is next. It knows no

@@ -74,8 +74,8 @@ void SchedulerCore::Impl::Enqueue(Entry& entry) {
   // A publish is never offered before its build is over, whatever its row says.
   if (tasks_.contains(task.depends_on)) return;
   if (entry.group && groups_.Turn(*entry.group) != task.id) return;
-  queue_.Add({task.id, task.application, entry.submitter, task.requirements, task.priority,
-              entry.order});
+  queue_.Add(
+      {task.id, task.application, entry.submitter, task.requirements, task.priority, entry.order});
 }
 
 void SchedulerCore::Impl::NextOfGroup(const domain::Group& group) {
@@ -85,6 +85,9 @@ void SchedulerCore::Impl::NextOfGroup(const domain::Group& group) {
 
 void SchedulerCore::Impl::AwaitAgent(Entry& entry, Moment at, Duration at_least) {
   const domain::Task& task = entry.task;
+  if (!roster_.Want(task.requirements, task.id)) {
+    due_.Set({Due::kNobody, task.id.value()}, at.now + at_least + options_.no_agent_grace);
+  }
   if (task.queue_timeout <= Duration::zero()) return;
   const WallTime since = task.queued_since == WallTime() ? at.wall : task.queued_since;
   // A clock that was set back does not make the wait longer.
@@ -94,15 +97,54 @@ void SchedulerCore::Impl::AwaitAgent(Entry& entry, Moment at, Duration at_least)
 }
 
 void SchedulerCore::Impl::EndWait(Entry& entry, Moment at) {
-  Finish(entry, "scheduler", TaskState::kFailed,
-         FailedResult(FailureClass::kTimeout, "QUEUE_TIMEOUT",
-                      "It waited for an agent longer than its queue timeout allows.",
-                      "Look at `slipway agents` whether the agents that it needs are online and not "
-                      "overloaded, then submit again, or give it more time with --queue-timeout.",
-                      "请用 `slipway agents` 查看所需的构建机是否在线、是否过载，然后重新提交，"
-                      "或用 --queue-timeout 延长等待时间。",
-                      at),
-         std::nullopt, at);
+  Finish(
+      entry, "scheduler", TaskState::kFailed,
+      FailedResult(FailureClass::kTimeout, "QUEUE_TIMEOUT",
+                   "It waited for an agent longer than its queue timeout allows.",
+                   "Look at `slipway agents` whether the agents that it needs are online and not "
+                   "overloaded, then submit again, or give it more time with --queue-timeout.",
+                   "请用 `slipway agents` 查看所需的构建机是否在线、是否过载，然后重新提交，"
+                   "或用 --queue-timeout 延长等待时间。",
+                   at),
+      std::nullopt, at);
+}
+
+void SchedulerCore::Impl::StopAwaiting(Entry& entry) {
+  roster_.Unwant(entry.task.requirements, entry.task.id);
+  entry.wait_end.reset();
+  due_.Clear({Due::kWait, entry.task.id.value()});
+  due_.Clear({Due::kNobody, entry.task.id.value()});
+}
+
+void SchedulerCore::Impl::Reconsider(const AgentRoster::Shift& shift, Moment at) {
+  for (const TaskId& task : shift.possible) due_.Clear({Due::kNobody, task.value()});
+  for (const TaskId& task : shift.impossible) {
+    due_.Set({Due::kNobody, task.value()}, at.now + options_.no_agent_grace);
+  }
+}
+
+void SchedulerCore::Impl::GiveUp(Entry& entry, Moment at) {
+  std::string wanted;
+  for (const auto& [key, value] : entry.task.requirements) {
+    wanted += (wanted.empty() ? "" : ", ") + key + "=" + value;
+  }
+  std::string nearest;
+  for (const std::string& agent : roster_.Nearest(entry.task.requirements, 3)) {
+    nearest += (nearest.empty() ? "" : "; ") + agent;
+  }
+  const bool none = nearest.empty();
+  Finish(
+      entry, "scheduler", TaskState::kFailed,
+      FailedResult(
+          FailureClass::kInfrastructure, "NO_AGENT_MATCHES",
+          none ? "No agent has joined this farm."
+               : "No agent of this farm has the labels " + wanted + ".",
+          none ? "Join one: `slipway agents token`, then `slipway-agent join`."
+               : "Give an agent these labels, or require less. Nearest: " + nearest + ".",
+          none ? "请先加入一个代理：`slipway agents token`，然后 `slipway-agent join`。"
+               : "请为代理配置标签 " + wanted + "，或减少所需标签。最接近的代理：" + nearest + "。",
+          at),
+      std::nullopt, at);
 }
 
 void SchedulerCore::Impl::LeaveGroup(const Entry& entry) {
@@ -141,8 +183,7 @@ void SchedulerCore::Impl::Start(Entry& entry, Moment at) {
   entry.task.state = TaskState::kRunning;
   entry.absent = 0;
   ++entry.task.starts;
-  entry.wait_end.reset();
-  due_.Clear({Due::kWait, entry.task.id.value()});
+  StopAwaiting(entry);
   due_.Clear({Due::kTask, entry.task.id.value()});
   open_.changes.push_back(
       store::StartTask{{"agent:" + entry.task.agent.value(), at.wall}, KeyOf(entry)});
@@ -179,7 +220,7 @@ void SchedulerCore::Impl::Finish(Entry& entry, const std::string& actor, TaskSta
       {actor, at.wall}, KeyOf(entry), state, std::move(result), std::move(release)});
   Changed(entry.task.id);
   queue_.Remove(entry.task.id);
-  due_.Clear({Due::kWait, entry.task.id.value()});
+  StopAwaiting(entry);
   LeaveAgent(entry);
   LeaveGroup(entry);
   if (const auto it = dependents_.find(entry.task.depends_on); it != dependents_.end()) {
@@ -225,8 +266,8 @@ void SchedulerCore::Impl::MarkUnknown(Entry& entry, protocol::AttemptResult resu
 void SchedulerCore::Impl::Lose(Entry& entry, const std::string& why, Moment at) {
   const bool publish = entry.task.kind == TaskKind::kPublish;
   const std::string& agent = entry.task.agent.value();
-  const auto pause = PauseBeforeRetry(entry.task.kind, FailureClass::kAgentLost,
-                                      entry.task.starts, Limits());
+  const auto pause =
+      PauseBeforeRetry(entry.task.kind, FailureClass::kAgentLost, entry.task.starts, Limits());
   if (entry.task.state == TaskState::kOffered) {
     Requeue(entry, why, Duration::zero(), at);
   } else if (publish && entry.permit) {

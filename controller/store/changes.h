@@ -43,8 +43,8 @@ struct StartTask {
 };
 
 // offered → queued, or running → queued for a build. A running one waits anew: its queued_since
-// becomes cause.at. Guard: state offered or running, stored attempt = key.attempt, and not a publish
-// that is running.
+// becomes cause.at. Guard: state offered or running, stored attempt = key.attempt, and not a
+// publish that is running.
 struct RequeueTask {
   Cause cause;
   AttemptKey key;

@@ -1,4 +1,5 @@
 #include <catch2/catch.hpp>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -371,6 +372,32 @@ TEST_CASE("SchedulerStore: what is not finished is loaded, oldest first", "[cont
   for (const Task& task : unfinished->tasks) ids.push_back(task.id.value());
   CHECK(ids == std::vector<std::string>{"publish-1", "build-2", "publish-2"});
   CHECK(unfinished->tasks[1].requirements.at("os") == "linux");
+}
+
+TEST_CASE("SchedulerStore: the agents of the farm are loaded with their labels", "[contract]") {
+  Farm farm;
+  store::AgentStore& agents = farm.process->agents();
+  for (const std::string name : {"seen", "new"}) {
+    REQUIRE_OK(agents.AddJoinToken({.token_hash = "hash-" + name,
+                                    .created_at = By("").at,
+                                    .created_by = "admin",
+                                    .expires_at = By("", 60).at}));
+    domain::Agent agent;
+    agent.id = AgentId("agent-" + name);
+    agent.name = name;
+    agent.joined_at = By("").at;
+    REQUIRE_OK(agents.Join("hash-" + name, agent, By("").at));
+  }
+  REQUIRE_OK(agents.Touch(AgentId("agent-seen"), {{"zone", "north"}}, By("", 5).at));
+  const auto unfinished = farm.process->scheduler().LoadUnfinished();
+  REQUIRE_OK(unfinished);
+  std::map<std::string, store::RosterAgent> roster;
+  for (const auto& agent : unfinished->agents) roster[agent.name] = agent;
+  REQUIRE(roster.size() == 2);
+  CHECK(roster["seen"].id == AgentId("agent-seen"));
+  CHECK(roster["seen"].labels.at("zone") == "north");
+  CHECK(roster["seen"].seen);
+  CHECK_FALSE(roster["new"].seen);
 }
 
 TEST_CASE("SchedulerStore: a new leader shuts the old one out", "[contract]") {

@@ -267,11 +267,11 @@ std::string World::Play() {
 }
 
 bool World::Blocked(const domain::Task& task) const {
-  return domain::GroupOf(task) && std::any_of(store.tasks().begin(), store.tasks().end(),
-                                              [&](const auto& other) {
-    return other.second.state == TaskState::kUnknown &&
-           domain::GroupOf(other.second) == domain::GroupOf(task);
-  });
+  return domain::GroupOf(task) &&
+         std::any_of(store.tasks().begin(), store.tasks().end(), [&](const auto& other) {
+           return other.second.state == TaskState::kUnknown &&
+                  domain::GroupOf(other.second) == domain::GroupOf(task);
+         });
 }
 
 bool World::Settled() const {

@@ -265,6 +265,10 @@ absl::StatusOr<store::Unfinished> InMemorySchedulerStore::LoadUnfinished() {
   absl::MutexLock lock(&state_.mu);
   if (epoch_ == 0 || epoch_ != state_.epoch) return NotLeader();
   store::Unfinished unfinished;
+  for (const auto& [id, agent] : state_.agents) {
+    if (agent.revoked) continue;
+    unfinished.agents.push_back({id, agent.name, agent.labels, agent.last_seen != WallTime()});
+  }
   for (const TaskId& id : state_.tables.task_order) {
     const domain::Task& task = state_.tables.tasks.at(id);
     if (IsTerminal(task.state)) continue;

@@ -38,7 +38,8 @@ TEST_CASE("Retry policy: a publish is never tried again, whatever failed", "[uni
 
 TEST_CASE("Retry policy: pauses double up to the longest, and starts are capped",
           "[unit][scheduler]") {
-  const RetryLimits limits{.max_starts = 6, .first_pause = seconds(5), .longest_pause = seconds(30)};
+  const RetryLimits limits{
+      .max_starts = 6, .first_pause = seconds(5), .longest_pause = seconds(30)};
   const auto pause = [&](FailureClass klass, int starts) {
     return PauseBeforeRetry(TaskKind::kBuild, klass, starts, limits);
   };

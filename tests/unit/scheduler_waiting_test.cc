@@ -155,15 +155,17 @@ TEST_CASE("Scheduler: a publish whose build failed gives its turn away", "[unit]
   CHECK(farm.WantOf(Farm::Key("q")) == Want::kOffer);
 }
 
-TEST_CASE("Scheduler: a publish of unknown outcome holds its target until it is resolved, "
-          "also after a controller restart",
-          "[unit][scheduler]") {
+TEST_CASE(
+    "Scheduler: a publish of unknown outcome holds its target until it is resolved, "
+    "also after a controller restart",
+    "[unit][scheduler]") {
   Farm farm;
   const domain::Task unknown = Row(Farm::Publish("p", "t"), TaskState::kUnknown, 1);
   const domain::Task next = Row(Farm::Publish("q", "u"), TaskState::kQueued);
   const domain::PublishPermit permit{Farm::Key("p"), "nonce", {}, {}};
   farm.core.Load({{unknown, next}, {permit}, {}}, farm.now, farm.wall());
-  farm.Connect("a", 1, {{Farm::Key("p"), TaskKind::kPublish, protocol::AttemptPhase::kFinished}}, 4);
+  farm.Connect("a", 1, {{Farm::Key("p"), TaskKind::kPublish, protocol::AttemptPhase::kFinished}},
+               4);
   CHECK(farm.WantOf(Farm::Key("q")) == std::nullopt);
   farm.Succeed("p");
   CHECK(farm.Finished("p") == TaskState::kSucceeded);
@@ -173,11 +175,11 @@ TEST_CASE("Scheduler: a publish of unknown outcome holds its target until it is 
 TEST_CASE("Scheduler: whoever holds a group after a controller restart keeps it, first or not",
           "[unit][scheduler]") {
   Farm farm;
-  farm.core.Load({{Row(Grouped("t", "g"), TaskState::kQueued),
-                   Row(Grouped("u", "g"), TaskState::kRunning, 1)},
-                  {},
-                  {}},
-                 farm.now, farm.wall());
+  farm.core.Load(
+      {{Row(Grouped("t", "g"), TaskState::kQueued), Row(Grouped("u", "g"), TaskState::kRunning, 1)},
+       {},
+       {}},
+      farm.now, farm.wall());
   farm.Connect("a", 1, {{Farm::Key("u"), TaskKind::kBuild, protocol::AttemptPhase::kRunning}}, 4);
   CHECK(farm.WantOf(Farm::Key("t")) == std::nullopt);
   farm.Succeed("u");

@@ -17,11 +17,10 @@ INSERT INTO applications (id, name, repository, description, requirements, queue
                           created_at, created_by)
 VALUES ($1, $2, $3, $4, $5::jsonb, $6, from_micros($7), $8))"};
 
-#define SLIPWAY_PG_APPLICATION_COLUMNS                              \
+#define SLIPWAY_PG_APPLICATION_COLUMNS                               \
   "id, name, repository, description, requirements, queue_timeout, " \
   "to_micros(created_at) AS created_at, created_by "
-#define SLIPWAY_PG_APPLICATION_QUERY \
-  "SELECT " SLIPWAY_PG_APPLICATION_COLUMNS "FROM applications "
+#define SLIPWAY_PG_APPLICATION_QUERY "SELECT " SLIPWAY_PG_APPLICATION_COLUMNS "FROM applications "
 // NULL: stays.
 constexpr Statement kUpdateApplication{"catalog_update_application", R"(
 UPDATE applications
@@ -179,17 +178,17 @@ absl::StatusOr<domain::Application> PgApplicationStore::Update(const std::string
   if (IsStorableText(name)) {
     SLIPWAY_RETURN_IF_ERROR(database_.Write([&](Transaction& transaction) {
       changed.clear();
-      for (const pqxx::row& row :
-           transaction.Run(kUpdateApplication, name,
-                           change.description ? change.description->c_str() : nullptr,
-                           change.requirements ? requirements.c_str() : nullptr,
-                           change.queue_timeout ? queue_timeout.c_str() : nullptr)) {
+      for (const pqxx::row& row : transaction.Run(
+               kUpdateApplication, name, change.description ? change.description->c_str() : nullptr,
+               change.requirements ? requirements.c_str() : nullptr,
+               change.queue_timeout ? queue_timeout.c_str() : nullptr)) {
         changed.push_back(ApplicationFromRow(row));
       }
       return absl::OkStatus();
     }));
   }
-  if (changed.empty()) return absl::NotFoundError(fmt::format("there is no application '{}'", name));
+  if (changed.empty())
+    return absl::NotFoundError(fmt::format("there is no application '{}'", name));
   return std::move(changed.front());
 }
 

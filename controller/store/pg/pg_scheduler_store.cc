@@ -180,6 +180,8 @@ SELECT r.id, r.submitted_by
   FROM runs r
  WHERE r.id IN (SELECT run_id FROM tasks
                  WHERE state IN ('waiting', 'queued', 'offered', 'running', 'unknown')))"};
+constexpr Statement kRoster{"scheduler_roster", R"(
+SELECT id, name, labels, last_seen IS NOT NULL AS seen FROM agents WHERE NOT revoked)"};
 constexpr Statement kUnfinishedPermits{"scheduler_unfinished_permits", R"(
 SELECT p.task_id, p.attempt, p.nonce, p.manifest, to_micros(p.not_after) AS not_after
   FROM publish_permits p
@@ -329,6 +331,12 @@ absl::StatusOr<Unfinished> PgSchedulerStore::LoadUnfinished() {
     }
     for (const pqxx::row& row : transaction.Run(kUnfinishedPermits)) {
       unfinished.permits.push_back(PermitFromRow(row));
+    }
+    for (const pqxx::row& row : transaction.Run(kRoster)) {
+      unfinished.agents.push_back({.id = AgentId(row["id"].as<std::string>()),
+                                   .name = row["name"].as<std::string>(),
+                                   .labels = LabelsFromJson(row["labels"].as<std::string>()),
+                                   .seen = row["seen"].as<bool>()});
     }
     for (const pqxx::row& row : transaction.Run(kUnfinishedSubmitters)) {
       unfinished.submitters.emplace(RunId(row[0].as<std::string>()), row[1].as<std::string>());
