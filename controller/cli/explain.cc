@@ -71,18 +71,25 @@ std::string WaitForAgent(const v1::ExplainTaskResponse& why, Text t) {
       Count(why, v1::AGENT_CONDITION_FREE) + Count(why, v1::AGENT_CONDITION_BUSY) +
       Count(why, v1::AGENT_CONDITION_RESTING) + Count(why, v1::AGENT_CONDITION_PAUSED) +
       Count(why, v1::AGENT_CONDITION_DRAINING);
-  if (online == 0) return t("no agent that fits is online", "没有合适的代理在线");
-  return fmt::format(fmt::runtime(t("an agent that fits: {}", "合适的代理：{}")),
+  if (online == 0) {
+    return fmt::format(
+        fmt::runtime(t("no agent that fits is online ({})", "没有合适的代理在线（{}）")),
+        Conditions(why, t));
+  }
+  return fmt::format(fmt::runtime(t("the agents that fit: {}", "合适的代理：{}")),
                      Conditions(why, t));
 }
 
 std::string WaitInGroup(const v1::GroupPlace& group, Text t) {
-  std::string text =
-      fmt::format(fmt::runtime(t("its turn in the group {}", "并发组 {} 中的顺序")), group.name());
-  if (!group.holders().empty()) {
+  std::string text;
+  if (group.holders().empty()) {
+    text = fmt::format(fmt::runtime(t("not its turn in the group {}", "在并发组 {} 中还没有轮到")),
+                       group.name());
+  } else {
     const v1::Task& holder = group.holders(0);
-    text += fmt::format(fmt::runtime(t(", held by {} ({})", "，当前由 {} 占用（{}）")), holder.id(),
-                        StateName(holder.state(), t));
+    text = fmt::format(
+        fmt::runtime(t("the group {} is held by {} ({})", "并发组 {} 由 {} 占用（{}）")),
+        group.name(), holder.id(), StateName(holder.state(), t));
   }
   if (group.ahead() > 0) {
     text += fmt::format(fmt::runtime(t("; {} before it", "；前面还有 {} 个")), group.ahead());
@@ -125,14 +132,14 @@ std::string Agents(const v1::ExplainTaskResponse& why, Text t) {
 std::string WaitText(const v1::ExplainTaskResponse& why, Text t) {
   switch (why.await()) {
     case v1::AWAIT_DEPENDENCY:
-      return fmt::format(fmt::runtime(t("{}, which is {}", "{}（{}）")), why.task().depends_on(),
+      return fmt::format(fmt::runtime(t("{} is {}", "{} {}")), why.task().depends_on(),
                          StateName(why.dependency().state(), t));
-    case v1::AWAIT_PAUSE:
-      return t("the end of the pause after a failed attempt", "上次尝试失败后的暂停结束");
+    case v1::AWAIT_PAUSE: return t("pauses after a failed attempt", "上次尝试失败后暂停");
     case v1::AWAIT_GROUP: return WaitInGroup(why.group(), t);
     case v1::AWAIT_AGENT: return WaitForAgent(why, t);
     case v1::AWAIT_ANSWER:
-      return fmt::format(fmt::runtime(t("the answer of {}", "{} 的应答")), why.task().agent());
+      return fmt::format(fmt::runtime(t("{} thinks about the offer", "已派发给 {}，等待应答")),
+                         why.task().agent());
     default: return "";
   }
 }
@@ -145,7 +152,7 @@ std::string RenderExplanation(const v1::ExplainTaskResponse& why, const View& vi
   facts.Add(t("what", "内容"), fmt::format("{}  {}", task.application(), TaskTitle(task, t)));
   facts.Add(t("state", "状态"), StateName(task.state(), t));
   facts.Add(t("agent", "代理"), task.agent());
-  facts.Add(t("waits for", "等待"), WaitText(why, t));
+  facts.Add(t("waits", "等待原因"), WaitText(why, t));
   facts.Add(t("requires", "所需标签"), FormatLabels(task.requirements()));
   if (task.priority() != 0) facts.Add(t("priority", "优先级"), std::to_string(task.priority()));
   if (why.await() == v1::AWAIT_AGENT) {

@@ -8,8 +8,8 @@
 // Why a task waits, as people read it. Pure functions.
 namespace slipway::cli {
 
-// What it awaits, to go behind "waits for": "an agent that fits: 2 busy, 1 offline"; empty:
-// nothing.
+// Why it waits, to go behind "waits:": "the agents that fit: 2 busy, 1 offline"; empty: it does
+// not.
 [[nodiscard]] std::string WaitText(const v1::ExplainTaskResponse& why, Text t);
 
 // Everything, with a table of the agents; ends with a newline.

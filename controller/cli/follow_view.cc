@@ -79,7 +79,7 @@ std::string FollowView::Waits(const v1::ExplainTaskResponse& why) {
   seen.waits = text;
   const std::string title = several_ ? "" : view_.style.Bold(seen.title) + ": ";
   return Own(&seen,
-             fmt::format(fmt::runtime(view_.text("{}waits for {}", "{}等待 {}")), title, text));
+             fmt::format(fmt::runtime(view_.text("{}waits: {}", "{}等待：{}")), title, text));
 }
 
 std::string FollowView::NewSteps(const v1::Task& task, TaskView& seen) {

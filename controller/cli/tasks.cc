@@ -59,8 +59,8 @@ Outcome ShowTask(Session& session, const std::string& id) {
       client->Call(client->tasks(), &v1::TaskService::Stub::ExplainTask, why_request, why));
   if (const std::string text = WaitText(why, session.text); !text.empty()) {
     session.out << fmt::format(
-        fmt::runtime(session.text("waits for {}; more: slipway tasks explain {}\n",
-                                  "等待 {}；详情：slipway tasks explain {}\n")),
+        fmt::runtime(session.text("waits: {}\n  → slipway tasks explain {}\n",
+                                  "等待：{}\n  → slipway tasks explain {}\n")),
         OneLine(text), OneLine(id));
   }
   return ExitCode::kOk;

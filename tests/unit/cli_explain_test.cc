@@ -37,9 +37,9 @@ TEST_CASE("WaitText: says of the agents what is missing", "[unit][cli]") {
   (*why.mutable_task()->mutable_requirements())["zone"] = "north";
   CHECK(WaitText(why, kEnglish) == "no agent has the labels zone=north");
   AddAgents(why, v1::AGENT_CONDITION_OFFLINE, 3);
-  CHECK(WaitText(why, kEnglish) == "no agent that fits is online");
+  CHECK(WaitText(why, kEnglish) == "no agent that fits is online (3 offline)");
   AddAgents(why, v1::AGENT_CONDITION_BUSY, 2);
-  CHECK(WaitText(why, kEnglish) == "an agent that fits: 3 offline, 2 busy");
+  CHECK(WaitText(why, kEnglish) == "the agents that fit: 3 offline, 2 busy");
   CHECK(WaitText(why, kChinese) == "合适的代理：3 个离线，2 个忙");
 }
 
@@ -47,18 +47,17 @@ TEST_CASE("WaitText: names the task, the group or the agent that is awaited", "[
   v1::ExplainTaskResponse why = Waiting(v1::AWAIT_DEPENDENCY);
   why.mutable_task()->set_depends_on("task-0");
   why.mutable_dependency()->set_state(v1::TASK_STATE_RUNNING);
-  CHECK(WaitText(why, kEnglish) == "task-0, which is running");
+  CHECK(WaitText(why, kEnglish) == "task-0 is running");
   why = Waiting(v1::AWAIT_GROUP);
   why.mutable_group()->set_name("nightly");
   why.mutable_group()->set_ahead(2);
   v1::Task& holder = *why.mutable_group()->add_holders();
   holder.set_id("task-7");
   holder.set_state(v1::TASK_STATE_UNKNOWN);
-  CHECK(WaitText(why, kEnglish) ==
-        "its turn in the group nightly, held by task-7 (unknown); 2 before it");
+  CHECK(WaitText(why, kEnglish) == "the group nightly is held by task-7 (unknown); 2 before it");
   why = Waiting(v1::AWAIT_ANSWER);
   why.mutable_task()->set_agent("build-1");
-  CHECK(WaitText(why, kEnglish) == "the answer of build-1");
+  CHECK(WaitText(why, kEnglish) == "build-1 thinks about the offer");
   CHECK(WaitText(Waiting(v1::AWAIT_NOTHING), kEnglish).empty());
 }
 
@@ -91,9 +90,9 @@ TEST_CASE("slipway tasks explain: agents with what they miss, time limits, in bo
   });
   CliRun english(f.controller, {"tasks", "explain", kBuild});
   CHECK(english.Wait() == 0);
-  CHECK_THAT(english.out.text(), Contains("an agent that fits: 1 busy") && Contains("zone=north") &&
-                                     Contains("ahead of it") && Contains("2/2") &&
-                                     Contains("zone=north (has south)") &&
+  CHECK_THAT(english.out.text(), Contains("the agents that fit: 1 busy") &&
+                                     Contains("zone=north") && Contains("ahead of it") &&
+                                     Contains("2/2") && Contains("zone=north (has south)") &&
                                      Contains("QUEUE_TIMEOUT"));
   CliRun chinese(f.controller, {"--lang", "zh", "tasks", "explain", kBuild});
   CHECK(chinese.Wait() == 0);
@@ -104,7 +103,7 @@ TEST_CASE("slipway tasks explain: agents with what they miss, time limits, in bo
   CHECK_THAT(json.out.text(), Contains("\"await\": \"AWAIT_AGENT\""));
   CliRun show(f.controller, {"tasks", "show", kBuild});
   CHECK(show.Wait() == 0);
-  CHECK_THAT(show.out.text(), Contains("waits for an agent that fits: 1 busy"));
+  CHECK_THAT(show.out.text(), Contains("waits: the agents that fit: 1 busy"));
   CliRun unknown(f.controller, {"tasks", "explain", "task-9"});
   CHECK(unknown.Wait() == 3);
 }
@@ -113,10 +112,10 @@ TEST_CASE("slipway submit --follow: after a while it says why a task waits, once
   Fixture f;
   f.farm.Update([](FakeFarm& farm) { farm.explanations[kBuild] = Waiting(v1::AWAIT_AGENT); });
   CliRun cli(f.controller, {"submit", "--app", "pocket-shop", "--platform", "weixin", "--follow"});
-  REQUIRE(WaitUntil([&] { return cli.out.Has("waits for no agent has joined"); }));
+  REQUIRE(WaitUntil([&] { return cli.out.Has("waits: no agent has joined"); }));
   f.farm.Update(
       [](FakeFarm& farm) { AddAgents(farm.explanations[kBuild], v1::AGENT_CONDITION_BUSY, 1); });
-  REQUIRE(WaitUntil([&] { return cli.out.Has("waits for an agent that fits: 1 busy"); }));
+  REQUIRE(WaitUntil([&] { return cli.out.Has("waits: the agents that fit: 1 busy"); }));
   f.Begin(kBuild);
   f.End(kBuild, v1::TASK_STATE_FAILED);
   f.End(kPublish, v1::TASK_STATE_SKIPPED);
