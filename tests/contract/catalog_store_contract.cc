@@ -1,4 +1,5 @@
 #include <catch2/catch.hpp>
+#include <map>
 #include <string>
 
 #include "tests/contract/store_harness.h"
@@ -69,7 +70,7 @@ TEST_CASE("ApplicationStore: a change leaves alone what it does not name", "[con
   REQUIRE_OK(store.Create(MakeApplication("shop")));
   REQUIRE_OK(store.Create(MakeApplication("bakery")));
   store::ApplicationChange change;
-  change.requirements = {{"gpu", "1"}};
+  change.requirements = std::map<std::string, std::string>{{"gpu", "1"}};
   const auto labelled = store.Update("shop", change);
   REQUIRE_OK(labelled);
   CHECK(labelled->requirements == *change.requirements);
