@@ -57,6 +57,8 @@ absl::StatusOr<Options> LoadOptions(const std::string& path) {
   options.allow_local_repositories = root.GetBool("allow_local_repositories", false);
   options.no_agent_grace = root.GetDuration("no_agent_grace", options.no_agent_grace,
                                             std::chrono::seconds(1), std::chrono::hours(24 * 7));
+  options.publish_margin = root.GetDuration("publish_margin", options.publish_margin,
+                                            std::chrono::seconds(1), std::chrono::hours(24));
   std::set<std::string> names;
   for (auto& section : root.GetSections("targets")) {
     options.targets.push_back(ReadTarget(section, names));

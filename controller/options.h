@@ -28,6 +28,8 @@ struct Options {
   bool allow_local_repositories = false;
   // How long a task waits although no agent of the farm has its labels; then it fails.
   Duration no_agent_grace = std::chrono::minutes(10);
+  // How long after the end of a publish's client nobody may say yet that nothing was published.
+  Duration publish_margin = std::chrono::minutes(1);
   std::vector<runs::Target> targets;
 };
 

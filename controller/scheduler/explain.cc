@@ -52,7 +52,7 @@ Await SchedulerCore::Impl::AwaitedBy(const Entry& entry) const {
   if (task.state != TaskState::kWaiting && task.state != TaskState::kQueued) {
     return Await::kNothing;
   }
-  if (tasks_.contains(task.depends_on)) return Await::kDependency;
+  if (tasks_.contains(Awaited(task))) return Await::kDependency;
   if (entry.waits_for_retry) return Await::kPause;
   if (entry.group && groups_.Turn(*entry.group) != task.id) return Await::kGroup;
   return Await::kAgent;
@@ -84,7 +84,7 @@ std::optional<Explanation> SchedulerCore::Impl::Explain(const TaskId& id, Moment
   Explanation why;
   why.state = entry.task.state;
   why.await = AwaitedBy(entry);
-  if (tasks_.contains(entry.task.depends_on)) why.depends_on = entry.task.depends_on;
+  if (tasks_.contains(Awaited(entry.task))) why.depends_on = entry.task.depends_on;
   why.requirements = entry.task.requirements;
   if (entry.group) {
     const auto place = groups_.PlaceOf(*entry.group, entry.order);

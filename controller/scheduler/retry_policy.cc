@@ -34,7 +34,7 @@ Retry RetryOf(FailureClass klass) {
 std::optional<Duration> PauseBeforeRetry(domain::TaskKind kind, FailureClass klass, int starts,
                                          const RetryLimits& limits) {
   const Retry retry = RetryOf(klass);
-  if (kind != domain::TaskKind::kBuild || retry == Retry::kNever || starts >= limits.max_starts) {
+  if (kind == domain::TaskKind::kPublish || retry == Retry::kNever || starts >= limits.max_starts) {
     return std::nullopt;
   }
   if (retry == Retry::kAtOnce) return Duration::zero();

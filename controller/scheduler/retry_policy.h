@@ -15,7 +15,7 @@ enum class Retry {
   kAfterPause,  // what failed may recover
 };
 
-// The table of docs/protocol.md, for builds.
+// The table of docs/protocol.md, for builds and probes.
 [[nodiscard]] Retry RetryOf(protocol::FailureClass klass);
 
 struct RetryLimits {

@@ -7,6 +7,7 @@ using domain::TaskState;
 std::optional<MonoTime> SchedulerCore::Impl::NextDeadline() const { return due_.Next(); }
 
 bool SchedulerCore::Impl::IsCurrent(const AgentId& agent, const AttemptKey& key) const {
+  if (Resolved(agent, key) != nullptr) return true;
   const auto it = tasks_.find(key.task);
   if (it == tasks_.end()) return false;
   const domain::Task& task = it->second.task;

@@ -24,8 +24,10 @@ struct RosterAgent {
 struct Unfinished {
   std::vector<domain::Task> tasks;             // state not terminal, oldest first
   std::vector<domain::PublishPermit> permits;  // of those tasks
-  std::map<RunId, std::string> submitters{};   // of their runs
-  std::vector<RosterAgent> agents{};           // that have not left the farm
+  // Of finished publishes: resolved ones whose attempt has not said its own word.
+  std::vector<domain::OpenResolution> resolved = {};
+  std::map<RunId, std::string> submitters{};  // of their runs
+  std::vector<RosterAgent> agents{};          // that have not left the farm
 };
 
 // The write side of scheduling: one writer, whole batches, fenced by the leader's epoch.

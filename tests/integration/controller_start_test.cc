@@ -115,8 +115,7 @@ TEST_CASE("Controller options: targets are read with their defaults and refused 
         Case{"targets:\n  - platform: a\n    image: i\n  - platform: a\n    image: i\n", "already"},
         Case{"targets:\n  - platform: a\n    image: i\n    ca_file: /nowhere\n", "ca_file"},
         Case{"targets:\n  - platform: a\n    image: i\n    ca_file: /tmp\n", "ca_file"},
-        Case{"no_agent_grace: 10\n", "no_agent_grace"},
-        Case{"lisen: 0.0.0.0:1\n", "lisen"}}) {
+        Case{"no_agent_grace: 10\n", "no_agent_grace"}, Case{"lisen: 0.0.0.0:1\n", "lisen"}}) {
     WriteFile(path, c.lines);
     INFO(c.lines);
     CHECK_THAT(controller::LoadOptions(path).status(),

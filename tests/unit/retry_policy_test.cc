@@ -52,6 +52,7 @@ TEST_CASE("Retry policy: pauses double up to the longest, and starts are capped"
   CHECK(pause(FailureClass::kAgentLost, 5) == Duration::zero());
   CHECK_FALSE(pause(FailureClass::kAgentLost, 6));
   CHECK_FALSE(pause(FailureClass::kBuild, 1));
+  CHECK(PauseBeforeRetry(TaskKind::kProbe, FailureClass::kNetwork, 1, limits) == seconds(5));
 }
 
 }  // namespace

@@ -63,7 +63,9 @@ TEST_CASE("AgentRoster: the nearest agents are those that miss least", "[unit][s
 TEST_CASE("Scheduler: explains which agents could run a task and how they are",
           "[unit][scheduler]") {
   Farm farm;
-  farm.core.Load({{}, {}, {}, {{AgentId("n"), "name-n", {}, false}}}, farm.now, farm.wall());
+  store::Unfinished rows;
+  rows.agents.push_back({AgentId("n"), "name-n", {}, false});
+  farm.core.Load(rows, farm.now, farm.wall());
   farm.Submit({Picky("t")});
   CHECK(farm.Why("t").await == Await::kAgent);
   REQUIRE(farm.Why("t").agents.size() == 1);
@@ -202,7 +204,7 @@ TEST_CASE(
 TEST_CASE("Scheduler: the grace for missing agents begins after that of the controller's start",
           "[unit][scheduler]") {
   Farm farm;
-  farm.core.Load({{Picky("t")}, {}, {}, {}}, farm.now, farm.wall());
+  farm.core.Load({{Picky("t")}, {}}, farm.now, farm.wall());
   farm.Pass(kGrace + kNoAgent - seconds(1));
   CHECK(farm.changes.empty());
   farm.Pass(seconds(1));

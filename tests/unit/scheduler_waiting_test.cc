@@ -26,6 +26,13 @@ domain::Task Row(domain::Task task, TaskState state, std::int64_t attempt = 0) {
   return task;
 }
 
+domain::PublishPermit PermitOf(const std::string& task) {
+  domain::PublishPermit permit;
+  permit.key = Farm::Key(task);
+  permit.nonce = "nonce";
+  return permit;
+}
+
 domain::Task Grouped(const std::string& id, const std::string& group) {
   domain::Task task = Farm::Build(id);
   task.group = group;
@@ -44,7 +51,7 @@ TEST_CASE("Scheduler: the cap of starts counts those before a controller restart
     Farm farm;
     domain::Task task = Row(Farm::Build("t"), TaskState::kRunning, 7);
     task.starts = starts;
-    farm.core.Load({{task}, {}, {}}, farm.now, farm.wall());
+    farm.core.Load({{task}, {}}, farm.now, farm.wall());
     farm.Connect("a", 1, {{Farm::Key("t", 7), TaskKind::kBuild, protocol::AttemptPhase::kRunning}});
     farm.Report("t", 7, FailureClass::kNetwork);
     CHECK((farm.Changed<store::RequeueTask>() != nullptr) == (starts < 3));
@@ -64,7 +71,7 @@ TEST_CASE("Scheduler: the pause before a retry is stored and goes on after a con
 
   domain::Task task = Row(Farm::Build("t"), TaskState::kQueued, 1);
   task.not_before = farm.wall() + seconds(40);
-  farm.core.Load({{task}, {}, {}}, farm.now, farm.wall());
+  farm.core.Load({{task}, {}}, farm.now, farm.wall());
   farm.Connect("a", 1, {}, 1, 2);
   farm.Pass(seconds(39));
   CHECK(farm.Changed<store::OfferTask>() == nullptr);
@@ -77,7 +84,7 @@ TEST_CASE("Scheduler: a clock that was set back makes no pause longer than the l
   Farm farm;
   domain::Task task = Row(Farm::Build("t"), TaskState::kQueued, 1);
   task.not_before = farm.wall() + std::chrono::hours(24 * 365);
-  farm.core.Load({{task}, {}, {}}, farm.now, farm.wall());
+  farm.core.Load({{task}, {}}, farm.now, farm.wall());
   farm.Pass(minutes(5) - seconds(1));
   farm.Connect("a", 1);
   CHECK(farm.WantOf(Farm::Key("t", 2)) == std::nullopt);
@@ -162,8 +169,7 @@ TEST_CASE(
   Farm farm;
   const domain::Task unknown = Row(Farm::Publish("p", "t"), TaskState::kUnknown, 1);
   const domain::Task next = Row(Farm::Publish("q", "u"), TaskState::kQueued);
-  const domain::PublishPermit permit{Farm::Key("p"), "nonce", {}, {}};
-  farm.core.Load({{unknown, next}, {permit}, {}}, farm.now, farm.wall());
+  farm.core.Load({{unknown, next}, {PermitOf("p")}}, farm.now, farm.wall());
   farm.Connect("a", 1, {{Farm::Key("p"), TaskKind::kPublish, protocol::AttemptPhase::kFinished}},
                4);
   CHECK(farm.WantOf(Farm::Key("q")) == std::nullopt);
@@ -193,15 +199,18 @@ TEST_CASE("Scheduler: no permit while another publish to the target holds one",
     Farm farm;
     store::Unfinished rows{{Row(Farm::Publish("p", "t"), TaskState::kRunning, 1),
                             Row(Farm::Publish("q", "u"), TaskState::kRunning, 1)},
-                           {},
                            {}};
-    if (other_permitted) rows.permits.push_back({Farm::Key("p"), "nonce", {}, {}});
+    if (other_permitted) rows.permits.push_back(PermitOf("p"));
     farm.core.Load(rows, farm.now, farm.wall());
     farm.Connect("a", 1,
                  {{Farm::Key("p"), TaskKind::kPublish, protocol::AttemptPhase::kRunning},
                   {Farm::Key("q"), TaskKind::kPublish, protocol::AttemptPhase::kRunning}},
                  4);
-    farm.Do(PermitRequested{Farm::kA, Farm::Key("q"), {}, "nonce-q"});
+    PermitRequested request;
+    request.from = Farm::kA;
+    request.key = Farm::Key("q");
+    request.nonce = "nonce-q";
+    farm.Do(request);
     CHECK((farm.Told<protocol::Permit>() != nullptr) != other_permitted);
     if (!other_permitted) continue;
     REQUIRE(farm.Told<protocol::PermitDenied>() != nullptr);
@@ -289,7 +298,7 @@ TEST_CASE("Scheduler: a wait that ended while the controller was away ends after
   Farm farm;
   domain::Task task = Row(Impatient("t"), TaskState::kQueued);
   task.queued_since = farm.wall() - minutes(60);
-  farm.core.Load({{task}, {}, {}}, farm.now, farm.wall());
+  farm.core.Load({{task}, {}}, farm.now, farm.wall());
   farm.Pass(kGrace - seconds(1));
   CHECK(farm.changes.empty());
   farm.Pass(seconds(1));
