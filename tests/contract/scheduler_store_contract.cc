@@ -252,7 +252,8 @@ TEST_CASE("SchedulerStore: a release is stored with the end of its publish, or n
 
 // The publish of run `n` is unknown, by its agent's own word when `reported`.
 void MakeUnknown(Farm& farm, const std::string& n, bool reported, bool client_ended = false) {
-  farm.StartPublish(n);
+  // Of publishes to one target only one would get a permit.
+  farm.StartPublish(n, "target-" + n);
   const std::string task = "publish-" + n;
   REQUIRE_OK(farm.CommitOne(store::GrantPermit{By("scheduler"), MakePermit(task, 1)}));
   store::MarkUnknown unknown{By("scheduler", 7), Key(task, 1), FullResult(), reported};
