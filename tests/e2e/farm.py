@@ -189,6 +189,11 @@ class Farm:
         subprocess.run(["openssl", "pkey", "-in", self.keys["right"], "-pubout", "-out", public],
                        check=True, capture_output=True)
         self.cloud = self.folder / "cloud"
+        return self.run_standin()
+
+    def run_standin(self):
+        """(proxy, CA file). Again: it keeps its port, and what it saw."""
+        public = self.folder / "right.pub"
         done = subprocess.run([str(REPOSITORY / "deploy/demo/standin/start"), str(self.cloud),
                                "--listen", host_address(), "--app", f"{APP_ID}={public}"],
                               capture_output=True, text=True, timeout=60)
