@@ -102,7 +102,7 @@ void Check(ByteSource in) {
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   // Protobuf would tell of every text that is not UTF-8.
-  static const auto* const kQuiet = google::protobuf::SetLogHandler(nullptr);
+  static const auto kQuiet = google::protobuf::SetLogHandler(nullptr);
   (void)kQuiet;
   slipway::fuzz::Check({data, size});
   return 0;
