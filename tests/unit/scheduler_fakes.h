@@ -89,6 +89,10 @@ class FakeOrders final : public WorkOrders {
     const std::lock_guard lock(mu);
     ++results_seen;
     event.log = log;
+    if (event.result.ok() && event.result.publish) {
+      event.release.emplace();
+      event.release->publish_task = event.key.task;
+    }
     return absl::OkStatus();
   }
   absl::StatusOr<std::optional<protocol::Failure>> Complete(PermitRequested& event) override {
