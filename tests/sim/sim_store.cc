@@ -1,5 +1,7 @@
 #include "tests/sim/sim_store.h"
 
+#include <algorithm>
+#include <iterator>
 #include <variant>
 
 namespace slipway::sim {
@@ -29,10 +31,34 @@ domain::Task* SimStore::At(const AttemptKey& key) {
   return it == tasks_.end() || it->second.attempt != key.attempt ? nullptr : &it->second;
 }
 
-absl::StatusOr<std::vector<absl::Status>> SimStore::Commit(
-    Epoch epoch, const std::vector<store::Change>& changes) {
+int SimStore::Starts(const TaskId& task) const {
+  const auto begin = started_.lower_bound({task, Attempt()});
+  const auto end =
+      std::find_if(begin, started_.end(), [&](const AttemptKey& key) { return key.task != task; });
+  return static_cast<int>(std::distance(begin, end));
+}
+
+absl::StatusOr<Epoch> SimStore::BecomeLeader() {
+  if (!open_.empty() && !planted_.commit_not_fenced) {
+    return absl::UnavailableError("a transaction holds the fence");
+  }
+  return epoch_ = Epoch(epoch_.value() + 1);
+}
+
+absl::StatusOr<SimStore::Transaction> SimStore::Begin(Epoch epoch) {
   if (epoch != epoch_) return absl::FailedPreconditionError("NOT_LEADER");
+  open_.emplace(++last_transaction_, epoch);
+  return last_transaction_;
+}
+
+absl::StatusOr<std::vector<absl::Status>> SimStore::Commit(
+    Transaction transaction, const std::vector<store::Change>& changes) {
+  const auto it = open_.find(transaction);
+  if (it == open_.end()) return absl::UnavailableError("the transaction was ended");
+  if (it->second != epoch_) fence_broken_ = true;
+  open_.erase(it);
   std::vector<absl::Status> statuses;
+  statuses.reserve(changes.size());
   for (const store::Change& change : changes) {
     statuses.push_back(std::visit([&](const auto& what) { return Apply(what); }, change));
   }
@@ -44,7 +70,12 @@ absl::StatusOr<store::Unfinished> SimStore::Load(Epoch epoch) const {
   store::Unfinished unfinished;
   for (const TaskId& id : order_) {
     const domain::Task& task = tasks_.at(id);
-    if (!domain::IsTerminal(task.state)) unfinished.tasks.push_back(task);
+    if (domain::IsTerminal(task.state)) continue;
+    unfinished.tasks.push_back(task);
+    if (planted_.permit_despite_cancel && task.state == TaskState::kRunning &&
+        task.kind == TaskKind::kPublish) {
+      unfinished.tasks.back().cancel_requested = false;
+    }
   }
   for (const auto& [id, permit] : permits_) {
     if (!domain::IsTerminal(tasks_.at(id).state)) unfinished.permits.push_back(permit);
@@ -138,8 +169,8 @@ absl::Status SimStore::Apply(const store::MarkUnknown& change) {
 absl::Status SimStore::Apply(const store::GrantPermit& change) {
   const domain::PublishPermit& permit = change.permit;
   domain::Task* task = At(permit.key);
-  if (task == nullptr || task->state != TaskState::kRunning || task->cancel_requested ||
-      task->kind != TaskKind::kPublish) {
+  if (task == nullptr || task->state != TaskState::kRunning || task->kind != TaskKind::kPublish ||
+      (task->cancel_requested && !planted_.permit_despite_cancel)) {
     return Refused("permit");
   }
   const auto [it, inserted] = permits_.emplace(permit.key.task, permit);
