@@ -38,6 +38,10 @@ constexpr std::array kTable = {
     Row{reason::kDiskLimit, FailureClass::kPolicy,
         "Let the build write less, or raise build.limits.disk in slipway.yaml.",
         "请减少构建写入的数据，或调大 slipway.yaml 的 build.limits.disk。"},
+    // Whoever took the room, the machine has none for anybody: on another one it may well succeed.
+    Row{reason::kDiskFloor, FailureClass::kInfrastructure,
+        "Free space on the agent's machine, or lower disk_floor in its configuration.",
+        "请在构建机上释放磁盘空间，或调低其配置中的 disk_floor。"},
     Row{reason::kOutputOutside, FailureClass::kPolicy,
         "Let `output` in slipway.yaml name a real directory inside the repository.",
         "slipway.yaml 的 output 必须是仓库内的真实目录，不能经过符号链接。"},
@@ -77,12 +81,17 @@ constexpr std::array kTable = {
     Row{reason::kPermitExpired, FailureClass::kTimeout, "Nothing was published. Publish again.",
         "没有发布任何内容，请重新发布。"},
     Row{reason::kPublishUnknown, FailureClass::kPublishUnknown,
-        "Look at the platform whether the version is there, then tell the farm. It does not try "
-        "again by itself.",
-        "请先在平台上确认该版本是否已发布，再告知农场；农场不会自动重试。"},
+        "Look at the platform whether the version is there, then tell the farm: slipway releases "
+        "resolve. It does not try again by itself.",
+        "请先在平台上确认该版本是否已发布，再用 slipway releases resolve "
+        "告知农场；农场不会自动重试。"},
     Row{reason::kPublisherFailed, FailureClass::kInfrastructure,
         "Nothing was published. Look at the publish's log and at the target's image.",
         "没有发布任何内容。请查看发布日志并检查发布镜像。"},
+    Row{reason::kProbeFailed, FailureClass::kInfrastructure,
+        "What became of the publish is as unknown as before. Look at the probe's log and at the "
+        "target's image, or look at the platform yourself.",
+        "发布结果仍然未知。请查看探测任务的日志并检查发布镜像，或直接到平台上确认。"},
 };
 
 constexpr std::size_t kMaxWords = 4096;

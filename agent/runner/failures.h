@@ -17,6 +17,7 @@ inline constexpr std::string_view kRunTimeout = "RUN_TIMEOUT";
 inline constexpr std::string_view kNoOutputTimeout = "NO_OUTPUT_TIMEOUT";
 inline constexpr std::string_view kMemoryLimit = "MEMORY_LIMIT";
 inline constexpr std::string_view kDiskLimit = "DISK_LIMIT";
+inline constexpr std::string_view kDiskFloor = "DISK_FLOOR";
 inline constexpr std::string_view kOutputOutside = "OUTPUT_OUTSIDE";
 inline constexpr std::string_view kNoOutput = "NO_OUTPUT";
 inline constexpr std::string_view kUnknownPlatform = "UNKNOWN_PLATFORM";
@@ -26,6 +27,7 @@ inline constexpr std::string_view kCanceled = "CANCELED";
 inline constexpr std::string_view kPermitExpired = "PERMIT_EXPIRED";
 inline constexpr std::string_view kPublishUnknown = "PUBLISH_UNKNOWN";
 inline constexpr std::string_view kPublisherFailed = "PUBLISHER_FAILED";
+inline constexpr std::string_view kProbeFailed = "PROBE_FAILED";
 }  // namespace reason
 
 // REQUIRES: `reason` is in the table.

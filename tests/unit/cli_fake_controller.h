@@ -52,6 +52,7 @@ struct FakeFarm {
   // What was asked.
   std::vector<v1::SubmitRunRequest> submits;
   std::vector<v1::CancelTaskRequest> cancels;
+  std::vector<v1::ResolvePublishRequest> resolves;
   std::vector<v1::ReadLogRequest> log_reads;
   int unavailable_submits = 0;  // so many are answered UNAVAILABLE, though they took effect
 };
