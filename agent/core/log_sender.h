@@ -52,7 +52,8 @@ class LogSender {
   // Called once per sync: when no ack has moved since the last one, bytes or acks are lost, so the
   // controller is asked again where it is.
   void OnSync() {
-    if (durable_ < size() && acked_ == acked_at_sync_ && durable_ == durable_at_sync_) OnConnected();
+    if (durable_ < size() && acked_ == acked_at_sync_ && durable_ == durable_at_sync_)
+      OnConnected();
     acked_at_sync_ = acked_;
     durable_at_sync_ = durable_;
   }

@@ -11,11 +11,12 @@ namespace slipway::sim {
 namespace {
 
 constexpr std::array<std::string_view, kMessages> kMessageNames = {
-    "submit (caller → C)", "`Inventory` A→C", "`offer` C→A",         "`Accept` A→C",
-    "`Refuse` A→C",        "`start` C→A",     "(container started)", "`keep` C→A",
-    "`StepReport` A→C",    "`LogChunk` A→C",  "`LogAck` C→A",        "`ResultReport` A→C",
-    "`forget` C→A",        "(deleted)",       "cancel (caller → C)", "`cancel` C→A",
-    "`PermitRequest` A→C", "`Permit` C→A",    "(client started)",    "`PermitDenied` C→A",
+    "submit (caller → C)", "`Inventory` A→C",     "`offer` C→A",         "`Accept` A→C",
+    "`Refuse` A→C",        "`start` C→A",         "(container started)", "`keep` C→A",
+    "`StepReport` A→C",    "`LogChunk` A→C",      "`LogAck` C→A",        "`ResultReport` A→C",
+    "`forget` C→A",        "(deleted)",           "cancel (caller → C)", "resolve (caller → C)",
+    "`cancel` C→A",        "`PermitRequest` A→C", "`Permit` C→A",        "(client started)",
+    "`PermitDenied` C→A",
 };
 constexpr std::array<std::string_view, kCrashPoints> kPointNames = {
     "sender dies before", "sender dies after, or message lost",

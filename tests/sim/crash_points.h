@@ -25,13 +25,14 @@ enum class Message {
   kForget,
   kDeleted,
   kCancelCall,
+  kResolveCall,
   kCancel,
   kPermitRequest,
   kPermit,
   kClient,
   kPermitDenied,
 };
-inline constexpr std::size_t kMessages = 20;
+inline constexpr std::size_t kMessages = 21;
 
 enum class CrashPoint {
   // The sender dies before its own record is durable; of what is recorded nowhere: before it sends.

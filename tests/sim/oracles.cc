@@ -124,10 +124,13 @@ void Oracles::ClientStarted(const AttemptKey& key, const std::string& nonce, boo
   }
 }
 
-void Oracles::PermitReceived(const AttemptKey& key) {
-  const auto granted = granted_.find(key.task);
-  if (granted != granted_.end()) {
-    granted->second.until = world_.now() + SimSchedulerOptions().permit_ttl;
+void Oracles::Published(const AttemptKey& key, bool clock_stood) {
+  Case(9);
+  published_.insert(key.task);
+  // The same limits: the agent's late word corrects the record then.
+  const bool clocks_agree = !clock_stood && !controller_clock_stepped_;
+  if (clocks_agree && said_not_published_.contains(key.task)) {
+    Violation("9: " + key.task.value() + " is published after it was taken that it is not");
   }
 }
 
@@ -190,13 +193,20 @@ void Oracles::Judge(const Batch& batch, std::size_t index) {
       Violation("10: build " + NameOf(start->key) + " is started for the " +
                 std::to_string(starts) + ". time");
     }
+  } else if (const auto* offer = std::get_if<store::OfferTask>(&change)) {
+    holders_[offer->key] = offer->agent;
   } else if (const auto* requeue = std::get_if<store::RequeueTask>(&change)) {
-    if (world_.store.WasStarted(requeue->key)) JudgeEnd(batch, requeue->key, true);
+    if (world_.store.WasStarted(requeue->key)) JudgeEnd(batch, requeue->key, requeue->why);
   } else if (const auto* finish = std::get_if<store::FinishTask>(&change)) {
     if (finish->result) NoSecret(*finish->result, "a row");
-    if (world_.store.WasStarted(finish->key)) JudgeEnd(batch, finish->key, false);
+    if (finish->resolution) {
+      if (finish->resolution->verdict == domain::PublishVerdict::kNotPublished) {
+        said_not_published_.insert(finish->key.task);
+      }
+    } else if (world_.store.WasStarted(finish->key))
+      JudgeEnd(batch, finish->key, "");
   } else if (const auto* unknown = std::get_if<store::MarkUnknown>(&change)) {
-    JudgeEnd(batch, unknown->key, false);
+    JudgeEnd(batch, unknown->key, "");
   } else if (const auto* step = std::get_if<store::RecordStep>(&change)) {
     Case(1);
     NoSecret(step->step.detail, "a row");
@@ -222,14 +232,17 @@ void Oracles::Judge(const Batch& batch, std::size_t index) {
 
 // An attempt that was running is over. Either its own result says so, or an inventory of its agent
 // that lacks it, or the silence of its agent.
-void Oracles::JudgeEnd(const Batch& batch, const AttemptKey& key, bool again) {
-  const domain::Task& row = *world_.store.Find(key.task);
-  const bool reported = Holds<scheduler::ResultReported>(
-      batch.events, [&](const auto& event) { return event.key == key; });
-  if (reported) {
+void Oracles::JudgeEnd(const Batch& batch, const AttemptKey& key, const std::string& queued_why) {
+  const auto reports = [&](const scheduler::ResultReported& event) {
+    if (event.key != key || event.log == scheduler::LogState::kIncomplete) return false;
+    return queued_why.empty() ||
+           (event.result.failure &&
+            queued_why.starts_with(protocol::FailureClassName(event.result.failure->klass)));
+  };
+  if (Holds<scheduler::ResultReported>(batch.events, reports)) {
     Case(10);
     const auto truth = failures_.find(key);
-    if (again && truth != failures_.end() && !MayRetry(truth->second)) {
+    if (!queued_why.empty() && truth != failures_.end() && !MayRetry(truth->second)) {
       Violation("10: " + NameOf(key) + " is tried again after a failure of class " +
                 std::string(protocol::FailureClassName(truth->second)));
     }
@@ -237,7 +250,7 @@ void Oracles::JudgeEnd(const Batch& batch, const AttemptKey& key, bool again) {
   }
   const bool said_by_agent =
       Holds<scheduler::InventoryReceived>(
-          batch.events, [&](const auto& event) { return event.from.agent == row.agent; }) ||
+          batch.events, [&](const auto& event) { return event.from.agent == holders_[key]; }) ||
       Holds<scheduler::Cancel>(batch.events,
                                [&](const auto& event) { return event.task == key.task; });
   if (said_by_agent) return;
@@ -332,6 +345,13 @@ void Oracles::CancelAnswered(const TaskId& task, const absl::Status& status) {
   }
 }
 
+void Oracles::ResolveAnswered(const TaskId& task, const absl::Status& status) {
+  Case(2);
+  if (status.ok() && !world_.store.resolutions().contains(task)) {
+    Violation("2: the resolution of " + task.value() + " was acknowledged but is not stored");
+  }
+}
+
 // ---- the end
 
 void Oracles::CheckEnd(std::size_t answered) {
@@ -339,17 +359,20 @@ void Oracles::CheckEnd(std::size_t answered) {
   const auto submits = static_cast<std::size_t>(world_.scenario.submits);
   if (answered < submits) Violation("3: a submit was never answered");
   if (world_.store.runs() != submits) Violation("2: one request made two runs");
+  const auto waits = [](const domain::Task& task) {
+    return !domain::IsTerminal(task.state) && task.state != TaskState::kUnknown;
+  };
+  for (const auto& [id, task] : world_.store.tasks()) {
+    if (!waits(task)) continue;
+    for (const auto& agent : world_.agents) {
+      if (agent->Durable({id, task.attempt}) != JournalState::kFinished) continue;
+      Violation("7: the result of " + id.value() + " never arrives");
+    }
+  }
   for (const auto& [id, task] : world_.store.tasks()) {
     const std::string name =
         id.value() + " (" + std::string(domain::TaskStateName(task.state)) + ")";
-    if (!domain::IsTerminal(task.state) && task.state != TaskState::kUnknown) {
-      const AttemptKey key{id, task.attempt};
-      const bool result_waits = std::any_of(
-          world_.agents.begin(), world_.agents.end(),
-          [&](const auto& agent) { return agent->Durable(key) == JournalState::kFinished; });
-      Violation(result_waits ? "7: the result of " + name + " never arrives"
-                             : "3: " + name + " never ends");
-    }
+    if (waits(task)) Violation("3: " + name + " never ends");
     if (task.kind != TaskKind::kPublish) continue;
     // What the rows say of a publish is what happened.
     Case(9);
@@ -359,7 +382,8 @@ void Oracles::CheckEnd(std::size_t answered) {
       Violation("9: " + name + " and its release disagree");
     }
     if (released && !done) Violation("9: " + name + " has a release but was not published");
-    if (!released && done && task.state != TaskState::kUnknown) {
+    if (!released && done && task.state != TaskState::kUnknown &&
+        !said_not_published_.contains(id)) {
       Violation("9: " + name + " was published after all");
     }
   }

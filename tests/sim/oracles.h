@@ -52,10 +52,8 @@ class Oracles {
   void SpoolHolds(const AttemptKey& key, std::uint64_t bytes, std::uint64_t budget);  // 6
   void Deleted(const AttemptKey& key, const AgentId& agent);                          // 7
   void ClientStarted(const AttemptKey& key, const std::string& nonce, bool marker_synced,
-                     bool clock_stood);  // 9
-  // The permit's time counts from its receipt.
-  void PermitReceived(const AttemptKey& key);
-  void Published(const AttemptKey& key) { published_.insert(key.task); }
+                     bool clock_stood);                     // 9
+  void Published(const AttemptKey& key, bool clock_stood);  // 9
   // How it really ended: the log it wrote, and the failure (nullopt: success, or it vanished).
   void LogEnded(const AttemptKey& key, const std::string& log) { ended_logs_[key] = log; }
   void FailureOf(const AttemptKey& key, protocol::FailureClass klass) { failures_[key] = klass; }
@@ -76,6 +74,7 @@ class Oracles {
   void Told(Epoch epoch, const scheduler::Outgoing& outgoing);  // 2, 9
   void SubmitAnswered(const TaskId& first_task, const absl::Status& status);  // 2
   void CancelAnswered(const TaskId& task, const absl::Status& status);        // 2
+  void ResolveAnswered(const TaskId& task, const absl::Status& status);       // 2
   // The rows were loaded: what a core counts in its memory starts again.
   void Loaded() { ++loads_; }
   void ControllerClockStepped() { controller_clock_stepped_ = true; }
@@ -89,7 +88,8 @@ class Oracles {
 
  private:
   void Case(std::size_t invariant) { ++cases_.at(invariant); }
-  void JudgeEnd(const Batch& batch, const AttemptKey& key, bool again);
+  // `queued_why`: why it is tried again; empty: it is not.
+  void JudgeEnd(const Batch& batch, const AttemptKey& key, const std::string& queued_why);
   void Judge(const Batch& batch, std::size_t index);
   void CheckResults();
   void NoSecret(std::string_view text, const char* where);
@@ -100,11 +100,13 @@ class Oracles {
   std::array<std::uint64_t, 13> cases_{};  // by invariant
 
   std::map<int, Epoch> epochs_;                            // synced, by agent
+  std::map<AttemptKey, AgentId> holders_;                  // whom it was offered to
   std::map<AttemptKey, int> containers_;                   // of builds
   std::map<AttemptKey, std::string> ended_logs_;           // what an ended attempt had written
   std::map<AttemptKey, protocol::FailureClass> failures_;  // what it came to
   std::map<TaskId, int> clients_;
   std::set<TaskId> published_;
+  std::set<TaskId> said_not_published_;
   struct Granted {
     std::string nonce;
     MonoTime until;  // by the world's clock

@@ -56,6 +56,7 @@ struct Planted {
   bool publish_again_after_crash = false;   // 9
   bool new_nonce_when_asked_again = false;  // 9
   bool permit_end_ignored = false;          // 9
+  bool deadline_ignored = false;            // 9
   bool every_failure_retried = false;       // 10
   bool secret_in_step = false;              // 11
   bool secret_in_journal = false;           // 11

@@ -90,7 +90,7 @@ void SimAgent::CrashMachine() {
       world_.Hit(Message::kClient, CrashPoint::kLost, key, number_);
       // It may have been the very end of the client.
       if (container.outcome == Outcome::kSuccess && world_.Chance(0.5)) {
-        world_.oracles.Published(key);
+        world_.oracles.Published(key, process_.clock_stood());
       }
     }
   }
@@ -207,9 +207,6 @@ void SimAgent::Receive(const std::shared_ptr<Stream>& stream,
       return world_.HitLost(message, number_, CrashPoint::kLost);
     }
     if (world_.failed()) return;
-    if (const auto* permit = std::get_if<protocol::Permit>(&message.body)) {
-      world_.oracles.PermitReceived(permit->key);
-    }
     auto actions = std::make_shared<std::vector<agent::Action>>(
         core_->Apply(agent::Received{message}, process_.now(), process_.wall()));
     world_.oracles.Received(number_, stream->controller->epoch(), !actions->empty());

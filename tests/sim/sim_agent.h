@@ -52,6 +52,8 @@ class SimAgent {
     bool ready = false;    // a publish that stands before its client
     bool blocked = false;  // its spool is full
     bool client_started = false;
+    // The client is ended then, by the machine's clock.
+    MonoTime client_deadline;
     bool canceling = false;
     int writes_left = 0;
     Outcome outcome = Outcome::kSuccess;
@@ -93,7 +95,7 @@ class SimAgent {
 
   // The machine.
   void StartContainer(const AttemptKey& key, protocol::TaskKind kind);
-  void StartClient(const AttemptKey& key, const std::string& nonce);
+  void StartClient(const AttemptKey& key, const std::string& nonce, Duration deadline);
   void WorkLater(const AttemptKey& key, Duration delay);
   void Work(const AttemptKey& key);
   void End(const AttemptKey& key, Container& container, std::optional<protocol::Failure> failure);

@@ -4,6 +4,7 @@
 
 #include "common/loghash/segment_hasher.h"
 #include "tests/sim/sim_agent.h"
+#include "tests/sim/sim_controller.h"
 
 // The machine's side of an agent: containers, spools, and the runner between them and the core.
 namespace slipway::sim {
@@ -98,9 +99,15 @@ void SimAgent::Work(const AttemptKey& key) {
     container.ready = true;
     return Doorbell(key);
   }
+  if (container.client_started && machine_.now() >= container.client_deadline &&
+      !world_.scenario.planted.deadline_ignored) {
+    return End(key, container, FailureOf(FailureClass::kPublishUnknown, "PUBLISH_UNKNOWN"));
+  }
   switch (container.outcome) {
     case Outcome::kSuccess:
-      if (container.kind == TaskKind::kPublish) world_.oracles.Published(key);
+      if (container.kind == TaskKind::kPublish) {
+        world_.oracles.Published(key, machine_.clock_stood() || process_.clock_stood());
+      }
       return End(key, container, std::nullopt);
     case Outcome::kBuildFails:
       return End(key, container, FailureOf(FailureClass::kBuild, "SCRIPT_FAILED"));
@@ -184,10 +191,10 @@ void SimAgent::Adopt(const agent::AdoptAttempt& action) {
   if (it != containers_.end()) containers_.erase(it);
   if (world_.scenario.planted.publish_again_after_crash && action.publish_started) {
     StartContainer(action.key, action.kind);
-    return StartClient(action.key, "remembered");
+    return StartClient(action.key, "remembered", kClientDeadline);
   }
   const auto log = SummaryOf(action.key);
-  if (life == process_.life()) Apply(agent::AttemptVanished{action.key, log});
+  if (life == process_.life()) Apply(agent::AttemptVanished{action.key, log, true});
 }
 
 void SimAgent::Do(agent::CancelAttempt& action) {
@@ -222,18 +229,19 @@ void SimAgent::Do(agent::GivePermit& action) {
     const auto it = containers_.find(action.key);
     if (it == containers_.end() || !it->second.alive || it->second.canceling) return;
     if (process_.now() < action.valid_until || world_.scenario.planted.permit_end_ignored) {
-      return StartClient(action.key, action.nonce);
+      return StartClient(action.key, action.nonce, action.deadline);
     }
     End(action.key, it->second, FailureOf(FailureClass::kTimeout, "PERMIT_EXPIRED"));
   });
 }
 
-void SimAgent::StartClient(const AttemptKey& key, const std::string& nonce) {
+void SimAgent::StartClient(const AttemptKey& key, const std::string& nonce, Duration deadline) {
   world_.Trace("client of ", NameOf(key), " starts with ", nonce);
   const bool marker_synced = Durable(key) == JournalState::kMarker;
   world_.oracles.ClientStarted(key, nonce, marker_synced, process_.clock_stood());
   Container& container = containers_.at(key);
   container.client_started = true;
+  container.client_deadline = machine_.now() + deadline;
   container.ready = false;
   container.writes_left = 1;
   WorkLater(key, world_.RandomMillis(50, 4000));

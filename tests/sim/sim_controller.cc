@@ -13,13 +13,14 @@ using std::chrono::seconds;
 
 scheduler::SchedulerOptions SimSchedulerOptions() {
   return {.offer_timeout = seconds(4),
-          .lease_ttl = seconds(25),
-          .grace = seconds(25),
+          .lease_ttl = seconds(15),
+          .grace = seconds(15),
           .standstill = seconds(20),
           .max_attempts = 3,
           .retry_delay = seconds(1),
           .refusal_pause = seconds(1),
           .permit_ttl = seconds(20),
+          .publish_margin = seconds(3),
           .max_unfinished = 1000};
 }
 
@@ -305,6 +306,8 @@ void SimController::HitUnread(const scheduler::Event& event) {
     world_.Hit(Message::kSubmit, CrashPoint::kSenderBefore, {submit->tasks.front().id, {}}, -1);
   } else if (const auto* cancel = std::get_if<scheduler::Cancel>(&event)) {
     world_.Hit(Message::kCancelCall, CrashPoint::kSenderBefore, {cancel->task, {}}, -1);
+  } else if (const auto* resolve = std::get_if<scheduler::Resolve>(&event)) {
+    world_.Hit(Message::kResolveCall, CrashPoint::kSenderBefore, {resolve->task, {}}, -1);
   }
 }
 
@@ -320,6 +323,8 @@ void SimController::HitBatch(bool stored) {
       hit(Message::kSubmit, {submit->tasks.front().id, {}});
     } else if (const auto* cancel = std::get_if<scheduler::Cancel>(&event)) {
       hit(Message::kCancelCall, {cancel->task, {}});
+    } else if (const auto* resolve = std::get_if<scheduler::Resolve>(&event)) {
+      hit(Message::kResolveCall, {resolve->task, {}});
     }
   }
   for (const store::Change& change : changes_) {

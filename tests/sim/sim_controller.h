@@ -104,5 +104,7 @@ class SimController {
 };
 
 scheduler::SchedulerOptions SimSchedulerOptions();
+// Of every publish client.
+inline constexpr Duration kClientDeadline = std::chrono::seconds(6);
 
 }  // namespace slipway::sim

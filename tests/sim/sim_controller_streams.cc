@@ -77,6 +77,7 @@ void SimController::Receive(const std::shared_ptr<Stream>& stream, protocol::Age
     }
     scheduler::Event event = std::get<scheduler::Event>(**std::move(input));
     if (auto* permit = std::get_if<scheduler::PermitRequested>(&event)) {
+      permit->deadline = kClientDeadline;
       permit->nonce = "nonce-" + std::to_string(world_.Random(1'000'000'000));
     }
     Enter(std::move(event));

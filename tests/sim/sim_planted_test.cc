@@ -111,6 +111,16 @@ TEST_CASE("Planted: a client that starts after the end of its permit", "[sim]") 
              Catch::StartsWith("9:"));
 }
 
+TEST_CASE("Planted: a client that goes on after its deadline", "[sim]") {
+  CHECK_THAT(Found(&Planted::deadline_ignored,
+                   [](Faults& faults) {
+                     faults.machine_suspend = Millis(4'000);
+                     faults.clocks_stand = false;
+                     faults.clock_step = Millis();
+                   }),
+             Catch::StartsWith("9:"));
+}
+
 TEST_CASE("Planted: a build that is tried again whatever it failed of", "[sim]") {
   CHECK_THAT(Found(&Planted::every_failure_retried), Catch::StartsWith("10:"));
 }

@@ -80,6 +80,13 @@ absl::StatusOr<store::Unfinished> SimStore::Load(Epoch epoch) const {
   for (const auto& [id, permit] : permits_) {
     if (!domain::IsTerminal(tasks_.at(id).state)) unfinished.permits.push_back(permit);
   }
+  for (const auto& [id, resolution] : resolutions_) {
+    const auto permit = permits_.find(id);
+    const bool reported = permit != permits_.end() && permit->second.reported;
+    if (resolution.late_result || reported) continue;
+    const domain::Task& task = tasks_.at(id);
+    unfinished.resolved.push_back({{id, task.attempt}, task.agent, resolution.verdict});
+  }
   return unfinished;
 }
 
@@ -150,8 +157,9 @@ absl::Status SimStore::Apply(const store::FinishTask& change) {
   }
   task->state = change.state;
   task->result = change.result;
-  if (change.result) stored_results_.emplace_back(change.key, task->agent);
+  if (change.result && !change.resolution) stored_results_.emplace_back(change.key, task->agent);
   if (change.release) releases_.emplace(change.key.task, *change.release);
+  if (change.resolution) resolutions_.emplace(change.key.task, *change.resolution);
   return absl::OkStatus();
 }
 
@@ -162,6 +170,12 @@ absl::Status SimStore::Apply(const store::MarkUnknown& change) {
   if (!open || task->kind != TaskKind::kPublish) return Refused("unknown");
   task->state = TaskState::kUnknown;
   task->result = change.result;
+  if (const auto permit = permits_.find(change.key.task); permit != permits_.end()) {
+    permit->second.reported |= change.reported;
+    if (change.result.client_ended && permit->second.client_ended_at == WallTime()) {
+      permit->second.client_ended_at = change.cause.at;
+    }
+  }
   stored_results_.emplace_back(change.key, task->agent);
   return absl::OkStatus();
 }
@@ -180,8 +194,20 @@ absl::Status SimStore::Apply(const store::GrantPermit& change) {
   return absl::OkStatus();
 }
 
-// Nobody resolves anything in the simulation.
-absl::Status SimStore::Apply(const store::RecordLateResult&) { return Refused("late result"); }
+absl::Status SimStore::Apply(const store::RecordLateResult& change) {
+  const auto resolution = resolutions_.find(change.key.task);
+  domain::Task* task = At(change.key);
+  if (task == nullptr || resolution == resolutions_.end() || resolution->second.late_result ||
+      (change.release && task->state != TaskState::kFailed)) {
+    return Refused("late result");
+  }
+  resolution->second.late_result = change.result;
+  if (!change.release) return absl::OkStatus();
+  releases_.emplace(change.key.task, *change.release);
+  task->state = TaskState::kSucceeded;
+  task->result = change.result;
+  return absl::OkStatus();
+}
 
 absl::Status SimStore::Apply(const store::RecordStep& change) {
   return At(change.step.key) == nullptr ? Refused("step") : absl::OkStatus();

@@ -49,6 +49,9 @@ class SimStore {
   [[nodiscard]] bool WasStarted(const AttemptKey& key) const { return started_.contains(key); }
   [[nodiscard]] int Starts(const TaskId& task) const;
   [[nodiscard]] const std::map<TaskId, domain::PublishPermit>& permits() const { return permits_; }
+  [[nodiscard]] const std::map<TaskId, domain::Resolution>& resolutions() const {
+    return resolutions_;
+  }
   [[nodiscard]] const std::map<TaskId, domain::Release>& releases() const { return releases_; }
   [[nodiscard]] std::size_t runs() const { return runs_.size(); }
   // Results stored since the last call, with the agent that held the attempt.
@@ -82,6 +85,7 @@ class SimStore {
   std::map<TaskId, domain::Task> tasks_;
   std::vector<TaskId> order_;
   std::map<TaskId, domain::PublishPermit> permits_;
+  std::map<TaskId, domain::Resolution> resolutions_;
   std::map<TaskId, domain::Release> releases_;
   std::set<AttemptKey> started_;
   std::vector<std::pair<AttemptKey, AgentId>> stored_results_;

@@ -119,6 +119,7 @@ class World {
   void PlanWork();
   void Submit(int number, int tries);
   void Cancel();
+  void Resolve();
   void StartController();
   // The living one of the newest term; a dead one when none lives.
   [[nodiscard]] SimController& Leader() const;
