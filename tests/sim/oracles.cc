@@ -117,6 +117,14 @@ void Oracles::ClientStarted(const AttemptKey& key, const std::string& nonce, boo
     Violation("9: client of " + task + " starts without a stored permit");
     return;
   }
+  for (const auto& [id, held] : world_.store.permits()) {
+    const domain::Task& other = *world_.store.Find(id);
+    if (id != key.task && !domain::IsTerminal(other.state) &&
+        domain::GroupOf(other) == domain::GroupOf(*world_.store.Find(key.task))) {
+      Violation("9: client of " + task + " starts while " + id.value() +
+                " publishes to the same target");
+    }
+  }
   // The documented limits: a measuring clock that stands still, a wall clock that is set back.
   const bool clocks_agree = !clock_stood && !controller_clock_stepped_;
   if (clocks_agree && world_.now() > granted_.at(key.task).until) {
@@ -189,7 +197,7 @@ void Oracles::Judge(const Batch& batch, std::size_t index) {
     const int starts = world_.store.Starts(start->key.task);
     if (world_.store.Find(start->key.task)->kind == TaskKind::kPublish) {
       if (starts > 1) Violation("9: publish " + NameOf(start->key) + " is started again");
-    } else if (starts > SimSchedulerOptions().max_attempts + loads_) {
+    } else if (starts > SimSchedulerOptions().max_attempts) {
       Violation("10: build " + NameOf(start->key) + " is started for the " +
                 std::to_string(starts) + ". time");
     }
@@ -359,8 +367,9 @@ void Oracles::CheckEnd(std::size_t answered) {
   const auto submits = static_cast<std::size_t>(world_.scenario.submits);
   if (answered < submits) Violation("3: a submit was never answered");
   if (world_.store.runs() != submits) Violation("2: one request made two runs");
-  const auto waits = [](const domain::Task& task) {
-    return !domain::IsTerminal(task.state) && task.state != TaskState::kUnknown;
+  const auto waits = [this](const domain::Task& task) {
+    return !domain::IsTerminal(task.state) && task.state != TaskState::kUnknown &&
+           !world_.Blocked(task);
   };
   for (const auto& [id, task] : world_.store.tasks()) {
     if (!waits(task)) continue;

@@ -75,8 +75,6 @@ class Oracles {
   void SubmitAnswered(const TaskId& first_task, const absl::Status& status);  // 2
   void CancelAnswered(const TaskId& task, const absl::Status& status);        // 2
   void ResolveAnswered(const TaskId& task, const absl::Status& status);       // 2
-  // The rows were loaded: what a core counts in its memory starts again.
-  void Loaded() { ++loads_; }
   void ControllerClockStepped() { controller_clock_stepped_ = true; }
 
   // ---- the end
@@ -112,7 +110,6 @@ class Oracles {
     MonoTime until;  // by the world's clock
   };
   std::map<TaskId, Granted> granted_;
-  int loads_ = 0;
   bool controller_clock_stepped_ = false;
 };
 

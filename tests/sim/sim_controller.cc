@@ -18,7 +18,9 @@ scheduler::SchedulerOptions SimSchedulerOptions() {
           .standstill = seconds(20),
           .max_attempts = 3,
           .retry_delay = seconds(1),
+          .longest_retry_delay = seconds(10),
           .refusal_pause = seconds(1),
+          .no_agent_grace = std::chrono::minutes(10),
           .permit_ttl = seconds(20),
           .publish_margin = seconds(3),
           .max_unfinished = 1000};
@@ -98,7 +100,6 @@ void SimController::Load() {
     auto rows = world_.store.Load(epoch_);
     if (!rows.ok()) return Crash(false);
     core_.Load(*std::move(rows), process_.now(), process_.wall());
-    world_.oracles.Loaded();
     loaded_at_ = world_.now();
     loading_ = false;
     busy_ = true;

@@ -312,6 +312,7 @@ void World::Submit(int number, int tries) {
   build.requirements = {{"os", "linux"}};
   if (plan.Below(5) == 0) build.requirements["xcode"] = "15";
   build.priority = static_cast<std::int32_t>(plan.Below(2));
+  if (plan.Below(4) == 0) build.group = "nightly";
   domain::Task publish = build;
   submit.tasks.push_back(build);
   if (plan.Below(3) > 0) {
@@ -319,6 +320,7 @@ void World::Submit(int number, int tries) {
     publish.kind = TaskKind::kPublish;
     publish.state = TaskState::kWaiting;
     publish.depends_on = build.id;
+    publish.target = plan.Below(2) > 0 ? "live" : "trial";
     submit.tasks.push_back(publish);
   }
   const auto heard = std::make_shared<bool>(false);
@@ -412,10 +414,19 @@ std::string World::Play() {
   return oracles.violation();
 }
 
+bool World::Blocked(const domain::Task& task) const {
+  return domain::GroupOf(task) &&
+         std::any_of(store.tasks().begin(), store.tasks().end(), [&](const auto& other) {
+           return other.second.state == TaskState::kUnknown &&
+                  domain::GroupOf(other.second) == domain::GroupOf(task);
+         });
+}
+
 bool World::Settled() const {
   if (answered_.size() < static_cast<std::size_t>(scenario.submits)) return false;
   for (const auto& [id, task] : store.tasks()) {
-    if (!domain::IsTerminal(task.state) && task.state != TaskState::kUnknown) return false;
+    if (domain::IsTerminal(task.state) || task.state == TaskState::kUnknown) continue;
+    if (!Blocked(task)) return false;
   }
   return std::all_of(agents.begin(), agents.end(),
                      [](const auto& agent) { return agent->Leftovers().empty(); });

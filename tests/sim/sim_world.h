@@ -102,6 +102,9 @@ class World {
   void HitLost(const protocol::AgentMessage& message, int agent, CrashPoint point);
   void HitLost(const protocol::ControllerMessage& message, int agent, CrashPoint point);
 
+  // A publish of unknown outcome holds its group until somebody resolves it.
+  [[nodiscard]] bool Blocked(const domain::Task& task) const;
+
   const Scenario scenario;
   SimStore store;
   Oracles oracles;
