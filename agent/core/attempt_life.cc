@@ -139,6 +139,7 @@ protocol::AttemptResult AgentCore::Impl::Failed(protocol::Failure failure,
 
 void AgentCore::Impl::Finish(Attempt& attempt, protocol::AttemptResult result) {
   attempt.result = result;
+  attempt.log.OnEnded(result.log.size);
   attempt.permit_wanted.reset();
   Write({.key = attempt.key, .what = JournalFinished{std::move(result)}});
 }
@@ -278,6 +279,7 @@ std::vector<Action> AgentCore::Impl::Load(const std::vector<JournalEntry>& journ
       attempt.client_may_run = true;
     } else if (const auto* finished = std::get_if<JournalFinished>(&entry.what)) {
       attempt.result = finished->result;
+      attempt.log.OnEnded(finished->result.log.size);
       attempt.synced = AttemptPhase::kFinished;
     } else {
       attempts_.erase(it);

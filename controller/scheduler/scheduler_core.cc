@@ -74,6 +74,7 @@ void SchedulerCore::Impl::Forget() {
 void SchedulerCore::Impl::Load(store::Unfinished unfinished, Moment at) {
   Forget();
   loaded_ = true;
+  last_entry_ = at.now;
   for (const store::RosterAgent& agent : unfinished.agents) {
     roster_.Put(agent.id, {agent.name, agent.labels, agent.seen});
   }
@@ -127,6 +128,8 @@ void SchedulerCore::Impl::Load(store::Unfinished unfinished, Moment at) {
 
 void SchedulerCore::Impl::Apply(const Event& event, Moment at) {
   SLIPWAY_CHECK(loaded_ && !committing_);
+  if (at.now - last_entry_ > options_.standstill) ForgiveStandstill(at);
+  last_entry_ = at.now;
   std::visit([&](const auto& what) { On(what, at); }, event);
   Dispatch(at);
 }
@@ -255,9 +258,6 @@ void SchedulerCore::Impl::On(const Cancel& event, Moment at) {
 }
 
 void SchedulerCore::Impl::On(const Tick&, Moment at) {
-  if (const auto next = due_.Next(); next && at.now - *next > options_.standstill) {
-    ForgiveStandstill(at);
-  }
   while (auto key = due_.PopDue(at.now)) {
     const auto& [what, id] = *key;
     if (what == Due::kLease) {

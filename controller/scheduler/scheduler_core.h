@@ -23,8 +23,9 @@ struct SchedulerOptions {
   Duration lease_ttl = std::chrono::minutes(2);
   // After Load no lease ends for this long, so that a controller restart costs no build.
   Duration grace = std::chrono::minutes(2);
-  // A deadline found this much later than it was due means that the controller itself stood still
-  // (suspended, swapped out): leases get the grace period again instead of ending.
+  // More than this between two events means that the controller itself stood still (suspended,
+  // swapped out, waiting for its database): what agents said meanwhile may be unread, so leases get
+  // the grace period again instead of ending. NextDeadline asks for a Tick well before.
   Duration standstill = std::chrono::seconds(20);
   // Which failures are tried again is retry_policy.h's business; how often and when, these say.
   // Starts of one build before its failure is final.

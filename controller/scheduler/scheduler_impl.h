@@ -199,6 +199,7 @@ class SchedulerCore::Impl {
 
   // Confined to the owner's mutex.
   bool loaded_ = false;
+  MonoTime last_entry_;
   std::uint64_t last_order_ = 0;
   std::map<TaskId, Entry> tasks_;
   std::map<TaskId, std::set<TaskId>> dependents_;  // by the unfinished task they depend on

@@ -233,6 +233,25 @@ TEST_CASE("Scheduler: a controller that stood still does not take its agents for
   CHECK(farm.Changed<store::RequeueTask>() != nullptr);
 }
 
+TEST_CASE("Scheduler: how long it stood still counts, not how late the lease is found",
+          "[unit][scheduler]") {
+  Farm farm;
+  farm.Connect("a", 1);
+  farm.Submit({Farm::Build("t")});
+  farm.Run("t");
+  farm.Pass(seconds(301));  // the lease ran out in the middle of it
+  CHECK(farm.changes.empty());
+  farm.Connect("a", 1, {{Farm::Key("t"), TaskKind::kBuild, AttemptPhase::kRunning}});
+  CHECK(farm.WantOf(Farm::Key("t")) == Want::kKeep);
+}
+
+TEST_CASE("Scheduler: it asks to be woken so often that a standstill shows", "[unit][scheduler]") {
+  Farm farm;
+  farm.Connect("a", 1);
+  REQUIRE(farm.core.NextDeadline().has_value());
+  CHECK(*farm.core.NextDeadline() - farm.now <= seconds(150));
+}
+
 TEST_CASE(
     "Scheduler: a publish is not offered while its build is unfinished, whatever its row says",
     "[unit][scheduler]") {
