@@ -2,41 +2,19 @@
 
 #include <fmt/format.h>
 
-#include <future>
 #include <map>
 #include <memory>
 #include <utility>
 
 #include "common/rpc/grpc_status.h"
 #include "common/status/status.h"
-#include "controller/agent_gateway/text.h"
+#include "controller/api/commit.h"
 #include "controller/api/convert.h"
 #include "controller/api/follow.h"
 #include "controller/api/submit.h"
 
 namespace slipway::api {
 namespace {
-
-// A submit or cancel whose commit takes longer is answered kUnavailable; repeating it is safe.
-constexpr auto kCommitPatience = std::chrono::seconds(30);
-
-constexpr std::size_t kMaxReason = 1024;
-
-// The database refuses half a character, and with it everything it was asked for at once.
-std::string CutReason(const std::string& reason) {
-  return agent_gateway::StorableText(reason, kMaxReason);
-}
-
-using Replied = std::promise<scheduler::Reply>;
-
-absl::StatusOr<scheduler::Reply> Await(std::future<scheduler::Reply> reply) {
-  if (reply.wait_for(kCommitPatience) != std::future_status::ready) {
-    return MakeError(absl::StatusCode::kUnavailable, "COMMIT_IN_DOUBT",
-                     "the database has not answered yet",
-                     "Ask again; with the same request id nothing happens twice.");
-  }
-  return reply.get();
-}
 
 absl::StatusOr<std::string> AgentName(const Deps& deps, const AgentId& id) {
   if (id.value().empty()) return std::string();

@@ -12,6 +12,7 @@
 #include "common/base/strong_type.h"
 #include "common/protocol/attempt_result.h"
 #include "common/protocol/messages.h"
+#include "controller/domain/agent.h"
 #include "controller/domain/task.h"
 
 // What goes into a SchedulerCore and what comes out of it, as values.
@@ -42,6 +43,13 @@ struct Cancel {
   TaskId task;
   std::string actor;
   std::string why;
+};
+
+// What operators want of an agent. `since` is filled in by the core.
+struct ChangeAgent {
+  Ticket ticket;
+  AgentId agent;
+  domain::Availability availability;
 };
 
 // ---- events: agents, as SessionCore makes them
@@ -110,8 +118,8 @@ struct PermitRequested {
 // Time has passed. Last in a batch, so that what arrived in time counts.
 struct Tick {};
 
-using Event = std::variant<Submit, Cancel, InventoryReceived, SessionClosed, Accepted, Refused,
-                           StepReported, ResultReported, PermitRequested, Tick>;
+using Event = std::variant<Submit, Cancel, ChangeAgent, InventoryReceived, SessionClosed, Accepted,
+                           Refused, StepReported, ResultReported, PermitRequested, Tick>;
 
 // ---- effects
 
@@ -133,7 +141,8 @@ struct Outgoing {
 //   Cancel: ok; kNotFound: no unfinished task has this id (the caller looks whether it has
 //   finished);
 //     kFailedPrecondition, PUBLISH_UNKNOWN: it cannot be taken back any more.
-//   Either: kUnavailable, COMMIT_IN_DOUBT: nothing is known, ask again with the same request id.
+//   ChangeAgent: ok; kFailedPrecondition, AGENT_GONE: it has left the farm.
+//   Any: kUnavailable, COMMIT_IN_DOUBT: nothing is known, ask again with the same request id.
 struct Reply {
   Ticket ticket;
   absl::Status status;
@@ -147,8 +156,16 @@ struct TakenResult {
   std::uint64_t log_missing = 0;  // as in ResultReported
 };
 
+// An agent that has left the farm: its streams are to be ended and no new one is to begin.
+struct DismissedAgent {
+  AgentId agent;
+  domain::Availability availability;
+};
+
 // Everything the shell may do once the batch is committed, in this order.
 struct Effects {
+  // Also when nobody knows whether a revocation was stored: refusing too much is the safe side.
+  std::vector<DismissedAgent> dismissed;
   std::vector<Reply> replies;
   std::vector<Outgoing> sends;
   // Tasks whose row changed, for watchers; each once.

@@ -30,7 +30,8 @@ Scheduler::Scheduler(Options options, store::SchedulerStore& store, WorkOrders& 
       store_(store),
       orders_(orders),
       clock_(clock),
-      core_(options_.core) {}
+      core_(options_.core),
+      last_turn_(clock.Mono().time_since_epoch().count()) {}
 
 Scheduler::~Scheduler() { Stop(); }
 
@@ -89,6 +90,18 @@ void Scheduler::Submit(domain::Run run, std::vector<domain::Task> tasks, OnReply
 }
 
 void Scheduler::Cancel(TaskId task, std::string actor, std::string why, OnReply reply) {
+  Ask(std::move(reply), [&](Ticket ticket) {
+    return scheduler::Cancel{ticket, std::move(task), std::move(actor), std::move(why)};
+  });
+}
+
+void Scheduler::ChangeAgent(AgentId agent, domain::Availability availability, OnReply reply) {
+  Ask(std::move(reply), [&](Ticket ticket) {
+    return scheduler::ChangeAgent{ticket, std::move(agent), std::move(availability)};
+  });
+}
+
+void Scheduler::Ask(OnReply reply, const std::function<Event(Ticket)>& make) {
   bool stopped = false;
   {
     const std::lock_guard lock(mu_);
@@ -96,8 +109,7 @@ void Scheduler::Cancel(TaskId task, std::string actor, std::string why, OnReply 
     if (!stopped) {
       const Ticket ticket(++last_ticket_);
       waiting_.emplace(ticket, std::move(reply));
-      urgent_.push_back(
-          scheduler::Cancel{ticket, std::move(task), std::move(actor), std::move(why)});
+      urgent_.push_back(make(ticket));
     }
   }
   if (stopped) {
@@ -145,8 +157,13 @@ std::string Scheduler::WhyWaiting(const TaskId& task) const {
   return core_.WhyWaiting(task);
 }
 
+MonoTime Scheduler::last_turn() const { return MonoTime(Duration(last_turn_.load())); }
+
+void Scheduler::NoteTurn() { last_turn_ = clock_.Mono().time_since_epoch().count(); }
+
 void Scheduler::Loop() {
   while (true) {
+    NoteTurn();
     std::optional<MonoTime> deadline;
     {
       const std::lock_guard lock(core_mu_);
@@ -206,6 +223,7 @@ void Scheduler::RunBatch(std::vector<Event> events) {
 
 void Scheduler::CommitAll() {
   while (true) {
+    NoteTurn();
     std::vector<store::Change> changes;
     {
       const std::lock_guard lock(core_mu_);
@@ -229,6 +247,9 @@ void Scheduler::CommitAll() {
 }
 
 void Scheduler::Perform(Effects effects) {
+  for (const DismissedAgent& gone : effects.dismissed) {
+    sink_->Dismiss(gone.agent, gone.availability);
+  }
   for (const Reply& reply : effects.replies) Answer(reply);
   for (Outgoing& message : effects.sends) Dispatch(std::move(message));
   if (!effects.changed.empty()) orders_.Changed(effects.changed);
@@ -263,6 +284,7 @@ void Scheduler::Dispatch(Outgoing message) {
 
 bool Scheduler::Reload() {
   while (!stopping()) {
+    NoteTurn();
     auto unfinished = store_.LoadUnfinished();
     if (unfinished.ok()) {
       const std::lock_guard lock(core_mu_);

@@ -39,15 +39,11 @@ std::vector<AgentView> SchedulerCore::Agents() const { return impl_->Agents(); }
 std::size_t SchedulerCore::unfinished() const { return impl_->unfinished(); }
 bool SchedulerCore::loaded() const { return impl_->loaded(); }
 
-namespace {
-
-absl::Status InDoubt() {
+absl::Status SchedulerCore::Impl::InDoubt() {
   return MakeError(absl::StatusCode::kUnavailable, "COMMIT_IN_DOUBT",
                    "the database did not say whether the change was stored",
                    "Ask again; a submit with the same request id gives the same run.");
 }
-
-}  // namespace
 
 void SchedulerCore::Impl::Forget() {
   loaded_ = false;
@@ -61,8 +57,9 @@ void SchedulerCore::Impl::Forget() {
   for (auto& [id, agent] : agents_) {
     agent.held.clear();
     agent.fresh = false;
-    agent.paused = false;
+    agent.refused = false;
   }
+  availability_.clear();
 }
 
 void SchedulerCore::Impl::Load(store::Unfinished unfinished, Moment at) {
@@ -89,6 +86,7 @@ void SchedulerCore::Impl::Load(store::Unfinished unfinished, Moment at) {
   for (domain::PublishPermit& permit : unfinished.permits) {
     if (Entry* entry = Find(permit.key.task)) entry->permit = std::move(permit);
   }
+  LoadAvailability(unfinished.availability, at);
   for (const auto& [id, agent] : agents_) {
     due_.Set({Due::kLease, id.value()}, at.now + options_.grace);
     if (agent.session)
@@ -100,12 +98,14 @@ void SchedulerCore::Impl::Load(store::Unfinished unfinished, Moment at) {
       Finish(*entry, "scheduler", TaskState::kSkipped, std::nullopt, std::nullopt, at);
     }
   }
+  RetireIdle(at);
 }
 
 void SchedulerCore::Impl::Apply(const Event& event, Moment at) {
   SLIPWAY_CHECK(loaded_ && !committing_);
   std::visit([&](const auto& what) { On(what, at); }, event);
   Dispatch(at);
+  RetireIdle(at);
 }
 
 bool SchedulerCore::Impl::HasWork() const { return loaded_ && !open_.empty(); }
@@ -123,7 +123,8 @@ Effects SchedulerCore::Impl::OnCommitted(const std::vector<absl::Status>& status
   for (std::size_t i = 0; i < statuses.size(); ++i) {
     const store::Change& change = batch.changes[i];
     const bool alone = std::holds_alternative<store::CreateRun>(change) ||
-                       std::holds_alternative<store::RecordStep>(change);
+                       std::holds_alternative<store::RecordStep>(change) ||
+                       std::holds_alternative<store::SetAvailability>(change);
     differs |= !statuses[i].ok() && !alone;
   }
   if (differs) {
@@ -144,7 +145,11 @@ Effects SchedulerCore::Impl::OnCommitted(const std::vector<absl::Status>& status
       if (!differs) Admit(std::move(task));
     }
   }
-  if (!differs) Dispatch(at);
+  GrantWishes(batch, statuses, differs, at);
+  if (!differs) {
+    Dispatch(at);
+    RetireIdle(at);
+  }
   return std::move(batch.effects);
 }
 
@@ -157,6 +162,13 @@ Effects SchedulerCore::Impl::OnInDoubt() {
   for (Reply& reply : effects.replies) reply.status = InDoubt();
   for (const PendingSubmit& submit : batch.submits) {
     effects.replies.push_back({submit.ticket, InDoubt(), RunId()});
+  }
+  for (const PendingAvailability& wish : batch.wishes) {
+    if (wish.ticket) effects.replies.push_back({*wish.ticket, InDoubt(), RunId()});
+    if (domain::IsGone(wish.availability.mode)) {
+      gone_.insert(wish.agent);
+      effects.dismissed.push_back({wish.agent, wish.availability});
+    }
   }
   Forget();
   return effects;
@@ -227,8 +239,11 @@ void SchedulerCore::Impl::On(const Tick&, Moment at) {
     const auto& [what, id] = *key;
     if (what == Due::kLease) {
       ExpireLease(AgentId(id), at);
-    } else if (what == Due::kPause) {
-      agents_.at(AgentId(id)).paused = false;
+    } else if (what == Due::kRefusal) {
+      agents_.at(AgentId(id)).refused = false;
+      UpdateRoom(AgentId(id));
+    } else if (what == Due::kAvailability) {
+      availability_.erase(AgentId(id));
       UpdateRoom(AgentId(id));
     } else if (Entry* entry = Find(TaskId(id))) {
       if (entry->task.state == TaskState::kOffered) {

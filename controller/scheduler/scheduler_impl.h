@@ -64,12 +64,13 @@ class SchedulerCore::Impl {
     // An inventory came since the session opened, the core was loaded, or the lease ended.
     bool fresh = false;
     bool draining = false;
-    bool paused = false;
+    bool refused = false;  // an offer, a moment ago
     std::uint32_t slots = 0;
+    std::size_t reported = 0;  // attempts of the last inventory
     Labels labels;
     std::set<TaskId> held;  // tasks offered to it or running on it
   };
-  enum class Due { kLease, kPause, kTask };
+  enum class Due { kLease, kRefusal, kAvailability, kTask };
   using DueKey = std::pair<Due, std::string>;
 
   struct PendingSubmit {
@@ -78,9 +79,16 @@ class SchedulerCore::Impl {
     RunId run;
     std::vector<domain::Task> tasks;
   };
+  struct PendingAvailability {
+    std::size_t change = 0;  // index of its SetAvailability
+    std::optional<Ticket> ticket;
+    AgentId agent;
+    domain::Availability availability;
+  };
   struct Batch {
     std::vector<store::Change> changes;
     std::vector<PendingSubmit> submits;
+    std::vector<PendingAvailability> wishes;
     Effects effects;
     [[nodiscard]] bool empty() const {
       return changes.empty() && effects.replies.empty() && effects.sends.empty() &&
@@ -88,11 +96,23 @@ class SchedulerCore::Impl {
     }
   };
 
-  // People (scheduler_core.cc).
+  // People (scheduler_core.cc, availability.cc).
   void On(const Submit& event, Moment at);
   void On(const Cancel& event, Moment at);
+  void On(const ChangeAgent& event, Moment at);
   void On(const Tick& event, Moment at);
   void Admit(domain::Task task);
+
+  // Availability (availability.cc).
+  void LoadAvailability(const std::map<AgentId, domain::Availability>& stored, Moment at);
+  void Wish(std::optional<Ticket> ticket, const AgentId& agent, domain::Availability availability,
+            Moment at);
+  // Of a batch that was committed; `differs`: memory is forgotten, only tell what happened.
+  void GrantWishes(Batch& batch, const std::vector<absl::Status>& statuses, bool differs,
+                   Moment at);
+  void SetAvailability(const AgentId& agent, const domain::Availability& availability, Moment at);
+  void Dismiss(const AgentId& agent, const domain::Availability& availability, Moment at);
+  void RetireIdle(Moment at);
 
   // Agents (agent_events.cc).
   void On(const InventoryReceived& event, Moment at);
@@ -137,6 +157,7 @@ class SchedulerCore::Impl {
   void Changed(const TaskId& task);
   void Forget();
 
+  static absl::Status InDoubt();
   static AttemptKey KeyOf(const Entry& entry) { return {entry.task.id, entry.task.attempt}; }
   static store::Cause SchedulerCause(Moment at) { return {"scheduler", at.wall}; }
 
@@ -149,6 +170,10 @@ class SchedulerCore::Impl {
   std::map<TaskId, Entry> tasks_;
   std::map<TaskId, std::set<TaskId>> dependents_;  // by the unfinished task they depend on
   std::map<AgentId, Agent> agents_;
+  // Of agents that take no work by the wish of an operator.
+  std::map<AgentId, domain::Availability> availability_;
+  // Left the farm in this process's time: what their streams still say is dropped.
+  std::set<AgentId> gone_;
   TaskQueue queue_;
   Deadlines<DueKey> due_;
   Batch open_;                       // what the events since the last TakeChanges came to

@@ -27,7 +27,7 @@ std::string SchedulerCore::Impl::WhyWaiting(const TaskId& task) const {
   if (tasks_.contains(entry.task.depends_on)) return "waits for its build";
   std::size_t online = 0;
   std::size_t fitting = 0;
-  std::size_t draining = 0;
+  std::size_t unavailable = 0;
   for (const auto& [id, agent] : agents_) {
     if (!agent.session || !agent.fresh) continue;
     ++online;
@@ -38,7 +38,7 @@ std::string SchedulerCore::Impl::WhyWaiting(const TaskId& task) const {
         });
     if (!fits) continue;
     ++fitting;
-    if (agent.draining) ++draining;
+    if (agent.draining || availability_.contains(id)) ++unavailable;
   }
   if (online == 0) return "no agent is connected";
   if (fitting == 0) {
@@ -48,7 +48,7 @@ std::string SchedulerCore::Impl::WhyWaiting(const TaskId& task) const {
     }
     return "none of the " + std::to_string(online) + " connected agents has the labels " + wanted;
   }
-  if (draining == fitting) return "every agent that fits is being drained";
+  if (unavailable == fitting) return "every agent that fits is paused or being drained";
   return "every agent that fits is busy";
 }
 

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/ids.h"
+#include "controller/domain/agent.h"
 #include "controller/domain/task.h"
 #include "controller/store/changes.h"
 
@@ -15,6 +17,8 @@ namespace slipway::store {
 struct Unfinished {
   std::vector<domain::Task> tasks;             // state not terminal, oldest first
   std::vector<domain::PublishPermit> permits;  // of those tasks
+  // Agents in another mode than active that are not gone.
+  std::map<AgentId, domain::Availability> availability;
 };
 
 // The write side of scheduling: one writer, whole batches, fenced by the leader's epoch.

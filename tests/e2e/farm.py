@@ -113,12 +113,12 @@ class Daemon:
         self.process.kill()
         self.process.wait(10)
 
-    def stop(self, seconds=40):
+    def stop(self, seconds=40, number=signal.SIGTERM):
         """The exit status; None when it had to be killed."""
         if self.process is None:
             return 0
         if self.running():
-            self.process.terminate()
+            self.process.send_signal(number)
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -181,9 +181,10 @@ class Application:
 
 class Farm:
     """See the top of the file. `targets`: further publish targets, as lines of YAML below
-    `targets:`, with {proxy} and {ca} filled in. `agent_options`: YAML of the agents' options."""
+    `targets:`, with {proxy} and {ca} filled in. `agent_options`, `controller_options`: YAML of
+    their options."""
 
-    def __init__(self, agents=1, standin=False, targets="", agent_options="", deadline="2m"):
+    def __init__(self, agents=1, standin=False, targets="", agent_options="", deadline="2m", controller_options=""):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="slipway-e2e-"))
         self.folder.chmod(0o755)
         self.tag = secrets.token_hex(4)
@@ -193,6 +194,7 @@ class Farm:
         self.port = free_port()
         self.agent_count, self.with_standin = agents, standin
         self.targets, self.agent_options, self.deadline = targets, agent_options, deadline
+        self.controller_options = controller_options
         self.controller = None
         self.agents = []
         self.farm_id = ""
@@ -209,7 +211,7 @@ class Farm:
         self.config = self.folder / "controller.yaml"
         self.config.write_text(
             f"data_dir: {self.folder}/controller\nlisten: 127.0.0.1:{self.port}\n"
-            "allow_local_repositories: true\n" + (f"targets:\n{targets}" if targets else ""))
+            "allow_local_repositories: true\n" + self.controller_options + (f"targets:\n{targets}" if targets else ""))
         self.controller = Daemon("controller", [program("slipway-controller"), "--config", str(self.config)],
                                  self.folder / "controller.log")
         self.start_controller()
@@ -425,8 +427,10 @@ class Farm:
                 follower.kill()
                 follower.wait()
         for daemon in [*self.agents, self.controller]:
-            if daemon is not None and daemon.stop() is None:
-                left.append(f"{daemon.name} did not end on SIGTERM")
+            # An agent would first finish what it builds.
+            number = signal.SIGTERM if daemon is self.controller else signal.SIGQUIT
+            if daemon is not None and daemon.stop(number=number) is None:
+                left.append(f"{daemon.name} did not end on {number.name}")
         if self.farm_id:
             for container in self.containers():
                 left.append(f"container {container[:12]} {docker('inspect', '--format', '{{.Name}} {{.State.Status}} {{.Config.Labels}}', container, check=False)}")

@@ -49,6 +49,11 @@ absl::StatusOr<store::Unfinished> SimStore::Load(Epoch epoch) const {
   for (const auto& [id, permit] : permits_) {
     if (!domain::IsTerminal(tasks_.at(id).state)) unfinished.permits.push_back(permit);
   }
+  for (const auto& [agent, availability] : availability_) {
+    if (availability.mode != domain::AgentMode::kActive && !domain::IsGone(availability.mode)) {
+      unfinished.availability.emplace(agent, availability);
+    }
+  }
   return unfinished;
 }
 
@@ -151,6 +156,12 @@ absl::Status SimStore::Apply(const store::GrantPermit& change) {
 
 absl::Status SimStore::Apply(const store::RecordStep& change) {
   return At(change.step.key) == nullptr ? Refused("step") : absl::OkStatus();
+}
+
+absl::Status SimStore::Apply(const store::SetAvailability& change) {
+  if (!domain::MayBecome(ModeOf(change.agent), change.availability.mode)) return Refused("mode");
+  availability_[change.agent] = change.availability;
+  return absl::OkStatus();
 }
 
 }  // namespace slipway::sim

@@ -12,8 +12,9 @@ namespace {
 using domain::TaskState;
 using protocol::TaskKind;
 
-absl::Status Refused(const TaskId& task) {
-  return absl::AbortedError(task.value() + ": the stored state does not fit the change any more");
+template <typename Id>
+absl::Status Refused(const Id& id) {
+  return absl::AbortedError(id.value() + ": the stored state does not fit the change any more");
 }
 
 absl::Status NotLeader() {
@@ -40,6 +41,8 @@ bool Storable(const store::Change& change) {
         } else if constexpr (std::is_same_v<T, store::FinishTask>) {
           return !c.result || !c.result->failure ||
                  Storable({c.result->failure->message, c.result->failure->tool_words});
+        } else if constexpr (std::is_same_v<T, store::SetAvailability>) {
+          return Storable({c.availability.reason, c.availability.by});
         } else {
           return true;
         }
@@ -174,6 +177,16 @@ class Writer {
     return absl::OkStatus();
   }
 
+  absl::Status operator()(const store::SetAvailability& c) {
+    const auto it = tables_.agents.find(c.agent);
+    if (it == tables_.agents.end() ||
+        !domain::MayBecome(it->second.availability.mode, c.availability.mode)) {
+      return Refused(c.agent);
+    }
+    it->second.availability = c.availability;
+    return absl::OkStatus();
+  }
+
  private:
   domain::Task* Find(const TaskId& id) {
     const auto it = tables_.tasks.find(id);
@@ -197,6 +210,8 @@ std::string AuditLine(const store::Change& change) {
           return c.run.id.value();
         } else if constexpr (std::is_same_v<T, store::GrantPermit>) {
           return c.permit.key.task.value();
+        } else if constexpr (std::is_same_v<T, store::SetAvailability>) {
+          return c.agent.value();
         } else if constexpr (requires { c.key; }) {
           return c.key.task.value();
         } else {
@@ -261,6 +276,12 @@ absl::StatusOr<store::Unfinished> InMemorySchedulerStore::LoadUnfinished() {
     unfinished.tasks.push_back(task);
     const auto permit = state_.tables.permits.find(id);
     if (permit != state_.tables.permits.end()) unfinished.permits.push_back(permit->second);
+  }
+  for (const auto& [id, agent] : state_.tables.agents) {
+    const domain::AgentMode mode = agent.availability.mode;
+    if (mode != domain::AgentMode::kActive && !domain::IsGone(mode)) {
+      unfinished.availability.emplace(id, agent.availability);
+    }
   }
   return unfinished;
 }

@@ -23,6 +23,7 @@ struct Tables {
   std::map<std::tuple<TaskId, Attempt, std::uint32_t>, domain::Step> steps;
   std::map<TaskId, domain::PublishPermit> permits;
   std::vector<domain::Release> releases;
+  std::map<AgentId, domain::Agent> agents;
   std::vector<std::string> audit;
 };
 
@@ -33,8 +34,7 @@ struct InMemoryDatabase::State {
   int failing_commits ABSL_GUARDED_BY(mu) = 0;
   bool failing_commits_apply ABSL_GUARDED_BY(mu) = false;
   std::map<std::string, domain::Application> applications ABSL_GUARDED_BY(mu);  // by name
-  std::map<AgentId, domain::Agent> agents ABSL_GUARDED_BY(mu);
-  std::map<std::string, std::pair<domain::JoinToken, bool>> join_tokens ABSL_GUARDED_BY(mu);
+  std::map<std::string, domain::JoinToken> join_tokens ABSL_GUARDED_BY(mu);
   std::map<std::string, domain::Account> api_tokens ABSL_GUARDED_BY(mu);
   FarmId farm ABSL_GUARDED_BY(mu);
 };

@@ -157,6 +157,15 @@ WITH c AS (
 )
 SELECT task FROM c)"};
 
+constexpr Statement kSetAvailability{"scheduler_set_availability", R"(
+UPDATE agents a
+   SET mode = c.mode, mode_reason = c.reason, mode_by = c.actor,
+       mode_since = from_micros(c.since), mode_until = from_micros(c.until)
+  FROM jsonb_to_recordset($1::jsonb) AS c(
+         agent text, mode text, reason text, actor text, since bigint, until bigint, allowed jsonb)
+ WHERE a.id = c.agent AND c.allowed ? a.mode
+RETURNING a.id)"};
+
 constexpr Statement kUnfinishedTasks{"scheduler_unfinished_tasks",
                                      "SELECT " SLIPWAY_PG_TASK_COLUMNS R"(
   FROM tasks t
@@ -169,10 +178,16 @@ SELECT p.task_id, p.attempt, p.nonce, p.manifest, to_micros(p.not_after) AS not_
  WHERE t.state IN ('waiting', 'queued', 'offered', 'running', 'unknown')
  ORDER BY t.sequence)"};
 
+constexpr Statement kAvailability{"scheduler_availability", R"(
+SELECT id, mode, mode_reason, mode_by, to_micros(mode_since) AS mode_since,
+       to_micros(mode_until) AS mode_until
+  FROM agents
+ WHERE mode NOT IN ('active', 'retired', 'revoked'))"};
+
 // In the order of Change's alternatives.
 constexpr const Statement* kStatements[] = {
-    &kCreateRun,     &kOfferTask,  &kStartTask,   &kRequeueTask, &kReleaseTask,
-    &kRequestCancel, &kFinishTask, &kMarkUnknown, &kGrantPermit, &kRecordStep};
+    &kCreateRun,  &kOfferTask,   &kStartTask,   &kRequeueTask, &kReleaseTask,    &kRequestCancel,
+    &kFinishTask, &kMarkUnknown, &kGrantPermit, &kRecordStep,  &kSetAvailability};
 static_assert(std::size(kStatements) == std::variant_size_v<Change>);
 
 absl::Status NotStorable() {
@@ -311,6 +326,9 @@ absl::StatusOr<Unfinished> PgSchedulerStore::LoadUnfinished() {
     }
     for (const pqxx::row& row : transaction.Run(kUnfinishedPermits)) {
       unfinished.permits.push_back(PermitFromRow(row));
+    }
+    for (const pqxx::row& row : transaction.Run(kAvailability)) {
+      unfinished.availability.emplace(row["id"].as<std::string>(), AvailabilityFromRow(row));
     }
     return absl::OkStatus();
   }));
