@@ -48,6 +48,7 @@ void SchedulerCore::Impl::SetAvailability(const AgentId& agent, const Availabili
   const Due due = Due::kAvailability;
   due_.Clear({due, agent.value()});
   availability_.erase(agent);
+  retiring_.erase(agent);
   if (domain::IsGone(availability.mode)) return Dismiss(agent, availability, at);
   if (!domain::TakesWork(availability, at.wall)) {
     availability_.emplace(agent, availability);
@@ -57,6 +58,7 @@ void SchedulerCore::Impl::SetAvailability(const AgentId& agent, const Availabili
   }
   UpdateRoom(agent);
   if (availability.mode == AgentMode::kRetiring) {
+    retiring_.insert(agent);
     // What it holds is known from its next inventory.
     Send(agent, protocol::Desired{.answers = 0, .attempts = {}, .sync_after = Duration::zero()});
   }
@@ -79,20 +81,19 @@ void SchedulerCore::Impl::Dismiss(const AgentId& id, const Availability& availab
 }
 
 void SchedulerCore::Impl::RetireIdle(Moment at) {
-  for (auto& [id, availability] : availability_) {
-    if (availability.mode != AgentMode::kRetiring) continue;
+  // Asked for once; it takes effect with the commit.
+  std::erase_if(retiring_, [&](const AgentId& id) {
     if (const auto it = agents_.find(id); it != agents_.end()) {
       const Agent& agent = it->second;
-      if (!agent.held.empty()) continue;
-      if (agent.session && (!agent.fresh || agent.reported > 0)) continue;
+      if (!agent.held.empty()) return false;
+      if (agent.session && (!agent.fresh || agent.reported > 0)) return false;
     }
-    Availability retired = availability;
+    Availability retired = availability_.at(id);
     retired.mode = AgentMode::kRetired;
     retired.by = "scheduler";
-    // Asked for once; it takes effect with the commit.
-    availability.mode = AgentMode::kRetired;
     Wish(std::nullopt, id, std::move(retired), at);
-  }
+    return true;
+  });
 }
 
 }  // namespace slipway::scheduler

@@ -60,6 +60,7 @@ void SchedulerCore::Impl::Forget() {
     agent.refused = false;
   }
   availability_.clear();
+  retiring_.clear();
 }
 
 void SchedulerCore::Impl::Load(store::Unfinished unfinished, Moment at) {

@@ -172,6 +172,7 @@ class SchedulerCore::Impl {
   std::map<AgentId, Agent> agents_;
   // Of agents that take no work by the wish of an operator.
   std::map<AgentId, domain::Availability> availability_;
+  std::set<AgentId> retiring_;  // of these, until they are idle
   // Left the farm in this process's time: what their streams still say is dropped.
   std::set<AgentId> gone_;
   TaskQueue queue_;

@@ -2,11 +2,13 @@
 the signals that end an agent."""
 
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import time
 
-from farm import Farm, Suite, expect, expect_in, failure_of, lab, program, until
+from farm import REPOSITORY, Farm, Suite, expect, expect_in, failure_of, lab, program, until
 
 suite = Suite()
 case = suite.case
@@ -121,6 +123,85 @@ def pause(farm):
     expect(build["agent"] == "agent-1", build)
     expect(shown(farm, "agent-1")["mode"] == "AGENT_MODE_ACTIVE")
     farm.slipway("agents", "resume", "agent-?")
+
+
+class Manager:
+    """What a service manager hears of a program that it started."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(str(path))
+        self.socket.setblocking(False)
+        self.environment = {"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "900000"}
+        self.heard = []
+
+    def hears(self, words, seconds=20):
+        def heard():
+            try:
+                while True:
+                    self.heard.append(self.socket.recv(4096).decode())
+            except BlockingIOError:
+                pass
+            return any(words in message for message in self.heard)
+        until(f"the service manager to hear {words!r}", heard, seconds)
+
+    def silent(self, seconds):
+        """Nothing more came in that time."""
+        self.heard.clear()
+        time.sleep(seconds)
+        try:
+            return not self.socket.recv(4096)
+        except BlockingIOError:
+            return True
+
+
+@case("both programs tell a service manager that they are ready, alive and ending")
+def service_manager(farm):
+    agent = farm.agents[1]
+    expect(agent.stop() == 0, agent.tail())
+    manager = Manager(farm.folder / "agent.notify")
+    agent.start(**manager.environment)
+    manager.hears("READY=1\nSTATUS=")
+    manager.hears("STATUS=connected, 0 held")
+    manager.heard.clear()
+    manager.hears("WATCHDOG=1")
+    agent.process.send_signal(signal.SIGSTOP)
+    time.sleep(0.2)
+    while not manager.silent(0):
+        pass
+    expect(manager.silent(1), "a loop that does not turn is vouched for")
+    agent.process.send_signal(signal.SIGCONT)
+    manager.heard.clear()
+    manager.hears("WATCHDOG=1")
+    agent.process.send_signal(signal.SIGTERM)
+    manager.hears("STOPPING=1\nSTATUS=ends when drained")
+    expect(agent.process.wait(20) == 0, agent.tail())
+    agent.start()
+
+    expect(farm.controller.stop() == 0, farm.controller.tail())
+    manager = Manager(farm.folder / "controller.notify")
+    farm.start_controller(**manager.environment)
+    manager.hears("READY=1\nSTATUS=serving on port")
+    manager.hears("WATCHDOG=1")
+    expect(farm.controller.stop() == 0, farm.controller.tail())
+    manager.hears("STOPPING=1")
+    farm.start_controller()
+    farm.wait_agents()
+
+
+@case("systemd understands the units")
+def units(farm):
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        print("    systemd-analyze is not installed: not looked at")
+        return
+    for unit in (REPOSITORY / "deploy/systemd").glob("*.service"):
+        # The programs are not installed here.
+        copy = farm.folder / unit.name
+        copy.write_text(re.sub(r"^ExecStart=/usr/bin/(\S+)", lambda found: f"ExecStart={program(found.group(1))}",
+                               unit.read_text(), flags=re.M))
+        done = subprocess.run([analyze, "verify", str(copy)], capture_output=True, text=True, timeout=60)
+        expect(done.returncode == 0 and unit.name not in done.stderr, done.stderr)
 
 
 @case("a revoked agent loses its stream at once, removes its containers and exits with 77, again and again")

@@ -101,10 +101,11 @@ class Daemon:
         self.name, self.command, self.log = name, command, log
         self.process = None
 
-    def start(self):
+    def start(self, **environment):
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, start_new_session=True, cwd="/")
+                                            stderr=log, start_new_session=True, cwd="/",
+                                            env=dict(os.environ, **environment))
 
     def running(self):
         return self.process is not None and self.process.poll() is None
@@ -240,8 +241,8 @@ class Farm:
         answer = dict(line.split(" ", 1) for line in done.stdout.splitlines())
         return answer["proxy"], answer["ca"]
 
-    def start_controller(self, seconds=60):
-        self.controller.start()
+    def start_controller(self, seconds=60, **environment):
+        self.controller.start(**environment)
         def ready():
             if not self.controller.running():
                 raise Failed(f"the controller ended:\n{self.controller.tail()}")

@@ -261,7 +261,7 @@ TEST_CASE("Scheduler: a draining agent gets no offer and people are told why a t
   drained.draining = true;
   drained.labels = {{"xcode", "15"}};
   farm.Do(InventoryReceived{Farm::kA, drained});
-  CHECK(farm.core.WhyWaiting(TaskId("t")) == "every agent that fits is being drained");
+  CHECK(farm.core.WhyWaiting(TaskId("t")) == "every agent that fits is paused or being drained");
   CHECK(farm.Changed<store::OfferTask>() == nullptr);
 }
 
