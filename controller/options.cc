@@ -68,6 +68,8 @@ absl::StatusOr<Options> LoadOptions(const std::string& path) {
     options.agent_certificate_overlap =
         ReadSeconds(*certificates, "overlap", options.agent_certificate_overlap);
   }
+  options.publish_margin = root.GetDuration("publish_margin", options.publish_margin,
+                                            std::chrono::seconds(1), std::chrono::hours(24));
   std::set<std::string> names;
   for (auto& section : root.GetSections("targets")) {
     options.targets.push_back(ReadTarget(section, names));

@@ -30,6 +30,8 @@ struct Options {
   std::chrono::seconds agent_certificate_lifetime = std::chrono::hours(24 * 90);
   // How long a certificate is taken beside its successor when that is never used.
   std::chrono::seconds agent_certificate_overlap = std::chrono::hours(24 * 7);
+  // How long after the end of a publish's client nobody may say yet that nothing was published.
+  Duration publish_margin = std::chrono::minutes(1);
   std::vector<runs::Target> targets;
 };
 

@@ -16,6 +16,8 @@ namespace {
 
 // Steps remembered of an attempt, to tell them again after a reconnect.
 constexpr std::size_t kMaxSteps = 64;
+// Requests for a permit whose answers still count.
+constexpr std::size_t kMaxPermitRequests = 16;
 
 }  // namespace
 
@@ -141,9 +143,7 @@ void AgentCore::Impl::Sync() {
   SendMessage(std::move(inventory));
   for (auto& [key, attempt] : attempts_) {
     if (attempt.deleting) continue;
-    if (attempt.permit_wanted && !attempt.nonce && !attempt.result) {
-      SendMessage(protocol::PermitRequest{key, *attempt.permit_wanted});
-    }
+    if (attempt.permit_wanted && !attempt.nonce && !attempt.result) AskPermit(attempt);
     attempt.log.OnSync();
     PumpLog(attempt);
     attempt.result_sent = false;
@@ -198,7 +198,7 @@ void AgentCore::Impl::On(StepHappened& event) {
 
 void AgentCore::Impl::On(PublishReady& event) {
   Attempt* attempt = Live(event.key);
-  if (attempt == nullptr || attempt->kind != TaskKind::kPublish || attempt->result) return;
+  if (attempt == nullptr || attempt->kind == TaskKind::kBuild || attempt->result) return;
   if (attempt->nonce) {
     const bool earlier_process = attempt->client_may_run && !attempt->permit_wanted;
     if (earlier_process) {
@@ -224,7 +224,15 @@ void AgentCore::Impl::On(PublishReady& event) {
                                    .remedy_zh = {}}});
     return;
   }
-  SendMessage(protocol::PermitRequest{event.key, event.manifest});
+  AskPermit(*attempt);
+}
+
+void AgentCore::Impl::AskPermit(Attempt& attempt) {
+  attempt.permit_asked[++permit_requests_] = now_;
+  if (attempt.permit_asked.size() > kMaxPermitRequests) {
+    attempt.permit_asked.erase(attempt.permit_asked.begin());
+  }
+  SendMessage(protocol::PermitRequest{attempt.key, *attempt.permit_wanted, permit_requests_});
 }
 
 void AgentCore::Impl::On(AttemptDeleted& event) {

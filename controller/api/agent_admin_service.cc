@@ -3,8 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <future>
-#include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,8 +12,9 @@
 #include "common/rpc/convert.h"
 #include "common/rpc/grpc_status.h"
 #include "common/status/status.h"
+#include "controller/agent_gateway/text.h"
 #include "controller/api/agent_selection.h"
-#include "controller/api/commit.h"
+#include "controller/api/await_reply.h"
 
 namespace slipway::api {
 namespace {
@@ -27,6 +27,7 @@ constexpr Duration kLongest = std::chrono::hours(24 * 7);
 constexpr Duration kShortestPause = std::chrono::seconds(1);
 constexpr Duration kLongestPause = std::chrono::hours(24 * 30);
 constexpr int kMaxNamed = 1000;
+constexpr std::size_t kMaxReason = 1024;
 
 absl::Status BadField(const std::string& why) {
   return MakeError(absl::StatusCode::kInvalidArgument, "BAD_FIELD", why);
@@ -60,7 +61,7 @@ absl::StatusOr<domain::Availability> Wanted(const v1::ChangeAgentsRequest& reque
                                             const domain::Account& account, WallTime now) {
   domain::Availability wanted;
   SLIPWAY_ASSIGN_OR_RETURN(wanted.mode, WantedMode(request.action()));
-  wanted.reason = CutReason(request.reason());
+  wanted.reason = agent_gateway::StorableText(request.reason(), kMaxReason);
   wanted.by = account.name;
   if (request.agents().empty() || request.agents_size() > kMaxNamed) {
     return BadField(fmt::format("agents: {}, not 1 to {}", request.agents_size(), kMaxNamed));
@@ -183,8 +184,7 @@ absl::Status AgentAdminService::DoGet(grpc::ServerContext& context,
     held.set_attempt(key.attempt.value());
     held.set_application(found.run.application_name);
     held.set_platform(found.task.platform);
-    held.set_kind(found.task.kind == domain::TaskKind::kPublish ? v1::TASK_KIND_PUBLISH
-                                                                : v1::TASK_KIND_BUILD);
+    held.set_kind(static_cast<v1::TaskKind>(found.task.kind));
     if (found.task.started_at != WallTime()) {
       *held.mutable_started_at() = rpc::ToProto(found.task.started_at);
     }
@@ -207,24 +207,15 @@ absl::Status AgentAdminService::DoChange(grpc::ServerContext& context,
   SLIPWAY_ASSIGN_OR_RETURN(const auto agents, deps_.agents.List());
   SLIPWAY_ASSIGN_OR_RETURN(const auto selected, SelectAgents(agents, {request.agents().begin(),
                                                                       request.agents().end()}));
-  // Asked for together, so that they share a commit.
-  std::map<AgentId, std::future<scheduler::Reply>> asked;
+  std::set<AgentId> asked;
   for (const domain::Agent& agent : selected) {
     if (IsSo(agent.availability, wanted, now)) continue;
-    auto replied = std::make_shared<Replied>();
-    asked.emplace(agent.id, replied->get_future());
-    deps_.scheduler.ChangeAgent(
-        agent.id, wanted, [replied](const scheduler::Reply& reply) { replied->set_value(reply); });
+    const auto reply = AwaitReply([&](scheduler::Scheduler::OnReply on_reply) {
+      deps_.scheduler.ChangeAgent(agent.id, wanted, std::move(on_reply));
+    });
+    SLIPWAY_RETURN_IF_ERROR(WithContext(reply.ok() ? reply->status : reply.status(), agent.name));
+    asked.insert(agent.id);
   }
-  absl::Status first_error;
-  for (const domain::Agent& agent : selected) {
-    const auto it = asked.find(agent.id);
-    if (it == asked.end()) continue;
-    const auto reply = Await(std::move(it->second));
-    const absl::Status status = reply.ok() ? reply->status : reply.status();
-    if (!status.ok() && first_error.ok()) first_error = WithContext(status, agent.name);
-  }
-  SLIPWAY_RETURN_IF_ERROR(first_error);
   const Views views = AllViews();
   for (const domain::Agent& agent : selected) {
     SLIPWAY_ASSIGN_OR_RETURN(const domain::Agent changed, deps_.agents.Get(agent.id));

@@ -18,7 +18,9 @@ struct Unfinished {
   std::vector<domain::Task> tasks;             // state not terminal, oldest first
   std::vector<domain::PublishPermit> permits;  // of those tasks
   // Agents in another mode than active that are not gone.
-  std::map<AgentId, domain::Availability> availability;
+  std::map<AgentId, domain::Availability> availability = {};
+  // Of finished publishes: resolved ones whose attempt has not said its own word.
+  std::vector<domain::OpenResolution> resolved = {};
 };
 
 // The write side of scheduling: one writer, whole batches, fenced by the leader's epoch.

@@ -53,6 +53,7 @@ class SimStore {
   absl::Status Apply(const store::FinishTask& change);
   absl::Status Apply(const store::MarkUnknown& change);
   absl::Status Apply(const store::GrantPermit& change);
+  absl::Status Apply(const store::RecordLateResult& change);
   absl::Status Apply(const store::RecordStep& change);
   absl::Status Apply(const store::SetAvailability& change);
   domain::Task* At(const AttemptKey& key);

@@ -24,6 +24,7 @@ struct Tables {
   std::map<TaskId, domain::PublishPermit> permits;
   std::vector<domain::Release> releases;
   std::map<AgentId, domain::Agent> agents;
+  std::map<TaskId, std::pair<Attempt, domain::Resolution>> resolutions;
   std::vector<std::string> audit;
 };
 

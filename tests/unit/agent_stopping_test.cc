@@ -16,6 +16,16 @@ protocol::AttemptResult CanceledResult() {
   return result;
 }
 
+// The answer to the first request.
+protocol::Permit FirstPermit() {
+  return {.key = Key(),
+          .nonce = "nonce",
+          .answers = 1,
+          .valid_for = std::chrono::seconds(60),
+          .deadline = std::chrono::seconds(60),
+          .secret = "secret"};
+}
+
 const protocol::AttemptResult* Journalled(const Shell& shell) {
   const auto* write = shell.Found<WriteJournal>();
   if (write == nullptr) return nullptr;
@@ -133,7 +143,7 @@ TEST_CASE("AgentCore: in a hurry a publish that may have begun is left to its en
   Shell shell;
   shell.Run(Key(), TaskKind::kPublish);
   shell.Do(PublishReady{Key(), {}});
-  shell.Tell(protocol::Permit{Key(), "nonce", std::chrono::seconds(60), "secret"});
+  shell.Tell(FirstPermit());
   shell.Synced();
   REQUIRE(shell.Found<GivePermit>() != nullptr);
   shell.Do(HurryRequested{});
@@ -147,7 +157,7 @@ TEST_CASE("AgentCore: in a hurry a publish that waits for its permit ends, and s
   shell.Do(PublishReady{Key(), {}});
   shell.Do(HurryRequested{});
   CHECK(shell.Found<CancelAttempt>() != nullptr);
-  shell.Tell(protocol::Permit{Key(), "nonce", std::chrono::seconds(60), "secret"});
+  shell.Tell(FirstPermit());
   shell.Synced();
   CHECK(shell.Found<GivePermit>() == nullptr);
   shell.Do(AttemptEnded{Key(), CanceledResult()});

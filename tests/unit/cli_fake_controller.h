@@ -54,6 +54,7 @@ struct FakeFarm {
   // What was asked.
   std::vector<v1::SubmitRunRequest> submits;
   std::vector<v1::CancelTaskRequest> cancels;
+  std::vector<v1::ResolvePublishRequest> resolves;
   std::vector<v1::ReadLogRequest> log_reads;
   std::vector<v1::ChangeAgentsRequest> agent_changes;
   std::vector<std::string> revoked_tokens;

@@ -50,7 +50,7 @@ TEST_CASE("Scheduler: nothing is told before the changes are committed", "[unit]
   CHECK_THAT(failed.replies[0].status, StatusIs(absl::StatusCode::kUnavailable, "COMMIT_IN_DOUBT"));
 
   farm.told.clear();
-  farm.core.Load({{Farm::Build("t")}, {}, {}}, farm.now, farm.wall());
+  farm.core.Load({{Farm::Build("t")}, {}}, farm.now, farm.wall());
   farm.Commit();
   REQUIRE(farm.Told<protocol::Desired>() != nullptr);
   CHECK(farm.Told<protocol::Desired>()->sync_after == Duration::zero());
@@ -210,7 +210,7 @@ TEST_CASE("Scheduler: after a start no lease ends before the grace period", "[un
   task.state = TaskState::kRunning;
   task.attempt = Attempt(1);
   task.agent = AgentId("a");
-  farm.core.Load({{task}, {}, {}}, farm.now, farm.wall());
+  farm.core.Load({{task}, {}}, farm.now, farm.wall());
   farm.Pass(kGrace - seconds(1));
   CHECK(farm.changes.empty());
   farm.Connect("a", 1, {{Farm::Key("t"), TaskKind::kBuild, AttemptPhase::kRunning}});
@@ -239,7 +239,7 @@ TEST_CASE(
   Farm farm;
   domain::Task publish = Farm::Publish("p", "t");
   publish.state = TaskState::kQueued;
-  farm.core.Load({{Farm::Build("t"), publish}, {}, {}}, farm.now, farm.wall());
+  farm.core.Load({{Farm::Build("t"), publish}, {}}, farm.now, farm.wall());
   farm.Connect("a", 1, {}, 2);
   CHECK(farm.WantOf(Farm::Key("t")) == Want::kOffer);
   CHECK(farm.WantOf(Farm::Key("p")) == std::nullopt);
