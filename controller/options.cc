@@ -24,6 +24,7 @@ runs::Target ReadTarget(config::Section section, std::set<std::string>& names) {
   target.network = section.GetOneOf("network", {"bridge", "host"}, target.network);
   target.deadline = section.GetDuration("deadline", target.deadline, std::chrono::seconds(10),
                                         std::chrono::hours(2));
+  target.requirements = section.GetStringMap("require");
   if (!names.insert(target.platform + "/" + target.name).second) {
     section.Fail("name", fmt::format("the platform '{}' has a target '{}' already", target.platform,
                                      target.name));
@@ -68,6 +69,8 @@ absl::StatusOr<Options> LoadOptions(const std::string& path) {
     options.agent_certificate_overlap =
         ReadSeconds(*certificates, "overlap", options.agent_certificate_overlap);
   }
+  options.no_agent_grace = root.GetDuration("no_agent_grace", options.no_agent_grace,
+                                            std::chrono::seconds(1), std::chrono::hours(24 * 7));
   options.publish_margin = root.GetDuration("publish_margin", options.publish_margin,
                                             std::chrono::seconds(1), std::chrono::hours(24));
   std::set<std::string> names;

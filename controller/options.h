@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/base/time.h"
 #include "controller/runs/targets.h"
 
 namespace slipway::controller {
@@ -30,6 +31,8 @@ struct Options {
   std::chrono::seconds agent_certificate_lifetime = std::chrono::hours(24 * 90);
   // How long a certificate is taken beside its successor when that is never used.
   std::chrono::seconds agent_certificate_overlap = std::chrono::hours(24 * 7);
+  // How long a task waits although no agent of the farm has its labels; then it fails.
+  Duration no_agent_grace = std::chrono::minutes(10);
   // How long after the end of a publish's client nobody may say yet that nothing was published.
   Duration publish_margin = std::chrono::minutes(1);
   std::vector<runs::Target> targets;

@@ -306,7 +306,9 @@ BuildAttempt::Trouble BuildAttempt::JudgeScript(const StepEnd& end) {
                                      config::FormatDuration(platform_.build.no_output_timeout)),
                          words);
     case init::StopReason::kCanceled:
-      return MakeFailure(reason::kCanceled, "The script was ended from outside.");
+      // Not by us: the Engine, the machine or a person stopped the container.
+      return MakeFailure(reason::kContainerStopped,
+                         "The container was stopped from outside while the script ran.");
     case init::StopReason::kExited:
     case init::StopReason::kSignaled: break;
   }

@@ -61,6 +61,10 @@ constexpr std::array kTable = {
         "others with docker load. Or correct build.image in slipway.yaml.",
         "请在构建机上准备该镜像（运行 deploy/images/build 或 docker load），或修改 slipway.yaml 的 "
         "build.image。"},
+    Row{reason::kContainerStopped, FailureClass::kAgentLost,
+        "Nothing of the build is at fault; it is tried again. Drain the agent before its Docker "
+        "Engine or machine is stopped.",
+        "与构建内容无关，会自动重试。停止 Docker 或构建机之前请先排空代理。"},
     Row{"NO_DOCKER_ENGINE", FailureClass::kInfrastructure,
         "Start the Docker Engine on the agent's machine, then submit again.",
         "请在构建机上启动 Docker，然后重新提交。"},

@@ -23,6 +23,7 @@ inline constexpr std::string_view kNoOutput = "NO_OUTPUT";
 inline constexpr std::string_view kUnknownPlatform = "UNKNOWN_PLATFORM";
 inline constexpr std::string_view kNoCredential = "NO_CREDENTIAL";
 inline constexpr std::string_view kImageMissing = "IMAGE_MISSING";
+inline constexpr std::string_view kContainerStopped = "CONTAINER_STOPPED";
 inline constexpr std::string_view kCanceled = "CANCELED";
 inline constexpr std::string_view kPermitExpired = "PERMIT_EXPIRED";
 inline constexpr std::string_view kPublishUnknown = "PUBLISH_UNKNOWN";

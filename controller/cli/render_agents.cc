@@ -1,24 +1,11 @@
 #include <fmt/format.h>
 
-#include <map>
-
 #include "controller/cli/format.h"
 #include "controller/cli/render.h"
 #include "controller/cli/table.h"
 
 namespace slipway::cli {
 namespace {
-
-std::string Labels(const v1::Agent& agent) {
-  // A protobuf map has no order of its own.
-  const std::map<std::string, std::string> labels(agent.labels().begin(), agent.labels().end());
-  std::string text;
-  for (const auto& [name, value] : labels) {
-    if (!text.empty()) text += ',';
-    text += value.empty() ? name : fmt::format("{}={}", name, value);
-  }
-  return text;
-}
 
 // What is wanted of it, or nothing to say.
 const char* ModeText(const v1::Agent& agent, Text t) {
@@ -80,7 +67,8 @@ std::string RenderAgents(const v1::ListAgentsResponse& agents, const View& view)
     table.Add({agent.name(), StateText(agent, t),
                agent.online() ? fmt::format("{}/{}", agent.busy(), agent.slots()) : "",
                agent.version(), FormatTime(agent.last_seen()),
-               FormatTime(agent.certificate_not_after()), Labels(agent), agent.mode_reason()});
+               FormatTime(agent.certificate_not_after()), FormatLabels(agent.labels()),
+               agent.mode_reason()});
   }
   return table.Render();
 }
@@ -93,7 +81,7 @@ std::string RenderAgent(const v1::Agent& agent, const View& view) {
   facts.Add(t("state", "状态"), StateText(agent, t));
   facts.Add(t("reason", "原因"), agent.mode_reason());
   facts.Add(t("decided", "操作"), StoryText(agent, t));
-  facts.Add(t("labels", "标签"), Labels(agent));
+  facts.Add(t("labels", "标签"), FormatLabels(agent.labels()));
   facts.Add(t("slots", "槽位"),
             agent.online() ? fmt::format("{}/{}", agent.busy(), agent.slots()) : "");
   facts.Add(t("version", "版本"), agent.version());

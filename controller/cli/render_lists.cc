@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "common/rpc/convert.h"
 #include "controller/cli/format.h"
 #include "controller/cli/render.h"
 #include "controller/cli/table.h"
@@ -25,6 +26,8 @@ std::string RenderApplication(const v1::Application& application, const View& vi
   facts.Add("id", application.id());
   facts.Add(t("repository", "仓库"), application.repository());
   facts.Add(t("description", "说明"), application.description());
+  facts.Add(t("requires", "所需标签"), FormatLabels(application.requirements()));
+  facts.Add(t("queue timeout", "排队时限"), FormatSpan(application.queue_timeout()));
   facts.Add(t("created", "创建时间"), FormatTime(application.created_at()));
   return facts.Render();
 }

@@ -70,6 +70,8 @@ void SchedulerCore::Impl::LoadAvailability(const std::map<AgentId, Availability>
 }
 
 void SchedulerCore::Impl::Dismiss(const AgentId& id, const Availability& availability, Moment at) {
+  // Tasks that only it could have run learn that they wait in vain.
+  Reconsider(roster_.Remove(id), at);
   const auto it = agents_.find(id);
   if (it == agents_.end()) return;
   it->second.session.reset();

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <variant>
@@ -106,7 +107,8 @@ class Scheduler {
   // kUnavailable: not known at the moment, ask again.
   [[nodiscard]] absl::Status CheckCurrent(const AgentId& agent, const AttemptKey& key) const;
   [[nodiscard]] std::vector<AgentView> Agents() const;
-  [[nodiscard]] std::string WhyWaiting(const TaskId& task) const;
+  // nullopt: no unfinished task has this id. kUnavailable: as in CheckCurrent.
+  [[nodiscard]] absl::StatusOr<std::optional<Explanation>> Explain(const TaskId& task) const;
   // When its thread last began something; it never rests for longer than some seconds, and a
   // database that does not answer holds it for as long as statements may take.
   [[nodiscard]] MonoTime last_turn() const;

@@ -49,11 +49,13 @@ struct FakeFarm {
   std::map<std::string, Product> products;
   std::map<std::string, v1::Agent> agents;  // by name
   std::vector<v1::JoinToken> join_tokens;
+  std::map<std::string, v1::ExplainTaskResponse> explanations;  // by task; the task is added
   v1::Application application;
   v1::Farm farm;
   // What was asked.
   std::vector<v1::SubmitRunRequest> submits;
   std::vector<v1::CancelTaskRequest> cancels;
+  std::vector<v1::UpdateApplicationRequest> updates;
   std::vector<v1::ResolvePublishRequest> resolves;
   std::vector<v1::ReadLogRequest> log_reads;
   std::vector<v1::ChangeAgentsRequest> agent_changes;

@@ -44,7 +44,9 @@ TEST_CASE("SchedulerCore: a paused or draining agent is offered nothing until it
   CHECK(farm.Stored() == std::vector<AgentMode>{mode});
   farm.Submit({Farm::Build("t")});
   CHECK_FALSE(farm.WantOf(Farm::Key("t")));
-  CHECK(farm.core.WhyWaiting(TaskId("t")) == "every agent that fits is paused or being drained");
+  REQUIRE(farm.Why("t").agents.size() == 1);
+  CHECK(farm.Why("t").agents[0].condition ==
+        (mode == AgentMode::kPaused ? AgentCondition::kPaused : AgentCondition::kDraining));
   // Also not after it connected again.
   farm.Connect("a", 2);
   CHECK_FALSE(farm.WantOf(Farm::Key("t")));
@@ -137,6 +139,8 @@ TEST_CASE("SchedulerCore: what a revoked agent held goes elsewhere at once, and 
   farm.Connect("a", 9);
   farm.Submit({Farm::Build("u")});
   CHECK_FALSE(farm.WantOf(Farm::Key("u")));
+  // It is no agent of the farm any more, also for whoever asks why a task waits.
+  CHECK(farm.Why("u").agents.size() == 1);
 }
 
 TEST_CASE("SchedulerCore: a publish that a revoked agent may have begun is unknown",

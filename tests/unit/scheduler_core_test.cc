@@ -245,26 +245,6 @@ TEST_CASE(
   CHECK(farm.WantOf(Farm::Key("p")) == std::nullopt);
 }
 
-TEST_CASE("Scheduler: a draining agent gets no offer and people are told why a task waits",
-          "[unit][scheduler]") {
-  Farm farm;
-  domain::Task picky = Farm::Build("t");
-  picky.requirements = {{"xcode", "15"}};
-  farm.Submit({picky});
-  CHECK(farm.core.WhyWaiting(TaskId("t")) == "no agent is connected");
-  farm.Connect("a", 1);
-  CHECK(farm.core.WhyWaiting(TaskId("t")) ==
-        "none of the 1 connected agents has the labels xcode=15");
-  protocol::Inventory drained;
-  drained.sequence = 2;
-  drained.slots = 1;
-  drained.draining = true;
-  drained.labels = {{"xcode", "15"}};
-  farm.Do(InventoryReceived{Farm::kA, drained});
-  CHECK(farm.core.WhyWaiting(TaskId("t")) == "every agent that fits is paused or being drained");
-  CHECK(farm.Changed<store::OfferTask>() == nullptr);
-}
-
 TEST_CASE("Scheduler: a full queue refuses a submit and says so", "[unit][scheduler]") {
   SchedulerOptions options = Farm::Options();
   options.max_unfinished = 1;
