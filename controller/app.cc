@@ -42,6 +42,7 @@
 #include "controller/store/pg/leadership.h"
 #include "controller/store/pg/migrations.h"
 #include "controller/store/pg/migrator.h"
+#include "controller/store/pg/pg_agent_store.h"
 #include "controller/store/pg/pg_artifact_index.h"
 #include "controller/store/pg/pg_catalog_stores.h"
 #include "controller/store/pg/pg_run_reader.h"
@@ -169,6 +170,9 @@ class RealApp final : public App {
     }
   }
 
+  Duration idle_for() const override {
+    return scheduler_ ? clock_.Mono() - scheduler_->last_turn() : Duration::zero();
+  }
   int port() const override { return port_; }
   std::string ca_file() const override { return options_.data_dir + "/ca.pem"; }
   std::string token_file() const override { return options_.data_dir + "/admin.token"; }
@@ -194,9 +198,11 @@ class RealApp final : public App {
 
   struct Services {
     Services(FarmId farm, RealApp& app, api::Deps deps)
-        : peers(farm, app.stores_->agents),
+        : peers(farm, app.stores_->agents, app.clock_,
+                {.overlap = app.options_.agent_certificate_overlap}),
           agent({*app.gateway_, peers, *app.logs_, *app.archive_, app.stores_->reader}),
-          enrollment(farm, app.keys_.ca, app.stores_->agents, app.clock_),
+          enrollment(farm, {app.keys_.ca, app.stores_->agents, peers, app.clock_},
+                     app.options_.agent_certificate_lifetime),
           task(deps),
           application(deps, {farm, app.keys_.sealing.certificate_pem, kVersion,
                              app.options_.allow_local_repositories}),

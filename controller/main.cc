@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <malloc.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -5,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -12,6 +14,7 @@
 #include "common/log/log.h"
 #include "common/rpc/grpc_log.h"
 #include "common/status/status.h"
+#include "common/supervisor/notifier.h"
 #include "controller/app.h"
 #include "controller/options.h"
 
@@ -24,6 +27,26 @@ SIGTERM or SIGINT stops it cleanly; builds go on at their agents.)";
 
 // As of `slipway`.
 constexpr int kWrongUsage = 2;
+
+// Until one of `signals` comes. Meanwhile tells a watchdog that the scheduler turns; one that hangs
+// is not vouched for, and the controller is then ended and started again.
+int WaitForSignal(const sigset_t& signals, const slipway::supervisor::Notifier& notifier,
+                  const slipway::controller::App& app) {
+  if (!notifier.watchdog()) {
+    int signal_number = 0;
+    sigwait(&signals, &signal_number);
+    return signal_number;
+  }
+  using std::chrono::duration_cast;
+  const auto pause = duration_cast<std::chrono::nanoseconds>(*notifier.watchdog() / 3);
+  const auto seconds = duration_cast<std::chrono::seconds>(pause);
+  const timespec wait{.tv_sec = seconds.count(), .tv_nsec = (pause - seconds).count()};
+  while (true) {
+    if (app.idle_for() < *notifier.watchdog()) notifier.Alive();
+    const int signal_number = sigtimedwait(&signals, nullptr, &wait);
+    if (signal_number > 0) return signal_number;
+  }
+}
 
 int Fail(const absl::Status& status) {
   std::fprintf(stderr, "slipway-controller: %s\n", slipway::Describe(status).c_str());
@@ -81,6 +104,12 @@ int main(int argc, char** argv) {
                                    "Give --data-dir DIR, or data_dir in the configuration."));
   }
 
+  const slipway::supervisor::Notifier notifier({.notify_socket = getenv("NOTIFY_SOCKET"),
+                                                .watchdog_usec = getenv("WATCHDOG_USEC"),
+                                                .watchdog_pid = getenv("WATCHDOG_PID")});
+  // Not for PostgreSQL, which would say that it is ready.
+  unsetenv("NOTIFY_SOCKET");
+
   // Before any thread, so that all of them leave these signals to sigwait below.
   sigset_t signals;
   sigemptyset(&signals);
@@ -100,9 +129,10 @@ int main(int argc, char** argv) {
                                {"port", std::to_string((*app)->port())},
                                {"ca", (*app)->ca_file()},
                                {"admin_token_file", (*app)->token_file()}});
-  int signal_number = 0;
-  sigwait(&signals, &signal_number);
+  notifier.Ready(fmt::format("serving on port {}", (*app)->port()));
+  const int signal_number = WaitForSignal(signals, notifier, **app);
   slipway::log::Info("stopping", {{"signal", std::to_string(signal_number)}});
+  notifier.Stopping("ending calls; builds go on at their agents");
   (*app)->Stop();
   slipway::log::Info("stopped");
   return failed ? 1 : 0;

@@ -156,12 +156,6 @@ void AgentCore::Impl::On(Tick&) {
   for (auto& [key, attempt] : attempts_) SendResult(attempt);
 }
 
-void AgentCore::Impl::On(DrainRequested&) {
-  draining_ = true;
-  if (connected_) Sync();
-  if (attempts_.empty()) actions_.push_back(Drained{});
-}
-
 // ---- log
 
 void AgentCore::Impl::PumpLog(Attempt& attempt) {
@@ -246,7 +240,7 @@ void AgentCore::Impl::On(AttemptDeleted& event) {
   if (it == attempts_.end() || !it->second.deleting) return;
   attempts_.erase(it);
   Write({.key = event.key, .what = JournalDeleted{}});
-  if (draining_ && attempts_.empty()) actions_.push_back(Drained{});
+  SayIfDrained();
 }
 
 void AgentCore::Impl::SendResult(Attempt& attempt) {

@@ -49,6 +49,7 @@ class Program {
     AddRuns();
     AddTasks();
     AddArchive();
+    AddAgents();
     AddReleases();
     AddFarm();
     app_.footer(t_(
@@ -281,15 +282,62 @@ class Program {
         ->required();
   }
 
-  void AddFarm() {
+  void AddAgents() {
     CLI::App* agents = Command(app_, "agents", "Lists agents", "列出代理",
-                               [](Session& s) { return ListAgents(s); });
+                               [this](Session& s) { return ListAgents(s, all_); });
     agents->require_subcommand(0, 1);
+    AddAll(agents);
+    AddAll(Command(*agents, "list", "Lists agents", "列出代理",
+                   [this](Session& s) { return ListAgents(s, all_); }));
+    CLI::App* show =
+        Command(*agents, "show", "One agent, and what it holds", "显示一个代理及其任务",
+                [this](Session& s) { return ShowAgent(s, id_); });
+    Option(show, "AGENT", id_, "Name or id", "名称或 ID")->required();
+
+    CLI::App* pause = AddChange(*agents, "pause", v1::AGENT_ACTION_PAUSE,
+                                "Takes no new work for a while", "暂停接收新任务");
+    pause->get_option("--reason")->required();
+    Option(pause, "--timeout", change_.timeout, "Resumes by itself after this long, 1s to 30d",
+           "到时自动恢复，1s 到 30d");
+    AddChange(*agents, "drain", v1::AGENT_ACTION_DRAIN, "Finishes its work and takes no more",
+              "完成手头任务，不再接收新任务");
+    AddChange(*agents, "resume", v1::AGENT_ACTION_RESUME,
+              "Takes work again after pause, drain or retire", "恢复接收任务");
+    AddChange(*agents, "retire", v1::AGENT_ACTION_RETIRE,
+              "Finishes its work, then leaves the farm for good", "完成手头任务后永久退出");
+    AddChange(*agents, "revoke", v1::AGENT_ACTION_REVOKE,
+              "Throws it out at once; its builds go elsewhere", "立即吊销，构建转到其他代理");
+
     CLI::App* token = Command(*agents, "token", "Makes a one-time token for one agent to join",
                               "生成一次性的代理加入令牌",
                               [this](Session& s) { return CreateJoinToken(s, lifetime_); });
+    token->require_subcommand(0, 1);
     Option(token, "--lifetime", lifetime_, "1m to 7d (1h)", "1m 到 7d（1h）");
+    AddAll(Command(*token, "list", "Lists join tokens that can be used", "列出可用的加入令牌",
+                   [this](Session& s) { return ListJoinTokens(s, all_); }));
+    CLI::App* revoke = Command(*token, "revoke", "Makes a join token useless", "作废一个加入令牌",
+                               [this](Session& s) { return RevokeJoinToken(s, id_); });
+    Option(revoke, "TOKEN", id_, "Its short name, from the list", "列表中的编号")->required();
+  }
 
+  void AddAll(CLI::App* command) {
+    Flag(command, "--all", all_, "Also what is over", "包括已失效的");
+  }
+
+  CLI::App* AddChange(CLI::App& parent, const char* name, v1::AgentAction action,
+                      const char* english, const char* chinese) {
+    CLI::App* command = Command(parent, name, english, chinese, [this, action](Session& s) {
+      return ChangeAgents(s, action, change_);
+    });
+    Option(command, "AGENT", change_.agents, "Names, ids or patterns like 'mac-*'",
+           "名称、ID，或 'mac-*' 这样的模式")
+        ->required();
+    Option(command, "--reason", change_.reason, "For the next person, and for the record",
+           "原因，供他人查看和记录");
+    return command;
+  }
+
+  void AddFarm() {
     CLI::App* apps = Command(app_, "apps", "Lists applications", "列出应用",
                              [](Session& s) { return ListApplications(s); });
     apps->require_subcommand(0, 1);
@@ -353,6 +401,8 @@ class Program {
   std::string id_;
   std::string reason_;
   std::string lifetime_;
+  ChangeAgentsFlags change_;
+  bool all_ = false;
 };
 
 // What is wrong with the command line. CLI11 asks for what is missing before it says what it did

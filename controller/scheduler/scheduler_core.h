@@ -52,7 +52,7 @@ struct SchedulerOptions {
 struct AgentView {
   AgentId agent;
   bool online = false;
-  bool draining = false;
+  bool draining = false;  // its program is being stopped
   std::uint32_t slots = 0;
   std::vector<AttemptKey> attempts;  // offered to it or running on it
 };
@@ -69,13 +69,17 @@ struct AgentView {
 //     statuses = changes.empty() ? ok : store.Commit(changes)          // no Apply meanwhile
 //     effects  = statuses.ok() ? core.OnCommitted(*statuses, now, wall)
 //                              : core.OnInDoubt()                       // effects.reload is set
-//     do effects.replies, sends, changed
+//     do effects.dismissed, replies, sends, changed
 //     if effects.reload: core.Load(*store.LoadUnfinished(), now, wall)  // until it succeeds
 //
-// A refused CreateRun or RecordStep concerns nobody else and is dealt with inside. Any other
-// refusal and any error of the whole call means that memory and rows differ: the core forgets
-// everything but its sessions, answers the batch's tickets with kUnavailable, and asks every agent
-// for an inventory after Load. There is no other way of repair.
+// A refused CreateRun, RecordStep or wish of an operator concerns nobody else and is dealt with
+// inside. Any other refusal and any error of the whole call means that memory and rows differ: the
+// core forgets everything but its sessions, answers the batch's tickets with kUnavailable, and asks
+// every agent for an inventory after Load. There is no other way of repair.
+//
+// Work is offered only to agents that domain::TakesWork(). What a revoked agent holds is lost at
+// once; a retiring one is retired when it says that it holds nothing, or is offline and has no
+// task.
 //
 // Invariants: a task has at most one current attempt; a message about another attempt changes
 // nothing and is answered kForget; a publish that was started is never queued again; at most one

@@ -71,14 +71,15 @@ class SchedulerCore::Impl {
     // An inventory came since the session opened, the core was loaded, or the lease ended.
     bool fresh = false;
     bool draining = false;
-    bool paused = false;
+    bool refused = false;  // an offer, a moment ago
     std::uint32_t slots = 0;
+    std::size_t reported = 0;  // attempts of the last inventory
     Labels labels;
     std::set<TaskId> held;  // tasks offered to it or running on it
   };
   // kTask: the end of an offer or of a pause; kWait: Entry::wait_end; kNobody: the end of the grace
   // of a task that no agent could run.
-  enum class Due { kLease, kPause, kTask, kWait, kNobody };
+  enum class Due { kLease, kRefusal, kAvailability, kTask, kWait, kNobody };
   using DueKey = std::pair<Due, std::string>;
 
   struct PendingSubmit {
@@ -88,9 +89,16 @@ class SchedulerCore::Impl {
     std::string submitter;
     std::vector<domain::Task> tasks;
   };
+  struct PendingAvailability {
+    std::size_t change = 0;  // index of its SetAvailability
+    std::optional<Ticket> ticket;
+    AgentId agent;
+    domain::Availability availability;
+  };
   struct Batch {
     std::vector<store::Change> changes;
     std::vector<PendingSubmit> submits;
+    std::vector<PendingAvailability> wishes;
     Effects effects;
     std::set<TaskId> changed;  // what effects.changed lists
     [[nodiscard]] bool empty() const {
@@ -99,14 +107,26 @@ class SchedulerCore::Impl {
     }
   };
 
-  // People (scheduler_core.cc).
+  // People (scheduler_core.cc, availability.cc).
   void On(const Submit& event, Moment at);
   void On(const Cancel& event, Moment at);
+  void On(const ChangeAgent& event, Moment at);
   void On(const Tick& event, Moment at);
   void On(const Resolve& event, Moment at);
   // A member of its group from now on, but not yet queued: Enqueue.
   Entry& Admit(domain::Task task, const std::string& submitter);
   void EndOfOfferOrPause(const TaskId& id, Moment at);
+
+  // Availability (availability.cc).
+  void LoadAvailability(const std::map<AgentId, domain::Availability>& stored, Moment at);
+  void Wish(std::optional<Ticket> ticket, const AgentId& agent, domain::Availability availability,
+            Moment at);
+  // Of a batch that was committed; `differs`: memory is forgotten, only tell what happened.
+  void GrantWishes(Batch& batch, const std::vector<absl::Status>& statuses, bool differs,
+                   Moment at);
+  void SetAvailability(const AgentId& agent, const domain::Availability& availability, Moment at);
+  void Dismiss(const AgentId& agent, const domain::Availability& availability, Moment at);
+  void RetireIdle(Moment at);
 
   // Agents (agent_events.cc).
   void On(const InventoryReceived& event, Moment at);
@@ -168,8 +188,8 @@ class SchedulerCore::Impl {
   void SettleDependents(const Entry& entry, bool succeeded, Moment at);
 
   // Explanations (explain.cc).
-  [[nodiscard]] std::vector<AgentFit> FitsOf(const domain::Task& task, Moment at) const;
-  [[nodiscard]] AgentCondition ConditionOf(const Agent* agent, bool seen, Moment at) const;
+  [[nodiscard]] std::vector<AgentFit> FitsOf(const domain::Task& task) const;
+  [[nodiscard]] AgentCondition ConditionOf(const AgentId& id, bool seen) const;
   [[nodiscard]] Await AwaitedBy(const Entry& entry) const;
   [[nodiscard]] std::vector<Deadline> DeadlinesOf(const Entry& entry, Moment at) const;
 
@@ -204,6 +224,11 @@ class SchedulerCore::Impl {
   std::map<TaskId, Entry> tasks_;
   std::map<TaskId, std::set<TaskId>> dependents_;  // by the unfinished task they depend on
   std::map<AgentId, Agent> agents_;
+  // Of agents that take no work by the wish of an operator.
+  std::map<AgentId, domain::Availability> availability_;
+  std::set<AgentId> retiring_;  // of these, until they are idle
+  // Left the farm in this process's time: what their streams still say is dropped.
+  std::set<AgentId> gone_;
   std::map<TaskId, domain::OpenResolution> resolved_;
   AgentRoster roster_;
   ConcurrencyGroups groups_;

@@ -137,8 +137,10 @@ class ChaosFarm(Farm):
         for daemon in self.daemons():
             if daemon is not None and daemon.running():
                 daemon.process.send_signal(signal.SIGCONT)
-                if daemon.stop() is None:
-                    left.append(f"{daemon.name} did not end on SIGTERM")
+                # An agent would first finish what it builds.
+                number = signal.SIGTERM if daemon is self.controller else signal.SIGQUIT
+                if daemon.stop(number=number) is None:
+                    left.append(f"{daemon.name} did not end on {number.name}")
         for gate in self.gates.values():
             gate.stop()
         left += [f"process {pid}: {line}" for pid, line in processes(str(self.folder)) if "standin" not in line]

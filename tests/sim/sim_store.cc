@@ -87,6 +87,11 @@ absl::StatusOr<store::Unfinished> SimStore::Load(Epoch epoch) const {
     const domain::Task& task = tasks_.at(id);
     unfinished.resolved.push_back({{id, task.attempt}, task.agent, resolution.verdict});
   }
+  for (const auto& [agent, availability] : availability_) {
+    if (availability.mode != domain::AgentMode::kActive && !domain::IsGone(availability.mode)) {
+      unfinished.availability.emplace(agent, availability);
+    }
+  }
   return unfinished;
 }
 
@@ -222,6 +227,12 @@ absl::Status SimStore::Apply(const store::RecordLateResult& change) {
 
 absl::Status SimStore::Apply(const store::RecordStep& change) {
   return At(change.step.key) == nullptr ? Refused("step") : absl::OkStatus();
+}
+
+absl::Status SimStore::Apply(const store::SetAvailability& change) {
+  if (!domain::MayBecome(ModeOf(change.agent), change.availability.mode)) return Refused("mode");
+  availability_[change.agent] = change.availability;
+  return absl::OkStatus();
 }
 
 }  // namespace slipway::sim

@@ -53,6 +53,10 @@ class SimStore {
     return resolutions_;
   }
   [[nodiscard]] const std::map<TaskId, domain::Release>& releases() const { return releases_; }
+  [[nodiscard]] domain::AgentMode ModeOf(const AgentId& agent) const {
+    const auto it = availability_.find(agent);
+    return it == availability_.end() ? domain::AgentMode::kActive : it->second.mode;
+  }
   [[nodiscard]] std::size_t runs() const { return runs_.size(); }
   // Results stored since the last call, with the agent that held the attempt.
   std::vector<std::pair<AttemptKey, AgentId>> TakeStoredResults() {
@@ -73,6 +77,7 @@ class SimStore {
   absl::Status Apply(const store::GrantPermit& change);
   absl::Status Apply(const store::RecordLateResult& change);
   absl::Status Apply(const store::RecordStep& change);
+  absl::Status Apply(const store::SetAvailability& change);
   domain::Task* At(const AttemptKey& key);
 
   const Planted& planted_;
@@ -88,6 +93,7 @@ class SimStore {
   std::map<TaskId, domain::Resolution> resolutions_;
   std::map<TaskId, domain::Release> releases_;
   std::set<AttemptKey> started_;
+  std::map<AgentId, domain::Availability> availability_;
   std::vector<std::pair<AttemptKey, AgentId>> stored_results_;
 };
 

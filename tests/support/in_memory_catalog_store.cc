@@ -150,7 +150,7 @@ absl::Status InMemoryApplicationStore::Create(const domain::Application& applica
 
 absl::StatusOr<domain::Application> InMemoryApplicationStore::Update(
     const std::string& name, const store::ApplicationChange& change) {
-  absl::MutexLock lock(&state_.mu);
+  const std::lock_guard lock(state_.mu);
   const auto it = state_.applications.find(name);
   if (it == state_.applications.end()) return NoSuch("application '" + name + "'");
   domain::Application& application = it->second;
@@ -181,59 +181,6 @@ absl::StatusOr<std::vector<domain::Application>> InMemoryApplicationStore::List(
   std::vector<domain::Application> all;
   for (const auto& [name, application] : state_.applications) all.push_back(application);
   return all;
-}
-
-absl::Status InMemoryAgentStore::AddJoinToken(const domain::JoinToken& token) {
-  const std::lock_guard lock(state_.mu);
-  if (!state_.join_tokens.try_emplace(token.token_hash, token, false).second) {
-    return absl::AlreadyExistsError("this join token exists already");
-  }
-  return absl::OkStatus();
-}
-
-absl::Status InMemoryAgentStore::Join(const std::string& token_hash, const domain::Agent& agent,
-                                      WallTime now) {
-  const std::lock_guard lock(state_.mu);
-  const auto it = state_.join_tokens.find(token_hash);
-  if (it == state_.join_tokens.end() || it->second.second || it->second.first.expires_at <= now) {
-    return MakeError(absl::StatusCode::kPermissionDenied, "BAD_TOKEN",
-                     "the join token is not valid");
-  }
-  for (const auto& [id, known] : state_.agents) {
-    if (id == agent.id || known.name == agent.name) {
-      return absl::AlreadyExistsError("an agent named '" + agent.name + "' has joined already");
-    }
-  }
-  it->second.second = true;
-  state_.agents[agent.id] = agent;
-  return absl::OkStatus();
-}
-
-absl::StatusOr<domain::Agent> InMemoryAgentStore::Get(const AgentId& id) {
-  const std::lock_guard lock(state_.mu);
-  const auto it = state_.agents.find(id);
-  if (it == state_.agents.end()) return NoSuch("agent '" + id.value() + "'");
-  return it->second;
-}
-
-absl::StatusOr<std::vector<domain::Agent>> InMemoryAgentStore::List() {
-  const std::lock_guard lock(state_.mu);
-  std::vector<domain::Agent> all;
-  for (const auto& [id, agent] : state_.agents) all.push_back(agent);
-  std::sort(all.begin(), all.end(),
-            [](const domain::Agent& a, const domain::Agent& b) { return a.name < b.name; });
-  return all;
-}
-
-absl::Status InMemoryAgentStore::Touch(const AgentId& id,
-                                       const std::map<std::string, std::string>& labels,
-                                       WallTime now) {
-  const std::lock_guard lock(state_.mu);
-  const auto it = state_.agents.find(id);
-  if (it == state_.agents.end()) return NoSuch("agent '" + id.value() + "'");
-  it->second.labels = labels;
-  it->second.last_seen = now;
-  return absl::OkStatus();
 }
 
 absl::Status InMemoryTokenStore::Add(const std::string& token_hash, const domain::Account& account,

@@ -22,6 +22,7 @@ struct Tables {
   std::map<std::tuple<TaskId, Attempt, std::uint32_t>, domain::Step> steps;
   std::map<TaskId, domain::PublishPermit> permits;
   std::vector<domain::Release> releases;
+  std::map<AgentId, domain::Agent> agents;
   std::map<TaskId, std::pair<Attempt, domain::Resolution>> resolutions;
   std::vector<std::string> audit;
 };
@@ -34,8 +35,7 @@ struct InMemoryDatabase::State {
   int failing_commits = 0;
   bool failing_commits_apply = false;
   std::map<std::string, domain::Application> applications;  // by name
-  std::map<AgentId, domain::Agent> agents;
-  std::map<std::string, std::pair<domain::JoinToken, bool>> join_tokens;
+  std::map<std::string, domain::JoinToken> join_tokens;
   std::map<std::string, domain::Account> api_tokens;
   FarmId farm;
 };

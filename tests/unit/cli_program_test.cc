@@ -209,15 +209,18 @@ TEST_CASE("slipway: what the controller refuses is exit 3 with its reason and re
 }
 
 TEST_CASE("slipway: wrong usage is exit 2 and help is exit 0", "[unit][cli]") {
-  for (const std::vector<std::string>& arguments :
-       std::vector<std::vector<std::string>>{{},
-                                             {"submit"},
-                                             {"tasks", "--limit", "0"},
-                                             {"archive", "get", "rel-1"},
-                                             {"archive", "get", "x", "--dir", "a", "--tar", "b"},
-                                             {"logs", "x", "--offset", "-1"},
-                                             {"agents", "token", "--lifetime", "soon"},
-                                             {"tasks"}}) {
+  for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
+           {},
+           {"submit"},
+           {"tasks", "--limit", "0"},
+           {"archive", "get", "rel-1"},
+           {"archive", "get", "x", "--dir", "a", "--tar", "b"},
+           {"logs", "x", "--offset", "-1"},
+           {"agents", "token", "--lifetime", "soon"},
+           {"agents", "drain"},
+           {"agents", "pause", "mac-1"},
+           {"agents", "pause", "x", "--reason", "y", "--timeout", "long"},
+           {"tasks"}}) {
     CliRun cli(arguments);
     CHECK(cli.Wait() == 2);
     CHECK_FALSE(cli.err.text().empty());

@@ -100,8 +100,8 @@ TEST_CASE("Gateway: shutdown ends every stream and lets no new one in", "[unit]"
   const auto log = std::make_shared<FakeStream>();
   const auto gone = std::make_shared<FakeStream>();
   REQUIRE_OK(farm.gateway.Open(kAgent, stream));
-  REQUIRE_OK(farm.gateway.Attach(log.get(), log));
-  REQUIRE_OK(farm.gateway.Attach(gone.get(), gone));
+  REQUIRE_OK(farm.gateway.Attach(kAgent, log.get(), log));
+  REQUIRE_OK(farm.gateway.Attach(kAgent, gone.get(), gone));
   farm.gateway.Detach(gone.get());
   farm.gateway.Shutdown();
   REQUIRE(stream->ended);
@@ -110,7 +110,7 @@ TEST_CASE("Gateway: shutdown ends every stream and lets no new one in", "[unit]"
   CHECK_FALSE(gone->ended);
   CHECK_THAT(farm.gateway.Open(kAgent, stream).status(),
              StatusIs(absl::StatusCode::kUnavailable, "STOPPING"));
-  CHECK_THAT(farm.gateway.Attach(log.get(), log),
+  CHECK_THAT(farm.gateway.Attach(kAgent, log.get(), log),
              StatusIs(absl::StatusCode::kUnavailable, "STOPPING"));
 }
 
@@ -118,6 +118,33 @@ TEST_CASE("Gateway: the secret of a message is overwritten", "[unit]") {
   scheduler::SessionSink::Body body = PermitOf("top secret");
   WipeSecret(body);
   CHECK(std::get<protocol::Permit>(body).secret == std::string(10, '\0'));
+}
+
+TEST_CASE("Gateway: who leaves the farm loses the streams at once and gets no new one", "[unit]") {
+  Farm farm;
+  const AgentId other("agent-2");
+  const auto stream = std::make_shared<FakeStream>();
+  const auto log = std::make_shared<FakeStream>();
+  const auto others = std::make_shared<FakeStream>();
+  REQUIRE_OK(farm.gateway.Open(kAgent, stream));
+  REQUIRE_OK(farm.gateway.Attach(kAgent, log.get(), log));
+  REQUIRE_OK(farm.gateway.Open(other, others));
+  farm.gateway.Dismiss(kAgent, {.mode = domain::AgentMode::kRevoked,
+                                .reason = "stolen",
+                                .by = "admin",
+                                .since = {},
+                                .until = {}});
+  for (const auto& one : {stream, log}) {
+    REQUIRE(one->ended);
+    CHECK_THAT(*one->ended, StatusIs(absl::StatusCode::kUnauthenticated, "AGENT_REVOKED"));
+  }
+  CHECK_FALSE(others->ended);
+  // Whoever was identified just before it was stored comes too late as well.
+  CHECK_THAT(farm.gateway.Open(kAgent, stream).status(),
+             StatusIs(absl::StatusCode::kUnauthenticated, "AGENT_REVOKED"));
+  CHECK_THAT(farm.gateway.Attach(kAgent, log.get(), log),
+             StatusIs(absl::StatusCode::kUnauthenticated, "AGENT_REVOKED"));
+  CHECK_OK(farm.gateway.Open(other, others));
 }
 
 }  // namespace

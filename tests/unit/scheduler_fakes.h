@@ -147,6 +147,14 @@ class FakeSink final : public SessionSink {
     sent_.push_back(std::move(body));
     changed_.notify_all();
   }
+  void Dismiss(const AgentId& agent, const domain::Availability& why) override {
+    const std::lock_guard lock(mu_);
+    dismissed_.emplace_back(agent, why.mode);
+  }
+  std::vector<std::pair<AgentId, domain::AgentMode>> dismissed() {
+    const std::lock_guard lock(mu_);
+    return dismissed_;
+  }
   // The first message from `from` on that `predicate` accepts.
   template <typename Predicate>
   std::optional<Body> Wait(Predicate predicate) {
@@ -185,6 +193,7 @@ class FakeSink final : public SessionSink {
   std::mutex mu_;
   std::condition_variable changed_;
   std::vector<Body> sent_;
+  std::vector<std::pair<AgentId, domain::AgentMode>> dismissed_;
 };
 
 }  // namespace slipway::scheduler

@@ -40,6 +40,7 @@ struct Farm {
     changes.clear();
     told.clear();
     replies.clear();
+    dismissed.clear();
     core.Apply(event, now, wall());
     Commit();
   }
@@ -54,6 +55,7 @@ struct Farm {
   void Take(Effects effects) {
     for (auto& send : effects.sends) told.push_back(std::move(send));
     for (auto& reply : effects.replies) replies.push_back(std::move(reply));
+    for (auto& gone : effects.dismissed) dismissed.push_back(std::move(gone));
   }
   [[nodiscard]] WallTime wall() const { return WallTime(now.time_since_epoch()); }
 
@@ -171,6 +173,7 @@ struct Farm {
   std::vector<store::Change> changes;
   std::vector<Outgoing> told;
   std::vector<Reply> replies;
+  std::vector<DismissedAgent> dismissed;
 };
 
 }  // namespace slipway::scheduler
