@@ -150,7 +150,7 @@ absl::Status InMemoryApplicationStore::Create(const domain::Application& applica
 
 absl::StatusOr<domain::Application> InMemoryApplicationStore::Update(
     const std::string& name, const store::ApplicationChange& change) {
-  absl::MutexLock lock(&state_.mu);
+  const std::lock_guard lock(state_.mu);
   const auto it = state_.applications.find(name);
   if (it == state_.applications.end()) return NoSuch("application '" + name + "'");
   domain::Application& application = it->second;
