@@ -18,12 +18,16 @@
 #include "agent/options.h"
 #include "common/config/units.h"
 #include "common/log/log.h"
+#include "common/rpc/grpc_log.h"
 #include "common/status/status.h"
 
 namespace slipway::agent {
 namespace {
 
 constexpr char kDefaultDataDir[] = "/var/lib/slipway-agent";
+
+// As of `slipway`.
+constexpr int kWrongUsage = 2;
 
 int Complain(const absl::Status& status) {
   std::fprintf(stderr, "slipway-agent: %s\n", Describe(status).c_str());
@@ -171,8 +175,20 @@ int Main(int argc, char** argv) {
       "ca_bundle, log_budget, docker{socket, network, subnet, allow_host_network,\n"
       "engine_path_map[{agent, engine}]}, max_limits{cpus, memory, pids, disk},\n"
       "disk_floor{bytes, percent}, git{allow_file, allow_http, fetch_timeout, environment{}}.");
-  CLI11_PARSE(cli, argc, argv);
+  try {
+    cli.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    // --help and --version.
+    if (e.get_exit_code() == 0) return cli.exit(e);
+    std::fprintf(stderr, "slipway-agent: %s\n  → slipway-agent --help shows what there is\n",
+                 e.what());
+    return kWrongUsage;
+  }
+  // Who sets it wants gRPC's own lines.
+  if (getenv("GRPC_VERBOSITY") == nullptr) rpc::RouteGrpcLog();
   if (!join->parsed()) return RunAgent(run_flags);
+  // A person waits for one answer.
+  log::SetLevel(log::Level::kError);
   if (const absl::Status joined = link::Join(order); !joined.ok()) return Complain(joined);
   std::printf("%s has joined the farm at %s; start it with: slipway-agent run --data-dir %s\n",
               order.name.c_str(), order.server.c_str(), order.data_dir.c_str());

@@ -28,6 +28,7 @@
 #include "controller/agent_gateway/peer.h"
 #include "controller/api/agent_admin_service.h"
 #include "controller/api/application_service.h"
+#include "controller/api/open_streams.h"
 #include "controller/api/release_service.h"
 #include "controller/api/task_service.h"
 #include "controller/artifacts/artifact_archive.h"
@@ -133,8 +134,9 @@ class RealApp final : public App {
 
   void Stop() override {
     if (std::exchange(stopped_, true)) return;
-    // 1. Agents are sent away.
+    // 1. Agents, and whoever follows a run or a log, are sent away.
     if (gateway_) gateway_->Shutdown();
+    streams_.EndAll();
     // 2. What was decided is committed; nothing more is decided. Before the server ends, because
     // calls that wait for a commit hold it up.
     if (scheduler_) scheduler_->Stop();
@@ -302,9 +304,10 @@ class RealApp final : public App {
         {std::string(server.key_pem.view()), server.certificate_pem + keys_.ca.certificate_pem});
 
     auth_ = std::make_unique<api::Authenticator>(stores_->tokens);
-    services_.reset(new Services(farm_, *this,
-                                 {*auth_, *scheduler_, stores_->reader, stores_->applications,
-                                  stores_->agents, *logs_, watch_, targets_, *reads_, clock_}));
+    services_.reset(
+        new Services(farm_, *this,
+                     {*auth_, *scheduler_, stores_->reader, stores_->applications, stores_->agents,
+                      *logs_, watch_, targets_, *reads_, streams_, clock_}));
 
     grpc::ServerBuilder builder;
     grpc::ResourceQuota quota("slipway");
@@ -356,6 +359,7 @@ class RealApp final : public App {
   FarmId farm_;
   FarmKeys keys_;
   runs::TaskWatch watch_;
+  api::OpenStreams streams_;
 
   // In the order of construction.
   fs::UniqueFd lock_;

@@ -6,9 +6,11 @@
 #include <CLI/CLI.hpp>
 #include <atomic>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 
 #include "common/log/log.h"
+#include "common/rpc/grpc_log.h"
 #include "common/status/status.h"
 #include "controller/app.h"
 #include "controller/options.h"
@@ -19,6 +21,9 @@ constexpr char kFooter[] = R"(
 Without --database-url the controller starts and owns a private PostgreSQL in its data directory.
 The first start writes DIR/ca.pem and DIR/admin.token, which clients need.
 SIGTERM or SIGINT stops it cleanly; builds go on at their agents.)";
+
+// As of `slipway`.
+constexpr int kWrongUsage = 2;
 
 int Fail(const absl::Status& status) {
   std::fprintf(stderr, "slipway-controller: %s\n", slipway::Describe(status).c_str());
@@ -32,6 +37,8 @@ int main(int argc, char** argv) {
   prctl(PR_SET_DUMPABLE, 0);
   // One arena per core would cost megabytes for nothing.
   mallopt(M_ARENA_MAX, 2);
+  // Who sets it wants gRPC's own lines.
+  if (getenv("GRPC_VERBOSITY") == nullptr) slipway::rpc::RouteGrpcLog();
 
   CLI::App cli{
       "The controller of a Slipway farm: schedules builds and publishes, keeps their logs "
@@ -48,7 +55,16 @@ int main(int argc, char** argv) {
                  "libpq URL of a PostgreSQL server; better in the configuration when it holds a "
                  "password");
   cli.set_version_flag("--version", "slipway-controller 0.1.0");
-  CLI11_PARSE(cli, argc, argv);
+  try {
+    cli.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    // --help and --version.
+    if (e.get_exit_code() == 0) return cli.exit(e);
+    std::fprintf(stderr,
+                 "slipway-controller: %s\n  → slipway-controller --help shows what there is\n",
+                 e.what());
+    return kWrongUsage;
+  }
 
   slipway::controller::Options options;
   if (!config.empty()) {

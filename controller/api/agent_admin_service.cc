@@ -70,7 +70,8 @@ absl::Status AgentAdminService::DoCreateToken(grpc::ServerContext& context,
   if (request.has_lifetime()) lifetime = rpc::FromProto(request.lifetime());
   if (lifetime < kShortest || lifetime > kLongest) {
     return MakeError(absl::StatusCode::kInvalidArgument, "BAD_FIELD",
-                     "lifetime: not between 1 minute and 7 days");
+                     "lifetime: not between 1 minute and 7 days",
+                     "Leave it out for one hour, or choose one in between.");
   }
   const crypto::SecretBytes secret = crypto::NewToken("");
   domain::JoinToken token;

@@ -40,7 +40,7 @@ struct View {
 // What a release is and where: version, digest, files, link. Without its code.
 [[nodiscard]] std::string RenderRelease(const v1::Archived& archived, const View& view);
 
-// "slipway: message\n  → remedy".
+// "slipway: message\n  → remedy", the remedy in the view's language when it is known in it.
 [[nodiscard]] std::string RenderError(const absl::Status& status, const View& view);
 
 }  // namespace slipway::cli

@@ -158,6 +158,7 @@ absl::StatusOr<std::optional<Explanation>> Scheduler::Explain(const TaskId& task
 }
 
 void Scheduler::Loop() {
+  orders_.Loaded();
   while (true) {
     std::optional<MonoTime> deadline;
     {
@@ -281,8 +282,11 @@ bool Scheduler::Reload() {
   while (!stopping()) {
     auto unfinished = store_.LoadUnfinished();
     if (unfinished.ok()) {
-      const std::lock_guard lock(core_mu_);
-      core_.Load(std::move(*unfinished), clock_.Mono(), clock_.Wall());
+      {
+        const std::lock_guard lock(core_mu_);
+        core_.Load(std::move(*unfinished), clock_.Mono(), clock_.Wall());
+      }
+      orders_.Loaded();
       return true;
     }
     if (LostLeadership(unfinished.status())) return false;

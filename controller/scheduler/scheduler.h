@@ -49,6 +49,9 @@ class WorkOrders {
   virtual void ResultTaken(const TakenResult& result) = 0;
   // Rows of these tasks have changed.
   virtual void Changed(const std::vector<TaskId>& tasks) = 0;
+  // The rows were read, at the start or after a commit in doubt: what became of results whose
+  // ResultTaken was never called can now be seen in them.
+  virtual void Loaded() = 0;
 };
 
 // Where messages for agents go. Thread-safe; never blocks; a session that is gone swallows them.

@@ -124,10 +124,12 @@ class ChaosFarm(Farm):
             data = self.folder / agent.name
             for part in ("attempts", "work/run", "work/trash"):
                 found += [f"{agent.name} keeps {part}/{entry.name}" for entry in sorted((data / part).glob("*"))]
-        for pattern in ("*.part", "*.new", "*.tmp", "*.tmp.*"):
-            for top in ("controller/logs", "controller/blobs", "controller/keys", *(agent.name for agent in self.agents)):
-                found += [f"temporary file {path.relative_to(self.folder)}" for path in sorted((self.folder / top).rglob(pattern))
-                          if "mirrors" not in path.parts]
+        for top in ("controller/logs", "controller/blobs", "controller/keys", *(agent.name for agent in self.agents)):
+            # Unlike rglob it bears that directories disappear while it walks.
+            for folder, below, names in os.walk(self.folder / top):
+                below[:] = [name for name in below if name != "mirrors"]
+                found += [f"temporary file {pathlib.Path(folder, name).relative_to(self.folder)}" for name in sorted(names)
+                          if name.endswith((".part", ".new", ".tmp"))]
         return found
 
     def close(self, keep=False):

@@ -251,25 +251,25 @@ InMemoryDatabase::InMemoryDatabase() : state_(std::make_unique<State>()) {}
 InMemoryDatabase::~InMemoryDatabase() = default;
 
 std::vector<std::string> InMemoryDatabase::AuditedSubjects() const {
-  absl::MutexLock lock(&state_->mu);
+  const std::lock_guard lock(state_->mu);
   return state_->tables.audit;
 }
 
 void InMemoryDatabase::FailCommits(int calls, bool applied) {
-  absl::MutexLock lock(&state_->mu);
+  const std::lock_guard lock(state_->mu);
   state_->failing_commits = calls;
   state_->failing_commits_apply = applied;
 }
 
 absl::StatusOr<Epoch> InMemorySchedulerStore::BecomeLeader() {
-  absl::MutexLock lock(&state_.mu);
+  const std::lock_guard lock(state_.mu);
   epoch_ = ++state_.epoch;
   return Epoch(epoch_);
 }
 
 absl::StatusOr<std::vector<absl::Status>> InMemorySchedulerStore::Commit(
     const std::vector<store::Change>& changes) {
-  absl::MutexLock lock(&state_.mu);
+  const std::lock_guard lock(state_.mu);
   if (epoch_ == 0 || epoch_ != state_.epoch) return NotLeader();
   const bool fails = state_.failing_commits > 0;
   if (fails) --state_.failing_commits;
@@ -291,7 +291,7 @@ absl::StatusOr<std::vector<absl::Status>> InMemorySchedulerStore::Commit(
 }
 
 absl::StatusOr<store::Unfinished> InMemorySchedulerStore::LoadUnfinished() {
-  absl::MutexLock lock(&state_.mu);
+  const std::lock_guard lock(state_.mu);
   if (epoch_ == 0 || epoch_ != state_.epoch) return NotLeader();
   store::Unfinished unfinished;
   for (const auto& [id, agent] : state_.agents) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <string_view>
 #include <thread>
@@ -32,8 +33,11 @@ grpc::Status Authorize(ServerContext& context) {
 }
 
 grpc::Status NotFound(ServerContext& context, const std::string& what) {
-  return rpc::ToGrpc(
-      context, MakeError(absl::StatusCode::kNotFound, "NO_SUCH_THING", "there is no " + what));
+  std::string reason = "NO_SUCH_" + what;
+  std::transform(reason.begin(), reason.end(), reason.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  return rpc::ToGrpc(context,
+                     MakeError(absl::StatusCode::kNotFound, reason, "there is no such " + what));
 }
 
 #define SLIPWAY_AUTHORIZE(context)                                           \
@@ -94,6 +98,7 @@ class Tasks final : public v1::TaskService::Service {
   grpc::Status ListTasks(ServerContext* context, const v1::ListTasksRequest* request,
                          v1::ListTasksResponse* response) override {
     SLIPWAY_AUTHORIZE(context);
+    if (!request->run().empty() && request->run() != "run-1") return NotFound(*context, "run");
     const std::lock_guard lock(farm_.mu);
     for (const auto& [id, task] : farm_.tasks) {
       if (request->states().empty() ||

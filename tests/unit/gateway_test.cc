@@ -41,6 +41,7 @@ class NoOrders final : public scheduler::WorkOrders {
   }
   void ResultTaken(const scheduler::TakenResult&) override {}
   void Changed(const std::vector<TaskId>&) override {}
+  void Loaded() override {}
 };
 
 struct Farm {

@@ -89,6 +89,10 @@ class FakeOrders final : public WorkOrders {
     const std::lock_guard lock(mu);
     ++results_seen;
     event.log = log;
+    if (event.result.ok() && event.result.publish) {
+      event.release.emplace();
+      event.release->publish_task = event.key.task;
+    }
     return absl::OkStatus();
   }
   absl::StatusOr<std::optional<protocol::Failure>> Complete(PermitRequested& event) override {
@@ -119,6 +123,10 @@ class FakeOrders final : public WorkOrders {
     const std::lock_guard lock(mu);
     changed.insert(changed.end(), tasks.begin(), tasks.end());
   }
+  void Loaded() override {
+    const std::lock_guard lock(mu);
+    ++loads_seen;
+  }
 
   std::mutex mu;
   LogState log = LogState::kComplete;
@@ -127,6 +135,7 @@ class FakeOrders final : public WorkOrders {
   std::variant<std::string, protocol::Failure> secret = std::string("secret");
   int results_seen = 0;
   int permits_seen = 0;
+  int loads_seen = 0;
   std::vector<AttemptKey> taken;
   std::vector<TaskId> changed;
 };

@@ -132,12 +132,15 @@ absl::StatusOr<std::vector<Value>> Select(Database& database, const Statement& s
 
 template <typename Value, typename FromRow>
 absl::StatusOr<Value> SelectOne(Database& database, const Statement& statement, FromRow from_row,
-                                const std::string& key, std::string_view what) {
+                                const std::string& key, std::string_view what,
+                                std::string_view reason = "") {
   std::vector<Value> found;
   if (IsStorableText(key)) {
     SLIPWAY_ASSIGN_OR_RETURN(found, Select<Value>(database, statement, from_row, key));
   }
-  if (found.empty()) return absl::NotFoundError(fmt::format("there is no {}", what));
+  if (found.empty()) {
+    return MakeError(absl::StatusCode::kNotFound, reason, fmt::format("there is no {}", what));
+  }
   return std::move(found.front());
 }
 
@@ -194,12 +197,14 @@ absl::StatusOr<domain::Application> PgApplicationStore::Update(const std::string
 
 absl::StatusOr<domain::Application> PgApplicationStore::GetByName(const std::string& name) {
   return SelectOne<domain::Application>(database_, kApplicationByName, ApplicationFromRow, name,
-                                        fmt::format("application '{}'", name));
+                                        fmt::format("application '{}'", name),
+                                        "NO_SUCH_APPLICATION");
 }
 
 absl::StatusOr<domain::Application> PgApplicationStore::Get(const ApplicationId& id) {
   return SelectOne<domain::Application>(database_, kApplicationById, ApplicationFromRow, id.value(),
-                                        fmt::format("application with the id '{}'", id.value()));
+                                        fmt::format("application with the id '{}'", id.value()),
+                                        "NO_SUCH_APPLICATION");
 }
 
 absl::StatusOr<std::vector<domain::Application>> PgApplicationStore::List() {
