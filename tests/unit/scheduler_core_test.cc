@@ -227,7 +227,7 @@ TEST_CASE("Scheduler: a controller that stood still does not take its agents for
   farm.Connect("a", 1);
   farm.Submit({Farm::Build("t")});
   farm.Run("t");
-  farm.Pass(kLease + seconds(301));
+  farm.StandStill(kLease + seconds(301));
   CHECK(farm.changes.empty());
   farm.Pass(kGrace + seconds(1));
   CHECK(farm.Changed<store::RequeueTask>() != nullptr);
@@ -239,7 +239,7 @@ TEST_CASE("Scheduler: how long it stood still counts, not how late the lease is 
   farm.Connect("a", 1);
   farm.Submit({Farm::Build("t")});
   farm.Run("t");
-  farm.Pass(seconds(301));  // the lease ran out in the middle of it
+  farm.StandStill(seconds(301));  // the lease ran out in the middle of it
   CHECK(farm.changes.empty());
   farm.Connect("a", 1, {{Farm::Key("t"), TaskKind::kBuild, AttemptPhase::kRunning}});
   CHECK(farm.WantOf(Farm::Key("t")) == Want::kKeep);

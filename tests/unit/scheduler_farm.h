@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <optional>
 #include <string>
@@ -59,7 +60,21 @@ struct Farm {
   }
   [[nodiscard]] WallTime wall() const { return WallTime(now.time_since_epoch()); }
 
+  // With a Tick now and then, as the shell does.
   void Pass(Duration time) {
+    changes.clear();
+    told.clear();
+    replies.clear();
+    do {
+      const Duration step = std::min<Duration>(time, std::chrono::seconds(100));
+      now += step;
+      time -= step;
+      core.Apply(Tick{}, now, wall());
+      Commit();
+    } while (time > Duration::zero());
+  }
+  // Nothing happens for so long, not even a Tick.
+  void StandStill(Duration time) {
     now += time;
     Do(Tick{});
   }
