@@ -180,6 +180,7 @@ json::object ChangeToJson(const Change& change) {
                  },
                  [](const GrantPermit& c) { return ToJson(c.permit); },
                  [](const RecordStep& c) { return ToJson(c.step); },
+                 [](const SetAvailability& c) { return AvailabilityToJson(c); },
                  [](const RecordLateResult& c) {
                    json::object object = Keyed(c.key);
                    object["at"] = ToUnixMicros(c.cause.at);
