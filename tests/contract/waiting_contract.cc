@@ -70,10 +70,12 @@ TEST_CASE("SchedulerStore: the agents of the farm are loaded with their labels",
   Farm farm;
   store::AgentStore& agents = farm.process->agents();
   for (const std::string name : {"seen", "new"}) {
-    REQUIRE_OK(agents.AddJoinToken({.token_hash = "hash-" + name,
-                                    .created_at = By("").at,
-                                    .created_by = "admin",
-                                    .expires_at = By("", 60).at}));
+    domain::JoinToken token;
+    token.token_hash = "hash-" + name;
+    token.created_at = By("").at;
+    token.created_by = "admin";
+    token.expires_at = By("", 60).at;
+    REQUIRE_OK(agents.AddJoinToken(token));
     domain::Agent agent;
     agent.id = AgentId("agent-" + name);
     agent.name = name;

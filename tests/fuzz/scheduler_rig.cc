@@ -38,7 +38,7 @@ void CheckMoves(const std::map<TaskId, Task>& before, const std::map<TaskId, Tas
 
 }  // namespace
 
-SchedulerRig::SchedulerRig() : core_(scheduler::SchedulerOptions{}), epoch_(store_.BecomeLeader()) {
+SchedulerRig::SchedulerRig() : core_(scheduler::SchedulerOptions{}), epoch_(store_.BecomeLeader().value()) {
   for (std::size_t i = 0; i < kAgents; ++i)
     agents_.push_back({AgentId("a" + std::to_string(i)), {}});
   core_.Load({}, now_, wall());
@@ -195,7 +195,9 @@ std::vector<absl::Status> SchedulerRig::Store(const std::vector<store::Change>& 
   for (const store::Change& change : changes) {
     const auto before = store_.tasks();
     const auto permits = store_.permits();
-    const auto answer = store_.Commit(epoch_, {change});
+    const auto transaction = store_.Begin(epoch_);
+    SLIPWAY_CHECK(transaction.ok());
+    const auto answer = store_.Commit(*transaction, {change});
     SLIPWAY_CHECK(answer.ok() && answer->size() == 1);
     const bool may_be_refused = std::holds_alternative<store::CreateRun>(change) ||
                                 std::holds_alternative<store::RecordStep>(change);

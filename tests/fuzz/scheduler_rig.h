@@ -65,7 +65,8 @@ class SchedulerRig {
   [[nodiscard]] WallTime wall() const { return WallTime(now_.time_since_epoch()); }
 
   scheduler::SchedulerCore core_;
-  sim::SimStore store_;
+  const sim::Planted planted_;
+  sim::SimStore store_{planted_};
   Epoch epoch_;
   agent_gateway::SessionTable sessions_;
   std::vector<AgentEnd> agents_;

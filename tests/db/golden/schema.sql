@@ -12,7 +12,15 @@ CREATE TABLE public.agents (
     certificate_not_after timestamp with time zone,
     joined_at timestamp with time zone NOT NULL,
     last_seen timestamp with time zone,
-    revoked boolean NOT NULL
+    mode text DEFAULT 'active'::text NOT NULL,
+    mode_reason text DEFAULT ''::text NOT NULL,
+    mode_by text DEFAULT ''::text NOT NULL,
+    mode_since timestamp with time zone,
+    mode_until timestamp with time zone,
+    successor_fingerprint text DEFAULT ''::text NOT NULL,
+    successor_not_after timestamp with time zone,
+    successor_since timestamp with time zone,
+    CONSTRAINT agents_mode_check CHECK ((mode = ANY (ARRAY['active'::text, 'paused'::text, 'draining'::text, 'retiring'::text, 'retired'::text, 'revoked'::text])))
 );
 CREATE TABLE public.api_tokens (
     token_hash text NOT NULL,
@@ -65,7 +73,9 @@ CREATE TABLE public.join_tokens (
     created_by text NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     used_at timestamp with time zone,
-    used_by text
+    used_by text,
+    revoked_at timestamp with time zone,
+    revoked_by text DEFAULT ''::text NOT NULL
 );
 CREATE TABLE public.leadership (
     only_row boolean DEFAULT true NOT NULL,
@@ -190,8 +200,6 @@ ALTER TABLE public.tasks ALTER COLUMN sequence ADD GENERATED ALWAYS AS IDENTITY 
     CACHE 1
 );
 ALTER TABLE ONLY public.agents
-    ADD CONSTRAINT agents_name_key UNIQUE (name);
-ALTER TABLE ONLY public.agents
     ADD CONSTRAINT agents_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.api_tokens
     ADD CONSTRAINT api_tokens_pkey PRIMARY KEY (token_hash);
@@ -237,8 +245,10 @@ ALTER TABLE ONLY public.tasks
     ADD CONSTRAINT tasks_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.tasks
     ADD CONSTRAINT tasks_sequence_key UNIQUE (sequence);
+CREATE UNIQUE INDEX agents_name ON public.agents USING btree (name) WHERE (mode <> ALL (ARRAY['retired'::text, 'revoked'::text]));
 CREATE INDEX artifacts_newest ON public.artifacts USING btree (application_id, created_at DESC, manifest);
 CREATE INDEX blob_holds_of_digest ON public.blob_holds USING btree (digest);
+CREATE INDEX join_tokens_by_age ON public.join_tokens USING btree (created_at);
 CREATE INDEX releases_of_application ON public.releases USING btree (application_id, sequence);
 CREATE INDEX tasks_of_application ON public.tasks USING btree (application_id, sequence);
 CREATE INDEX tasks_of_run ON public.tasks USING btree (run_id, sequence);
