@@ -19,6 +19,7 @@ namespace slipway::sim {
 class SimAgent {
  public:
   SimAgent(World& world, int number);
+  [[nodiscard]] AgentId id() const { return AgentId("agent-" + std::to_string(number_)); }
 
   // ---- what happens to it
   void Boot();
@@ -100,7 +101,6 @@ class SimAgent {
   void Work(const AttemptKey& key);
   void End(const AttemptKey& key, Container& container, std::optional<protocol::Failure> failure);
 
-  [[nodiscard]] AgentId id() const { return AgentId("agent-" + std::to_string(number_)); }
 
   World& world_;
   const int number_;

@@ -381,12 +381,44 @@ void World::Resolve() {
   });
 }
 
+void World::SetMode(const AgentId& agent, domain::AgentMode mode) {
+  SimController& controller = Leader();
+  if (!controller.serving()) return;
+  const auto ticket = controller.NewTicket();
+  domain::Availability wish;
+  wish.mode = mode;
+  wish.by = "operator";
+  Trace(domain::AgentModeName(mode), " is wanted of ", agent);
+  controller.Call(scheduler::ChangeAgent{ticket, agent, std::move(wish)}, ticket,
+                  [](const scheduler::Reply&) {});
+}
+
+// Operators pause and drain agents and let them work again.
+void World::Operate() {
+  const AgentId agent = agents[Random(agents.size())]->id();
+  if (store.ModeOf(agent) != domain::AgentMode::kActive) {
+    return SetMode(agent, domain::AgentMode::kActive);
+  }
+  SetMode(agent, Chance(0.5) ? domain::AgentMode::kPaused : domain::AgentMode::kDraining);
+}
+
+// In the end somebody lets all of them work, however often that has to be said.
+void World::ResumeAll() {
+  for (const auto& agent : agents) {
+    if (store.ModeOf(agent->id()) != domain::AgentMode::kActive) {
+      SetMode(agent->id(), domain::AgentMode::kActive);
+    }
+  }
+  After(seconds(2), [this] { ResumeAll(); });
+}
+
 void World::PlanWork() {
   for (int i = 0; i < scenario.submits; ++i) {
     After(RandomMillis(0, static_cast<int>(scenario.workload.count())),
           [this, i] { Submit(i, 0); });
   }
   Repeat(Millis(1'500), [this] { Resolve(); });
+  Repeat(Millis(20'000), [this] { Operate(); });
   for (int i = 0; i < scenario.cancels; ++i) {
     After(RandomMillis(0, static_cast<int>(scenario.workload.count())), [this] { Cancel(); });
   }
@@ -408,6 +440,7 @@ std::string World::Play() {
   faulty_ = false;
   controller_disk_full_until_ = now_;
   Trace("faults stop");
+  ResumeAll();
   // What is frozen thaws, what is dead is started, and an old leader finds out by itself.
   RunUntil(now_ + kPatience, [this] { return Settled(); });
   if (!stopped()) oracles.CheckEnd(answered_.size());

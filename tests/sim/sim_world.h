@@ -123,6 +123,9 @@ class World {
   void Submit(int number, int tries);
   void Cancel();
   void Resolve();
+  void SetMode(const AgentId& agent, domain::AgentMode mode);
+  void Operate();
+  void ResumeAll();
   void StartController();
   // The living one of the newest term; a dead one when none lives.
   [[nodiscard]] SimController& Leader() const;
