@@ -38,7 +38,8 @@ void CheckMoves(const std::map<TaskId, Task>& before, const std::map<TaskId, Tas
 
 }  // namespace
 
-SchedulerRig::SchedulerRig() : core_(scheduler::SchedulerOptions{}), epoch_(store_.BecomeLeader().value()) {
+SchedulerRig::SchedulerRig()
+    : core_(scheduler::SchedulerOptions{}), epoch_(store_.BecomeLeader().value()) {
   for (std::size_t i = 0; i < kAgents; ++i)
     agents_.push_back({AgentId("a" + std::to_string(i)), {}});
   core_.Load({}, now_, wall());

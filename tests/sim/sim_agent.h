@@ -101,7 +101,6 @@ class SimAgent {
   void Work(const AttemptKey& key);
   void End(const AttemptKey& key, Container& container, std::optional<protocol::Failure> failure);
 
-
   World& world_;
   const int number_;
 
