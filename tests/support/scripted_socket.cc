@@ -87,6 +87,7 @@ void ScriptedSocket::Serve() {
       if (!open) {
         ::close(fd);
         received.erase(fd);
+        ++closed_;
       }
     }
   }

@@ -27,6 +27,8 @@ class ScriptedSocket {
   // The heads of the requests so far.
   [[nodiscard]] std::vector<std::string> requests() const;
   [[nodiscard]] int connections() const { return connections_; }
+  // How many of them have been closed, by either side.
+  [[nodiscard]] int closed() const { return closed_; }
 
   // An HTTP answer with a body of JSON.
   static std::string Http(int status, const std::string& body,
@@ -41,6 +43,7 @@ class ScriptedSocket {
   int listener_ = -1;
   int stop_ = -1;  // an eventfd; readable: Serve has to return
   std::atomic<int> connections_ = 0;
+  std::atomic<int> closed_ = 0;
   mutable std::mutex mu_;
   std::vector<std::string> requests_;  // guarded by mu_
   std::thread thread_;

@@ -11,6 +11,7 @@
 #include "agent/executor/docker/docker_engine.h"
 #include "tests/support/scripted_socket.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/wait_until.h"
 
 // What becomes of calls when the socket, or who listens on it, is not as it should be.
 namespace slipway::docker {
@@ -21,6 +22,7 @@ using executor::ContainerEngine;
 using executor::ContainerId;
 using testing::ScriptedSocket;
 using testing::StatusIs;
+using testing::WaitUntil;
 using Reply = ScriptedSocket::Reply;
 
 constexpr Duration kTimeout = 10s;
@@ -182,6 +184,7 @@ TEST_CASE("DockerEngine: a connection that the Engine closed meanwhile is replac
   ScriptedSocket server({Pong(), last, Answer(200, kRunning)});
   const auto engine = Engine(server.path());
   CHECK_OK(engine->Inspect(kId, kTimeout));
+  REQUIRE(WaitUntil([&] { return server.closed() == 1; }));
   CHECK_OK(engine->Inspect(kId, kTimeout));
   CHECK(server.connections() == 2);
 }
