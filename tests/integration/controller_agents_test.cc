@@ -243,12 +243,17 @@ TEST_CASE("Controller: who changed what of an agent is in the audit trail", "[in
   const link::Identity identity = farm.Join("builder");
   REQUIRE_OK(Change(farm, "builder", v1::AGENT_ACTION_DRAIN, "new kernel"));
   REQUIRE_OK(Change(farm, "builder", v1::AGENT_ACTION_RETIRE, "old"));
-  const auto rows =
-      RunSql(farm.options().database_url,
-             "SELECT entry::jsonb ->> 'action', entry::jsonb ->> 'actor', "
-             "coalesce(entry::jsonb ->> 'mode', ''), coalesce(entry::jsonb ->> 'why', '') "
-             "FROM audit WHERE entry::jsonb ->> 'subject' = '" +
-                 identity.agent.value() + "' ORDER BY sequence");
+  const std::string query =
+      "SELECT entry::jsonb ->> 'action', entry::jsonb ->> 'actor', "
+      "coalesce(entry::jsonb ->> 'mode', ''), coalesce(entry::jsonb ->> 'why', '') "
+      "FROM audit WHERE entry::jsonb ->> 'subject' = '" +
+      identity.agent.value() + "' ORDER BY sequence";
+  // That it is retired follows from its retiring, in a batch of its own.
+  REQUIRE(WaitUntil([&] {
+    const auto rows = RunSql(farm.options().database_url, query);
+    return !rows.ok() || rows->size() == 4;
+  }));
+  const auto rows = RunSql(farm.options().database_url, query);
   REQUIRE_OK(rows);
   REQUIRE(rows->size() == 4);
   CHECK(rows->at(0).at(0) == "join");
