@@ -6,7 +6,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 "$here/../../deploy/images/build"
 passed=0 failed=0
 
-if timeout --kill-after=20 150 "$here/../chaos/run" --seed "${SLIPWAY_CHAOS_SEED:-1}" --minutes 1 --idle-minutes 2; then
+if timeout --kill-after=20 240 "$here/../chaos/run" --seed "${SLIPWAY_CHAOS_SEED:-1}" --minutes 1 --idle-minutes 2; then
   echo "ok - a minute of chaos: nothing lost, doubled or left behind"
   passed=$((passed + 1))
 else
@@ -15,7 +15,7 @@ else
 fi
 
 status=0
-report=$(timeout --kill-after=20 90 "$here/../chaos/run" --seed 1 --minutes 0.15 --idle-minutes 0.5 --agents 1 \
+report=$(timeout --kill-after=20 150 "$here/../chaos/run" --seed 1 --minutes 0.15 --idle-minutes 1 --agents 1 \
   --faults controller-kill --plant rot-log --no-keep) || status=$?
 if [ "$status" -eq 1 ] && grep -q '^not ok - logs are what was written' <<<"$report"; then
   echo "ok - a planted bug (a disk that changes synced bytes of a log) is found"
