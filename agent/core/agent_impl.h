@@ -71,6 +71,8 @@ class AgentCore::Impl {
   void On(AttemptEnded& event);
   void On(AttemptVanished& event);
   void On(AttemptDeleted& event);
+  void On(HealthChanged& event);
+  void On(ImagesChanged& event);
   void On(DrainRequested& event);
   void On(Tick& event);
 
@@ -90,6 +92,7 @@ class AgentCore::Impl {
 
   void Finish(Attempt& attempt, protocol::AttemptResult result);
   void Sync();
+  void MeasureClock(WallTime controller);
   void PumpLog(Attempt& attempt);
   void SendResult(Attempt& attempt);
   void Write(JournalEntry entry, protocol::Permit permit = {}, MonoTime valid_until = {});
@@ -108,10 +111,13 @@ class AgentCore::Impl {
   JournalId last_journal_ = 0;
   Epoch epoch_;
   bool draining_ = false;
+  protocol::AgentHealth health_;
+  std::vector<protocol::ImageReport> images_;
   bool connected_ = false;
   std::uint64_t sequence_ = 0;        // of the newest inventory of this stream
   std::set<AttemptKey> inventoried_;  // what it listed
   MonoTime next_sync_;
+  MonoTime last_sync_;
 
   // Of the present call.
   MonoTime now_;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "agent/core/journal.h"
 #include "common/base/digest.h"
@@ -74,13 +75,23 @@ struct AttemptDeleted {
 
 // ---- events: the rest
 
+// How the agent is now. While it is not well it takes no new work; what is held goes on.
+struct HealthChanged {
+  protocol::AgentHealth health;
+};
+
+// How far the images of the last PrepareImages are, all of them.
+struct ImagesChanged {
+  std::vector<protocol::ImageReport> images;
+};
+
 // No new work from now on; what is held goes on.
 struct DrainRequested {};
 struct Tick {};
 
-using Event =
-    std::variant<Connected, Disconnected, Received, JournalSynced, StepHappened, LogGrew,
-                 PublishReady, AttemptEnded, AttemptVanished, AttemptDeleted, DrainRequested, Tick>;
+using Event = std::variant<Connected, Disconnected, Received, JournalSynced, StepHappened, LogGrew,
+                           PublishReady, AttemptEnded, AttemptVanished, AttemptDeleted,
+                           HealthChanged, ImagesChanged, DrainRequested, Tick>;
 
 // ---- actions. To be done in order; none waits for another, because the core itself keeps back
 // what needs an entry on the disk until JournalSynced.
@@ -158,10 +169,16 @@ struct FreeSpool {
   std::uint64_t below = 0;
 };
 
+// The images that the controller wants here, instead of those of any earlier one.
+struct PrepareImages {
+  std::vector<protocol::ImageOrder> orders;
+};
+
 // Draining, and nothing is held any more.
 struct Drained {};
 
-using Action = std::variant<Send, SendLog, WriteJournal, StartAttempt, AdoptAttempt, CancelAttempt,
-                            DeleteAttempt, GivePermit, DenyPermit, FreeSpool, Drained>;
+using Action =
+    std::variant<Send, SendLog, WriteJournal, StartAttempt, AdoptAttempt, CancelAttempt,
+                 DeleteAttempt, GivePermit, DenyPermit, FreeSpool, PrepareImages, Drained>;
 
 }  // namespace slipway::agent

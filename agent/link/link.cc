@@ -169,9 +169,13 @@ void Link::Run() {
     if (stopping_) return;
     if (!reached && last_problem_ != "unreachable") {
       last_problem_ = "unreachable";
+      lock.unlock();
+      const std::string why = options_.explain();
       log::Warn("link_down",
                 {{"server", options_.server},
-                 {"why", "the controller cannot be reached; trying again until it can"}});
+                 {"why", why.empty() ? "the controller cannot be reached; trying again until it can"
+                                     : why}});
+      lock.lock();
     }
     if (reached && healthy_ && !backoff_) bound = options_.min_backoff;
     const Duration pause(std::uniform_int_distribution<Duration::rep>(0, bound.count())(jitter_));

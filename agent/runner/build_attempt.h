@@ -29,6 +29,8 @@ class BuildAttempt {
   Trouble Prepare();
   Trouble RunScript();
   Trouble JudgeScript(const StepEnd& end);
+  // Why the container ended without anybody here wanting it.
+  protocol::Failure Loss();
   Trouble ReadScriptResult();
   Trouble Archive();
   [[nodiscard]] init::StepSpec ScriptStep() const;
@@ -38,7 +40,6 @@ class BuildAttempt {
   const BuildWork work_;
   // A container was made by an earlier life of the agent.
   const bool resumes_;
-  bool vanished_ = false;
 
   ContainerSession session_;
   workspace::PlatformConfig platform_;

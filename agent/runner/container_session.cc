@@ -24,6 +24,12 @@ constexpr auto kSlice = 100ms;
 // What init may need beyond the grace until it has ended a step.
 constexpr auto kKillPatience = 15s;
 constexpr int kRemoveTries = 5;
+constexpr auto kEnginePause = 1s;
+// An Engine that is ending stops its containers first, and answers a while longer.
+constexpr int kLooksForEnd = 4;
+constexpr auto kPingPatience = 5s;
+// What the Engine notes of a container that ended while the Engine was not there.
+constexpr int kEndedUnseen = 255;
 // Durable bytes worth telling init.
 constexpr std::uint64_t kDurableStep = std::uint64_t{1} << 20;
 
@@ -53,6 +59,7 @@ absl::Status ContainerSession::Create(const executor::ContainerSpec& spec,
 }
 
 absl::Status ContainerSession::Start() {
+  times_lost_ = engine_.TimesLost();
   SLIPWAY_RETURN_IF_ERROR(engine_.Start(id_, options_.engine_timeout));
   const absl::Status connected = Reconnect(kConnectPatience);
   if (connected.ok()) return connected;
@@ -65,6 +72,7 @@ absl::Status ContainerSession::Start() {
 
 absl::Status ContainerSession::Attach(const executor::ContainerId& id) {
   id_ = id;
+  times_lost_ = engine_.TimesLost();
   SLIPWAY_ASSIGN_OR_RETURN(const executor::ContainerState state,
                            engine_.Inspect(id_, options_.engine_timeout));
   if (state.status == executor::ContainerStatus::kCreated) return Start();
@@ -170,20 +178,41 @@ absl::StatusOr<StepEnd> ContainerSession::Await(
   }
 }
 
+bool ContainerSession::EngineWentAway() {
+  const auto state = engine_.Inspect(id_, kPingPatience);
+  if (state.ok() && state->status == executor::ContainerStatus::kExited &&
+      state->exit_code == kEndedUnseen) {
+    return true;
+  }
+  for (int i = 0; i < kLooksForEnd; ++i) {
+    if (!engine_.Ping(kPingPatience).ok() || engine_.TimesLost() != times_lost_) return true;
+    if (!control_.Wait(kEnginePause / 2)) break;
+  }
+  return false;
+}
+
 absl::Status ContainerSession::Remove() {
   init_.reset();
   if (id_.value().empty()) return absl::OkStatus();
+  const MonoTime give_up = clock_.Mono() + options_.engine_patience;
   absl::Status removed;
-  for (int i = 0; i < kRemoveTries; ++i) {
+  for (int i = 0;; ++i) {
     removed = engine_.Remove(id_, true, options_.engine_timeout);
     if (removed.ok()) {
       id_ = {};
       return removed;
     }
-    // Somebody else may be removing it; a cancel is no reason to leave it alive.
-    if (!control_.Wait(200ms * (i + 1)) && control_.leaving()) return removed;
+    // Somebody else may be removing it, or the Engine is being restarted; a cancel is no reason to
+    // leave it alive.
+    const bool away = absl::IsUnavailable(removed) || absl::IsDeadlineExceeded(removed);
+    if (away ? clock_.Mono() >= give_up : i >= kRemoveTries) return removed;
+    const Duration pause = away ? Duration(kEnginePause) : Duration(200ms * (i + 1));
+    if (!control_.Wait(pause)) {
+      if (control_.leaving()) return removed;
+      // Canceled: waits return at once from now on.
+      if (i >= kRemoveTries) return removed;
+    }
   }
-  return removed;
 }
 
 }  // namespace slipway::runner

@@ -32,6 +32,7 @@ class ContainerSession {
  public:
   struct Options {
     Duration engine_timeout = std::chrono::seconds(60);
+    Duration engine_patience = std::chrono::minutes(5);
     Duration term_grace = std::chrono::seconds(10);
     std::uint64_t log_budget_bytes = std::uint64_t{256} << 20;
   };
@@ -58,7 +59,12 @@ class ContainerSession {
   [[nodiscard]] absl::StatusOr<StepEnd> Await(
       std::uint32_t step, const std::function<std::optional<protocol::Failure>()>& check);
 
-  // Kills and removes the container. Ok when there is none.
+  // Whether the Docker Engine went away since the container was started or taken up: then it took
+  // the container with it. Asks the Engine, and waits a moment for one that is just ending.
+  [[nodiscard]] bool EngineWentAway();
+
+  // Kills and removes the container. Ok when there is none. An Engine that is away or does not
+  // answer is waited for up to `engine_patience`.
   [[nodiscard]] absl::Status Remove();
 
  private:
@@ -74,6 +80,7 @@ class ContainerSession {
   const SystemClock clock_;
 
   executor::ContainerId id_;
+  std::uint64_t times_lost_ = 0;  // of the Engine, before the container was started or taken up
   std::unique_ptr<initlink::InitClient> init_;
   std::uint64_t told_durable_ = 0;
   std::optional<MonoTime> kill_at_;

@@ -7,6 +7,7 @@
 #include "common/crypto/token.h"
 #include "common/rpc/convert.h"
 #include "common/rpc/grpc_status.h"
+#include "common/rpc/health_convert.h"
 #include "common/status/status.h"
 
 namespace slipway::api {
@@ -38,6 +39,7 @@ absl::Status AgentAdminService::DoList(grpc::ServerContext& context,
     if (const auto about = gateway_.AboutAgent(agent.id)) {
       labels = about->labels;
       out->set_version(about->version);
+      *out->mutable_health() = rpc::ToProto(about->health);
     }
     for (const auto& [key, value] : labels) (*out->mutable_labels())[key] = value;
     if (const auto view = views.find(agent.id); view != views.end()) {

@@ -233,6 +233,8 @@ class Program {
                               [this](Session& s) { return CreateJoinToken(s, lifetime_); });
     Option(token, "--lifetime", lifetime_, "1m to 7d (1h)", "1m 到 7d（1h）");
 
+    AddImages(*agents);
+
     CLI::App* apps = Command(app_, "apps", "Lists applications", "列出应用",
                              [](Session& s) { return ListApplications(s); });
     apps->require_subcommand(0, 1);
@@ -264,6 +266,28 @@ class Program {
             "显示本程序与控制器的版本", [](Session& s) { return ShowVersion(s); });
   }
 
+  void AddImages(CLI::App& agents) {
+    CLI::App* prepare =
+        Command(agents, "prepare", "Lets agents have images ready before a task needs them",
+                "让代理提前备好镜像", [this](Session& s) { return PrepareImages(s, prepare_); });
+    Option(prepare, "--image", prepare_.images, "One or several images", "一个或多个镜像")
+        ->required()
+        ->delimiter(',');
+    Option(prepare, "--agent", prepare_.agents, "Only on these agents (else on all)",
+           "限定代理（缺省为全部）")
+        ->delimiter(',');
+    Flag(prepare, "--no-wait", prepare_.no_wait, "Does not wait until they are there",
+         "不等待完成");
+    Option(prepare, "--patience", prepare_.patience, "How long to wait at most (15m)",
+           "最长等待时间（15m）");
+    CLI::App* images =
+        Command(agents, "images", "Lists the images that agents are to have ready",
+                "列出代理需备好的镜像", [this](Session& s) { return ListImages(s, images_); });
+    Option(images, "--agent", images_.agent, "Of this agent", "限定代理");
+    Option(images, "--forget", images_.forget, "Asks for this image no longer",
+           "不再要求备好该镜像");
+  }
+
   const Text t_;
   CLI::App app_{t_("Builds and publishes with a Slipway farm.", "使用 Slipway 农场构建与发布。")};
   std::vector<std::pair<CLI::App*, Action>> actions_;
@@ -281,6 +305,8 @@ class Program {
   QrFlags qr_;
   CreateApplicationFlags create_;
   SealFlags seal_;
+  PrepareImagesFlags prepare_;
+  ListImagesFlags images_;
   std::string id_;
   std::string reason_;
   std::string lifetime_;

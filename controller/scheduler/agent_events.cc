@@ -47,6 +47,7 @@ void SchedulerCore::Impl::On(const InventoryReceived& event, Moment at) {
   agent.fresh = true;
   agent.slots = event.inventory.slots;
   agent.draining = event.inventory.draining;
+  agent.takes_work = protocol::TakesWork(event.inventory.health);
   agent.labels = event.inventory.labels;
   due_.Set({Due::kLease, id.value()}, at.now + options_.lease_ttl);
 

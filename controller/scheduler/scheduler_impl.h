@@ -65,6 +65,8 @@ class SchedulerCore::Impl {
     bool fresh = false;
     bool draining = false;
     bool paused = false;
+    // Well enough for new work, by its own word.
+    bool takes_work = true;
     std::uint32_t slots = 0;
     Labels labels;
     std::set<TaskId> held;  // tasks offered to it or running on it

@@ -28,6 +28,7 @@ std::string SchedulerCore::Impl::WhyWaiting(const TaskId& task) const {
   std::size_t online = 0;
   std::size_t fitting = 0;
   std::size_t draining = 0;
+  std::size_t unwell = 0;
   for (const auto& [id, agent] : agents_) {
     if (!agent.session || !agent.fresh) continue;
     ++online;
@@ -38,7 +39,11 @@ std::string SchedulerCore::Impl::WhyWaiting(const TaskId& task) const {
         });
     if (!fits) continue;
     ++fitting;
-    if (agent.draining) ++draining;
+    if (agent.draining) {
+      ++draining;
+    } else if (!agent.takes_work) {
+      ++unwell;
+    }
   }
   if (online == 0) return "no agent is connected";
   if (fitting == 0) {
@@ -49,6 +54,9 @@ std::string SchedulerCore::Impl::WhyWaiting(const TaskId& task) const {
     return "none of the " + std::to_string(online) + " connected agents has the labels " + wanted;
   }
   if (draining == fitting) return "every agent that fits is being drained";
+  if (draining + unwell == fitting) {
+    return "every agent that fits is not well; `slipway agents` says why";
+  }
   return "every agent that fits is busy";
 }
 

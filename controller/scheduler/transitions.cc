@@ -59,7 +59,8 @@ void SchedulerCore::Impl::UpdateRoom(const AgentId& id) {
   const auto it = agents_.find(id);
   if (it == agents_.end()) return;
   const Agent& agent = it->second;
-  const bool open = agent.session && agent.fresh && !agent.draining && !agent.paused;
+  const bool open =
+      agent.session && agent.fresh && !agent.draining && !agent.paused && agent.takes_work;
   const std::size_t held = agent.held.size();
   queue_.SetRoom(id, agent.labels,
                  open && agent.slots > held ? static_cast<std::uint32_t>(agent.slots - held) : 0);

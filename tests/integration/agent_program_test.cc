@@ -142,7 +142,7 @@ TEST_CASE("slipway-agent: what is wrong before the script runs is told as such",
   farm.Commit({{"slipway.yaml",
                 "version: 1\nbuild: {image: slipway-missing:9, script: build.sh}\n"
                 "platforms:\n  weixin: {output: dist}\n"}});
-  expect(farm.BuildSpec(), v1::FAILURE_CLASS_INFRASTRUCTURE, "IMAGE_MISSING", "slipway-missing:9");
+  expect(farm.BuildSpec(), v1::FAILURE_CLASS_POLICY, "IMAGE_MISSING", "slipway-missing:9");
 }
 
 TEST_CASE("slipway-agent: a canceled build ends, whatever it ignores", "[integration]") {

@@ -36,6 +36,8 @@ struct InMemoryDatabase::State {
   std::map<AgentId, domain::Agent> agents ABSL_GUARDED_BY(mu);
   std::map<std::string, std::pair<domain::JoinToken, bool>> join_tokens ABSL_GUARDED_BY(mu);
   std::map<std::string, domain::Account> api_tokens ABSL_GUARDED_BY(mu);
+  std::map<std::pair<std::string, AgentId>, domain::ImageOrder> image_orders ABSL_GUARDED_BY(mu);
+  std::uint64_t last_image_order ABSL_GUARDED_BY(mu) = 0;
   FarmId farm ABSL_GUARDED_BY(mu);
 };
 
