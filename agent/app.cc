@@ -181,24 +181,28 @@ absl::Status App::OpenImages() {
 }
 
 void App::OpenHealth() {
-  caches_ = MakeCacheSources({.mirrors = *mirrors_,
-                              .trees = *trees_,
-                              .images = *images_,
-                              .engine = *engine_,
-                              .data_dir = options_.data_dir,
-                              .engine_root = [this] { return engine_root_; },
-                              .held =
-                                  [this] {
-                                    std::set<std::string> names;
-                                    for (const AttemptKey& key : runner_->Held())
-                                      names.insert(runner::DirectoryName(key));
-                                    return names;
-                                  }});
+  caches_ = MakeCacheSources(
+      {.mirrors = *mirrors_,
+       .trees = *trees_,
+       .images = *images_,
+       .engine = *engine_,
+       .data_dir = options_.data_dir,
+       .engine_root = [this] { return engine_answers_ ? engine_root_ : std::string(); },
+       .held =
+           [this] {
+             std::set<std::string> names;
+             for (const AttemptKey& key : runner_->Held()) names.insert(runner::DirectoryName(key));
+             return names;
+           }});
   health::KeeperParts parts{
       .engine = *engine_,
       .caches = {},
       .settle = [this](Duration timeout) { (void)mirrors_->trash().WaitUntilEmpty(timeout); },
-      .report = [this](protocol::AgentHealth health) { Post(HealthChanged{std::move(health)}); },
+      .report =
+          [this](protocol::AgentHealth health) {
+            engine_answers_ = health.engine.state == protocol::EngineState::kOk;
+            Post(HealthChanged{std::move(health)});
+          },
       .engine_is_back =
           [this] {
             if (const absl::Status made = OpenNetwork(); !made.ok()) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <memory>
@@ -80,7 +81,7 @@ class App final : public link::LogSource {
   std::unique_ptr<journal::Journal> journal_;
   std::unique_ptr<executor::ContainerEngine> engine_;
   int engine_cpus_ = 0;
-  bool engine_answers_ = false;  // at the start
+  std::atomic<bool> engine_answers_ = false;
   std::string engine_root_;
   std::unique_ptr<images::ImageKeeper> images_;
   std::unique_ptr<workspace::MirrorCache> mirrors_;

@@ -23,7 +23,8 @@ struct CacheParts {
   images::ImageKeeper& images;
   executor::ContainerEngine& engine;
   std::string data_dir;
-  // On the file system that images lie on; empty: images are left alone.
+  // On the file system that images lie on; empty: images are left alone, because that is not known
+  // or the Engine does not answer.
   std::function<std::string()> engine_root;
   // Names of the directories that attempts still have; asked after the directories were listed.
   std::function<std::set<std::string>()> held;

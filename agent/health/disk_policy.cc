@@ -8,26 +8,31 @@ namespace {
 
 using protocol::DiskState;
 
-// Whether less is free than the threshold asks for, times `num` / 4.
-bool Below(const Space& space, const Threshold& threshold, std::uint64_t num) {
+// What must be free to be above a threshold; more of it to come back up.
+std::uint64_t Wanted(std::uint64_t threshold, std::uint64_t total, bool below_before) {
+  if (!below_before || threshold >= total) return std::min(threshold, total);
+  // A disk that can never have a quarter more comes back all the same.
+  return threshold + std::min(threshold / 4, (total - threshold) / 2);
+}
+
+bool Below(const Space& space, const Threshold& threshold, bool below_before) {
   const auto percent = static_cast<std::uint64_t>(std::max(threshold.percent, 0));
   const std::uint64_t bytes =
       std::min(static_cast<std::uint64_t>(std::max<std::int64_t>(threshold.bytes, 0)),
                space.total_bytes / 100 * percent);
-  if (space.free_bytes < bytes / 4 * num) return true;
-  return space.total_inodes > 0 && space.free_inodes < space.total_inodes / 400 * percent * num;
+  const std::uint64_t inodes =
+      space.total_inodes / 100 * percent + space.total_inodes % 100 * percent / 100;
+  return space.free_bytes < Wanted(bytes, space.total_bytes, below_before) ||
+         space.free_inodes < Wanted(inodes, space.total_inodes, below_before);
 }
-
-constexpr std::uint64_t kEnter = 4;
-constexpr std::uint64_t kLeave = 5;
 
 }  // namespace
 
 DiskState JudgeDisk(DiskState before, const Space& space, const DiskLimits& limits) {
   const bool was_full = before == DiskState::kFull;
-  if (Below(space, limits.floor, was_full ? kLeave : kEnter)) return DiskState::kFull;
+  if (Below(space, limits.floor, was_full)) return DiskState::kFull;
   const bool was_tight = before != DiskState::kOk;
-  if (Below(space, limits.pressure, was_tight ? kLeave : kEnter)) return DiskState::kPressure;
+  if (Below(space, limits.pressure, was_tight)) return DiskState::kPressure;
   return DiskState::kOk;
 }
 

@@ -66,6 +66,7 @@ class SimAgent {
   void Do(const agent::GivePermit& action);
   void Do(const agent::DenyPermit& action);
   void Do(const agent::FreeSpool& action);
+  void Do(const agent::PrepareImages&) {}
   void Do(const agent::Drained&) {}
 
   void StartContainer(const AttemptKey& key, protocol::TaskKind kind);

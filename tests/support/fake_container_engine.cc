@@ -130,7 +130,8 @@ absl::StatusOr<executor::EngineInfo> FakeContainerEngine::Ping(Duration) {
                               .cgroup_version = 2,
                               .storage_driver = "memory",
                               .cpus = 2,
-                              .memory_bytes = std::int64_t{8} << 30};
+                              .memory_bytes = std::int64_t{8} << 30,
+                              .root_dir = ""};
 }
 
 absl::StatusOr<executor::ImageInfo> FakeContainerEngine::InspectImage(const std::string& name,

@@ -74,6 +74,13 @@ TEST_CASE("JudgeDisk: files running out counts as bytes running out", "[unit][he
   CHECK(JudgeDisk(DiskState::kOk, space, kLimits) == DiskState::kFull);
 }
 
+TEST_CASE("JudgeDisk: a disk that can never have a quarter more comes back all the same",
+          "[unit][health]") {
+  const DiskLimits high = {.pressure = {.bytes = 96 * kGiB, .percent = 96}, .floor = {}};
+  CHECK(JudgeDisk(DiskState::kPressure, Free(97), high) == DiskState::kPressure);
+  CHECK(JudgeDisk(DiskState::kPressure, Free(98), high) == DiskState::kOk);
+}
+
 TEST_CASE("JudgeDisk: thresholds of zero never call a disk full", "[unit][health]") {
   CHECK(JudgeDisk(DiskState::kOk, Free(0), {.pressure = {}, .floor = {}}) == DiskState::kOk);
 }

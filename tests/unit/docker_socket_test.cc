@@ -302,8 +302,10 @@ TEST_CASE(
   };
   CHECK_THAT(pull(Pulled(R"({"error":"manifest for localhost:5000/node:20 not found"})")),
              StatusIs(absl::StatusCode::kNotFound, "IMAGE_MISSING"));
-  CHECK_THAT(pull(Answer(404, R"({"message":"pull access denied for node"})")),
-             StatusIs(absl::StatusCode::kNotFound, "IMAGE_MISSING"));
+  const absl::Status denied = pull(Answer(404, R"({"message":"pull access denied for node"})"
+                                               "\n"));
+  CHECK_THAT(denied, StatusIs(absl::StatusCode::kNotFound, "IMAGE_MISSING"));
+  CHECK_THAT(std::string(denied.message()), Catch::Contains("pull access denied"));
   const absl::Status refused =
       pull(Answer(500, R"({"message":"Get \"http://localhost:5000/v2/\": connection refused"})"));
   CHECK_THAT(refused, StatusIs(absl::StatusCode::kUnavailable, "REGISTRY_UNREACHABLE"));

@@ -138,17 +138,15 @@ class DockerEngine final : public executor::ContainerEngine {
     const std::string target =
         fmt::format("/images/create?fromImage={}&tag={}", PercentEncode(image), PercentEncode(tag));
     // Its end is what counts: the Engine has said 200 long before it knows.
-    std::string words;
     PullProgress progress;
     SLIPWAY_ASSIGN_OR_RETURN(const int minor, Minor(deadline));
     SLIPWAY_ASSIGN_OR_RETURN(
-        HttpResponse response,
+        const HttpResponse response,
         http_.SendAndStream(
             {.method = Method::kPost, .target = fmt::format("/v1.{}{}", minor, target), .json = ""},
             deadline, stop, [&](std::string_view piece) { progress.Add(piece); }));
-    words = progress.Error();
+    const std::string words = progress.TakeError();
     if (Succeeded(response) && words.empty()) return absl::OkStatus();
-    if (words.empty()) words = ErrorWords(progress.Rest());
     return PullRefusal(name, words, response.status);
   }
 

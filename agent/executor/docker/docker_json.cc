@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <cmath>
+#include <utility>
 
 #include "absl/time/time.h"
 #include "agent/executor/engine_errors.h"
@@ -233,12 +234,19 @@ void PullProgress::Add(std::string_view piece) {
   for (std::size_t end = rest_.find('\n'); end != std::string::npos; end = rest_.find('\n')) {
     if (const absl::StatusOr<json::value> line = ParseDocument("", rest_.substr(0, end));
         line.ok()) {
-      const std::string error = Text(At(&*line, "error"));
+      std::string error = Text(At(&*line, "error"));
+      // A pull that did not even begin.
+      if (error.empty()) error = Text(At(&*line, "message"));
       if (!error.empty()) error_ = error.substr(0, 2000);
     }
     rest_.erase(0, end + 1);
   }
   if (rest_.size() > kMaxLine) rest_.clear();
+}
+
+std::string PullProgress::TakeError() {
+  Add("\n");
+  return std::move(error_);
 }
 
 absl::StatusOr<executor::EngineInfo> ParseEngineInfo(std::string_view body) {

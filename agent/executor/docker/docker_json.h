@@ -22,15 +22,13 @@ namespace slipway::docker {
 // The same for images without a name that carry the label `key`.
 [[nodiscard]] std::string ReplacedImagesFilter(const std::string& key);
 
-// What the Engine tells of a pull: JSON objects, one after the other, cut anywhere. Keeps the last
-// error among them. Confined to one thread.
+// What the Engine tells of a pull: a JSON object in each line, cut anywhere. Keeps the last error
+// among them. Confined to one thread.
 class PullProgress {
  public:
   void Add(std::string_view piece);
-  // The registry's words; empty: none so far.
-  [[nodiscard]] const std::string& Error() const { return error_; }
-  // What has not come to an end of line.
-  [[nodiscard]] const std::string& Rest() const { return rest_; }
+  // The Engine's or the registry's words, after the last piece; empty: there was no error.
+  [[nodiscard]] std::string TakeError();
 
  private:
   std::string rest_;
