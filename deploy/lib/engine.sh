@@ -146,8 +146,17 @@ engine_up() {
     if [[ -z ${SLIPWAY_DOCKERD_ROOT:-} && -z ${DOCKER_HOST:-} && -d /run/systemd/system ]] && as_root systemctl start docker.socket docker.service >&2; then
       as_root touch "$dir/systemd"
     else
-      as_root setsid bash -c 'log=$1; shift; ulimit -n 1048576 2>/dev/null || true; exec dockerd "$@" >>"$log" 2>&1 </dev/null' dockerd "$log" "${args[@]}" &
-      disown
+      # Descriptors above 2 stay behind: the caller may hold a lock, and dockerd outlives it.
+      # shellcheck disable=SC2016
+      as_root setsid --fork bash -c '
+        log=$1
+        shift
+        for descriptor in /proc/self/fd/*; do
+          descriptor=${descriptor##*/}
+          if ((descriptor > 2)); then eval "exec $descriptor>&-"; fi
+        done
+        ulimit -n 1048576 2>/dev/null || true
+        exec dockerd "$@" >>"$log" 2>&1 </dev/null' dockerd "$log" "${args[@]}"
     fi
   fi
   if ! wait_until 60 engine_answers; then
