@@ -9,7 +9,7 @@
 #include "common/status/status.h"
 #include "controller/cli/commands.h"
 #include "controller/cli/format.h"
-#include "controller/cli/render_agents.h"
+#include "controller/cli/render_health.h"
 
 namespace slipway::cli {
 namespace {

@@ -5,7 +5,7 @@
 #include "common/rpc/convert.h"
 #include "controller/cli/format.h"
 #include "controller/cli/render.h"
-#include "controller/cli/render_agents.h"
+#include "controller/cli/render_health.h"
 #include "controller/cli/table.h"
 
 namespace slipway::cli {

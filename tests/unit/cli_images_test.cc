@@ -2,7 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "controller/cli/render_agents.h"
+#include "controller/cli/render_health.h"
 #include "tests/support/wait_until.h"
 #include "tests/unit/cli_fixture.h"
 

@@ -1,4 +1,4 @@
-#include "controller/cli/render_agents.h"
+#include "controller/cli/render_health.h"
 
 #include <fmt/format.h>
 
