@@ -54,6 +54,8 @@ absl::StatusOr<Options> LoadOptions(const std::string& path) {
   options.postgres_user = root.GetString("postgres_user", "");
   options.public_url = root.GetString("public_url", "");
   options.allow_local_repositories = root.GetBool("allow_local_repositories", false);
+  options.publish_margin = root.GetDuration("publish_margin", options.publish_margin,
+                                            std::chrono::seconds(1), std::chrono::hours(24));
   std::set<std::string> names;
   for (auto& section : root.GetSections("targets")) {
     options.targets.push_back(ReadTarget(section, names));

@@ -25,6 +25,8 @@ struct Options {
   std::string public_url;
   // Applications may name repositories on disks (file://, /path). For demonstrations and tests.
   bool allow_local_repositories = false;
+  // How long after the end of a publish's client nobody may say yet that nothing was published.
+  Duration publish_margin = std::chrono::minutes(1);
   std::vector<runs::Target> targets;
 };
 

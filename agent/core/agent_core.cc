@@ -18,6 +18,8 @@ namespace {
 constexpr std::size_t kMaxSteps = 64;
 // An answer that took longer says too little about the controller's clock.
 constexpr Duration kSlowAnswer = std::chrono::seconds(5);
+// Requests for a permit whose answers still count.
+constexpr std::size_t kMaxPermitRequests = 16;
 
 }  // namespace
 
@@ -160,9 +162,7 @@ void AgentCore::Impl::Sync() {
   SendMessage(std::move(inventory));
   for (auto& [key, attempt] : attempts_) {
     if (attempt.deleting) continue;
-    if (attempt.permit_wanted && !attempt.nonce && !attempt.result) {
-      SendMessage(protocol::PermitRequest{key, *attempt.permit_wanted});
-    }
+    if (attempt.permit_wanted && !attempt.nonce && !attempt.result) AskPermit(attempt);
     attempt.log.OnSync();
     PumpLog(attempt);
     attempt.result_sent = false;
@@ -236,7 +236,7 @@ void AgentCore::Impl::On(StepHappened& event) {
 
 void AgentCore::Impl::On(PublishReady& event) {
   Attempt* attempt = Live(event.key);
-  if (attempt == nullptr || attempt->kind != TaskKind::kPublish || attempt->result) return;
+  if (attempt == nullptr || attempt->kind == TaskKind::kBuild || attempt->result) return;
   if (attempt->nonce) {
     const bool earlier_process = attempt->client_may_run && !attempt->permit_wanted;
     if (earlier_process) {
@@ -262,7 +262,15 @@ void AgentCore::Impl::On(PublishReady& event) {
                                    .remedy_zh = {}}});
     return;
   }
-  SendMessage(protocol::PermitRequest{event.key, event.manifest});
+  AskPermit(*attempt);
+}
+
+void AgentCore::Impl::AskPermit(Attempt& attempt) {
+  attempt.permit_asked[++permit_requests_] = now_;
+  if (attempt.permit_asked.size() > kMaxPermitRequests) {
+    attempt.permit_asked.erase(attempt.permit_asked.begin());
+  }
+  SendMessage(protocol::PermitRequest{attempt.key, *attempt.permit_wanted, permit_requests_});
 }
 
 void AgentCore::Impl::On(AttemptDeleted& event) {

@@ -42,7 +42,9 @@ class AgentCore::Impl {
     bool deleting = false;
 
     std::optional<Sha256Digest> permit_wanted;  // a publish waits for its permit
-    std::optional<std::string> nonce;           // the marker was written
+    // When each request for it was made, by sequence; the newest few.
+    std::map<std::uint64_t, MonoTime> permit_asked;
+    std::optional<std::string> nonce;  // the marker was written
     // The client may have been started: the permit was given, or the marker is from an earlier
     // process.
     bool client_may_run = false;
@@ -95,6 +97,8 @@ class AgentCore::Impl {
   void MeasureClock(WallTime controller);
   void PumpLog(Attempt& attempt);
   void SendResult(Attempt& attempt);
+  // REQUIRES: a permit is wanted.
+  void AskPermit(Attempt& attempt);
   void Write(JournalEntry entry, protocol::Permit permit = {}, MonoTime valid_until = {});
   void SendMessage(protocol::AgentMessage message);
   [[nodiscard]] protocol::AttemptResult Failed(protocol::Failure failure,
@@ -114,7 +118,8 @@ class AgentCore::Impl {
   protocol::AgentHealth health_;
   std::vector<protocol::ImageReport> images_;
   bool connected_ = false;
-  std::uint64_t sequence_ = 0;        // of the newest inventory of this stream
+  std::uint64_t sequence_ = 0;  // of the newest inventory of this stream
+  std::uint64_t permit_requests_ = 0;
   std::set<AttemptKey> inventoried_;  // what it listed
   MonoTime next_sync_;
   MonoTime last_sync_;

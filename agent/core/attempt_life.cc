@@ -91,13 +91,32 @@ void AgentCore::Impl::Forget(Attempt& attempt) {
 void AgentCore::Impl::On(protocol::Permit& permit) {
   Attempt* attempt = Live(permit.key);
   const bool wanted = attempt != nullptr && attempt->permit_wanted && !attempt->nonce &&
-                      !attempt->result && !attempt->canceling;
+                      !attempt->result && !attempt->canceling &&
+                      attempt->permit_asked.contains(permit.answers);
   if (!wanted) {
     Wipe(permit.secret);
     return;
   }
+  const MonoTime valid_until = attempt->permit_asked.at(permit.answers) + permit.valid_for;
+  if (now_ >= valid_until) {
+    // This process stood still, or the answer was long on its way: the controller knows whether any
+    // time is left.
+    attempt->permit_asked.erase(permit.answers);
+    Wipe(permit.secret);
+    AskPermit(*attempt);
+    return;
+  }
+  if (attempt->kind == TaskKind::kProbe) {
+    // Changes nothing at the platform: may run again after a restart, so nothing is remembered.
+    attempt->permit_wanted.reset();
+    actions_.push_back(GivePermit{.key = attempt->key,
+                                  .nonce = permit.nonce,
+                                  .secret = std::move(permit.secret),
+                                  .valid_until = valid_until,
+                                  .deadline = permit.deadline});
+    return;
+  }
   attempt->nonce = permit.nonce;
-  const MonoTime valid_until = now_ + permit.valid_for;
   JournalEntry entry{.key = permit.key, .what = JournalPublishStarted{permit.nonce}};
   Write(std::move(entry), std::move(permit), valid_until);
 }
@@ -136,14 +155,16 @@ void AgentCore::Impl::On(AttemptVanished& event) {
   Attempt* attempt = Live(event.key);
   if (attempt == nullptr || !attempt->started || attempt->result) return;
   if (attempt->client_may_run) {
-    Finish(
-        *attempt,
+    protocol::AttemptResult result =
         Failed(MakeFailure(FailureClass::kPublishUnknown, "PUBLISH_UNKNOWN",
                            "The publish had begun when its container was lost; nobody saw its end.",
-                           "Look at the platform whether the version is there before you publish "
-                           "again.",
-                           "请先在平台上确认该版本是否已发布，再决定是否重新发布。"),
-               event.log));
+                           "Look at the platform whether the version is there, then tell the farm: "
+                           "slipway releases resolve.",
+                           "请先在平台上确认该版本是否已发布，再用 slipway releases resolve "
+                           "告知农场。"),
+               event.log);
+    result.client_ended = event.client_ended;
+    Finish(*attempt, std::move(result));
   } else if (attempt->canceling) {
     Finish(*attempt, Failed(Canceled("Canceled; its container was lost meanwhile."), event.log));
   } else if (attempt->kind == TaskKind::kBuild) {
@@ -156,10 +177,12 @@ void AgentCore::Impl::On(AttemptVanished& event) {
   } else if (attempt->nonce || attempt->starts >= options_.max_publish_starts) {
     Finish(*attempt,
            Failed(MakeFailure(FailureClass::kInfrastructure, "CONTAINER_LOST",
-                              "The publish's container was lost before it began; nothing was "
-                              "published.",
-                              "Look at the agent's machine, then publish again.",
-                              "请检查构建机，然后重新发布。"),
+                              attempt->kind == TaskKind::kProbe
+                                  ? "The probe's container was lost."
+                                  : "The publish's container was lost before it began; nothing "
+                                    "was published.",
+                              "Look at the agent's machine, then try again.",
+                              "请检查构建机，然后重试。"),
                   event.log));
   } else {
     ++attempt->starts;
@@ -221,7 +244,8 @@ void AgentCore::Impl::AfterMarker(Attempt& attempt, AfterSync& after) {
     actions_.push_back(GivePermit{.key = attempt.key,
                                   .nonce = after.permit.nonce,
                                   .secret = std::move(after.permit.secret),
-                                  .valid_until = after.valid_until});
+                                  .valid_until = after.valid_until,
+                                  .deadline = after.permit.deadline});
   }
 }
 

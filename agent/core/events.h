@@ -62,10 +62,12 @@ struct AttemptEnded {
 
 // There is neither a live container nor a result of it: it was lost with the machine, killed by
 // somebody else, or (publish, after a restart) its client cannot be shown to have been started with
-// the permit. Whatever was left of it is dead by now. `log`: what the spool holds.
+// the permit. `log`: what the spool holds.
 struct AttemptVanished {
   AttemptKey key;
   protocol::LogSummary log;
+  // Whatever was left of it is dead and gone, as the Engine says.
+  bool client_ended = false;
 };
 
 // Answers DeleteAttempt.
@@ -155,6 +157,8 @@ struct GivePermit {
   std::string nonce;
   std::string secret;
   MonoTime valid_until;
+  // The client is ended after this long; zero: as the task says.
+  Duration deadline{};
 };
 
 // The client must not start: end the attempt with this failure.

@@ -41,7 +41,7 @@ class InitProcess {
  private:
   void OnSignal();
   void OnFrame(std::string_view frame);
-  Supervisor::Refusal Execute(const Command& command, bool* wants_hello);
+  Supervisor::Refusal Execute(const DecodedCommand& decoded, bool* wants_hello);
   void BeginShutdown(Millis grace);
   [[nodiscard]] bool MayExit();
   void ArmTimer();
@@ -128,13 +128,14 @@ void InitProcess::OnFrame(std::string_view frame) {
   Ack ack{decoded->request, AckCode::kUnsupported, "unknown command"};
   bool wants_hello = false;
   if (decoded->command) {
-    Supervisor::Refusal refusal = Execute(*decoded->command, &wants_hello);
+    Supervisor::Refusal refusal = Execute(*decoded, &wants_hello);
     ack.code = refusal.code;
     ack.message = std::move(refusal.message);
     if (auto* secret = std::get_if<WriteSecret>(&*decoded->command)) Wipe(secret->bytes);
     if (auto* masks = std::get_if<SetMasks>(&*decoded->command)) {
       for (auto& s : masks->secrets) Wipe(s);
     }
+    if (auto* text = std::get_if<MaskText>(&*decoded->command)) Wipe(text->bytes);
   }
   if (ack.request != 0) channel_.Send(ack);
   if (wants_hello) channel_.Send(supervisor_->Describe());
@@ -147,7 +148,7 @@ struct Overloaded : F... {
 template <typename... F>
 Overloaded(F...) -> Overloaded<F...>;
 
-Supervisor::Refusal InitProcess::Execute(const Command& command, bool* wants_hello) {
+Supervisor::Refusal InitProcess::Execute(const DecodedCommand& decoded, bool* wants_hello) {
   using Refusal = Supervisor::Refusal;
   return std::visit(Overloaded{
                         [&](const RunStep& c) {
@@ -174,8 +175,14 @@ Supervisor::Refusal InitProcess::Execute(const Command& command, bool* wants_hel
                           BeginShutdown(c.grace);
                           return Refusal{};
                         },
+                        [&](const MaskText& c) {
+                          Masked masked{decoded.request, {}};
+                          Refusal refusal = supervisor_->MaskText(c.bytes, &masked.bytes);
+                          if (refusal.code == AckCode::kOk) channel_.Send(masked);
+                          return refusal;
+                        },
                     },
-                    command);
+                    *decoded.command);
 }
 
 // Armed no later than the next wake; an earlier alarm only makes the loop look again.

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,6 +28,7 @@ namespace {
 constexpr int kPipeSize = 1 << 20;
 constexpr int kExecPatienceMs = 30'000;
 constexpr int kOomScoreAboveInit = 200;
+constexpr char kTooLateMark[] = "start_before";
 
 // What the child tells its parent when it cannot start the program. Fixed size: one write.
 struct StartFailure {
@@ -97,6 +99,14 @@ void RaiseOomScore() {
   sigemptyset(&empty);
   sigprocmask(SIG_SETMASK, &empty, nullptr);
 
+  if (spec.start_before_ns > 0) {
+    timespec now{};
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    errno = ETIME;
+    if (now.tv_sec * 1'000'000'000LL + now.tv_nsec >= spec.start_before_ns) {
+      Fail(report_fd, kTooLateMark);
+    }
+  }
   int error = ENOENT;
   for (const auto& path : candidates) {
     execve(path.c_str(), argv, envp);
@@ -190,6 +200,7 @@ Launched Launch(const StepSpec& spec) {
     if (what == "execve") subject += " " + spec.argv.front();
     if (what == "chdir") subject += " " + spec.cwd;
     result.problem = ErrnoProblem(subject, failure.error_number);
+    result.too_late = what == kTooLateMark;
   } else {
     result.problem = "the program did not start within 30 s";
   }

@@ -11,11 +11,13 @@ namespace slipway::init {
 struct Launched {
   pid_t pid = -1;
   Fd output;
-  Problem problem;  // not empty: nothing runs, pid is -1
+  Problem problem;        // not empty: nothing runs, pid is -1
+  bool too_late = false;  // with `problem`: start_before_ns had passed
 };
 
 // Starts the program of `spec` as docs/init.md says: own session, numeric ids, no capability, no
-// new privileges, no descriptor but the three. Returns once the program has replaced the child, or
+// new privileges, no descriptor but the three; unless it is too late for it, which is looked at
+// after everything else. Returns once the program has replaced the child, or
 // could not. REQUIRES: SIGCHLD is blocked, and the caller has CAP_SETUID, CAP_SETGID, CAP_SETPCAP.
 Launched Launch(const StepSpec& spec);
 

@@ -19,6 +19,7 @@ enum class CommandType : std::uint8_t {
   kSetBudget = 7,
   kGetStatus = 8,
   kShutdown = 9,
+  kMaskText = 10,
 };
 enum class EventType : std::uint8_t {
   kHello = 65,
@@ -27,6 +28,7 @@ enum class EventType : std::uint8_t {
   kStepExited = 68,
   kDoorbell = 69,
   kBackpressure = 70,
+  kMasked = 71,
 };
 
 constexpr std::string_view kResultMagic = "SLWR";
@@ -120,6 +122,7 @@ class Reader {
   }
   void Fail() { ok_ = false; }
   [[nodiscard]] bool Done() const { return ok_ && in_.empty(); }
+  [[nodiscard]] bool More() const { return ok_ && !in_.empty(); }
   [[nodiscard]] bool ok() const { return ok_; }
 
  private:
@@ -148,7 +151,7 @@ void Put(Writer& w, const StepResult& r) {
 StepResult GetResult(Reader& in) {
   StepResult r;
   r.step = in.Int<std::uint32_t>();
-  r.reason = in.Enum(1, StopReason::kStartFailed);
+  r.reason = in.Enum(1, StopReason::kTooLate);
   r.exit_code = in.Int<std::int32_t>();
   r.signal = in.Int<std::int32_t>();
   r.error = in.String();
@@ -181,6 +184,8 @@ CommandType Put(Writer& w, const RunStep& c) {
   w.Duration(s.term_grace);
   w.Duration(s.drain_time);
   w.Int(s.max_file_size);
+  // Left out when it says nothing, so that a container of an older init still takes builds.
+  if (s.start_before_ns != 0) w.Int(s.start_before_ns);
   return CommandType::kRunStep;
 }
 CommandType Put(Writer& w, const SetMasks& c) {
@@ -216,6 +221,10 @@ CommandType Put(Writer&, const GetStatus&) { return CommandType::kGetStatus; }
 CommandType Put(Writer& w, const Shutdown& c) {
   w.Duration(c.grace);
   return CommandType::kShutdown;
+}
+CommandType Put(Writer& w, const MaskText& c) {
+  w.String(c.bytes);
+  return CommandType::kMaskText;
 }
 
 EventType Put(Writer& w, const Hello& e) {
@@ -254,6 +263,11 @@ EventType Put(Writer& w, const Backpressure& e) {
   w.Int(e.flags);
   return EventType::kBackpressure;
 }
+EventType Put(Writer& w, const Masked& e) {
+  w.Int(e.request);
+  w.String(e.bytes);
+  return EventType::kMasked;
+}
 
 std::optional<Command> GetCommand(CommandType type, Reader& in) {
   switch (type) {
@@ -270,6 +284,10 @@ std::optional<Command> GetCommand(CommandType type, Reader& in) {
       s.term_grace = in.Duration();
       s.drain_time = in.Duration();
       s.max_file_size = in.Int<std::uint64_t>();
+      if (in.More()) {
+        s.start_before_ns = in.Int<std::int64_t>();
+        if (s.start_before_ns <= 0) in.Fail();
+      }
       return RunStep{std::move(s)};
     }
     case CommandType::kSetMasks: return SetMasks{in.List()};
@@ -293,6 +311,7 @@ std::optional<Command> GetCommand(CommandType type, Reader& in) {
     case CommandType::kSetBudget: return SetBudget{in.Int<std::uint64_t>()};
     case CommandType::kGetStatus: return GetStatus{};
     case CommandType::kShutdown: return Shutdown{in.Duration()};
+    case CommandType::kMaskText: return MaskText{in.String()};
   }
   return std::nullopt;
 }
@@ -330,6 +349,12 @@ std::optional<Event> GetEvent(EventType type, Reader& in) {
     case EventType::kStepExited: return StepExited{GetResult(in)};
     case EventType::kDoorbell: return Doorbell{in.Int<std::uint64_t>()};
     case EventType::kBackpressure: return Backpressure{in.Int<std::uint8_t>()};
+    case EventType::kMasked: {
+      Masked e;
+      e.request = in.Int<std::uint32_t>();
+      e.bytes = in.String();
+      return e;
+    }
   }
   return std::nullopt;
 }
@@ -344,6 +369,7 @@ std::string_view ToString(StopReason reason) {
     case StopReason::kNoOutputTimeout: return "no_output_timeout";
     case StopReason::kCanceled: return "canceled";
     case StopReason::kStartFailed: return "start_failed";
+    case StopReason::kTooLate: return "too_late";
   }
   return "unknown";
 }

@@ -18,6 +18,7 @@ inline constexpr std::uint32_t kProtocolVersion = 1;
 // Type and body of one frame.
 inline constexpr std::size_t kMaxFrame = std::size_t{1} << 20;
 inline constexpr std::size_t kMaxAppendLog = std::size_t{64} << 10;
+inline constexpr std::size_t kMaxMaskText = std::size_t{256} << 10;
 inline constexpr std::size_t kMaxResultFile = std::size_t{64} << 10;
 inline constexpr std::size_t kMaxHelloResults = 16;
 
@@ -37,6 +38,9 @@ struct StepSpec {
   Millis term_grace{10'000};
   Millis drain_time{2'000};
   std::uint64_t max_file_size = 0;  // bytes (RLIMIT_FSIZE); 0: none
+  // CLOCK_BOOTTIME at which the program must have been started; init looks at the clock right
+  // before it is. 0: any time.
+  std::int64_t start_before_ns = 0;
 
   friend bool operator==(const StepSpec&, const StepSpec&) = default;
 };
@@ -48,6 +52,7 @@ enum class StopReason : std::uint8_t {
   kNoOutputTimeout = 4,
   kCanceled = 5,
   kStartFailed = 6,
+  kTooLate = 7,  // nothing was started: start_before_ns had passed
 };
 // "exited", "run_timeout", … as docs/init.md spells them.
 std::string_view ToString(StopReason reason);
@@ -105,8 +110,11 @@ struct GetStatus {};
 struct Shutdown {
   Millis grace{0};
 };
+struct MaskText {
+  std::string bytes;
+};
 using Command = std::variant<RunStep, SetMasks, WriteSecret, AppendLog, Cancel, SetDurable,
-                             SetBudget, GetStatus, Shutdown>;
+                             SetBudget, GetStatus, Shutdown, MaskText>;
 
 // Events, init → agent.
 enum class RunState : std::uint8_t { kIdle = 0, kRunning = 1, kEnding = 2 };
@@ -150,7 +158,11 @@ struct Doorbell {
 struct Backpressure {
   std::uint8_t flags = 0;  // BackpressureFlag bits; 0: released
 };
-using Event = std::variant<Hello, Ack, StepStarted, StepExited, Doorbell, Backpressure>;
+struct Masked {
+  RequestId request = 0;
+  std::string bytes;
+};
+using Event = std::variant<Hello, Ack, StepStarted, StepExited, Doorbell, Backpressure, Masked>;
 
 // Whole frames, length prefix included. The result may exceed kMaxFrame when the input is too
 // large: check with FrameFits before sending.

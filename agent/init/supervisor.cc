@@ -87,7 +87,7 @@ Supervisor::Refusal Supervisor::Run(const StepSpec& spec) {
     step_->small_read = fcntl(step_->output.get(), F_GETPIPE_SZ) / kSmallReadPart;
   }
   if (!launched.problem.empty()) {
-    step_->result.reason = StopReason::kStartFailed;
+    step_->result.reason = launched.too_late ? StopReason::kTooLate : StopReason::kStartFailed;
     step_->result.error = launched.problem.substr(0, 4096);
     step_->core.OnChildExited(false, now);
     step_->core.OnNobodyLeft();
@@ -118,6 +118,12 @@ Supervisor::Refusal Supervisor::AppendLog(std::string_view bytes) {
   if (!spool_->Ready()) return {AckCode::kIoError, "no room for the log"};
   spool_->Append(masker_.Mask(bytes), ToUnixMicros(clock_->Wall()));
   emit_(Doorbell{spool_->end()});
+  return {};
+}
+
+Supervisor::Refusal Supervisor::MaskText(std::string_view bytes, std::string* masked) const {
+  if (bytes.size() > kMaxMaskText) return {AckCode::kInvalid, "more than 256 KiB at once"};
+  *masked += masker_.Mask(bytes);
   return {};
 }
 
@@ -285,7 +291,7 @@ void Supervisor::Finish() {
   if (Problem p = spool_->Sync(); !p.empty()) fprintf(stderr, "slipway-init: %s\n", p.c_str());
 
   StepResult& r = step_->result;
-  if (r.reason != StopReason::kStartFailed) {
+  if (r.reason != StopReason::kStartFailed && r.reason != StopReason::kTooLate) {
     r.reason = step_->core.reason();
     if (!step_->core.child_exited()) {
       r.signal = SIGKILL;

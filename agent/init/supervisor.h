@@ -37,6 +37,8 @@ class Supervisor {
   Refusal SetMasks(const std::vector<std::string>& secrets);
   Refusal WriteSecret(const init::WriteSecret& secret);
   Refusal AppendLog(std::string_view bytes);
+  // Appends the text, masked as a whole, to *masked.
+  Refusal MaskText(std::string_view bytes, std::string* masked) const;
   Refusal CancelStep(std::uint32_t step, Millis grace);
   void SetDurable(std::uint64_t offset);
   void SetBudget(std::uint64_t bytes);

@@ -185,6 +185,10 @@ absl::Status InitClient::Handle(init::Event event) {
     ack_ = std::move(*ack);
     return absl::OkStatus();
   }
+  if (auto* masked = std::get_if<init::Masked>(&event)) {
+    masked_ = std::move(*masked);
+    return absl::OkStatus();
+  }
   if (std::holds_alternative<init::Doorbell>(event) && !events_.empty() &&
       std::holds_alternative<init::Doorbell>(events_.back())) {
     events_.back() = std::move(event);
@@ -220,6 +224,12 @@ absl::Status InitClient::WriteSecret(const init::WriteSecret& secret, MonoTime d
 
 absl::Status InitClient::AppendLog(std::string_view bytes, MonoTime deadline) {
   return Call(init::AppendLog{std::string(bytes)}, deadline);
+}
+
+absl::StatusOr<std::string> InitClient::MaskText(std::string_view bytes, MonoTime deadline) {
+  SLIPWAY_RETURN_IF_ERROR(Call(init::MaskText{std::string(bytes)}, deadline));
+  if (masked_.request != last_request_) return Broken("it masked nothing");
+  return std::move(masked_.bytes);
 }
 
 absl::Status InitClient::Cancel(std::uint32_t step, init::Millis grace, MonoTime deadline) {

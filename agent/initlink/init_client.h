@@ -48,6 +48,9 @@ class InitClient {
   // Words of the agent's own for the log, at most init::kMaxAppendLog bytes, masked as a whole.
   // kFailedPrecondition: a step runs.
   [[nodiscard]] absl::Status AppendLog(std::string_view bytes, MonoTime deadline);
+  // `bytes`, at most init::kMaxMaskText, with the masks of this container's secrets.
+  // kUnimplemented: an init of an older agent.
+  [[nodiscard]] absl::StatusOr<std::string> MaskText(std::string_view bytes, MonoTime deadline);
   // kNotFound: step `step` does not run (any more).
   [[nodiscard]] absl::Status Cancel(std::uint32_t step, init::Millis grace, MonoTime deadline);
   // The next two expect no answer.
@@ -58,7 +61,7 @@ class InitClient {
   // The container exits by itself soon after.
   [[nodiscard]] absl::Status Shutdown(init::Millis grace, MonoTime deadline);
 
-  // The next event other than Hello and Ack. kDeadlineExceeded: none came.
+  // The next event other than Hello, Ack and Masked. kDeadlineExceeded: none came.
   [[nodiscard]] absl::StatusOr<init::Event> WaitEvent(MonoTime deadline);
 
  private:
@@ -75,6 +78,7 @@ class InitClient {
   init::FrameBuffer input_;
   init::RequestId last_request_ = 0;
   init::Ack ack_;
+  init::Masked masked_;
   std::uint64_t hellos_ = 0;  // how many have come
   init::Hello hello_;
   std::deque<init::Event> events_;

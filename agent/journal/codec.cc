@@ -123,8 +123,8 @@ std::optional<JournalEntry> DecodePayload(std::string_view payload) {
   switch (type) {
     case Type::kAccepted: {
       const auto kind = in.Get<std::uint8_t>();
-      if (kind != static_cast<std::uint8_t>(protocol::TaskKind::kBuild) &&
-          kind != static_cast<std::uint8_t>(protocol::TaskKind::kPublish)) {
+      if (kind < static_cast<std::uint8_t>(protocol::TaskKind::kBuild) ||
+          kind > static_cast<std::uint8_t>(protocol::TaskKind::kProbe)) {
         return std::nullopt;
       }
       entry.what = agent::JournalAccepted{static_cast<protocol::TaskKind>(kind)};

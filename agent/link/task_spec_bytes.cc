@@ -36,8 +36,8 @@ absl::StatusOr<runner::TaskSpec> ParseTaskSpec(std::string_view bytes) {
                                   .publish_follows = proto.build().publish_follows()};
     return spec;
   }
-  if (!proto.has_publish()) return Malformed("neither build nor publish");
-  const v1::PublishSpec& publish = proto.publish();
+  if (!proto.has_publish() && !proto.has_probe()) return Malformed("no kind of work");
+  const v1::PublishSpec& publish = proto.has_probe() ? proto.probe() : proto.publish();
   SLIPWAY_ASSIGN_OR_RETURN(const Sha256Digest manifest,
                            rpc::DigestFromProto(publish.manifest(), "publish.manifest"));
   spec.work = runner::PublishWork{.manifest = manifest,
@@ -49,7 +49,8 @@ absl::StatusOr<runner::TaskSpec> ParseTaskSpec(std::string_view bytes) {
                                   .mode = publish.mode(),
                                   .options = {publish.options().begin(), publish.options().end()},
                                   .deadline = rpc::FromProto(publish.deadline()),
-                                  .commit = publish.commit()};
+                                  .commit = publish.commit(),
+                                  .probe = proto.has_probe()};
   if (publish.image().empty()) return Malformed("publish.image is empty");
   return spec;
 }

@@ -18,6 +18,7 @@ using protocol::FailureClass;
 
 constexpr std::size_t kMaxText = 4096;
 constexpr std::size_t kMaxLink = 2048;
+constexpr std::size_t kMaxProbeText = 1024;
 constexpr std::size_t kMaxDetails = std::size_t{16} << 10;
 // The adapter gives up before slipway-init ends it, so that it can still say why.
 constexpr std::int64_t kMarginSeconds = 15;
@@ -65,6 +66,14 @@ std::string ReasonOf(FailureClass klass) {
   }
 }
 
+std::string StageOf(const json::object& root) {
+  std::string stage = Text(root, "stage", 64);
+  for (const std::string_view known : {"check", "prove", "upload", "preview"}) {
+    if (stage == known) return stage;
+  }
+  return {};
+}
+
 std::string MessageOf(FailureClass klass, const std::string& stage) {
   switch (klass) {
     case FailureClass::kBuild: return "The product cannot be published as it is.";
@@ -74,8 +83,31 @@ std::string MessageOf(FailureClass klass, const std::string& stage) {
     case FailureClass::kNetwork: return "The platform could not be reached; nothing was published.";
     case FailureClass::kPublishUnknown:
       return "The upload had begun and no clear answer came; it may or may not be published.";
-    default: return fmt::format("The publish failed at \"{}\"; nothing was published.", stage);
+    default:
+      return stage.empty()
+                 ? "The publish failed; nothing was published."
+                 : fmt::format("The publish failed at \"{}\"; nothing was published.", stage);
   }
+}
+
+absl::StatusOr<protocol::ProbeOutcome> ParseProbe(const json::value& value) {
+  const json::object* object = value.if_object();
+  if (object == nullptr) return Invalid("\"probe\" is not an object");
+  protocol::ProbeOutcome probe{.verdict = protocol::ProbeVerdict::kCannotTell,
+                               .version = Text(*object, "version", kMaxProbeText),
+                               .link = Text(*object, "link", kMaxProbeText),
+                               .words = Text(*object, "words", kMaxProbeText),
+                               .remedy = Text(*object, "remedy", kMaxProbeText),
+                               .remedy_zh = Text(*object, "remedyZh", kMaxProbeText)};
+  const std::string verdict = Text(*object, "verdict", 64);
+  if (verdict == "published") {
+    probe.verdict = protocol::ProbeVerdict::kPublished;
+  } else if (verdict == "not_published") {
+    probe.verdict = protocol::ProbeVerdict::kNotPublished;
+  } else if (verdict != "cannot_tell") {
+    return Invalid("\"verdict\" is none");
+  }
+  return probe;
 }
 
 }  // namespace
@@ -83,18 +115,19 @@ std::string MessageOf(FailureClass klass, const std::string& stage) {
 std::string EncodeRequest(const AdapterRequest& request) {
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(request.deadline).count();
   json::object root = {
+      {"operation", request.probe ? "probe" : "publish"},
       {"platform", request.platform},
       {"appId", request.app_id},
       {"mode", request.mode},
       {"version", request.version},
       {"description", request.description},
-      {"projectDir", request.product_dir},
       {"credentialFile", request.credential_file},
       {"outDir", request.out_dir},
       {"deadlineSeconds",
        std::max<std::int64_t>(seconds > 2 * kMarginSeconds ? seconds - kMarginSeconds : seconds,
                               1)},
   };
+  if (!request.product_dir.empty()) root["projectDir"] = request.product_dir;
   if (!request.ca_file.empty()) root["caFile"] = request.ca_file;
   if (!request.proxy.empty()) root["proxy"] = request.proxy;
   json::object settings;
@@ -119,8 +152,12 @@ absl::StatusOr<AdapterResult> ParseResult(std::string_view text) {
   const json::value* ok = root->if_contains("ok");
   if (ok == nullptr || !ok->is_bool()) return Invalid("\"ok\" is missing");
   AdapterResult result;
-  result.stage = Text(*root, "stage", 64);
+  result.stage = StageOf(*root);
   result.upload_started = Flag(*root, "uploadStarted");
+  if (const json::value* probe = root->if_contains("probe"); probe != nullptr && ok->get_bool()) {
+    SLIPWAY_ASSIGN_OR_RETURN(result.what, ParseProbe(*probe));
+    return result;
+  }
   if (ok->get_bool()) {
     protocol::PublishOutcome outcome;
     outcome.link = Text(*root, "link", kMaxLink);
@@ -139,6 +176,31 @@ absl::StatusOr<AdapterResult> ParseResult(std::string_view text) {
                                   .remedy = Text(*root, "remedy", kMaxText),
                                   .remedy_zh = Text(*root, "remedyZh", kMaxText)};
   return result;
+}
+
+void DropText(AdapterResult& result) {
+  if (auto* outcome = std::get_if<protocol::PublishOutcome>(&result.what)) {
+    *outcome = {.link = {}, .platform_qr = {}, .details_json = "{}"};
+    return;
+  }
+  if (auto* probe = std::get_if<protocol::ProbeOutcome>(&result.what)) {
+    *probe = {.verdict = probe->verdict};
+    return;
+  }
+  auto& failure = std::get<protocol::Failure>(result.what);
+  failure.tool_words.clear();
+  failure.remedy = "The log has the client's own words.";
+  failure.remedy_zh = "请查看发布日志中客户端的原话。";
+}
+
+bool Announces(std::string_view text, std::string_view stage) {
+  while (!text.empty()) {
+    const std::size_t end = text.find('\n');
+    if (end == std::string_view::npos) return false;
+    if (text.substr(0, end) == stage) return true;
+    text.remove_prefix(end + 1);
+  }
+  return false;
 }
 
 }  // namespace slipway::publish

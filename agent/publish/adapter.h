@@ -11,8 +11,9 @@
 #include "common/protocol/failure.h"
 
 // The contract with a platform's adapter: a program in the farm's publisher image that reads
-// request.json, proves the credential, uploads the product with the platform's own client and
-// writes result.json, whole or not at all. Pure functions.
+// request.json, proves the credential, then uploads the product with the platform's own client, or
+// (operation "probe") asks the platform what became of an earlier upload, and writes result.json,
+// whole or not at all. Pure functions.
 namespace slipway::publish {
 
 // How a publisher image starts its adapter, and where the adapter finds its request.
@@ -20,8 +21,13 @@ inline constexpr std::string_view kAdapterArgv[] = {"node", "/opt/slipway/adapte
 inline constexpr char kRequestVariable[] = "SLIPWAY_PUBLISH_REQUEST";
 inline constexpr char kResultFile[] = "result.json";
 inline constexpr std::size_t kMaxResultBytes = std::size_t{64} << 10;
+// Where the adapter announces its stages as it goes, a line each.
+inline constexpr char kProgressFile[] = "progress";
+inline constexpr std::size_t kMaxProgressBytes = std::size_t{4} << 10;
 
 struct AdapterRequest {
+  // Ask about the version instead of publishing it; product_dir is then empty.
+  bool probe = false;
   std::string platform;
   std::string app_id;
   std::string mode;  // "upload" or "preview"
@@ -41,12 +47,19 @@ struct AdapterRequest {
 [[nodiscard]] std::string EncodeRequest(const AdapterRequest& request);
 
 struct AdapterResult {
-  // How far it came: "check", "prove", then the mode.
+  // How far it came: "check", "prove", then the mode; empty: it did not say.
   std::string stage;
-  std::variant<protocol::PublishOutcome, protocol::Failure> what;
+  std::variant<protocol::PublishOutcome, protocol::Failure, protocol::ProbeOutcome> what;
   bool upload_started = false;
 };
 // `json` is hostile: it comes out of a container. kInvalidArgument, PUBLISH_RESULT_INVALID.
 [[nodiscard]] absl::StatusOr<AdapterResult> ParseResult(std::string_view json);
+// Takes out every text that the adapter wrote; class and stage, which come from fixed lists, stay.
+// For a result that nobody can mask any more.
+void DropText(AdapterResult& result);
+
+// `text` is what the progress file holds by now, hostile as well: whether one of its whole lines
+// says that `stage` was begun.
+[[nodiscard]] bool Announces(std::string_view text, std::string_view stage);
 
 }  // namespace slipway::publish

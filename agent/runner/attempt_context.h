@@ -46,7 +46,10 @@ struct RunnerParts {
 
 // What became of an attempt's thread: a result without its log summary, nothing to be found of a
 // container that must have been there, or it was told to leave.
-struct Vanished {};
+struct Vanished {
+  // Nothing of it is alive, as the Engine says.
+  bool ended = false;
+};
 struct Left {};
 using AttemptEnd = std::variant<protocol::AttemptResult, Vanished, Left>;
 

@@ -18,6 +18,8 @@ struct ClientPermit {
   std::string nonce;
   crypto::SecretBytes secret;
   MonoTime valid_until;
+  // The client is ended after this long; zero: as the task says.
+  Duration deadline{};
 };
 using PermitAnswer = std::variant<ClientPermit, protocol::Failure>;
 

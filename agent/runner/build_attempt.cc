@@ -301,6 +301,7 @@ BuildAttempt::Trouble BuildAttempt::JudgeScript(const StepEnd& end) {
   }
   switch (script.reason) {
     case init::StopReason::kStartFailed:
+    case init::StopReason::kTooLate:  // never of a script, which has no latest start
       return MakeFailure(reason::kScriptNotStarted,
                          fmt::format("The script could not be started: {}.", script.error));
     case init::StopReason::kRunTimeout:

@@ -114,9 +114,11 @@ executor::ContainerSpec PublishContainer(const RunnerOptions& options, const Att
   const AttemptPaths paths = PathsOf(options, key);
   executor::ContainerSpec spec = Base(options, key, paths);
   spec.image = work.image;
-  spec.labels[executor::kLabelKind] = "publish";
-  spec.binds.push_back(
-      {.host_path = paths.tree, .container_path = inside::kProduct, .read_only = true});
+  spec.labels[executor::kLabelKind] = work.probe ? "probe" : "publish";
+  if (!work.probe) {
+    spec.binds.push_back(
+        {.host_path = paths.tree, .container_path = inside::kProduct, .read_only = true});
+  }
   spec.binds.push_back({.host_path = paths.in, .container_path = inside::kIn, .read_only = true});
   spec.tmpfs.push_back({.container_path = inside::kSecrets,
                         .size_bytes = kSecretsBytes,

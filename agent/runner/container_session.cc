@@ -38,6 +38,11 @@ absl::Status Lost() {
                    "the container is gone and left no result");
 }
 
+absl::Status NeverBegun() {
+  return MakeError(StatusCode::kNotFound, "CONTAINER_LOST",
+                   "the order to begin was lost on its way into the container");
+}
+
 }  // namespace
 
 ContainerSession::ContainerSession(executor::ContainerEngine& engine, AttemptLog& log,
@@ -128,7 +133,8 @@ absl::StatusOr<StepEnd> ContainerSession::Await(
   bool cancel_told = false;
   for (;;) {
     if (control_.leaving()) return absl::CancelledError("the attempt is left");
-    if (init_ == nullptr && !Reconnect(kReconnectPatience).ok()) {
+    const bool anew = init_ == nullptr;
+    if (anew && !Reconnect(kReconnectPatience).ok()) {
       init_.reset();
       SLIPWAY_ASSIGN_OR_RETURN(std::optional<StepEnd> end, LookAtRemains(step));
       if (end) {
@@ -143,6 +149,8 @@ absl::StatusOr<StepEnd> ContainerSession::Await(
                        .cause = std::move(cause),
                        .out_of_memory = done.oom == init::OomState::kYes};
       }
+      // A new connection ends the old one: what init had not read from it by now, it never will.
+      if (anew && init_->hello().step != step) return NeverBegun();
       if (control_.canceled() && !cancel_told) {
         cancel_told = true;
         EndStep(step, options_.term_grace);
@@ -189,6 +197,15 @@ bool ContainerSession::EngineWentAway() {
     if (!control_.Wait(kEnginePause / 2)) break;
   }
   return false;
+}
+
+absl::StatusOr<std::string> ContainerSession::MaskText(std::string_view bytes) {
+  if (init_ != nullptr) {
+    absl::StatusOr<std::string> masked = init_->MaskText(bytes, CallDeadline());
+    if (masked.status().code() != StatusCode::kUnavailable) return masked;
+  }
+  SLIPWAY_RETURN_IF_ERROR(Reconnect(kReconnectPatience));
+  return init_->MaskText(bytes, CallDeadline());
 }
 
 absl::Status ContainerSession::Remove() {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -55,13 +56,18 @@ class ContainerSession {
 
   // Until step `step` has ended, asking `check` several times a second; a failure it gives ends the
   // step at once. A cancel ends it with TERM and KILL.
-  // kCancelled: the thread is to leave; kNotFound, CONTAINER_LOST: neither container nor result.
+  // kCancelled: the thread is to leave; kNotFound, CONTAINER_LOST: neither container nor result, or
+  // a container in which the step was never begun.
   [[nodiscard]] absl::StatusOr<StepEnd> Await(
       std::uint32_t step, const std::function<std::optional<protocol::Failure>()>& check);
 
   // Whether the Docker Engine went away since the container was started or taken up: then it took
   // the container with it. Asks the Engine, and waits a moment for one that is just ending.
   [[nodiscard]] bool EngineWentAway();
+
+  // `bytes` with the masks of the container's secrets, which slipway-init alone still knows after a
+  // restart of the agent. An error: the container is gone, and the masks with it.
+  [[nodiscard]] absl::StatusOr<std::string> MaskText(std::string_view bytes);
 
   // Kills and removes the container. Ok when there is none. An Engine that is away or does not
   // answer is waited for up to `engine_patience`.

@@ -94,12 +94,17 @@ constexpr std::array kTable = {
     Row{reason::kPermitExpired, FailureClass::kTimeout, "Nothing was published. Publish again.",
         "没有发布任何内容，请重新发布。"},
     Row{reason::kPublishUnknown, FailureClass::kPublishUnknown,
-        "Look at the platform whether the version is there, then tell the farm. It does not try "
-        "again by itself.",
-        "请先在平台上确认该版本是否已发布，再告知农场；农场不会自动重试。"},
+        "Look at the platform whether the version is there, then tell the farm: slipway releases "
+        "resolve. It does not try again by itself.",
+        "请先在平台上确认该版本是否已发布，再用 slipway releases resolve "
+        "告知农场；农场不会自动重试。"},
     Row{reason::kPublisherFailed, FailureClass::kInfrastructure,
         "Nothing was published. Look at the publish's log and at the target's image.",
         "没有发布任何内容。请查看发布日志并检查发布镜像。"},
+    Row{reason::kProbeFailed, FailureClass::kInfrastructure,
+        "What became of the publish is as unknown as before. Look at the probe's log and at the "
+        "target's image, or look at the platform yourself.",
+        "发布结果仍然未知。请查看探测任务的日志并检查发布镜像，或直接到平台上确认。"},
 };
 
 constexpr std::size_t kMaxWords = 4096;

@@ -28,6 +28,7 @@ inline constexpr std::string_view kCanceled = "CANCELED";
 inline constexpr std::string_view kPermitExpired = "PERMIT_EXPIRED";
 inline constexpr std::string_view kPublishUnknown = "PUBLISH_UNKNOWN";
 inline constexpr std::string_view kPublisherFailed = "PUBLISHER_FAILED";
+inline constexpr std::string_view kProbeFailed = "PROBE_FAILED";
 }  // namespace reason
 
 // REQUIRES: `reason` is in the table.

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -14,6 +15,7 @@
 #include "agent/workspace/trash.h"
 #include "common/config/units.h"
 #include "common/fs/files.h"
+#include "common/log/log.h"
 #include "common/status/status.h"
 
 namespace slipway::runner {
@@ -26,6 +28,8 @@ constexpr std::uint32_t kClientStep = 1;
 constexpr auto kPermitSlice = 1s;
 constexpr std::size_t kWordsBytes = 2048;
 constexpr Duration kDefaultDeadline = 15min;
+// slipway-init ends the client at its deadline; if even that does not happen, the container goes.
+constexpr Duration kOverdue = 1min;
 
 absl::Status WriteOrders(const std::string& directory, const std::string& name,
                          const std::string& bytes) {
@@ -41,6 +45,11 @@ void WipeString(std::string& text) {
   text.clear();
 }
 
+protocol::Failure TooLate() {
+  return MakeFailure(reason::kPermitExpired,
+                     "The time in which the publish might begin has passed.");
+}
+
 }  // namespace
 
 PublishAttempt::PublishAttempt(AttemptContext& context)
@@ -51,44 +60,53 @@ PublishAttempt::PublishAttempt(AttemptContext& context)
 }
 
 AttemptEnd PublishAttempt::Run() {
-  Trouble trouble = Fetch();
+  Trouble trouble;
+  if (!work_.probe) trouble = Fetch();
   if (!trouble) trouble = Prepare();
   if (!trouble) trouble = WaitForPermit();
   if (!trouble) trouble = AwaitClient();
   return Finish(std::move(trouble));
 }
 
+Duration PublishAttempt::Deadline() const {
+  return work_.deadline > Duration::zero() ? work_.deadline : kDefaultDeadline;
+}
+
 AttemptEnd PublishAttempt::Adopt(bool client_may_run) {
-  client_started_ = client_may_run;
   const executor::ContainerId id(context_.progress.container);
   const absl::Status attached =
       id.value().empty() ? absl::NotFoundError("there was no container") : session_.Attach(id);
-  if (client_may_run) {
+  if (client_may_run || work_.probe) {
     // An Engine that does not answer says nothing about the container: waiting finds out.
     const bool runs = attached.ok() ? session_.init().hello().step == kClientStep
                                     : attached.code() != StatusCode::kNotFound;
     const bool ran = context_.log.control().ReadResult(kClientStep).ok();
-    if (!runs && !ran) vanished_ = true;  // the client cannot be shown to have been started
-    if (!vanished_) {
-      context_.BeginStep(3, "prove", context_.progress.step_started_at);
+    // Otherwise the client cannot be shown to have been started.
+    if (runs || ran) {
+      BeginClientStep();
       return Finish(AwaitClient());
     }
-  } else if (attached.ok()) {
+  }
+  if (!client_may_run && attached.ok()) {
     Trouble trouble = WaitForPermit();
     if (!trouble) trouble = AwaitClient();
     return Finish(std::move(trouble));
   }
-  if (context_.control.leaving()) return Left{};
-  (void)session_.Remove();
-  return Vanished{};
+  vanished_ = true;
+  return Finish(std::nullopt);
 }
 
 AttemptEnd PublishAttempt::Finish(Trouble trouble) {
   if (context_.control.leaving()) return Left{};
-  // The secret goes with the container.
-  const absl::Status removed = session_.Remove();
+  // The secret goes with the container. By its name, too: a power loss may have taken its id.
+  absl::Status removed = session_.Remove();
+  if (removed.ok()) {
+    removed = context_.parts.engine.Remove(
+        executor::ContainerId(ContainerName(context_.options.owner, context_.key)), true,
+        context_.options.engine_timeout);
+  }
   if (context_.control.leaving()) return Left{};
-  if (vanished_) return Vanished{};
+  if (vanished_) return Vanished{.ended = removed.ok()};
   if (!removed.ok() && !trouble) {
     context_.Say("the container could not be removed; it is tried again later");
   }
@@ -100,6 +118,8 @@ AttemptEnd PublishAttempt::Finish(Trouble trouble) {
     }
     context_.FailStep(trouble->message);
     context_.SayFailure(*trouble);
+    result_.client_ended =
+        trouble->klass == protocol::FailureClass::kPublishUnknown && removed.ok();
   }
   result_.failure = std::move(trouble);
   result_.finished_at = context_.clock.Wall();
@@ -130,39 +150,41 @@ PublishAttempt::Trouble PublishAttempt::Fetch() {
 
 PublishAttempt::Trouble PublishAttempt::Prepare() {
   const MonoTime begin = context_.clock.Mono();
-  context_.BeginStep(2, "prepare");
+  context_.BeginStep(work_.probe ? 1 : 2, "prepare");
   const RunnerOptions& options = context_.options;
   const AttemptPaths& paths = context_.paths;
   const absl::StatusOr<executor::ImageInfo> image = context_.EnsureImage(work_.image);
   if (!image.ok()) return FailureOf(image.status());
   absl::Status made = MakeStepDirectory(paths.out, options.step_uid, options.step_gid);
   if (made.ok()) made = MakeStepDirectory(paths.in, geteuid(), getegid());
-  publish::AdapterRequest request{
-      .platform = context_.task.platform,
-      .app_id = work_.app_id,
-      .mode = work_.mode,
-      .version = context_.task.version,
-      .description = context_.task.description,
-      .product_dir = inside::kProduct,
-      .credential_file = std::string(inside::kSecrets) + "/credential",
-      .out_dir = inside::kOut,
-      .ca_file = {},
-      .proxy = work_.proxy,
-      .deadline = work_.deadline > Duration::zero() ? work_.deadline : kDefaultDeadline,
-      .options = work_.options};
+  publish::AdapterRequest request{.probe = work_.probe,
+                                  .platform = context_.task.platform,
+                                  .app_id = work_.app_id,
+                                  .mode = work_.mode,
+                                  .version = context_.task.version,
+                                  .description = context_.task.description,
+                                  .product_dir = work_.probe ? "" : inside::kProduct,
+                                  .credential_file = std::string(inside::kSecrets) + "/credential",
+                                  .out_dir = inside::kOut,
+                                  .ca_file = {},
+                                  .proxy = work_.proxy,
+                                  .deadline = Deadline(),
+                                  .options = work_.options};
   if (made.ok() && !work_.ca_pem.empty()) {
     request.ca_file = std::string(inside::kIn) + "/ca.pem";
     made = WriteOrders(paths.in, "ca.pem", work_.ca_pem);
   }
   if (made.ok()) made = WriteOrders(paths.in, "request.json", publish::EncodeRequest(request));
   // A first life of this attempt may have left one; only this container's counts.
-  if (made.ok() && unlink((paths.out + "/" + publish::kResultFile).c_str()) != 0 &&
-      errno != ENOENT) {
-    made = ErrnoError(errno, paths.out);
+  for (const char* name : {publish::kResultFile, publish::kProgressFile}) {
+    if (made.ok() && unlink((paths.out + "/" + name).c_str()) != 0 && errno != ENOENT) {
+      made = ErrnoError(errno, paths.out);
+    }
   }
   if (!made.ok()) return FailureOf(made);
-  context_.Say(fmt::format("publishing {} {} in {} ({})", work_.app_id, context_.task.version,
-                           work_.image, image->id.substr(0, 19)));
+  context_.Say(fmt::format("{} {} {} in {} ({})", work_.probe ? "asking about" : "publishing",
+                           work_.app_id, context_.task.version, work_.image,
+                           image->id.substr(0, 19)));
   std::vector<std::string> warnings;
   if (const absl::Status created =
           session_.Create(PublishContainer(options, context_.key, work_), &warnings);
@@ -194,15 +216,14 @@ PublishAttempt::Trouble PublishAttempt::WaitForPermit() {
 }
 
 PublishAttempt::Trouble PublishAttempt::StartClient(ClientPermit permit) {
-  context_.BeginStep(3, "prove");
   context_.progress.step_started_at = context_.clock.Wall();
+  BeginClientStep();
   absl::Status ready = context_.Save();
   initlink::InitClient& init = session_.init();
   const RunnerOptions& options = context_.options;
   std::string secret(permit.secret.view());
   if (ready.ok()) {
     std::vector<std::string> masks = {secret};
-    masker_ = mask::SecretMasker(masks);
     ready = init.SetMasks(masks, session_.CallDeadline());
     WipeString(masks.front());
   }
@@ -231,29 +252,36 @@ PublishAttempt::Trouble PublishAttempt::StartClient(ClientPermit permit) {
   step.cwd = "/tmp";
   step.uid = options.step_uid;
   step.gid = options.step_gid;
-  step.run_timeout = std::chrono::duration_cast<init::Millis>(
-      work_.deadline > Duration::zero() ? work_.deadline : kDefaultDeadline);
+  const Duration deadline =
+      permit.deadline > Duration::zero() ? std::min(permit.deadline, Deadline()) : Deadline();
+  step.run_timeout = std::chrono::duration_cast<init::Millis>(deadline);
   step.term_grace = std::chrono::duration_cast<init::Millis>(options.term_grace);
   if (context_.control.leaving() || context_.control.canceled()) {
     return MakeFailure(reason::kCanceled, "Canceled; nothing was published.");
   }
-  if (context_.clock.Mono() >= permit.valid_until) {
-    return MakeFailure(reason::kPermitExpired,
-                       "The time in which the publish might begin has passed.");
-  }
-  client_started_ = true;
+  // Asked here so that an expired permit costs no start, and by slipway-init right before the
+  // start, because this process may be frozen in between.
+  if (context_.clock.Mono() >= permit.valid_until) return TooLate();
+  step.start_before_ns = permit.valid_until.time_since_epoch().count();
   const absl::Status started = init.RunStep(step, session_.CallDeadline());
   if (started.code() == StatusCode::kInvalidArgument ||
       started.code() == StatusCode::kFailedPrecondition) {
-    client_started_ = false;
     return MakeFailure(reason::kPublisherFailed, std::string(started.message()));
   }
   return std::nullopt;  // any other trouble shows while waiting for it
 }
 
 PublishAttempt::Trouble PublishAttempt::AwaitClient() {
-  const absl::StatusOr<StepEnd> end =
-      session_.Await(kClientStep, [] { return std::optional<protocol::Failure>(); });
+  const MonoTime overdue =
+      context_.clock.Mono() + Deadline() + context_.options.term_grace + kOverdue;
+  const absl::StatusOr<StepEnd> end = session_.Await(kClientStep, [&] {
+    FollowStages();
+    std::optional<protocol::Failure> late;
+    if (context_.clock.Mono() >= overdue) {
+      late = MakeFailure(reason::kPublishUnknown, "The client did not end at its deadline.");
+    }
+    return late;
+  });
   if (!end.ok()) {
     vanished_ = true;
     if (!context_.control.leaving() && session_.EngineWentAway()) {
@@ -265,37 +293,99 @@ PublishAttempt::Trouble PublishAttempt::AwaitClient() {
 }
 
 PublishAttempt::Trouble PublishAttempt::ReadResult(const StepEnd& end) {
-  // The client is dead: what it wrote does not change any more, and the secret is gone.
-  (void)session_.Remove();
+  if (end.result.reason == init::StopReason::kTooLate) return TooLate();
   if (end.result.signal == 0) result_.exit_code = end.result.exit_code;
   if (end.result.reason == init::StopReason::kStartFailed) {
     return MakeFailure(reason::kPublisherFailed,
                        fmt::format("The client could not be started: {}.", end.result.error));
   }
-  const absl::StatusOr<std::optional<std::string>> bytes =
-      ReadHostileFile(context_.paths.out, publish::kResultFile, publish::kMaxResultBytes);
+  absl::StatusOr<publish::AdapterResult> result = TakeResult();
   const std::string words =
       context_.log.Tail(end.result.spool_begin, end.result.spool_end, kWordsBytes);
-  if (!bytes.ok() || !*bytes) {
-    return MakeFailure(reason::kPublishUnknown,
-                       "The client ended without saying what it did; the version may or may not "
-                       "be published.",
-                       words);
+  // The log takes no words of ours while the container lives.
+  (void)session_.Remove();
+  if (work_.probe) return TakeProbe(result, words);
+  if (result.ok() && std::holds_alternative<protocol::ProbeOutcome>(result->what)) {
+    result = absl::InvalidArgumentError("The client answered a question that nobody asked.");
   }
-  absl::StatusOr<publish::AdapterResult> result = publish::ParseResult(masker_.Mask(**bytes));
   if (!result.ok()) {
     return MakeFailure(reason::kPublishUnknown, std::string(result.status().message()), words);
   }
   ReportStages(*result);
-  if (auto* failure = std::get_if<protocol::Failure>(&result->what)) return std::move(*failure);
+  if (auto* failure = std::get_if<protocol::Failure>(&result->what)) {
+    if (failure->tool_words.empty()) failure->tool_words = LastWords(words);
+    return std::move(*failure);
+  }
   result_.publish = std::get<protocol::PublishOutcome>(std::move(result->what));
   return std::nullopt;
 }
 
-void PublishAttempt::ReportStages(const publish::AdapterResult& result) {
-  if (result.stage != work_.mode) return;  // it ended while proving
+absl::StatusOr<publish::AdapterResult> PublishAttempt::TakeResult() {
+  const absl::StatusOr<std::optional<std::string>> bytes =
+      ReadHostileFile(context_.paths.out, publish::kResultFile, publish::kMaxResultBytes);
+  if (!bytes.ok() || !*bytes) {
+    return absl::NotFoundError(
+        work_.probe ? "The probe ended without an answer."
+                    : "The client ended without saying what it did; the version may or may not be "
+                      "published.");
+  }
+  const absl::StatusOr<std::string> masked = session_.MaskText(**bytes);
+  if (masked.ok()) return publish::ParseResult(*masked);
+  log::Warn("result_not_masked",
+            {{"task", context_.key.task.value()}, {"why", Describe(masked.status())}});
+  absl::StatusOr<publish::AdapterResult> result = publish::ParseResult(**bytes);
+  if (!result.ok()) {
+    return absl::InvalidArgumentError("What the client left as its result makes no sense.");
+  }
+  publish::DropText(*result);
+  return result;
+}
+
+PublishAttempt::Trouble PublishAttempt::TakeProbe(
+    const absl::StatusOr<publish::AdapterResult>& result, const std::string& words) {
+  if (!result.ok()) {
+    return MakeFailure(reason::kProbeFailed, std::string(result.status().message()), words);
+  }
+  if (const auto* failure = std::get_if<protocol::Failure>(&result->what)) {
+    protocol::Failure failed = *failure;
+    failed.message = "The platform could not be asked what became of the publish.";
+    if (failed.klass == protocol::FailureClass::kPublishUnknown) {
+      failed.klass = protocol::FailureClass::kNetwork;
+      failed.reason = reason::kProbeFailed;
+    }
+    return failed;
+  }
+  const auto* probe = std::get_if<protocol::ProbeOutcome>(&result->what);
+  if (probe == nullptr) {
+    return MakeFailure(reason::kProbeFailed, "The adapter knows no probes.", words);
+  }
+  result_.probe = *probe;
+  context_.EndStep(probe->words);
+  return std::nullopt;
+}
+
+void PublishAttempt::BeginClientStep() {
+  context_.BeginStep(work_.probe ? 2 : 3, work_.probe ? "probe" : "prove",
+                     context_.progress.step_started_at);
+}
+
+void PublishAttempt::FollowStages() {
+  if (sending_ || work_.probe) return;
+  const absl::StatusOr<std::optional<std::string>> bytes =
+      ReadHostileFile(context_.paths.out, publish::kProgressFile, publish::kMaxProgressBytes);
+  if (bytes.ok() && *bytes && publish::Announces(**bytes, work_.mode)) BeginSending();
+}
+
+void PublishAttempt::BeginSending() {
+  if (sending_) return;
+  sending_ = true;
   context_.EndStep("the platform accepts the credential");
   context_.BeginStep(4, work_.mode);
+}
+
+void PublishAttempt::ReportStages(const publish::AdapterResult& result) {
+  if (result.stage != work_.mode) return;  // it ended while proving
+  BeginSending();
   if (const auto* outcome = std::get_if<protocol::PublishOutcome>(&result.what)) {
     context_.Say(fmt::format("{} done: {} {}{}", work_.mode, work_.app_id, context_.task.version,
                              outcome->link.empty() ? "" : ", " + outcome->link));

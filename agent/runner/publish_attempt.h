@@ -5,18 +5,18 @@
 
 #include "agent/publish/adapter.h"
 #include "agent/runner/attempt_context.h"
-#include "common/mask/secret_masker.h"
 
 namespace slipway::runner {
 
 // A publish: fetch the product, prepare a container that no build script ever touched, wait for the
 // permit, let the platform's client run once. Steps: 1 fetch, 2 prepare, 3 prove, 4 upload (or
-// preview). What the adapter reports decides; without a report after the client ran, nobody knows
-// what happened, and that is what the result says.
+// preview), the last two as the adapter announces them. What the adapter reports decides; without a
+// report after the client ran, nobody knows what happened, and that is what the result says.
+// A probe goes the same way without a product: 1 prepare, 2 probe.
 // Confined to the attempt's thread.
 class PublishAttempt {
  public:
-  // REQUIRES: the task is a PublishWork. `context` outlives this.
+  // REQUIRES: the task is a PublishWork (a publish or a probe). `context` outlives this.
   explicit PublishAttempt(AttemptContext& context);
 
   // From the start, in a fresh container.
@@ -33,17 +33,21 @@ class PublishAttempt {
   Trouble StartClient(ClientPermit permit);
   Trouble AwaitClient();
   Trouble ReadResult(const StepEnd& end);
+  Trouble TakeProbe(const absl::StatusOr<publish::AdapterResult>& result, const std::string& words);
+  void BeginClientStep();
+  // result.json, masked; without its texts when nobody can mask them any more.
+  [[nodiscard]] absl::StatusOr<publish::AdapterResult> TakeResult();
   [[nodiscard]] AttemptEnd Finish(Trouble trouble);
+  void FollowStages();
+  void BeginSending();
   void ReportStages(const publish::AdapterResult& result);
+  [[nodiscard]] Duration Deadline() const;
 
   AttemptContext& context_;
   const PublishWork work_;
   ContainerSession session_;
-  bool client_started_ = false;  // or may have been
   bool vanished_ = false;
-  // What the client says is masked like what it prints. Knows nothing after a restart of the agent:
-  // the secret is gone by then.
-  mask::SecretMasker masker_;
+  bool sending_ = false;  // step 4 was begun
   protocol::AttemptResult result_;
 };
 

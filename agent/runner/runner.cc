@@ -89,7 +89,8 @@ void Runner::Cancel(const AttemptKey& key) { Get(key).control.RequestCancel(); }
 void Runner::GivePermit(agent::GivePermit& order) {
   ClientPermit permit{.nonce = order.nonce,
                       .secret = crypto::SecretBytes::CopyOf(order.secret),
-                      .valid_until = order.valid_until};
+                      .valid_until = order.valid_until,
+                      .deadline = order.deadline};
   crypto::Wipe(order.secret.data(), order.secret.size());
   order.secret.clear();
   Get(order.key).control.Answer(std::move(permit));
@@ -160,8 +161,11 @@ void Runner::Work(Attempt& attempt, const agent::AdoptAttempt& order, bool adopt
   }
   absl::StatusOr<TaskSpec> task = parts_.parse_spec(order.spec);
   if (!task.ok()) return fail(task.status());
-  const bool kinds_agree =
-      std::holds_alternative<BuildWork>(task->work) == (order.kind == protocol::TaskKind::kBuild);
+  const auto* publish = std::get_if<PublishWork>(&task->work);
+  const protocol::TaskKind ordered = publish == nullptr ? protocol::TaskKind::kBuild
+                                     : publish->probe   ? protocol::TaskKind::kProbe
+                                                        : protocol::TaskKind::kPublish;
+  const bool kinds_agree = ordered == order.kind;
   if (!kinds_agree) return fail(absl::InvalidArgumentError("task and order differ in kind"));
 
   Progress progress;
@@ -185,7 +189,8 @@ void Runner::Work(Attempt& attempt, const agent::AdoptAttempt& order, bool adopt
     parts_.post(agent::AttemptEnded{.key = key, .result = *std::move(result)});
   } else {
     log::Warn("attempt_vanished", {{"task", key.task.value()}});
-    parts_.post(agent::AttemptVanished{.key = key, .log = summary});
+    parts_.post(agent::AttemptVanished{
+        .key = key, .log = summary, .client_ended = std::get<Vanished>(end).ended});
   }
 }
 
@@ -193,7 +198,9 @@ AttemptEnd Runner::RunTask(AttemptContext& context, const agent::AdoptAttempt& o
   log::Info(adopt ? "attempt_adopted" : "attempt_started",
             {{"task", order.key.task.value()},
              {"attempt", std::to_string(order.key.attempt.value())},
-             {"kind", order.kind == protocol::TaskKind::kBuild ? "build" : "publish"}});
+             {"kind", order.kind == protocol::TaskKind::kBuild     ? "build"
+                      : order.kind == protocol::TaskKind::kPublish ? "publish"
+                                                                   : "probe"}});
   if (order.kind == protocol::TaskKind::kBuild) {
     if (adopt && context.progress.container.empty()) {
       context.Say("the agent was restarted before the script began; beginning anew");

@@ -28,6 +28,8 @@ struct PublishWork {
   std::map<std::string, std::string> options;
   Duration deadline{};
   std::string commit;
+  // Nothing is fetched or sent: the platform is asked what became of this publish.
+  bool probe = false;
 };
 
 struct TaskSpec {

@@ -49,6 +49,23 @@ struct PublishOutcome {
   friend bool operator==(const PublishOutcome&, const PublishOutcome&) = default;
 };
 
+enum class ProbeVerdict { kPublished = 1, kNotPublished = 2, kCannotTell = 3 };
+
+// What a probe of the platform found out about a publish of unknown outcome.
+struct ProbeOutcome {
+  ProbeVerdict verdict = ProbeVerdict::kCannotTell;
+  // As the platform shows it; may be empty.
+  std::string version = {};
+  std::string link = {};
+  // How it was found out, or why it cannot be: masked.
+  std::string words = {};
+  // What a person can do, in English and Chinese; may be empty.
+  std::string remedy = {};
+  std::string remedy_zh = {};
+
+  friend bool operator==(const ProbeOutcome&, const ProbeOutcome&) = default;
+};
+
 // State of the attempt's log when the attempt ended. Offsets and digests count masked bytes.
 struct LogSummary {
   std::uint64_t size = 0;
@@ -68,8 +85,12 @@ struct AttemptResult {
   WallTime started_at;
   WallTime finished_at;
   LogSummary log;
+  // Of a publish of unknown outcome: its client was seen to be dead and its container gone, so that
+  // nothing can be published any more that is not published now.
+  bool client_ended = false;
   std::optional<BuildOutcome> build;
   std::optional<PublishOutcome> publish;
+  std::optional<ProbeOutcome> probe;
 
   [[nodiscard]] bool ok() const { return !failure.has_value(); }
   friend bool operator==(const AttemptResult&, const AttemptResult&) = default;

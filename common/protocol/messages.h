@@ -19,7 +19,9 @@
 // Any of these may be lost, repeated or late; none may be needed twice.
 namespace slipway::protocol {
 
-enum class TaskKind { kBuild = 1, kPublish = 2 };
+// A probe asks a platform what became of a publish of unknown outcome. It changes nothing there and
+// may be repeated; for its agent it is a publish that needs no marker.
+enum class TaskKind { kBuild = 1, kPublish = 2, kProbe = 3 };
 
 // Where an attempt stands at its agent. Only ever moves forward.
 enum class AttemptPhase {
@@ -85,6 +87,9 @@ struct PermitRequest {
   AttemptKey key;
   // The bytes that would be published.
   Sha256Digest manifest;
+  // Rises with each request of a stream; the answer names it, so that the agent knows since when at
+  // the latest the permit's time runs.
+  std::uint64_t sequence = 0;
 };
 
 struct LogChunk {
@@ -140,8 +145,13 @@ struct LogAck {
 struct Permit {
   AttemptKey key;
   std::string nonce;
-  // From receipt; the client must not be started later.
+  // Sequence of the request that it answers.
+  std::uint64_t answers = 0;
+  // From the moment of that request: the client must not be started later. Counted from before the
+  // controller looked at its clock, so an agent that was frozen meanwhile does not gain time.
   Duration valid_for{};
+  // The client is ended after this long at the latest.
+  Duration deadline{};
   // The opened credential: plain text that must never touch a disk or a log. Empty in simulations.
   std::string secret;
 };

@@ -26,6 +26,7 @@ constexpr int kMaxImages = 256;
 absl::StatusOr<protocol::TaskKind> KindFromProto(v1::TaskKind kind) {
   if (kind == v1::TASK_KIND_BUILD) return protocol::TaskKind::kBuild;
   if (kind == v1::TASK_KIND_PUBLISH) return protocol::TaskKind::kPublish;
+  if (kind == v1::TASK_KIND_PROBE) return protocol::TaskKind::kProbe;
   return Bad("kind", "unknown value");
 }
 
@@ -124,6 +125,7 @@ struct ToAgentProto {
     v1::AgentMessage out;
     *out.mutable_permit_request()->mutable_ref() = rpc::ToProto(m.key);
     out.mutable_permit_request()->set_manifest(rpc::ToProto(m.manifest));
+    out.mutable_permit_request()->set_sequence(m.sequence);
     return out;
   }
   v1::AgentMessage operator()(const protocol::LogChunk&) const {
@@ -214,7 +216,9 @@ struct ToControllerProto {
     auto* permit = out.mutable_permit();
     *permit->mutable_ref() = rpc::ToProto(m.key);
     permit->set_nonce(m.nonce);
+    permit->set_answers(m.answers);
     *permit->mutable_valid_for() = ToProtoDuration(m.valid_for);
+    *permit->mutable_deadline() = ToProtoDuration(m.deadline);
     permit->set_secret(m.secret);
   }
   void operator()(const protocol::PermitDenied& m) const {
@@ -311,11 +315,21 @@ v1::AttemptResult ToProto(const protocol::AttemptResult& result) {
   out.mutable_log()->set_size(result.log.size);
   out.mutable_log()->set_root(ToProto(result.log.root));
   out.mutable_log()->set_missing(result.log.missing);
+  out.set_client_ended(result.client_ended);
   if (result.build) *out.mutable_build() = BuildToProto(*result.build);
   if (result.publish) {
     out.mutable_publish()->set_link(Cut(result.publish->link));
     out.mutable_publish()->set_platform_qr(Cut(result.publish->platform_qr));
     out.mutable_publish()->set_details_json(Cut(result.publish->details_json, kMaxDetails));
+  }
+  if (result.probe) {
+    auto* probe = out.mutable_probe();
+    probe->set_verdict(static_cast<v1::ProbeVerdict>(result.probe->verdict));
+    probe->set_version(Cut(result.probe->version));
+    probe->set_link(Cut(result.probe->link));
+    probe->set_words(Cut(result.probe->words));
+    probe->set_remedy(Cut(result.probe->remedy));
+    probe->set_remedy_zh(Cut(result.probe->remedy_zh));
   }
   return out;
 }
@@ -331,6 +345,7 @@ absl::StatusOr<protocol::AttemptResult> FromProto(const v1::AttemptResult& resul
   out.log.size = result.log().size();
   SLIPWAY_ASSIGN_OR_RETURN(out.log.root, DigestFromProto(result.log().root(), "log.root"));
   out.log.missing = result.log().missing();
+  out.client_ended = result.client_ended();
   if (result.has_build()) {
     SLIPWAY_ASSIGN_OR_RETURN(out.build, BuildFromProto(result.build()));
   }
@@ -340,6 +355,21 @@ absl::StatusOr<protocol::AttemptResult> FromProto(const v1::AttemptResult& resul
     SLIPWAY_RETURN_IF_ERROR(CheckLength("publish.platform_qr", p.platform_qr(), kMaxText));
     SLIPWAY_RETURN_IF_ERROR(CheckLength("publish.details_json", p.details_json(), kMaxDetails));
     out.publish = protocol::PublishOutcome{p.link(), p.platform_qr(), p.details_json()};
+  }
+  if (result.has_probe()) {
+    const auto& p = result.probe();
+    if (p.verdict() < v1::PROBE_VERDICT_PUBLISHED || p.verdict() > v1::PROBE_VERDICT_CANNOT_TELL) {
+      return Bad("probe.verdict", "unknown value");
+    }
+    for (const auto* text : {&p.version(), &p.link(), &p.words(), &p.remedy(), &p.remedy_zh()}) {
+      SLIPWAY_RETURN_IF_ERROR(CheckLength("probe", *text, kMaxText));
+    }
+    out.probe = protocol::ProbeOutcome{static_cast<protocol::ProbeVerdict>(p.verdict()),
+                                       p.version(),
+                                       p.link(),
+                                       p.words(),
+                                       p.remedy(),
+                                       p.remedy_zh()};
   }
   return out;
 }
@@ -382,6 +412,7 @@ absl::StatusOr<protocol::AgentMessage> FromProto(const v1::AgentMessage& message
       SLIPWAY_ASSIGN_OR_RETURN(out.key, FromProto(message.permit_request().ref()));
       SLIPWAY_ASSIGN_OR_RETURN(out.manifest, DigestFromProto(message.permit_request().manifest(),
                                                              "permit_request.manifest"));
+      out.sequence = message.permit_request().sequence();
       return out;
     }
     case v1::AgentMessage::BODY_NOT_SET: break;
@@ -433,7 +464,9 @@ absl::StatusOr<protocol::ControllerMessage> FromProto(const v1::ControllerMessag
       protocol::Permit permit;
       SLIPWAY_ASSIGN_OR_RETURN(permit.key, FromProto(message.permit().ref()));
       permit.nonce = message.permit().nonce();
+      permit.answers = message.permit().answers();
       permit.valid_for = FromProto(message.permit().valid_for());
+      permit.deadline = FromProto(message.permit().deadline());
       permit.secret = message.permit().secret();
       out.body = std::move(permit);
       return out;

@@ -67,7 +67,7 @@ absl::Status Check(protocol::Inventory& inventory) {
         status.phase > protocol::AttemptPhase::kFinished) {
       return Bad("attempt phase");
     }
-    if (status.kind != protocol::TaskKind::kBuild && status.kind != protocol::TaskKind::kPublish) {
+    if (status.kind < protocol::TaskKind::kBuild || status.kind > protocol::TaskKind::kProbe) {
       return Bad("task kind");
     }
   }
@@ -124,6 +124,13 @@ absl::Status Check(protocol::ResultReport& report) {
     Clean(result.publish->platform_qr, kMaxMessageBytes);
     if (result.publish->details_json.size() > kMaxDetailsBytes) return Bad("publish details");
     Clean(result.publish->details_json, kMaxDetailsBytes);
+  }
+  if (result.probe) {
+    Clean(result.probe->version, kMaxReasonBytes);
+    for (auto* text : {&result.probe->link, &result.probe->words, &result.probe->remedy,
+                       &result.probe->remedy_zh}) {
+      Clean(*text, kMaxMessageBytes);
+    }
   }
   return absl::OkStatus();
 }

@@ -43,8 +43,12 @@ absl::StatusOr<std::optional<SessionInput>> SessionCore::OnMessage(protocol::Age
           event.result = std::move(body.result);
           return SessionInput(Event(std::move(event)));
         } else if constexpr (std::is_same_v<Body, protocol::PermitRequest>) {
-          return SessionInput(
-              Event(scheduler::PermitRequested{self_, body.key, body.manifest, {}}));
+          return SessionInput(Event(scheduler::PermitRequested{.from = self_,
+                                                               .key = body.key,
+                                                               .manifest = body.manifest,
+                                                               .nonce = {},
+                                                               .sequence = body.sequence,
+                                                               .deadline = {}}));
         } else if constexpr (std::is_same_v<Body, protocol::LogChunk>) {
           return SessionInput(std::move(body));
         } else {

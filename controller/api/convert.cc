@@ -83,6 +83,17 @@ v1::Release ToProto(const domain::Release& release) {
   return out;
 }
 
+v1::Resolution ToProto(const domain::Resolution& resolution) {
+  v1::Resolution out;
+  out.set_verdict(static_cast<v1::PublishVerdict>(resolution.verdict));
+  out.set_resolved_by(resolution.resolved_by);
+  SetTime(out.mutable_resolved_at(), resolution.resolved_at);
+  out.set_probe_task(resolution.probe.value());
+  out.set_reason(resolution.reason);
+  if (resolution.late_result) *out.mutable_late_result() = rpc::ToProto(*resolution.late_result);
+  return out;
+}
+
 std::optional<domain::TaskState> StateFromProto(v1::TaskState state) {
   if (state < v1::TASK_STATE_WAITING || state > v1::TASK_STATE_UNKNOWN) return std::nullopt;
   return static_cast<domain::TaskState>(state);

@@ -19,6 +19,7 @@ v1::Application ToProto(const domain::Application& application);
 v1::Task ToProto(const domain::Task& task, const domain::Run& run, const std::string& agent_name);
 v1::Step ToProto(const domain::Step& step);
 v1::Release ToProto(const domain::Release& release);
+v1::Resolution ToProto(const domain::Resolution& resolution);
 
 // kQueued ↔ TASK_STATE_QUEUED; nullopt for an unknown value.
 std::optional<domain::TaskState> StateFromProto(v1::TaskState state);

@@ -2,13 +2,17 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "common/qr/release_code.h"
 #include "common/rpc/convert.h"
 #include "common/rpc/grpc_status.h"
 #include "common/rpc/text.h"
 #include "common/status/status.h"
 #include "controller/agent_gateway/artifact_stream.h"
+#include "controller/api/await_reply.h"
 #include "controller/api/convert.h"
+#include "controller/api/submit.h"
 
 namespace slipway::api {
 namespace {
@@ -132,6 +136,118 @@ absl::Status ReleaseService::DoGet(grpc::ServerContext& context, const std::stri
   response.set_log_root(rpc::ToProto(result.log.root));
   response.set_publish_state(PublishState(product.publish));
   return absl::OkStatus();
+}
+
+grpc::Status ReleaseService::ResolvePublish(grpc::ServerContext* context,
+                                            const v1::ResolvePublishRequest* request,
+                                            v1::ResolvePublishResponse* response) {
+  return rpc::ToGrpc(*context, DoResolve(*context, *request, *response));
+}
+
+absl::Status ReleaseService::DoResolve(grpc::ServerContext& context,
+                                       const v1::ResolvePublishRequest& request,
+                                       v1::ResolvePublishResponse& response) {
+  SLIPWAY_ASSIGN_OR_RETURN(const auto account, deps_.auth.RequireAdmin(context));
+  SLIPWAY_RETURN_IF_ERROR(CheckText("reason", request.reason(), 1024, true));
+  SLIPWAY_RETURN_IF_ERROR(CheckText("version", request.published().version(), 64));
+  SLIPWAY_RETURN_IF_ERROR(CheckText("link", request.published().link(), 1024));
+  SLIPWAY_RETURN_IF_ERROR(CheckText("request_id", request.request_id(), 128));
+  if (request.reason().find_first_not_of(" \t\n") == std::string::npos) {
+    return MakeError(absl::StatusCode::kInvalidArgument, "BAD_FIELD", "reason: missing",
+                     "Say how it is known; it stays on record.");
+  }
+  if (request.word_case() == v1::ResolvePublishRequest::WORD_NOT_SET) {
+    return MakeError(absl::StatusCode::kInvalidArgument, "BAD_FIELD",
+                     "word: say published, not_published or probe");
+  }
+  const TaskId id(request.task());
+  SLIPWAY_ASSIGN_OR_RETURN(const auto found, deps_.reader.GetTask(id));
+  if (found.task.state != domain::TaskState::kUnknown) {
+    SLIPWAY_RETURN_IF_ERROR(CheckSame(request, found.task));
+  } else if (request.has_probe()) {
+    SLIPWAY_ASSIGN_OR_RETURN(const RunId run, StartProbe(request, found, account));
+    response.set_probe_run(run.value());
+  } else {
+    scheduler::Resolve resolve;
+    resolve.task = id;
+    resolve.resolution = {.verdict = request.has_published()
+                                         ? domain::PublishVerdict::kPublished
+                                         : domain::PublishVerdict::kNotPublished,
+                          .resolved_by = account.name,
+                          .resolved_at = {},
+                          .probe = {},
+                          .reason = request.reason(),
+                          .late_result = {}};
+    resolve.version = request.published().version();
+    resolve.link = request.published().link();
+    SLIPWAY_ASSIGN_OR_RETURN(const auto reply,
+                             AwaitReply([&](scheduler::Scheduler::OnReply answer) {
+                               deps_.scheduler.Resolve(std::move(resolve), answer);
+                             }));
+    if (reply.status.code() == absl::StatusCode::kNotFound) {
+      // Somebody else was faster.
+      SLIPWAY_ASSIGN_OR_RETURN(const auto now, deps_.reader.GetTask(id));
+      SLIPWAY_RETURN_IF_ERROR(CheckSame(request, now.task));
+    } else {
+      SLIPWAY_RETURN_IF_ERROR(reply.status);
+    }
+  }
+  SLIPWAY_ASSIGN_OR_RETURN(*response.mutable_task(), DescribeTask(deps_, id));
+  return absl::OkStatus();
+}
+
+absl::Status ReleaseService::CheckSame(const v1::ResolvePublishRequest& request,
+                                       const domain::Task& task) {
+  const std::string& id = task.id.value();
+  if (!domain::IsTerminal(task.state)) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, "NOT_UNKNOWN",
+                     fmt::format("task {} is {}: it will say itself what came of it", id,
+                                 domain::TaskStateName(task.state)),
+                     "Only a publish of unknown outcome is resolved; follow this one to its end.");
+  }
+  const auto resolution = deps_.reader.ResolutionOf(task.id);
+  if (resolution.status().code() == absl::StatusCode::kNotFound) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, "ALREADY_FINISHED",
+                     fmt::format("task {} is {} already", id, domain::TaskStateName(task.state)));
+  }
+  SLIPWAY_RETURN_IF_ERROR(resolution.status());
+  const bool published = resolution->verdict == domain::PublishVerdict::kPublished;
+  if (request.has_probe() || request.has_published() == published) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kFailedPrecondition, "ALREADY_RESOLVED",
+                   fmt::format("task {} was resolved as {} by {}: {}", id,
+                               published ? "published" : "not published", resolution->resolved_by,
+                               resolution->reason),
+                   "What was said stands.");
+}
+
+absl::StatusOr<RunId> ReleaseService::StartProbe(const v1::ResolvePublishRequest& request,
+                                                 const store::TaskWithRun& publish,
+                                                 const domain::Account& account) {
+  domain::Run run = publish.run;
+  run.id = RunId(NewId("run-"));
+  run.submitted_by = account.name;
+  run.submitted_at = deps_.clock.Wall();
+  run.request_id = request.request_id().empty() ? run.id.value() : request.request_id();
+  run.description = request.reason();
+  domain::Task probe;
+  probe.id = TaskId(NewId("task-"));
+  probe.run = run.id;
+  probe.application = publish.task.application;
+  probe.kind = domain::TaskKind::kProbe;
+  probe.platform = publish.task.platform;
+  probe.target = publish.task.target;
+  probe.depends_on = publish.task.id;
+  probe.requirements = publish.task.requirements;
+  probe.priority = publish.task.priority;
+  probe.state = domain::TaskState::kQueued;
+  probe.created_at = run.submitted_at;
+  const RunId id = run.id;
+  SLIPWAY_ASSIGN_OR_RETURN(const auto reply, AwaitReply([&](scheduler::Scheduler::OnReply answer) {
+                             deps_.scheduler.Submit(std::move(run), {std::move(probe)}, answer);
+                           }));
+  if (reply.status.code() == absl::StatusCode::kAlreadyExists) return reply.run;
+  SLIPWAY_RETURN_IF_ERROR(reply.status);
+  return id;
 }
 
 grpc::Status ReleaseService::Download(grpc::ServerContext* context,

@@ -21,6 +21,9 @@ class ReleaseService final : public v1::ReleaseService::Service {
                             v1::ListReleasesResponse* response) override;
   grpc::Status GetArchived(grpc::ServerContext* context, const v1::GetArchivedRequest* request,
                            v1::Archived* response) override;
+  grpc::Status ResolvePublish(grpc::ServerContext* context,
+                              const v1::ResolvePublishRequest* request,
+                              v1::ResolvePublishResponse* response) override;
   grpc::Status Download(grpc::ServerContext* context, const v1::DownloadRequest* request,
                         grpc::ServerWriter<v1::DownloadResponse>* writer) override;
 
@@ -34,6 +37,14 @@ class ReleaseService final : public v1::ReleaseService::Service {
   absl::Status DoList(grpc::ServerContext& context, const v1::ListReleasesRequest& request,
                       v1::ListReleasesResponse& response);
   absl::Status DoGet(grpc::ServerContext& context, const std::string& name, v1::Archived& response);
+  absl::Status DoResolve(grpc::ServerContext& context, const v1::ResolvePublishRequest& request,
+                         v1::ResolvePublishResponse& response);
+  // Ok: the task was resolved as the request says.
+  absl::Status CheckSame(const v1::ResolvePublishRequest& request, const domain::Task& task);
+  // Asks the scheduler for a run of one probe; its id.
+  absl::StatusOr<RunId> StartProbe(const v1::ResolvePublishRequest& request,
+                                   const store::TaskWithRun& publish,
+                                   const domain::Account& account);
   absl::Status DoDownload(grpc::ServerContext& context, const std::string& name,
                           grpc::ServerWriter<v1::DownloadResponse>& writer);
   // kNotFound, reason NO_SUCH_PRODUCT: no such name, or its build has no product.

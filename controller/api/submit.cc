@@ -23,24 +23,23 @@ absl::Status BadField(const char* field, const std::string& why) {
 bool IsControl(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 bool IsControlInText(char c) { return IsControl(c) && c != '\n' && c != '\t'; }
 
-absl::Status CheckText(const char* field, const std::string& text, std::size_t limit,
-                       bool (*refused)(char) = IsControl) {
-  if (text.size() > limit) {
-    return BadField(field, fmt::format("{} bytes, at most {} are allowed", text.size(), limit));
-  }
-  if (rpc::ValidUtf8(text) != text) return BadField(field, "holds bytes that are not text");
-  if (std::any_of(text.begin(), text.end(), refused)) {
-    return BadField(field, "holds control characters");
-  }
-  return absl::OkStatus();
-}
-
 bool IsPlatformName(const std::string& name) {
   return !name.empty() && name.size() <= 32 && name.front() >= 'a' && name.front() <= 'z' &&
          name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
 }
 
 }  // namespace
+
+absl::Status CheckText(const char* field, const std::string& text, std::size_t limit, bool lines) {
+  if (text.size() > limit) {
+    return BadField(field, fmt::format("{} bytes, at most {} are allowed", text.size(), limit));
+  }
+  if (rpc::ValidUtf8(text) != text) return BadField(field, "holds bytes that are not text");
+  if (std::any_of(text.begin(), text.end(), lines ? IsControlInText : IsControl)) {
+    return BadField(field, "holds control characters");
+  }
+  return absl::OkStatus();
+}
 
 absl::StatusOr<Expanded> Expand(const v1::SubmitRunRequest& request,
                                 const domain::Application& application,
@@ -52,7 +51,7 @@ absl::StatusOr<Expanded> Expand(const v1::SubmitRunRequest& request,
   SLIPWAY_RETURN_IF_ERROR(CheckText("request_id", request.request_id(), 128));
   SLIPWAY_RETURN_IF_ERROR(CheckText("ref", request.ref(), 256));
   SLIPWAY_RETURN_IF_ERROR(CheckText("version", request.version(), 64));
-  SLIPWAY_RETURN_IF_ERROR(CheckText("description", request.description(), 1024, IsControlInText));
+  SLIPWAY_RETURN_IF_ERROR(CheckText("description", request.description(), 1024, true));
   if (request.ref().rfind('-', 0) == 0) return BadField("ref", "must not begin with '-'");
   if (request.platforms_size() == 0) return BadField("platforms", "name at least one");
   if (request.platforms_size() > kMaxPlatforms) {

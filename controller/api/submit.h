@@ -1,7 +1,9 @@
 #pragma once
 
+#include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/time.h"
 #include "controller/domain/agent.h"
@@ -16,6 +18,11 @@ struct Expanded {
   domain::Run run;
   std::vector<domain::Task> tasks;
 };
+
+// Ok, or kInvalidArgument, BAD_FIELD, naming the field: `text` is longer than `limit` bytes, no
+// UTF-8, or holds control characters other than line ends and tabs, which `lines` allows.
+absl::Status CheckText(const char* field, const std::string& text, std::size_t limit,
+                       bool lines = false);
 
 // The run of a request and its tasks: per platform a build and, when asked for, the publish that
 // waits for it. kInvalidArgument names the field; kFailedPrecondition, reason NO_TARGET. Pure but

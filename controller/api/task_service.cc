@@ -2,14 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <future>
 #include <map>
-#include <memory>
 #include <utility>
 
 #include "common/rpc/grpc_status.h"
 #include "common/status/status.h"
 #include "controller/agent_gateway/text.h"
+#include "controller/api/await_reply.h"
 #include "controller/api/convert.h"
 #include "controller/api/follow.h"
 #include "controller/api/submit.h"
@@ -17,25 +16,11 @@
 namespace slipway::api {
 namespace {
 
-// A submit or cancel whose commit takes longer is answered kUnavailable; repeating it is safe.
-constexpr auto kCommitPatience = std::chrono::seconds(30);
-
 constexpr std::size_t kMaxReason = 1024;
 
 // The database refuses half a character, and with it everything it was asked for at once.
 std::string CutReason(const std::string& reason) {
   return agent_gateway::StorableText(reason, kMaxReason);
-}
-
-using Replied = std::promise<scheduler::Reply>;
-
-absl::StatusOr<scheduler::Reply> Await(std::future<scheduler::Reply> reply) {
-  if (reply.wait_for(kCommitPatience) != std::future_status::ready) {
-    return MakeError(absl::StatusCode::kUnavailable, "COMMIT_IN_DOUBT",
-                     "the database has not answered yet",
-                     "Ask again; with the same request id nothing happens twice.");
-  }
-  return reply.get();
 }
 
 absl::StatusOr<std::string> AgentName(const Deps& deps, const AgentId& id) {
@@ -55,6 +40,13 @@ absl::StatusOr<v1::Task> Describe(const Deps& deps, const domain::Task& task,
   if (task.kind == domain::TaskKind::kPublish && task.state == domain::TaskState::kSucceeded) {
     SLIPWAY_ASSIGN_OR_RETURN(const auto release, deps.reader.ReleaseOfTask(task.id));
     out.set_release(release.id.value());
+  }
+  if (task.kind == domain::TaskKind::kPublish && domain::IsTerminal(task.state)) {
+    const auto resolution = deps.reader.ResolutionOf(task.id);
+    if (resolution.ok()) *out.mutable_resolution() = ToProto(*resolution);
+    if (!resolution.ok() && resolution.status().code() != absl::StatusCode::kNotFound) {
+      return resolution.status();
+    }
   }
   return out;
 }
@@ -97,10 +89,10 @@ absl::Status TaskService::DoSubmit(grpc::ServerContext& context,
   SLIPWAY_ASSIGN_OR_RETURN(
       auto expanded, Expand(request, *application, account, deps_.targets, deps_.clock.Wall()));
   RunId run = expanded.run.id;
-  auto replied = std::make_shared<Replied>();
-  deps_.scheduler.Submit(std::move(expanded.run), std::move(expanded.tasks),
-                         [replied](const scheduler::Reply& reply) { replied->set_value(reply); });
-  SLIPWAY_ASSIGN_OR_RETURN(const auto reply, Await(replied->get_future()));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto reply, AwaitReply([&](scheduler::Scheduler::OnReply answer) {
+                             deps_.scheduler.Submit(std::move(expanded.run),
+                                                    std::move(expanded.tasks), answer);
+                           }));
   if (reply.status.code() == absl::StatusCode::kAlreadyExists) {
     run = reply.run;
   } else {
@@ -173,10 +165,10 @@ absl::Status TaskService::DoCancel(grpc::ServerContext& context,
                                    v1::CancelTaskResponse& response) {
   SLIPWAY_ASSIGN_OR_RETURN(const auto account, deps_.auth.Authenticate(context));
   const TaskId id(request.id());
-  auto replied = std::make_shared<Replied>();
-  deps_.scheduler.Cancel(id, account.name, CutReason(request.reason()),
-                         [replied](const scheduler::Reply& reply) { replied->set_value(reply); });
-  SLIPWAY_ASSIGN_OR_RETURN(const auto reply, Await(replied->get_future()));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto reply, AwaitReply([&](scheduler::Scheduler::OnReply answer) {
+                             deps_.scheduler.Cancel(id, account.name, CutReason(request.reason()),
+                                                    answer);
+                           }));
   if (reply.status.code() == absl::StatusCode::kNotFound) {
     SLIPWAY_ASSIGN_OR_RETURN(const auto found, deps_.reader.GetTask(id));
     return MakeError(

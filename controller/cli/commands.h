@@ -107,6 +107,21 @@ struct QrFlags {
 };
 [[nodiscard]] Outcome ShowQr(Session& session, const QrFlags& flags);
 
+struct ResolveFlags {
+  std::string task;
+  // Exactly one of them.
+  bool published = false;
+  bool not_published = false;
+  bool probe = false;
+  // With `published`; empty: as built, and none.
+  std::string version;
+  std::string link;
+  std::string reason;
+  // With `probe`: stays until it has answered.
+  bool follow = false;
+};
+[[nodiscard]] Outcome ResolvePublish(Session& session, const ResolveFlags& flags);
+
 struct SealFlags {
   std::string application;
   std::string platform;

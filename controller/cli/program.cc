@@ -45,6 +45,7 @@ class Program {
     AddRuns();
     AddTasks();
     AddArchive();
+    AddReleases();
     AddFarm();
     app_.footer(t_(
         "Exit codes: 0 done; 1 the task or run failed; 2 wrong usage; 3 the controller said no or\n"
@@ -218,6 +219,36 @@ class Program {
     Flag(qr, "--text", qr_.text, "Only what the code says", "仅输出二维码的内容");
   }
 
+  void AddReleases() {
+    CLI::App* releases =
+        Command(app_, "releases", "Lists releases, newest first", "列出发布，最新的在前",
+                [this](Session& s) { return ListArchive(s, list_); });
+    releases->require_subcommand(0, 1);
+    Option(releases, "--app", list_.application, "Of this application", "限定应用");
+    Option(releases, "--platform", list_.platform, "For this platform", "限定平台");
+    AddLimit(releases, list_.limit);
+    CLI::App* resolve = Command(
+        *releases, "resolve", "Says what became of a publish of unknown outcome",
+        "说明结果未知的发布究竟如何", [this](Session& s) { return ResolvePublish(s, resolve_); });
+    Option(resolve, "TASK", resolve_.task, "The publish task", "发布任务")->required();
+    auto* word = resolve->add_option_group(t_("What became of it", "结果"));
+    word->add_flag("--published", resolve_.published,
+                   t_("It is at the platform", "平台上已有该版本"));
+    word->add_flag("--not-published", resolve_.not_published,
+                   t_("It is not, and can not get there any more", "平台上没有，也不会再出现"));
+    word->add_flag("--probe", resolve_.probe,
+                   t_("Asks the platform, as far as it tells", "向平台查询（平台支持时）"));
+    word->require_option(1);
+    Option(resolve, "--version", resolve_.version, "With --published: as the platform shows it",
+           "与 --published 一起：平台显示的版本号");
+    Option(resolve, "--link", resolve_.link, "With --published: where people find it",
+           "与 --published 一起：访问地址");
+    Option(resolve, "--reason", resolve_.reason, "How it is known; stays on record", "依据，供记录")
+        ->required();
+    Flag(resolve, "-f,--follow", resolve_.follow, "With --probe: stays until it has answered",
+         "与 --probe 一起：等待查询结束");
+  }
+
   void AddName(CLI::App* command, std::string& value) {
     Option(command, "NAME", value, "Release, task, or the text of a QR code",
            "发布、任务或二维码的内容")
@@ -307,6 +338,7 @@ class Program {
   SealFlags seal_;
   PrepareImagesFlags prepare_;
   ListImagesFlags images_;
+  ResolveFlags resolve_;
   std::string id_;
   std::string reason_;
   std::string lifetime_;

@@ -55,6 +55,40 @@ void AddProduct(Facts& facts, const v1::BuildOutcome& build, Text t) {
   facts.Add(t("script's code", "脚本的码"), build.script_qr());
 }
 
+const char* VerdictName(v1::ProbeVerdict verdict, Text t) {
+  switch (verdict) {
+    case v1::PROBE_VERDICT_PUBLISHED: return t("published", "已发布");
+    case v1::PROBE_VERDICT_NOT_PUBLISHED: return t("not published", "未发布");
+    default: return t("the platform does not tell", "平台无法告知");
+  }
+}
+
+void AddResolution(Facts& facts, const v1::Resolution& resolution, Text t) {
+  const bool published = resolution.verdict() == v1::PUBLISH_VERDICT_PUBLISHED;
+  facts.Add(t("resolved as", "认定为"),
+            published ? t("published", "已发布") : t("not published", "未发布"));
+  facts.Add(t("by", "认定人"),
+            fmt::format("{}, {}", resolution.resolved_by(), FormatTime(resolution.resolved_at())));
+  facts.Add(t("probe", "探测任务"), resolution.probe_task());
+  facts.Add(t("because", "依据"), resolution.reason());
+  if (!resolution.has_late_result()) return;
+  const v1::AttemptResult& late = resolution.late_result();
+  const bool unknown = late.failure().failure_class() == v1::FAILURE_CLASS_PUBLISH_UNKNOWN;
+  facts.Add(t("its own word since", "任务后来的报告"),
+            unknown              ? t("does not know either", "同样未知")
+            : late.has_failure() ? late.failure().message()
+                                 : t("published", "已发布"));
+}
+
+void AddProbe(Facts& facts, const v1::ProbeOutcome& probe, Text t) {
+  facts.Add(t("answer", "查询结果"), VerdictName(probe.verdict(), t));
+  facts.Add("", probe.words());
+  facts.Add(t("version", "版本"), probe.version());
+  facts.Add(t("link", "链接"), probe.link());
+  facts.Add(t("what to do", "处理办法"),
+            t.chinese() && !probe.remedy_zh().empty() ? probe.remedy_zh() : probe.remedy());
+}
+
 }  // namespace
 
 std::string RenderTasks(const v1::ListTasksResponse& tasks, const View& view) {
@@ -106,6 +140,8 @@ std::string RenderTask(const v1::Task& task, const View& view) {
   facts.Add(t("link", "链接"), task.result().publish().link());
   facts.Add(t("platform's code", "平台的码"), task.result().publish().platform_qr());
   facts.Add(t("release", "发布"), task.release());
+  if (task.has_resolution()) AddResolution(facts, task.resolution(), t);
+  if (task.result().has_probe()) AddProbe(facts, task.result().probe(), t);
   if (task.result().has_log()) {
     const v1::LogSummary& log = task.result().log();
     facts.Add(t("log", "日志"),
@@ -153,6 +189,11 @@ std::string RenderEnd(const v1::Task& task, const View& view) {
     if (task.kind() == v1::TASK_KIND_BUILD && task.result().has_build()) {
       Facts facts("  ");
       AddProduct(facts, task.result().build(), t);
+      text += facts.Render();
+    }
+    if (task.result().has_probe()) {
+      Facts facts("  ");
+      AddProbe(facts, task.result().probe(), t);
       text += facts.Render();
     }
     return text;

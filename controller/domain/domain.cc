@@ -34,6 +34,10 @@ std::optional<TaskState> ParseTaskState(std::string_view name) {
   return std::nullopt;
 }
 
+std::string_view PublishVerdictName(PublishVerdict verdict) {
+  return verdict == PublishVerdict::kPublished ? "published" : "not_published";
+}
+
 bool IsTerminal(TaskState state) {
   return state == TaskState::kSucceeded || state == TaskState::kFailed ||
          state == TaskState::kCanceled || state == TaskState::kSkipped;

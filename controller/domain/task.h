@@ -22,7 +22,9 @@ using protocol::TaskKind;
 //   queued    may be offered to an agent      running → queued  a build whose agent was lost
 //   offered   to one agent, until a deadline  running → unknown  publish only
 //   running   accepted and committed          any non-terminal → canceled
-// `unknown` (a publish that may have happened) is left only by its own late result or by a person.
+// `unknown` (a publish that may have happened) is left only by its own late result, by a probe of
+// the platform or by a person. The one way out of a terminal state: a publish that somebody
+// resolved as not published succeeds after all when its own late result says so.
 enum class TaskState {
   kWaiting = 1,
   kQueued = 2,
@@ -102,7 +104,38 @@ struct PublishPermit {
   AttemptKey key;
   std::string nonce;
   Sha256Digest manifest;
+  // The client is not started later, and is ended this long after its start.
   WallTime not_after;
+  Duration deadline{};
+  // When the farm learnt that the client is dead and its container gone; epoch 0: it does not know.
+  WallTime client_ended_at;
+  // The attempt itself has said that it does not know the outcome; it says no more.
+  bool reported = false;
+};
+
+enum class PublishVerdict { kPublished = 1, kNotPublished = 2 };
+// "published", "not_published".
+[[nodiscard]] std::string_view PublishVerdictName(PublishVerdict verdict);
+
+// How the outcome of a publish that nobody knew was found out.
+struct Resolution {
+  PublishVerdict verdict = PublishVerdict::kNotPublished;
+  // Account that said so or had the platform probed.
+  std::string resolved_by;
+  WallTime resolved_at;
+  // The probe that found it out; empty: a person's word.
+  TaskId probe;
+  // Why, in the resolver's words.
+  std::string reason;
+  // The attempt's own word that came afterwards; nullopt: none has come (yet).
+  std::optional<protocol::AttemptResult> late_result;
+};
+
+// A resolved publish whose own word may still come.
+struct OpenResolution {
+  AttemptKey key;
+  AgentId agent;
+  PublishVerdict verdict = PublishVerdict::kNotPublished;
 };
 
 // What a successful publish made public.

@@ -17,6 +17,8 @@ namespace {
 using protocol::Failure;
 using protocol::FailureClass;
 
+constexpr Duration kDeadlineWithoutTarget = std::chrono::minutes(15);
+
 Failure CredentialFailure(const absl::Status& status, const std::string& application,
                           const std::string& platform) {
   const ErrorInfo info = GetErrorInfo(status);
@@ -38,6 +40,9 @@ Failure CredentialFailure(const absl::Status& status, const std::string& applica
 absl::StatusOr<RunOrders::Publish> RunOrders::LoadPublish(const TaskId& task) {
   Publish loaded;
   SLIPWAY_ASSIGN_OR_RETURN(loaded.publish, deps_.reader.GetTask(task));
+  if (loaded.publish.task.kind == domain::TaskKind::kProbe) {
+    SLIPWAY_ASSIGN_OR_RETURN(loaded.publish, deps_.reader.GetTask(loaded.publish.task.depends_on));
+  }
   SLIPWAY_ASSIGN_OR_RETURN(loaded.build, deps_.reader.GetTask(loaded.publish.task.depends_on));
   if (!loaded.build.task.result || !loaded.build.task.result->build) {
     return absl::InternalError(fmt::format("build {} of publish {} has no product",
@@ -65,10 +70,73 @@ absl::Status RunOrders::Complete(scheduler::ResultReported& event) {
   if (event.result.ok() && event.result.publish) {
     SLIPWAY_ASSIGN_OR_RETURN(event.release, MakeRelease(event.key.task, *event.result.publish));
   }
+  if (event.result.ok() && event.result.probe) {
+    SLIPWAY_ASSIGN_OR_RETURN(event.resolves, ResolveBy(found, event.result));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<scheduler::Resolve>> RunOrders::ResolveBy(
+    const store::TaskWithRun& probe, const protocol::AttemptResult& result) {
+  const protocol::ProbeOutcome& found = *result.probe;
+  if (found.verdict == protocol::ProbeVerdict::kCannotTell) {
+    return std::optional<scheduler::Resolve>();
+  }
+  scheduler::Resolve resolve;
+  resolve.task = probe.task.depends_on;
+  resolve.resolution = {.verdict = found.verdict == protocol::ProbeVerdict::kPublished
+                                       ? domain::PublishVerdict::kPublished
+                                       : domain::PublishVerdict::kNotPublished,
+                        .resolved_by = probe.run.submitted_by,
+                        .resolved_at = {},
+                        .probe = probe.task.id,
+                        .reason = found.words,
+                        .late_result = {}};
+  resolve.version = found.version;
+  resolve.link = found.link;
+  SLIPWAY_RETURN_IF_ERROR(Complete(resolve));
+  return std::optional<scheduler::Resolve>(std::move(resolve));
+}
+
+absl::Status RunOrders::Complete(scheduler::Resolve& event) {
+  auto found = deps_.reader.GetTask(event.task);
+  if (found.status().code() == absl::StatusCode::kNotFound) return absl::OkStatus();
+  SLIPWAY_RETURN_IF_ERROR(found.status());
+  const domain::Task& task = found->task;
+  if (task.state != domain::TaskState::kUnknown || !task.result) return absl::OkStatus();
+  // Log and times stay those of the attempt.
+  protocol::AttemptResult result = *task.result;
+  if (event.resolution.verdict == domain::PublishVerdict::kPublished) {
+    result.failure.reset();
+    result.publish =
+        protocol::PublishOutcome{.link = event.link, .platform_qr = {}, .details_json = "{}"};
+    SLIPWAY_ASSIGN_OR_RETURN(event.release,
+                             MakeRelease(event.task, *result.publish, event.version));
+  } else {
+    const Failure before = result.failure.value_or(Failure{});
+    result.failure = Failure{FailureClass::kInfrastructure,
+                             "PUBLISH_NOT_DONE",
+                             fmt::format("It was not published, as {} found: {}",
+                                         event.resolution.probe.value().empty()
+                                             ? event.resolution.resolved_by
+                                             : "probe " + event.resolution.probe.value(),
+                                         event.resolution.reason),
+                             before.tool_words.empty() ? before.message : before.tool_words,
+                             "Publish again: submit the same commit.",
+                             "请重新发布：再次提交同一个版本。"};
+  }
+  event.result = std::move(result);
   return absl::OkStatus();
 }
 
 absl::Status RunOrders::CheckProduct(const domain::Task& task, protocol::AttemptResult& result) {
+  if (task.kind != domain::TaskKind::kProbe) result.probe.reset();
+  if (task.kind == domain::TaskKind::kProbe) {
+    result.build.reset();
+    result.publish.reset();
+    if (result.ok() && !result.probe) result.probe.emplace();
+    return absl::OkStatus();
+  }
   if (task.kind == domain::TaskKind::kPublish) {
     result.build.reset();
     // The client has ended well, so it is public, whether or not the agent tells more.
@@ -96,7 +164,8 @@ absl::Status RunOrders::CheckProduct(const domain::Task& task, protocol::Attempt
 }
 
 absl::StatusOr<domain::Release> RunOrders::MakeRelease(const TaskId& task,
-                                                       const protocol::PublishOutcome& outcome) {
+                                                       const protocol::PublishOutcome& outcome,
+                                                       const std::string& version) {
   SLIPWAY_ASSIGN_OR_RETURN(const Publish loaded, LoadPublish(task));
   const domain::Run& run = loaded.publish.run;
   const protocol::BuildOutcome& build = *loaded.build.task.result->build;
@@ -109,7 +178,7 @@ absl::StatusOr<domain::Release> RunOrders::MakeRelease(const TaskId& task,
   release.application_name = run.application_name;
   release.platform = loaded.publish.task.platform;
   release.target = loaded.publish.task.target;
-  release.version = build.version;
+  release.version = version.empty() ? build.version : version;
   release.commit = build.commit;
   release.manifest = build.manifest;
   release.link = outcome.link;
@@ -132,6 +201,10 @@ absl::StatusOr<std::optional<Failure>> RunOrders::Complete(scheduler::PermitRequ
                 "", "Submit again; if it happens twice, look at the agent's disk.",
                 "请重新提交；若再次出现，请检查构建节点的磁盘。"});
   }
+  const domain::Task& publish = loaded.publish.task;
+  const Target* target = deps_.targets.Find(publish.platform, publish.target);
+  // The agent's own limit for a target that the operator has removed since.
+  event.deadline = target == nullptr ? kDeadlineWithoutTarget : target->deadline;
   event.nonce = crypto::Base32(crypto::RandomBytes(20).view());
   return std::optional<Failure>();
 }
@@ -159,7 +232,8 @@ absl::StatusOr<std::string> RunOrders::SpecOf(const TaskId& task) {
   SLIPWAY_ASSIGN_OR_RETURN(const Publish loaded, LoadPublish(task));
   const protocol::BuildOutcome& outcome = *loaded.build.task.result->build;
   spec.set_version(outcome.version);
-  auto* publish = spec.mutable_publish();
+  auto* publish =
+      found.task.kind == domain::TaskKind::kProbe ? spec.mutable_probe() : spec.mutable_publish();
   publish->set_manifest(rpc::ToProto(outcome.manifest));
   publish->set_app_id(outcome.app_id);
   publish->set_mode("upload");
@@ -171,7 +245,8 @@ absl::StatusOr<std::string> RunOrders::SpecOf(const TaskId& task) {
     }
   }
   // A target that the operator has removed since leaves the image empty; the agent reports it.
-  if (const Target* target = deps_.targets.Find(found.task.platform, found.task.target)) {
+  const domain::Task& published = loaded.publish.task;
+  if (const Target* target = deps_.targets.Find(published.platform, published.target)) {
     publish->set_image(target->image);
     publish->set_proxy(target->proxy);
     publish->set_ca_pem(target->ca_pem);

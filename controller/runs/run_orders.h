@@ -47,6 +47,7 @@ class RunOrders final : public scheduler::WorkOrders {
   absl::Status Complete(scheduler::ResultReported& event) override;
   absl::StatusOr<std::optional<protocol::Failure>> Complete(
       scheduler::PermitRequested& event) override;
+  absl::Status Complete(scheduler::Resolve& event) override;
   absl::StatusOr<std::string> SpecOf(const TaskId& task) override;
   absl::StatusOr<std::variant<std::string, protocol::Failure>> SecretOf(
       const TaskId& task) override;
@@ -58,12 +59,17 @@ class RunOrders final : public scheduler::WorkOrders {
     store::TaskWithRun publish;
     store::TaskWithRun build;
   };
-  // A publish task with the build it depends on, which has succeeded.
+  // A publish task with the build it depends on, which has succeeded; of a probe, the publish that
+  // it is about.
   absl::StatusOr<Publish> LoadPublish(const TaskId& task);
   // A success without what success means is turned into a failure.
   absl::Status CheckProduct(const domain::Task& task, protocol::AttemptResult& result);
   absl::StatusOr<domain::Release> MakeRelease(const TaskId& task,
-                                              const protocol::PublishOutcome& outcome);
+                                              const protocol::PublishOutcome& outcome,
+                                              const std::string& version = "");
+  // What a probe's answer says of its publish; nullopt: nothing.
+  absl::StatusOr<std::optional<scheduler::Resolve>> ResolveBy(
+      const store::TaskWithRun& probe, const protocol::AttemptResult& result);
 
   const Deps deps_;
 };

@@ -68,6 +68,10 @@ protocol::DesiredAttempt SchedulerCore::Impl::WantFor(const AgentId& agent,
                                                       Moment at) {
   protocol::DesiredAttempt desired{.key = status.key, .kind = status.kind, .spec = {}};
   desired.want = Want::kForget;
+  if (Resolved(agent, status.key) != nullptr) {
+    desired.want = Want::kKeep;
+    return desired;
+  }
   if (!IsCurrent(agent, status.key)) return desired;
   Entry& entry = tasks_.at(status.key.task);
   desired.kind = entry.task.kind;
@@ -131,6 +135,7 @@ void SchedulerCore::Impl::On(const Refused& event, Moment at) {
 void SchedulerCore::Impl::On(const StepReported& event, Moment) {
   if (!Listening(event.from)) return;
   const protocol::StepReport& report = event.step;
+  if (Resolved(event.from.agent, report.key) != nullptr) return;
   Entry* entry = Current(event.from, report.key);
   if (entry == nullptr) {
     Push(event.from.agent, report.key, TaskKind::kBuild, Want::kForget);
@@ -156,6 +161,10 @@ void SchedulerCore::Impl::On(const StepReported& event, Moment) {
 
 void SchedulerCore::Impl::On(const ResultReported& event, Moment at) {
   if (!Listening(event.from)) return;
+  if (Resolved(event.from.agent, event.key) != nullptr) {
+    TakeLate(event, at);
+    return;
+  }
   Entry* entry = Current(event.from, event.key);
   if (entry == nullptr) {
     Push(event.from.agent, event.key, TaskKind::kBuild, Want::kForget);
@@ -170,9 +179,11 @@ void SchedulerCore::Impl::On(const ResultReported& event, Moment at) {
     result.log.root = Sha256Digest();
   }
   if (result.ok()) {
-    SLIPWAY_CHECK(kind == TaskKind::kBuild || event.release.has_value());
+    SLIPWAY_CHECK(kind != TaskKind::kPublish || event.release.has_value());
     Finish(*entry, "agent:" + event.from.agent.value(), TaskState::kSucceeded, std::move(result),
            event.release, at);
+    // One that says nothing new, or too early, has answered all the same.
+    if (event.resolves) Settle(*event.resolves, at).IgnoreError();
   } else {
     TakeFailure(*entry, event, std::move(result), at);
   }
@@ -186,14 +197,14 @@ void SchedulerCore::Impl::TakeFailure(Entry& entry, const ResultReported& event,
   const bool unknown = entry.task.state == TaskState::kUnknown;
   const std::string actor = "agent:" + event.from.agent.value();
   if (entry.task.kind == TaskKind::kPublish && klass == FailureClass::kPublishUnknown) {
-    if (!unknown) MarkUnknown(entry, std::move(result), at);
+    MarkUnknown(entry, std::move(result), true, at);
     return;
   }
   if (unknown) {
     Finish(entry, actor, TaskState::kFailed, std::move(result), std::nullopt, at);
     return;
   }
-  const bool retryable = entry.task.kind == TaskKind::kBuild && MayRetry(klass);
+  const bool retryable = entry.task.kind != TaskKind::kPublish && MayRetry(klass);
   if (klass == FailureClass::kCanceled || (retryable && entry.task.cancel_requested)) {
     Finish(entry, actor, TaskState::kCanceled, std::move(result), std::nullopt, at);
   } else if (retryable && entry.starts < options_.max_attempts) {
@@ -209,7 +220,7 @@ void SchedulerCore::Impl::On(const PermitRequested& event, Moment at) {
   if (!Listening(event.from)) return;
   Entry* entry = Current(event.from, event.key);
   const bool runs = entry != nullptr && entry->task.state == TaskState::kRunning &&
-                    entry->task.kind == TaskKind::kPublish;
+                    entry->task.kind != TaskKind::kBuild;
   const auto deny = [&](protocol::Failure failure) {
     Send(event.from.agent, protocol::PermitDenied{event.key, std::move(failure)});
   };
@@ -225,9 +236,24 @@ void SchedulerCore::Impl::On(const PermitRequested& event, Moment at) {
                 "", ""));
     return;
   }
+  if (entry->task.kind == TaskKind::kProbe) {
+    // Safe to repeat: nothing to remember.
+    Send(event.from.agent, protocol::Permit{.key = event.key,
+                                            .nonce = event.nonce,
+                                            .answers = event.sequence,
+                                            .valid_for = options_.permit_ttl,
+                                            .deadline = event.deadline,
+                                            .secret = {}});
+    return;
+  }
   if (!entry->permit) {
-    entry->permit = domain::PublishPermit{event.key, event.nonce, event.manifest,
-                                          at.wall + options_.permit_ttl};
+    entry->permit = domain::PublishPermit{.key = event.key,
+                                          .nonce = event.nonce,
+                                          .manifest = event.manifest,
+                                          .not_after = at.wall + options_.permit_ttl,
+                                          .deadline = event.deadline,
+                                          .client_ended_at = {},
+                                          .reported = false};
     open_.changes.push_back(store::GrantPermit{SchedulerCause(at), *entry->permit});
   }
   const domain::PublishPermit& permit = *entry->permit;
@@ -245,8 +271,12 @@ void SchedulerCore::Impl::On(const PermitRequested& event, Moment at) {
                 "Publish again.", "请重新发布。"));
     return;
   }
-  Send(event.from.agent,
-       protocol::Permit{.key = event.key, .nonce = permit.nonce, .valid_for = left, .secret = {}});
+  Send(event.from.agent, protocol::Permit{.key = event.key,
+                                          .nonce = permit.nonce,
+                                          .answers = event.sequence,
+                                          .valid_for = left,
+                                          .deadline = permit.deadline,
+                                          .secret = {}});
 }
 
 void SchedulerCore::Impl::ExpireLease(const AgentId& id, Moment at) {

@@ -44,6 +44,20 @@ struct Cancel {
   std::string why;
 };
 
+// Says what became of a publish of unknown outcome. The shell fills in `result` and, for one that
+// was published, `release`; an event without a result was not prepared and changes nothing.
+struct Resolve {
+  Ticket ticket;
+  TaskId task;
+  // resolved_at is set when it is taken.
+  domain::Resolution resolution;
+  // Of a publish that was published, as far as known: else the build's version, and no link.
+  std::string version;
+  std::string link;
+  std::optional<protocol::AttemptResult> result = std::nullopt;
+  std::optional<domain::Release> release = std::nullopt;
+};
+
 // ---- events: agents, as SessionCore makes them
 
 // The first one of a session opens it and replaces an older session of the same agent, whose
@@ -95,23 +109,28 @@ struct ResultReported {
   // REQUIRED for a publish that succeeded with log != kIncomplete: the row to insert. Its id and QR
   // text are used only if the result is taken.
   std::optional<domain::Release> release;
+  // Of a probe that got a clear answer: what it says of the publish, completed like any Resolve.
+  std::optional<Resolve> resolves = std::nullopt;
 };
 
 // SessionCore leaves `nonce` to the shell: fresh random text for every event; used only if no
 // permit exists yet. The shell has checked that `manifest` is the one the build archived; an event
-// without a nonce was not checked and is never granted.
+// without a nonce was not checked and is never granted. `deadline`, of the target, is the shell's
+// as well.
 struct PermitRequested {
   Origin from;
   AttemptKey key;
   Sha256Digest manifest;
   std::string nonce;
+  std::uint64_t sequence = 0;
+  Duration deadline{};
 };
 
 // Time has passed. Last in a batch, so that what arrived in time counts.
 struct Tick {};
 
-using Event = std::variant<Submit, Cancel, InventoryReceived, SessionClosed, Accepted, Refused,
-                           StepReported, ResultReported, PermitRequested, Tick>;
+using Event = std::variant<Submit, Cancel, Resolve, InventoryReceived, SessionClosed, Accepted,
+                           Refused, StepReported, ResultReported, PermitRequested, Tick>;
 
 // ---- effects
 
@@ -133,7 +152,9 @@ struct Outgoing {
 //   Cancel: ok; kNotFound: no unfinished task has this id (the caller looks whether it has
 //   finished);
 //     kFailedPrecondition, PUBLISH_UNKNOWN: it cannot be taken back any more.
-//   Either: kUnavailable, COMMIT_IN_DOUBT: nothing is known, ask again with the same request id.
+//   Resolve: ok; kNotFound: as for Cancel; kFailedPrecondition, NOT_UNKNOWN: it has not ended yet,
+//     or RESOLVE_TOO_EARLY: its client may still be at work.
+//   Each: kUnavailable, COMMIT_IN_DOUBT: nothing is known, ask again with the same request id.
 struct Reply {
   Ticket ticket;
   absl::Status status;

@@ -89,15 +89,24 @@ void Scheduler::Submit(domain::Run run, std::vector<domain::Task> tasks, OnReply
 }
 
 void Scheduler::Cancel(TaskId task, std::string actor, std::string why, OnReply reply) {
+  Ask(scheduler::Cancel{Ticket(), std::move(task), std::move(actor), std::move(why)},
+      std::move(reply));
+}
+
+void Scheduler::Resolve(scheduler::Resolve event, OnReply reply) {
+  Ask(std::move(event), std::move(reply));
+}
+
+template <typename Request>
+void Scheduler::Ask(Request event, OnReply reply) {
   bool stopped = false;
   {
     const std::lock_guard lock(mu_);
     stopped = stop_;
     if (!stopped) {
-      const Ticket ticket(++last_ticket_);
-      waiting_.emplace(ticket, std::move(reply));
-      urgent_.push_back(
-          scheduler::Cancel{ticket, std::move(task), std::move(actor), std::move(why)});
+      event.ticket = Ticket(++last_ticket_);
+      waiting_.emplace(event.ticket, std::move(reply));
+      urgent_.push_back(std::move(event));
     }
   }
   if (stopped) {
@@ -179,6 +188,10 @@ bool Scheduler::Prepare(Event& event) {
   if (auto* result = std::get_if<ResultReported>(&event)) {
     if (!CheckCurrent(result->from.agent, result->key).ok()) return true;
     return orders_.Complete(*result).ok();
+  }
+  // What could not be completed is answered by the core.
+  if (auto* resolve = std::get_if<scheduler::Resolve>(&event)) {
+    orders_.Complete(*resolve).IgnoreError();
   }
   if (auto* request = std::get_if<PermitRequested>(&event)) {
     if (!CheckCurrent(request->from.agent, request->key).ok()) return true;

@@ -29,13 +29,16 @@ class WorkOrders {
  public:
   virtual ~WorkOrders() = default;
 
-  // Fills in `log`, `log_missing` and `release`. An error: try again when the agent repeats the
-  // result.
+  // Fills in `log`, `log_missing`, `release` and `resolves`. An error: try again when the agent
+  // repeats the result.
   [[nodiscard]] virtual absl::Status Complete(ResultReported& event) = 0;
-  // Fills in `nonce`; a failure denies the permit (the manifest is not the one the build archived).
-  // An error: try again when the agent asks again.
+  // Fills in `nonce` and `deadline`; a failure denies the permit (the manifest is not the one the
+  // build archived). An error: try again when the agent asks again.
   [[nodiscard]] virtual absl::StatusOr<std::optional<protocol::Failure>> Complete(
       PermitRequested& event) = 0;
+  // Fills in `result` and `release`, when the task is an unknown publish. An error: nobody is
+  // helped by trying at once again.
+  [[nodiscard]] virtual absl::Status Complete(Resolve& event) = 0;
   // The serialised slipway.v1.TaskSpec of a task that starts.
   [[nodiscard]] virtual absl::StatusOr<std::string> SpecOf(const TaskId& task) = 0;
   // The opened credential of a publish that holds its permit, or why there is none.
@@ -88,6 +91,8 @@ class Scheduler {
   // `reply` is called from the scheduler's thread, after the commit; it must not block.
   void Submit(domain::Run run, std::vector<domain::Task> tasks, OnReply reply);
   void Cancel(TaskId task, std::string actor, std::string why, OnReply reply);
+  // What became of a publish of unknown outcome; `event` without ticket, result and release.
+  void Resolve(scheduler::Resolve event, OnReply reply);
   // An event of a session. False: too many wait, end the session; its next inventory makes up for
   // what is lost. SessionClosed is always taken.
   bool Post(Event event);
@@ -99,6 +104,9 @@ class Scheduler {
   [[nodiscard]] std::string WhyWaiting(const TaskId& task) const;
 
  private:
+  // Takes an event that somebody waits for.
+  template <typename Request>
+  void Ask(Request event, OnReply reply);
   void Loop();
   void RunBatch(std::vector<Event> events);
   // False: the event is dropped, its sender repeats it.

@@ -52,6 +52,7 @@ absl::Status InDoubt() {
 void SchedulerCore::Impl::Forget() {
   loaded_ = false;
   tasks_.clear();
+  resolved_.clear();
   dependents_.clear();
   queue_ = TaskQueue();
   due_ = Deadlines<DueKey>();
@@ -88,6 +89,10 @@ void SchedulerCore::Impl::Load(store::Unfinished unfinished, Moment at) {
   }
   for (domain::PublishPermit& permit : unfinished.permits) {
     if (Entry* entry = Find(permit.key.task)) entry->permit = std::move(permit);
+  }
+  for (domain::OpenResolution& open : unfinished.resolved) {
+    const TaskId id = open.key.task;
+    resolved_.insert_or_assign(id, std::move(open));
   }
   for (const auto& [id, agent] : agents_) {
     due_.Set({Due::kLease, id.value()}, at.now + options_.grace);
@@ -165,7 +170,9 @@ Effects SchedulerCore::Impl::OnInDoubt() {
 void SchedulerCore::Impl::Admit(domain::Task task) {
   const TaskId id = task.id;
   task.result.reset();
-  if (!task.depends_on.value().empty()) dependents_[task.depends_on].insert(id);
+  if (const TaskId awaited = Awaited(task); !awaited.value().empty()) {
+    dependents_[awaited].insert(id);
+  }
   Entry& entry = tasks_[id];
   entry.task = std::move(task);
   entry.order = ++last_order_;
@@ -198,7 +205,8 @@ void SchedulerCore::Impl::On(const Cancel& event, Moment at) {
   if (entry->task.state == TaskState::kUnknown) {
     reply.status = MakeError(absl::StatusCode::kFailedPrecondition, "PUBLISH_UNKNOWN",
                              "the publish may have happened and cannot be taken back",
-                             "Look at the platform which version it has.");
+                             "Look at the platform which version it has, then say so: slipway "
+                             "releases resolve.");
     open_.effects.replies.push_back(std::move(reply));
     return;
   }

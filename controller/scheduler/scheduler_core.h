@@ -33,6 +33,10 @@ struct SchedulerOptions {
   Duration refusal_pause = std::chrono::seconds(2);
   // Validity of a publish permit from its grant.
   Duration permit_ttl = std::chrono::minutes(2);
+  // Added to a permit's end and the client's deadline, or to the time at which the client was seen
+  // to be dead, before anybody may say that nothing was published: slipway-init needs a moment to
+  // end a client, and a platform to show what reached it last.
+  Duration publish_margin = std::chrono::minutes(1);
   // Unfinished tasks above which a submit is refused. Bounds the memory of the core.
   std::size_t max_unfinished = 100'000;
 };

@@ -94,6 +94,7 @@ class SchedulerCore::Impl {
   void On(const Submit& event, Moment at);
   void On(const Cancel& event, Moment at);
   void On(const Tick& event, Moment at);
+  void On(const Resolve& event, Moment at);
   void Admit(domain::Task task);
 
   // Agents (agent_events.cc).
@@ -113,6 +114,16 @@ class SchedulerCore::Impl {
   void ExpireLease(const AgentId& id, Moment at);
   void ForgiveStandstill(Moment at);
 
+  // Publishes of unknown outcome (resolutions.cc).
+  absl::Status Settle(const Resolve& event, Moment at);
+  // Nothing can be published any more from then on.
+  [[nodiscard]] WallTime QuietFrom(const Entry& entry) const;
+  // The attempt's own word comes after somebody else's.
+  void TakeLate(const ResultReported& event, Moment at);
+  // nullptr: `key` is no resolved attempt of this agent whose word is still out.
+  [[nodiscard]] const domain::OpenResolution* Resolved(const AgentId& agent,
+                                                       const AttemptKey& key) const;
+
   // Transitions (transitions.cc). Each makes the change and moves the memory along.
   void Dispatch(Moment at);
   void Start(Entry& entry, Moment at);
@@ -120,7 +131,9 @@ class SchedulerCore::Impl {
   void Finish(Entry& entry, const std::string& actor, domain::TaskState state,
               std::optional<protocol::AttemptResult> result, std::optional<domain::Release> release,
               Moment at);
-  void MarkUnknown(Entry& entry, protocol::AttemptResult result, Moment at);
+  void FinishWith(Entry& entry, store::FinishTask change, Moment at);
+  // `reported`: the attempt itself says so, and says no more.
+  void MarkUnknown(Entry& entry, protocol::AttemptResult result, bool reported, Moment at);
   // The attempt is gone together with its agent, or the agent no longer knows of it.
   void Lose(Entry& entry, const std::string& why, Moment at);
   void Enqueue(Entry& entry);
@@ -139,6 +152,10 @@ class SchedulerCore::Impl {
   void Changed(const TaskId& task);
   void Forget();
 
+  // What a task waits for before it is offered; a probe is about a publish and waits for nothing.
+  static TaskId Awaited(const domain::Task& task) {
+    return task.kind == domain::TaskKind::kProbe ? TaskId() : task.depends_on;
+  }
   static AttemptKey KeyOf(const Entry& entry) { return {entry.task.id, entry.task.attempt}; }
   static store::Cause SchedulerCause(Moment at) { return {"scheduler", at.wall}; }
 
@@ -151,6 +168,7 @@ class SchedulerCore::Impl {
   std::map<TaskId, Entry> tasks_;
   std::map<TaskId, std::set<TaskId>> dependents_;  // by the unfinished task they depend on
   std::map<AgentId, Agent> agents_;
+  std::map<TaskId, domain::OpenResolution> resolved_;
   TaskQueue queue_;
   Deadlines<DueKey> due_;
   Batch open_;                       // what the events since the last TakeChanges came to

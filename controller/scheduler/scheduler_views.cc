@@ -9,6 +9,7 @@ using domain::TaskState;
 std::optional<MonoTime> SchedulerCore::Impl::NextDeadline() const { return due_.Next(); }
 
 bool SchedulerCore::Impl::IsCurrent(const AgentId& agent, const AttemptKey& key) const {
+  if (Resolved(agent, key) != nullptr) return true;
   const auto it = tasks_.find(key.task);
   if (it == tasks_.end()) return false;
   const domain::Task& task = it->second.task;
@@ -24,7 +25,7 @@ std::string SchedulerCore::Impl::WhyWaiting(const TaskId& task) const {
   if (entry.task.state == TaskState::kWaiting) return "waits for its build";
   if (entry.task.state != TaskState::kQueued) return "";
   if (entry.waits_for_retry) return "waits a moment before it is tried again";
-  if (tasks_.contains(entry.task.depends_on)) return "waits for its build";
+  if (tasks_.contains(Awaited(entry.task))) return "waits for its build";
   std::size_t online = 0;
   std::size_t fitting = 0;
   std::size_t draining = 0;

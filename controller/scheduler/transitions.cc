@@ -73,7 +73,7 @@ void SchedulerCore::Impl::UpdateRoom(const AgentId& id) {
 void SchedulerCore::Impl::Enqueue(Entry& entry) {
   const domain::Task& task = entry.task;
   // A publish is never offered before its build is over, whatever its row says.
-  if (tasks_.contains(task.depends_on)) return;
+  if (tasks_.contains(Awaited(task))) return;
   queue_.Add({task.id, task.application, task.requirements, task.priority, entry.order});
 }
 
@@ -115,7 +115,7 @@ void SchedulerCore::Impl::Start(Entry& entry, Moment at) {
 }
 
 void SchedulerCore::Impl::Requeue(Entry& entry, const std::string& why, Duration delay, Moment at) {
-  SLIPWAY_CHECK(entry.task.state == TaskState::kOffered || entry.task.kind == TaskKind::kBuild);
+  SLIPWAY_CHECK(entry.task.state == TaskState::kOffered || entry.task.kind != TaskKind::kPublish);
   open_.changes.push_back(store::RequeueTask{SchedulerCause(at), KeyOf(entry), why});
   Changed(entry.task.id);
   entry.task.state = TaskState::kQueued;
@@ -131,12 +131,17 @@ void SchedulerCore::Impl::Requeue(Entry& entry, const std::string& why, Duration
 void SchedulerCore::Impl::Finish(Entry& entry, const std::string& actor, TaskState state,
                                  std::optional<protocol::AttemptResult> result,
                                  std::optional<domain::Release> release, Moment at) {
-  open_.changes.push_back(store::FinishTask{
-      {actor, at.wall}, KeyOf(entry), state, std::move(result), std::move(release)});
+  FinishWith(entry, {{actor, at.wall}, KeyOf(entry), state, std::move(result), std::move(release)},
+             at);
+}
+
+void SchedulerCore::Impl::FinishWith(Entry& entry, store::FinishTask change, Moment at) {
+  const TaskState state = change.state;
+  open_.changes.push_back(std::move(change));
   Changed(entry.task.id);
   queue_.Remove(entry.task.id);
   LeaveAgent(entry);
-  if (const auto it = dependents_.find(entry.task.depends_on); it != dependents_.end()) {
+  if (const auto it = dependents_.find(Awaited(entry.task)); it != dependents_.end()) {
     it->second.erase(entry.task.id);
     if (it->second.empty()) dependents_.erase(it);
   }
@@ -166,8 +171,16 @@ void SchedulerCore::Impl::SettleDependents(const Entry& entry, bool succeeded, M
   }
 }
 
-void SchedulerCore::Impl::MarkUnknown(Entry& entry, protocol::AttemptResult result, Moment at) {
-  open_.changes.push_back(store::MarkUnknown{SchedulerCause(at), KeyOf(entry), std::move(result)});
+void SchedulerCore::Impl::MarkUnknown(Entry& entry, protocol::AttemptResult result, bool reported,
+                                      Moment at) {
+  if (entry.permit) {
+    entry.permit->reported |= reported;
+    if (result.client_ended && entry.permit->client_ended_at == WallTime()) {
+      entry.permit->client_ended_at = at.wall;
+    }
+  }
+  open_.changes.push_back(
+      store::MarkUnknown{SchedulerCause(at), KeyOf(entry), std::move(result), reported});
   Changed(entry.task.id);
   entry.task.state = TaskState::kUnknown;
   LeaveAgent(entry);
@@ -182,10 +195,12 @@ void SchedulerCore::Impl::Lose(Entry& entry, const std::string& why, Moment at) 
     MarkUnknown(entry,
                 FailedResult(FailureClass::kPublishUnknown, "PUBLISH_UNKNOWN",
                              "Agent " + agent + " had leave to publish and was lost: " + why + ".",
-                             "Look at the platform whether the version is there before you publish "
-                             "again.",
-                             "请先在平台上确认该版本是否已发布，再决定是否重新发布。", at),
-                at);
+                             "Look at the platform whether the version is there, then tell the "
+                             "farm: slipway releases resolve.",
+                             "请先在平台上确认该版本是否已发布，再用 slipway releases resolve "
+                             "告知农场。",
+                             at),
+                false, at);
   } else if (entry.task.cancel_requested) {
     Finish(
         entry, "scheduler", TaskState::kCanceled,

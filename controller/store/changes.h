@@ -66,20 +66,36 @@ struct RequestCancel {
 };
 
 // → a terminal state. Guard: not terminal, stored attempt = key.attempt, and MayBecome().
-// With `release` (publish succeeded) that row is inserted in the same transaction.
+// With `release` (publish succeeded) that row is inserted in the same transaction, and with
+// `resolution` (an unknown publish) that one, which keeps the result there was before.
 struct FinishTask {
   Cause cause;
   AttemptKey key;  // attempt 0: never leased
   domain::TaskState state = domain::TaskState::kFailed;
   std::optional<protocol::AttemptResult> result;
   std::optional<domain::Release> release;
+  std::optional<domain::Resolution> resolution = std::nullopt;
 };
 
-// running → unknown (publish only). Guard: state running, stored attempt = key.attempt.
+// running → unknown (publish only), and unknown → unknown with the attempt's own result. Guard:
+// state running or unknown, stored attempt = key.attempt. With result.client_ended the permit
+// remembers cause.at as the time since when nothing can be published any more.
 struct MarkUnknown {
   Cause cause;
   AttemptKey key;
   protocol::AttemptResult result;
+  // The result is the attempt's own; it says no more.
+  bool reported = false;
+};
+
+// The attempt's own word about a publish that was resolved meanwhile. Guard: a resolution of
+// key.attempt exists and has none yet. With `release` the task was failed (resolved as not
+// published): it becomes succeeded with this result, and the release is inserted.
+struct RecordLateResult {
+  Cause cause;
+  AttemptKey key;
+  protocol::AttemptResult result;
+  std::optional<domain::Release> release;
 };
 
 // Inserts the one permit of a task. Guard: state running, not cancel_requested, stored attempt =
@@ -95,7 +111,8 @@ struct RecordStep {
   domain::Step step;
 };
 
-using Change = std::variant<CreateRun, OfferTask, StartTask, RequeueTask, ReleaseTask,
-                            RequestCancel, FinishTask, MarkUnknown, GrantPermit, RecordStep>;
+using Change =
+    std::variant<CreateRun, OfferTask, StartTask, RequeueTask, ReleaseTask, RequestCancel,
+                 FinishTask, MarkUnknown, GrantPermit, RecordStep, RecordLateResult>;
 
 }  // namespace slipway::store

@@ -57,6 +57,9 @@ class RunReader {
   [[nodiscard]] virtual absl::StatusOr<std::vector<domain::Step>> ListSteps(const TaskId& id) = 0;
 
   [[nodiscard]] virtual absl::StatusOr<domain::Release> GetRelease(const ReleaseId& id) = 0;
+  // How a publish of unknown outcome was resolved. kNotFound: it was not.
+  [[nodiscard]] virtual absl::StatusOr<domain::Resolution> ResolutionOf(
+      const TaskId& publish_task) = 0;
   // What a publish task made public. kNotFound: nothing (yet).
   [[nodiscard]] virtual absl::StatusOr<domain::Release> ReleaseOfTask(
       const TaskId& publish_task) = 0;

@@ -15,6 +15,8 @@ namespace slipway::store {
 struct Unfinished {
   std::vector<domain::Task> tasks;             // state not terminal, oldest first
   std::vector<domain::PublishPermit> permits;  // of those tasks
+  // Of finished publishes: resolved ones whose attempt has not said its own word.
+  std::vector<domain::OpenResolution> resolved = {};
 };
 
 // The write side of scheduling: one writer, whole batches, fenced by the leader's epoch.

@@ -241,6 +241,139 @@ TEST_CASE("SchedulerStore: a release is stored with the end of its publish, or n
   CHECK(farm.process->reader().ReleaseOfTask(TaskId("publish-1"))->id == expected.id);
 }
 
+// The publish of run `n` is unknown, by its agent's own word when `reported`.
+void MakeUnknown(Farm& farm, const std::string& n, bool reported, bool client_ended = false) {
+  farm.StartPublish(n);
+  const std::string task = "publish-" + n;
+  REQUIRE_OK(farm.CommitOne(store::GrantPermit{By("scheduler"), MakePermit(task, 1)}));
+  store::MarkUnknown unknown{By("scheduler", 7), Key(task, 1), FullResult(), reported};
+  unknown.result.client_ended = client_ended;
+  REQUIRE_OK(farm.CommitOne(unknown));
+}
+
+store::FinishTask Resolved(const std::string& n, domain::PublishVerdict verdict) {
+  const bool published = verdict == domain::PublishVerdict::kPublished;
+  store::FinishTask finish =
+      Farm::Finish("publish-" + n, 1, published ? TaskState::kSucceeded : TaskState::kFailed);
+  finish.result = FullResult();
+  if (published) finish.release = MakeRelease(n);
+  finish.resolution = {.verdict = verdict,
+                       .resolved_by = "admin",
+                       .resolved_at = FromUnixMicros(kStart + 11),
+                       .probe = {},
+                       .reason = "看过平台后台",
+                       .late_result = {}};
+  return finish;
+}
+
+TEST_CASE("SchedulerStore: an unknown publish remembers what its agent said last", "[contract]") {
+  Farm farm;
+  MakeUnknown(farm, "1", false);
+  MakeUnknown(farm, "2", true, true);
+  const auto unfinished = farm.process->scheduler().LoadUnfinished();
+  REQUIRE_OK(unfinished);
+  REQUIRE(unfinished->permits.size() == 2);
+  CHECK_FALSE(unfinished->permits[0].reported);
+  CHECK(unfinished->permits[0].client_ended_at == WallTime());
+  CHECK(unfinished->permits[0].deadline == std::chrono::seconds(90));
+  CHECK(unfinished->permits[1].reported);
+  CHECK(unfinished->permits[1].client_ended_at == By("", 7).at);
+  CHECK(farm.Get("publish-2").result->client_ended);
+  // Its own word may come after somebody else's.
+  store::MarkUnknown own{By("scheduler", 8), Key("publish-1", 1), FullResult(), true};
+  REQUIRE_OK(farm.CommitOne(own));
+  CHECK(farm.process->scheduler().LoadUnfinished()->permits[0].reported);
+  store::MarkUnknown old{By("scheduler", 8), Key("publish-1", 2), FullResult(), true};
+  CHECK_THAT(farm.CommitOne(old), kIsRefused);
+}
+
+TEST_CASE("SchedulerStore: a resolution is stored with the end of its publish, once",
+          "[contract]") {
+  Farm farm;
+  MakeUnknown(farm, "1", false);
+  CHECK_THAT(farm.process->reader().ResolutionOf(TaskId("publish-1")).status(),
+             StatusIs(absl::StatusCode::kNotFound));
+  REQUIRE_OK(farm.CommitOne(Resolved("1", domain::PublishVerdict::kNotPublished)));
+  CHECK_THAT(farm.CommitOne(Resolved("1", domain::PublishVerdict::kPublished)), kIsRefused);
+  CHECK(farm.Get("publish-1").state == TaskState::kFailed);
+  const auto resolution = farm.process->reader().ResolutionOf(TaskId("publish-1"));
+  REQUIRE_OK(resolution);
+  CHECK(resolution->verdict == domain::PublishVerdict::kNotPublished);
+  CHECK(resolution->resolved_by == "admin");
+  CHECK(resolution->resolved_at == FromUnixMicros(kStart + 11));
+  CHECK(resolution->reason == "看过平台后台");
+  CHECK(resolution->probe.value().empty());
+  CHECK_FALSE(resolution->late_result);
+  CHECK_FALSE(farm.process->reader().ReleaseOfTask(TaskId("publish-1")).ok());
+}
+
+TEST_CASE("SchedulerStore: the late word of a resolved publish is awaited, stored once, and wins",
+          "[contract]") {
+  Farm farm;
+  MakeUnknown(farm, "1", false);
+  MakeUnknown(farm, "2", true);
+  MakeUnknown(farm, "3", false);
+  REQUIRE_OK(farm.CommitOne(Resolved("1", domain::PublishVerdict::kNotPublished)));
+  REQUIRE_OK(farm.CommitOne(Resolved("2", domain::PublishVerdict::kNotPublished)));
+  REQUIRE_OK(farm.CommitOne(Resolved("3", domain::PublishVerdict::kPublished)));
+  const auto open = farm.process->scheduler().LoadUnfinished();
+  REQUIRE_OK(open);
+  REQUIRE(open->resolved.size() == 2);
+  for (const domain::OpenResolution& one : open->resolved) {
+    CHECK(one.key.attempt == Attempt(1));
+    CHECK(one.agent == AgentId("agent-1"));
+    CHECK(one.verdict == (one.key.task == TaskId("publish-1")
+                              ? domain::PublishVerdict::kNotPublished
+                              : domain::PublishVerdict::kPublished));
+  }
+  store::RecordLateResult late{By("agent:a", 20), Key("publish-1", 2), FullResult(),
+                               MakeRelease("1")};
+  CHECK_THAT(farm.CommitOne(late), kIsRefused);
+  late.key = Key("publish-1", 1);
+  late.result.failure.reset();
+  REQUIRE_OK(farm.CommitOne(late));
+  CHECK(farm.Get("publish-1").state == TaskState::kSucceeded);
+  CHECK_FALSE(farm.Get("publish-1").result->failure);
+  CHECK(farm.process->reader().ReleaseOfTask(TaskId("publish-1")).ok());
+  CHECK(farm.process->reader().ResolutionOf(TaskId("publish-1"))->late_result == late.result);
+  CHECK_THAT(farm.CommitOne(late), kIsRefused);
+  // A contradiction of "published" is kept beside it.
+  REQUIRE_OK(farm.CommitOne(
+      store::RecordLateResult{By("agent:a", 21), Key("publish-3", 1), FullResult(), std::nullopt}));
+  CHECK(farm.Get("publish-3").state == TaskState::kSucceeded);
+  CHECK(farm.process->reader().ResolutionOf(TaskId("publish-3"))->late_result == FullResult());
+  CHECK(farm.process->scheduler().LoadUnfinished()->resolved.empty());
+}
+
+TEST_CASE("SchedulerStore: a probe is queued again while it runs, a publish is not", "[contract]") {
+  Farm farm;
+  MakeUnknown(farm, "1", true);
+  store::CreateRun create = Farm::Create("2");
+  domain::Task probe = create.tasks[1];
+  probe.id = TaskId("probe-2");
+  probe.kind = TaskKind::kProbe;
+  probe.depends_on = TaskId("publish-1");
+  probe.state = TaskState::kQueued;
+  create.tasks = {probe};
+  REQUIRE_OK(farm.CommitOne(create));
+  CHECK(farm.Get("probe-2").kind == TaskKind::kProbe);
+  REQUIRE_OK(farm.CommitOne(Farm::Offer("probe-2", 1)));
+  REQUIRE_OK(farm.CommitOne(store::StartTask{By("agent:a", 2), Key("probe-2", 1)}));
+  REQUIRE_OK(farm.CommitOne(store::RequeueTask{By("scheduler"), Key("probe-2", 1), "lost"}));
+  REQUIRE_OK(farm.CommitOne(Farm::Offer("probe-2", 2)));
+  REQUIRE_OK(farm.CommitOne(store::StartTask{By("agent:a", 2), Key("probe-2", 2)}));
+  store::FinishTask finish = Farm::Finish("probe-2", 2, TaskState::kSucceeded);
+  finish.result.emplace();
+  finish.result->probe = protocol::ProbeOutcome{.verdict = protocol::ProbeVerdict::kPublished,
+                                                .version = "1.2",
+                                                .link = "https://example.test",
+                                                .words = "it is there",
+                                                .remedy = "none",
+                                                .remedy_zh = "无"};
+  REQUIRE_OK(farm.CommitOne(finish));
+  CHECK(farm.Get("probe-2").result->probe == finish.result->probe);
+}
+
 TEST_CASE("SchedulerStore: a step is kept by number and never goes back", "[contract]") {
   Farm farm;
   farm.StartBuild("1");

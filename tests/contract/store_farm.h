@@ -159,7 +159,10 @@ inline domain::PublishPermit MakePermit(const std::string& task, std::int64_t at
   return {.key = Key(task, attempt),
           .nonce = "nonce-" + task + std::to_string(attempt),
           .manifest = *Sha256Digest::Parse(std::string(64, 'd')),
-          .not_after = FromUnixMicros(kStart + 60)};
+          .not_after = FromUnixMicros(kStart + 60),
+          .deadline = std::chrono::seconds(90),
+          .client_ended_at = {},
+          .reported = false};
 }
 
 inline const auto kIsRefused = StatusIs(absl::StatusCode::kAborted);

@@ -139,7 +139,15 @@ expect "the platform got the version and the files" \
   'len(uploads) == 1 and uploads[0]["version"] == "1.4.2" and uploads[0]["robot"] == "3" and any(f.endswith("/app.json") or f == "app.json" for f in uploads[0]["files"]) and any("pages/home/home" in f for f in uploads[0]["files"])'
 expect "the result says what the platform counted" 'any(s["name"] == "__FULL__" and s["size"] > 1000 for s in r["sizes"]) and r["uploadBytes"] == uploads[0]["bytes"]'
 expect "progress is short and for people" 'len(output.splitlines()) <= 6 and "uploading" in output and "credential proved" in output'
+expect "it announces its stages" 'open(directory + "/out/progress").read() == "prove\nupload\n"'
 expect_always success
+
+publish probe right good '{}' '{"operation": "probe", "projectDir": null}'
+expect "a probe proves the key, sends nothing and says who can tell" \
+  'r["ok"] and exit == 0 and r["probe"]["verdict"] == "cannot_tell" and "1.4.2" in r["probe"]["remedy"] and r["probe"]["remedyZh"] and len(log) == 2 and not uploads'
+expect_always probe
+publish probe-refused wrong good '{}' '{"operation": "probe"}'
+expect "a probe with a wrong key has no answer" 'not r["ok"] and exit == 1 and r["class"] == "credential" and "probe" not in r and not uploads'
 
 publish preview right good '{}' '{"mode": "preview"}'
 expect "a preview brings its code as an image" 'r["ok"] and r["qrFile"] == "preview-qr.jpg" and r["stage"] == "preview"'

@@ -183,7 +183,7 @@ class Farm:
     """See the top of the file. `targets`: further publish targets, as lines of YAML below
     `targets:`, with {proxy} and {ca} filled in. `agent_options`: YAML of the agents' options."""
 
-    def __init__(self, agents=1, standin=False, targets="", agent_options="", deadline="2m"):
+    def __init__(self, agents=1, standin=False, targets="", agent_options="", deadline="2m", controller_options=""):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="slipway-e2e-"))
         self.folder.chmod(0o755)
         self.tag = secrets.token_hex(4)
@@ -193,6 +193,7 @@ class Farm:
         self.port = free_port()
         self.agent_count, self.with_standin = agents, standin
         self.targets, self.agent_options, self.deadline = targets, agent_options, deadline
+        self.controller_options = controller_options
         self.controller = None
         self.agents = []
         self.farm_id = ""
@@ -209,7 +210,7 @@ class Farm:
         self.config = self.folder / "controller.yaml"
         self.config.write_text(
             f"data_dir: {self.folder}/controller\nlisten: 127.0.0.1:{self.port}\n"
-            "allow_local_repositories: true\n" + (f"targets:\n{targets}" if targets else ""))
+            "allow_local_repositories: true\n" + self.controller_options + (f"targets:\n{targets}" if targets else ""))
         self.controller = Daemon("controller", [program("slipway-controller"), "--config", str(self.config)],
                                  self.folder / "controller.log")
         self.start_controller()

@@ -5,7 +5,7 @@ import json
 import secrets
 from urllib.parse import quote
 
-from farm import (APP_ID, WEIXIN, Farm, Suite, docker, expect, expect_in, failure_of, words_of)
+from farm import (APP_ID, WEIXIN, Farm, Suite, docker, expect, expect_in, failure_of, until, words_of)
 
 suite = Suite()
 case = suite.case
@@ -30,17 +30,45 @@ setTimeout(() => {
 """
 
 
+KNOWING_IMAGE = f"slipway-e2e-knowing:{secrets.token_hex(4)}"
+# The real adapter, on a platform that tells which versions it holds.
+KNOWING_CLIENT = """
+const fs = require('fs');
+const childProcess = require('child_process');
+const request = JSON.parse(fs.readFileSync(process.env.SLIPWAY_PUBLISH_REQUEST));
+if (request.operation !== 'probe') {
+  require('./real.cjs');
+} else if (process.env.NODE_EXTRA_CA_CERTS !== request.caFile) {
+  process.exitCode = childProcess.spawnSync(process.execPath, [__filename], { stdio: 'inherit', env: { ...process.env, NODE_EXTRA_CA_CERTS: request.caFile } }).status;
+} else {
+  require('./prove.cjs').ask({ ...request, proveTimeoutSeconds: 20 }, '/standin/versions', { appid: request.appId }).then(({ versions }) => {
+    const verdict = versions.includes(request.version) ? 'published' : 'not_published';
+    fs.writeFileSync(request.outDir + '/result.json', JSON.stringify({ ok: true, stage: 'prove',
+      probe: { verdict, version: request.version, link: '', words: 'the platform lists ' + versions.length, remedy: '', remedyZh: '' } }));
+  });
+}
+"""
+
+
 class PublishFarm(Farm):
-    """With a target whose client leaks, one with little time, and one without an image."""
+    """With a target whose client leaks, one with little time, one without an image, and one whose platform
+    tells what it holds."""
+
+    def image(self, base, name, files):
+        folder = self.folder / name.replace(":", "-") / "adapter"
+        folder.mkdir(parents=True)
+        container = docker("create", "--network", "none", "--label", "io.slipway.role=test", base, "/bin/true")
+        if base.startswith("slipway-publisher"):
+            docker("cp", f"{container}:/opt/slipway/adapter/publish.cjs", str(folder / "real.cjs"))
+        for file, text in files.items():
+            (folder / file).write_text(text)
+        docker("cp", f"{folder.parent}/.", f"{container}:/opt/slipway")
+        docker("commit", "--change", "LABEL io.slipway.role=test", container, name)
+        docker("rm", container)
 
     def start(self):
-        folder = self.folder / "leaky/adapter"
-        folder.mkdir(parents=True)
-        (folder / "publish.cjs").write_text(LEAKY_CLIENT)
-        container = docker("create", "--network", "none", "--label", "io.slipway.role=test", "slipway-builder:1", "/bin/true")
-        docker("cp", f"{folder.parent}/.", f"{container}:/opt/slipway")
-        docker("commit", "--change", "LABEL io.slipway.role=test", container, LEAKY_IMAGE)
-        docker("rm", container)
+        self.image("slipway-builder:1", LEAKY_IMAGE, {"publish.cjs": LEAKY_CLIENT})
+        self.image("slipway-publisher-weixin:1", KNOWING_IMAGE, {"publish.cjs": KNOWING_CLIENT})
         super().start()
         for name, key in (("shop", "right"), ("wrongkey", "wrong")):
             shops[name] = self.application(name)
@@ -48,12 +76,13 @@ class PublishFarm(Farm):
 
     def close(self, keep=False):
         left = super().close(keep)
-        docker("image", "rm", "--force", LEAKY_IMAGE, check=False)
+        docker("image", "rm", "--force", LEAKY_IMAGE, KNOWING_IMAGE, check=False)
         return left
 
 
 TARGETS = f"""  - {{name: leaky, platform: weixin, image: '{LEAKY_IMAGE}', deadline: 1m}}
   - {{name: hasty, platform: weixin, image: 'slipway-publisher-weixin:1', proxy: '{{proxy}}', ca_file: {{ca}}, deadline: 20s}}
+  - {{name: knowing, platform: weixin, image: '{KNOWING_IMAGE}', proxy: '{{proxy}}', ca_file: {{ca}}, deadline: 60s}}
   - {{name: noimage, platform: weixin, image: 'slipway-nowhere:1', deadline: 20s}}
 """
 
@@ -165,6 +194,65 @@ def reset(farm):
     fails(farm, "PUBLISH_UNKNOWN", state="UNKNOWN", code=4, uploads=1)
 
 
+def unknown(farm, target, version, fault, published):
+    """A publish whose outcome nobody knows; its task."""
+    farm.fault({"fault": fault})
+    before = len(farm.published())
+    run, _ = farm.submit("shop", WEIXIN, "--publish", "--target", target, "--version", version)
+    _, publish = farm.finish(run)
+    farm.fault({})
+    expect(publish["state"] == "TASK_STATE_UNKNOWN", failure_of(publish))
+    expect(len(farm.published()) - before == published, farm.published()[before:])
+    return publish["id"]
+
+
+def releases_of(farm, version):
+    return [one for one in farm.releases() if one["version"] == version]
+
+
+@case("the answer is lost after a success: a person finds it, and there is one release")
+def lost_answer(farm):
+    task = unknown(farm, "weixin", "5.0.1", "lost", published=1)
+    early = farm.slipway("releases", "resolve", task, "--not-published", "--reason", "not seen", check=False)
+    expect(early.returncode == 3, early.returncode, early.stderr)
+    expect_in("may still be at work", early.stderr)
+    probed = farm.slipway("releases", "resolve", task, "--probe", "--follow", "--reason", "lost answer", check=False)
+    expect(probed.returncode == 4, probed.returncode, probed.stdout, probed.stderr)
+    expect_in("tells an upload key nothing", probed.stdout)
+    said = farm.slipway("releases", "resolve", task, "--published", "--reason", "listed in the console")
+    again = farm.slipway("releases", "resolve", task, "--published", "--reason", "listed in the console")
+    expect(said.stdout == again.stdout, said.stdout, again.stdout)
+    expect(len(releases_of(farm, "5.0.1")) == 1, farm.releases())
+    shown = farm.slipway("--lang", "zh", "tasks", "show", task).stdout
+    expect_in("listed in the console", shown)
+    farm.slipway("archive", "show", releases_of(farm, "5.0.1")[0]["id"])
+    farm.no_containers()
+
+
+@case("a platform that tells: a probe finds the lost success")
+def probe_finds(farm):
+    task = unknown(farm, "knowing", "5.0.2", "lost", published=1)
+    before = len(farm.uploads())
+    probed = farm.slipway("releases", "resolve", task, "--probe", "--follow", "--reason", "lost answer")
+    expect_in("is published", probed.stdout)
+    expect(len(releases_of(farm, "5.0.2")) == 1, farm.releases())
+    expect(len(farm.uploads()) == before and len([one for one in farm.published() if one["version"] == "5.0.2"]) == 1)
+    resolution = farm.task(task)["resolution"]
+    expect(resolution["probe_task"] and "the platform lists" in resolution["reason"], resolution)
+
+
+@case("a platform that tells: a probe finds nothing, and only after the wait it counts")
+def probe_finds_nothing(farm):
+    task = unknown(farm, "knowing", "5.0.3", "reset", published=0)
+    resolved = lambda: farm.slipway("releases", "resolve", task, "--probe", "--follow", "--reason", "reset", check=False)
+    first = resolved()
+    if first.returncode == 4:  # too early to say so
+        until("the margin to pass", lambda: resolved().returncode == 0, 60)
+    now = farm.task(task)
+    expect(now["state"] == "TASK_STATE_FAILED" and failure_of(now)["reason"] == "PUBLISH_NOT_DONE", now)
+    expect(not releases_of(farm, "5.0.3"))
+
+
 @case("a platform that never answers: outcome unknown at the target's deadline")
 def hang(farm):
     farm.fault({"fault": "hang"})
@@ -197,8 +285,8 @@ def no_target(farm):
 def afterwards(farm):
     done = farm.slipway("submit", "--app", "shop", "--platform", WEIXIN, "--version", "9.0.0", "--publish", "--follow")
     expect_in("█", done.stdout)
-    expect([one["version"] for one in farm.published()] == ["9.0.0"], farm.published())
+    expect([one["version"] for one in farm.published()] == ["5.0.1", "5.0.2", "9.0.0"], farm.published())
 
 
 if __name__ == "__main__":
-    suite.run(lambda: PublishFarm(agents=1, standin=True, targets=TARGETS))
+    suite.run(lambda: PublishFarm(agents=1, standin=True, targets=TARGETS, controller_options="publish_margin: 8s\n"))

@@ -12,16 +12,16 @@ constexpr char kAdapter[] =
     "#!/bin/sh\n"
     "echo adapter runs; key=$(cat /slipway/secrets/credential); echo the key is $key\n"
     "id -u; [ -w /slipway/product ] && echo writable\n"
-    "cat $SLIPWAY_PUBLISH_REQUEST; echo\n"
-    ". /slipway/product/act\n";
+    "cat $SLIPWAY_PUBLISH_REQUEST; echo\n";
 
-std::string PublisherImage() {
+std::string PublisherImage(const std::string& act = ". /slipway/product/act\n") {
   REQUIRE_OK(EnsureTestImage());
   // Named by what is in it: made once, and anew when this test changes.
+  const std::string adapter = kAdapter + act;
   const std::string image =
-      "slipway-test-publisher:" + crypto::Sha256Of(kAdapter).Hex().substr(0, 12);
+      "slipway-test-publisher:" + crypto::Sha256Of(adapter).Hex().substr(0, 12);
   TempDir dir;
-  WriteFile(dir / "node", kAdapter);
+  WriteFile(dir / "node", adapter);
   REQUIRE_OK(Shell("docker image inspect " + image + " >/dev/null && exit 0; cd " + dir.path() +
                    " && chmod 755 node && id=$(docker create slipway-test-min:1 /bin/true)"
                    " && docker cp node $id:/bin/node && docker commit -c 'LABEL io.slipway.test=1'"
@@ -45,6 +45,13 @@ v1::TaskSpec PublishSpec(AgentFarm& farm, const std::string& act) {
   (*publish.mutable_options())["robot"] = "7";
   publish.mutable_deadline()->set_seconds(60);
   return spec;
+}
+
+// What slipway-init is in the one container there is.
+std::string InitPid(AgentFarm& farm) {
+  const auto pid = Shell("docker inspect -f '{{.State.Pid}}' " + farm.ContainerIds());
+  REQUIRE_OK(pid);
+  return *pid;
 }
 
 constexpr char kGood[] =
@@ -128,6 +135,159 @@ TEST_CASE(
   CHECK(log.find("in the client\n") == log.rfind("in the client\n"));
 }
 
+TEST_CASE("slipway-agent: prove and upload are told while the client is at them", "[integration]") {
+  AgentFarm farm;
+  farm.StartAndConnect();
+  const AttemptKey key = farm.Key();
+  farm.controller().Queue(
+      key,
+      PublishSpec(farm, std::string("printf 'prove\nup' > /slipway/out/progress; echo proving\n"
+                                    "while [ ! -e /slipway/out/go ]; do sleep 0.05; done\n"
+                                    "printf 'load\n' >> /slipway/out/progress\n"
+                                    "while [ ! -e /slipway/out/go2 ]; do sleep 0.05; done\n") +
+                            kGood));
+  REQUIRE(farm.controller().WaitForLog(key, "proving\n"));
+  REQUIRE(WaitUntil([&] { return farm.controller().Steps(key).back() == "3 prove started"; }));
+  const std::string container = farm.ContainerIds();
+  REQUIRE_OK(Shell("docker exec -u 1000:1000 " + container + " /bin/touch /slipway/out/go"));
+  REQUIRE(WaitUntil([&] { return farm.controller().Steps(key).back() == "4 upload started"; }));
+  CHECK_FALSE(farm.controller().WaitForResult(key, std::chrono::seconds(0)));
+  REQUIRE_OK(Shell("docker exec -u 1000:1000 " + container + " /bin/touch /slipway/out/go2"));
+  REQUIRE(farm.controller().WaitForResult(key));
+  const std::vector<std::string> steps = farm.controller().Steps(key);
+  CHECK(std::vector<std::string>(steps.begin() + 4, steps.end()) ==
+        std::vector<std::string>{"3 prove started", "3 prove succeeded", "4 upload started",
+                                 "4 upload succeeded"});
+}
+
+TEST_CASE("slipway-agent: what the client says is masked although the agent forgot the secret",
+          "[integration]") {
+  AgentFarm farm;
+  farm.controller().SetSecret("top-secret-upload-key");
+  farm.StartAndConnect();
+  const AttemptKey key = farm.Key();
+  farm.controller().Queue(
+      key, PublishSpec(farm,
+                       "echo in the client; while [ ! -e /slipway/out/go ]; do sleep 0.05; done\n"
+                       "echo \"{\\\"ok\\\": false, \\\"stage\\\": \\\"prove\\\", \\\"class\\\":"
+                       " \\\"credential\\\", \\\"reason\\\": \\\"bad $key\\\"}\""
+                       " > /slipway/out/result.json; exit 1\n"));
+  REQUIRE(farm.controller().WaitForLog(key, "in the client\n"));
+  const std::string container = farm.ContainerIds();
+  farm.Kill(SIGKILL);
+  farm.StartAndConnect();
+  REQUIRE(WaitUntil([&] { return farm.Output().find("attempt_adopted") != std::string::npos; }));
+  REQUIRE_OK(Shell("docker exec -u 1000:1000 " + container + " /bin/touch /slipway/out/go"));
+  const auto result = farm.controller().WaitForResult(key);
+  INFO(farm.Output() << farm.controller().Log(key));
+  REQUIRE(result);
+  CHECK(result->failure().tool_words() == "bad ***");
+  CHECK(result->DebugString().find("top-secret") == std::string::npos);
+  const auto found = Shell("grep -rl top-secret " + farm.data_dir() + "/journal* || true");
+  REQUIRE_OK(found);
+  CHECK(found->empty());
+}
+
+TEST_CASE("slipway-agent: frozen while its permit ran out, it does not start the client",
+          "[integration]") {
+  AgentFarm farm;
+  farm.controller().HoldPermits();
+  farm.StartAndConnect();
+  const AttemptKey key = farm.Key();
+  farm.controller().Queue(key, PublishSpec(farm, kGood));
+  REQUIRE(farm.controller().WaitForPermitRequest());
+  REQUIRE(kill(farm.pid(), SIGSTOP) == 0);
+  farm.controller().GivePermits(500ms);
+  REQUIRE_OK(Shell("sleep 1"));
+  REQUIRE(kill(farm.pid(), SIGCONT) == 0);
+  // The late permit is passed over; a fresh one is used.
+  REQUIRE_OK(Shell("sleep 1"));
+  CHECK_THAT(farm.controller().Log(key), !Contains("adapter runs"));
+  CHECK(farm.controller().asks() >= 2);
+  farm.controller().GivePermits(60s);
+  const auto result = farm.controller().WaitForResult(key);
+  INFO(farm.Output());
+  REQUIRE(result);
+  CHECK_FALSE(result->has_failure());
+}
+
+TEST_CASE("slipway-agent: killed between permit and marker it asks again, and publishes once",
+          "[integration]") {
+  AgentFarm farm;
+  farm.controller().HoldPermits();
+  farm.StartAndConnect();
+  const AttemptKey key = farm.Key();
+  farm.controller().Queue(key, PublishSpec(farm, kGood));
+  REQUIRE(farm.controller().WaitForPermitRequest());
+  // The permit is on its way to a process that never reads it.
+  REQUIRE(kill(farm.pid(), SIGSTOP) == 0);
+  farm.controller().GivePermits(60s);
+  farm.Kill(SIGKILL);
+  farm.Start();
+  REQUIRE(WaitUntil([&] { return farm.Output().find("attempt_adopted") != std::string::npos; }));
+  REQUIRE(farm.controller().WaitForStream());
+  REQUIRE(WaitUntil([&] { return farm.controller().asks() >= 2; }));
+  farm.controller().GivePermits(60s);
+  const auto result = farm.controller().WaitForResult(key);
+  INFO(farm.Output());
+  REQUIRE(result);
+  CHECK_FALSE(result->has_failure());
+  const std::string log = farm.controller().Log(key);
+  CHECK(log.find("adapter runs") == log.rfind("adapter runs"));
+}
+
+TEST_CASE("slipway-agent: killed between marker and start, the publish is unknown and ended",
+          "[integration]") {
+  AgentFarm farm;
+  farm.controller().HoldPermits();
+  farm.StartAndConnect();
+  const AttemptKey key = farm.Key();
+  farm.controller().Queue(key, PublishSpec(farm, kGood));
+  REQUIRE(farm.controller().WaitForPermitRequest());
+  // A slipway-init that does not answer holds the agent between its marker and the start.
+  const std::string init = InitPid(farm);
+  REQUIRE_OK(Shell("kill -STOP " + init));
+  farm.controller().GivePermits(60s);
+  REQUIRE(WaitUntil([&] { return farm.controller().Steps(key).back() == "3 prove started"; }));
+  farm.Kill(SIGKILL);
+  REQUIRE_OK(Shell("kill -CONT " + init));
+  farm.StartAndConnect();
+  const auto result = farm.controller().WaitForResult(key);
+  INFO(farm.Output());
+  REQUIRE(result);
+  CHECK(result->failure().failure_class() == v1::FAILURE_CLASS_PUBLISH_UNKNOWN);
+  CHECK(result->client_ended());
+  CHECK_THAT(farm.controller().Log(key), !Contains("adapter runs"));
+  CHECK(farm.controller().permits_given() == 1);
+}
+
+TEST_CASE("slipway-agent: a probe asks in a container of its own, without product and marker",
+          "[integration]") {
+  AgentFarm farm;
+  farm.controller().SetSecret("top-secret-upload-key");
+  farm.StartAndConnect();
+  v1::TaskSpec spec = PublishSpec(farm, "");
+  *spec.mutable_probe() = v1::PublishSpec(spec.publish());
+  // No product, so the answer is the image's own.
+  spec.mutable_probe()->set_image(PublisherImage(
+      "[ -e /slipway/product ] && echo a product is there\n"
+      "key=$(cat /slipway/secrets/credential)\n"
+      "echo \"{\\\"ok\\\": true, \\\"probe\\\": {\\\"verdict\\\": \\\"published\\\", "
+      "\\\"version\\\":"
+      " \\\"1.2.3\\\", \\\"words\\\": \\\"seen with $key\\\"}}\" > /slipway/out/result.json\n"));
+  const AttemptKey key = farm.Key();
+  const v1::AttemptResult result = farm.Build(spec, key);
+  const std::string log = farm.controller().Log(key);
+  INFO(log << farm.Output());
+  REQUIRE(result.has_probe());
+  CHECK(result.probe().verdict() == v1::PROBE_VERDICT_PUBLISHED);
+  CHECK(result.probe().words() == "seen with ***");
+  CHECK_THAT(log, Contains("\"operation\":\"probe\"") && !Contains("a product is there"));
+  CHECK(farm.controller().Steps(key) ==
+        std::vector<std::string>{"1 prepare started", "1 prepare succeeded", "2 probe started",
+                                 "2 probe succeeded"});
+}
+
 TEST_CASE("slipway-agent: a publish whose container is lost after the permit is unknown",
           "[integration]") {
   AgentFarm farm;
@@ -143,6 +303,7 @@ TEST_CASE("slipway-agent: a publish whose container is lost after the permit is 
   INFO(farm.Output());
   REQUIRE(result);
   CHECK(result->failure().failure_class() == v1::FAILURE_CLASS_PUBLISH_UNKNOWN);
+  CHECK(result->client_ended());
   CHECK(farm.controller().permits_given() == 1);
 }
 

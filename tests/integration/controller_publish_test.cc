@@ -11,6 +11,7 @@
 #include "tests/support/farm_fixture.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/wait_until.h"
 
 namespace slipway::testing {
 namespace {
@@ -205,6 +206,137 @@ TEST_CASE("Controller: an agent that is not the task's own gets no permit, produ
   const auto task = story.farm.client().GetTask(publish.key.task.value());
   REQUIRE_OK(task);
   CHECK(task->state() == v1::TASK_STATE_SUCCEEDED);
+}
+
+v1::ResolvePublishRequest WordOf(const AttemptKey& publish, bool published,
+                                 const std::string& reason = "looked at the console") {
+  v1::ResolvePublishRequest request;
+  request.set_task(publish.task.value());
+  request.set_reason(reason);
+  if (published) {
+    request.mutable_published()->set_link("https://platform.example/seen");
+  } else {
+    request.mutable_not_published();
+  }
+  return request;
+}
+
+protocol::AttemptResult UnknownResult(std::string_view log) {
+  protocol::AttemptResult result = FailedResult(log, protocol::FailureClass::kPublishUnknown);
+  result.client_ended = true;
+  return result;
+}
+
+TEST_CASE("Controller: a person resolves an unknown publish, once, with a reason",
+          "[integration]") {
+  Story story;
+  const FakeAgent::Work publish = story.ToPublish(story.Seal("shop"));
+  FarmClient& client = story.farm.client();
+  CHECK_THAT(client.Resolve(WordOf(publish.key, true)).status(),
+             StatusIs(absl::StatusCode::kFailedPrecondition, "NOT_UNKNOWN"));
+  REQUIRE(story.agent->AskPermit(publish.key, story.manifest));
+  REQUIRE_OK(story.agent->AppendLog(publish.key, "x"));
+  REQUIRE(story.agent->Report(publish.key, UnknownResult("x")));
+  REQUIRE(client.GetTask(publish.key.task.value())->state() == v1::TASK_STATE_UNKNOWN);
+
+  CHECK_THAT(client.Resolve(WordOf(publish.key, true, " ")).status(),
+             StatusIs(absl::StatusCode::kInvalidArgument, "BAD_FIELD"));
+  CHECK_THAT(client.Resolve(WordOf({TaskId("task-none"), Attempt(1)}, true)).status(),
+             StatusIs(absl::StatusCode::kNotFound));
+  const absl::Status early = client.Resolve(WordOf(publish.key, false)).status();
+  CHECK_THAT(early, StatusIs(absl::StatusCode::kFailedPrecondition, "RESOLVE_TOO_EARLY"));
+  CHECK(early.message().find("until 20") != std::string::npos);
+
+  const auto said = client.Resolve(WordOf(publish.key, true));
+  REQUIRE_OK(said);
+  CHECK(said->task().state() == v1::TASK_STATE_SUCCEEDED);
+  CHECK(said->task().result().publish().link() == "https://platform.example/seen");
+  CHECK(said->task().result().log().size() == 1);
+  CHECK(said->task().resolution().resolved_by() == "admin");
+  CHECK(said->task().resolution().reason() == "looked at the console");
+  const auto archived = client.GetArchived(said->task().release());
+  REQUIRE_OK(archived);
+  CHECK(archived->manifest() == story.manifest.Bytes());
+  // Again is nothing new, and the opposite is refused.
+  CHECK(client.Resolve(WordOf(publish.key, true))->task().release() == said->task().release());
+  CHECK_THAT(client.Resolve(WordOf(publish.key, false)).status(),
+             StatusIs(absl::StatusCode::kFailedPrecondition, "ALREADY_RESOLVED"));
+}
+
+TEST_CASE("Controller: after the margin it may be said that nothing was published",
+          "[integration]") {
+  Story story;
+  story.farm.Stop();
+  story.farm.options().publish_margin = std::chrono::seconds(1);
+  story.farm.Start();
+  REQUIRE(story.agent->Reconnect());
+  const FakeAgent::Work publish = story.ToPublish(story.Seal("shop"));
+  FarmClient& client = story.farm.client();
+  REQUIRE(story.agent->AskPermit(publish.key, story.manifest));
+  REQUIRE_OK(story.agent->AppendLog(publish.key, "x"));
+  REQUIRE(story.agent->Report(publish.key, UnknownResult("x")));
+  absl::StatusOr<v1::ResolvePublishResponse> said;
+  REQUIRE(WaitUntil([&] {
+    said = client.Resolve(WordOf(publish.key, false));
+    return said.ok();
+  }));
+  CHECK(said->task().state() == v1::TASK_STATE_FAILED);
+  CHECK(said->task().result().failure().reason() == "PUBLISH_NOT_DONE");
+  CHECK(said->task().release().empty());
+  const auto watched = client.Watch(story.run);
+  REQUIRE_OK(watched);
+  CHECK(watched->tasks(1).state() == v1::TASK_STATE_FAILED);
+}
+
+TEST_CASE("Controller: a probe of an unknown publish resolves it like a person", "[integration]") {
+  Story story;
+  const FakeAgent::Work publish = story.ToPublish(story.Seal("shop"));
+  FarmClient& client = story.farm.client();
+  REQUIRE(story.agent->AskPermit(publish.key, story.manifest));
+  REQUIRE_OK(story.agent->AppendLog(publish.key, "x"));
+  REQUIRE(story.agent->Report(publish.key, UnknownResult("x")));
+
+  v1::ResolvePublishRequest request = WordOf(publish.key, true);
+  request.mutable_probe();
+  request.set_request_id("probe-1");
+  const auto begun = client.Resolve(request);
+  REQUIRE_OK(begun);
+  CHECK(begun->task().state() == v1::TASK_STATE_UNKNOWN);
+  CHECK(client.Resolve(request)->probe_run() == begun->probe_run());
+  const auto probe = story.agent->WaitStart();
+  REQUIRE(probe);
+  REQUIRE(probe->spec.has_probe());
+  CHECK(probe->spec.probe().app_id() == kAppId);
+  CHECK(probe->spec.version() == "1.2.3");
+  const auto permit = story.agent->AskPermit(probe->key, story.manifest);
+  REQUIRE(permit);
+  REQUIRE(std::holds_alternative<v1::Permit>(*permit));
+  CHECK(std::get<v1::Permit>(*permit).secret() == kSecret);
+
+  protocol::AttemptResult answer = FailedResult("", protocol::FailureClass::kBuild);
+  answer.failure.reset();
+  answer.probe = {.verdict = protocol::ProbeVerdict::kCannotTell, .words = "it does not say"};
+  SECTION("that cannot tell: as unknown as before") {
+    REQUIRE_OK(story.agent->AppendLog(probe->key, ""));
+    REQUIRE(story.agent->Report(probe->key, answer));
+    const auto asked = client.GetTask(probe->key.task.value());
+    REQUIRE_OK(asked);
+    CHECK(asked->state() == v1::TASK_STATE_SUCCEEDED);
+    CHECK(asked->result().probe().words() == "it does not say");
+    CHECK(client.GetTask(publish.key.task.value())->state() == v1::TASK_STATE_UNKNOWN);
+  }
+  SECTION("that finds it: one release, by the probe") {
+    answer.probe->verdict = protocol::ProbeVerdict::kPublished;
+    answer.probe->words = "listed as 1.2.3";
+    REQUIRE_OK(story.agent->AppendLog(probe->key, ""));
+    REQUIRE(story.agent->Report(probe->key, answer));
+    const auto found = client.GetTask(publish.key.task.value());
+    REQUIRE_OK(found);
+    CHECK(found->state() == v1::TASK_STATE_SUCCEEDED);
+    CHECK_FALSE(found->release().empty());
+    CHECK(found->resolution().probe_task() == probe->key.task.value());
+    CHECK(found->resolution().reason() == "listed as 1.2.3");
+  }
 }
 
 TEST_CASE("Controller: the publish attempt fetches exactly its product", "[integration]") {

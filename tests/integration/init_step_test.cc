@@ -47,6 +47,49 @@ TEST_CASE("slipway-init: exit codes, signals and programs that do not start are 
   CHECK(*stored == exited);
 }
 
+std::int64_t BootTime(Duration from_now) { return In(from_now).time_since_epoch().count(); }
+
+TEST_CASE("slipway-init: a program is not started after its latest start", "[integration][init]") {
+  InitContainer c;
+  auto in_time = c.Script("echo in time");
+  in_time.start_before_ns = BootTime(30s);
+  CHECK(c.Output(c.Run(in_time)) == "in time\n");
+
+  auto late = c.Script("echo late");
+  late.start_before_ns = BootTime(0s);
+  const auto refused = c.Run(late);
+  CHECK(refused.reason == StopReason::kTooLate);
+  CHECK(c.Output(refused).empty());
+  CHECK(c.AwaitResultFile(late.step) == refused);
+
+  // Frozen with the order in its socket, and thawed when the time has passed.
+  auto frozen = c.Script("echo frozen");
+  const std::string pid = Shell("docker inspect -f '{{.State.Pid}}' " + c.id()).output;
+  REQUIRE(Shell("kill -STOP " + pid).status == 0);
+  frozen.start_before_ns = BootTime(300ms);
+  CHECK_THAT(c.client().RunStep(frozen, In(500ms)), StatusIs(absl::StatusCode::kDeadlineExceeded));
+  REQUIRE(Shell("kill -CONT " + pid).status == 0);
+  const auto thawed = c.Expect<init::StepExited>().result;
+  CHECK(thawed.step == frozen.step);
+  CHECK(thawed.reason == StopReason::kTooLate);
+  CHECK(c.Output(thawed).empty());
+}
+
+TEST_CASE("slipway-init: masks a text for whoever asks, also for an agent that came later",
+          "[integration][init]") {
+  InitContainer c;
+  REQUIRE_OK(c.client().SetMasks({"hunter22"}, In(5s)));
+  c.Disconnect();
+  c.Connect();
+  const auto masked = c.client().MaskText("the key is hunter22.", In(5s));
+  REQUIRE_OK(masked);
+  CHECK(*masked == "the key is ***.");
+  CHECK(c.client().MaskText(std::string(init::kMaxMaskText, 'x'), In(5s))->size() ==
+        init::kMaxMaskText);
+  CHECK_THAT(c.client().MaskText(std::string(init::kMaxMaskText + 1, 'x'), In(5s)).status(),
+             StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
 TEST_CASE("slipway-init: a step number runs once, and only one step at a time",
           "[integration][init]") {
   InitContainer c;

@@ -126,9 +126,9 @@ absl::Status SimStore::Apply(const store::FinishTask& change) {
 
 absl::Status SimStore::Apply(const store::MarkUnknown& change) {
   domain::Task* task = At(change.key);
-  if (task == nullptr || task->state != TaskState::kRunning || task->kind != TaskKind::kPublish) {
-    return Refused("unknown");
-  }
+  const bool open =
+      task != nullptr && (task->state == TaskState::kRunning || task->state == TaskState::kUnknown);
+  if (!open || task->kind != TaskKind::kPublish) return Refused("unknown");
   task->state = TaskState::kUnknown;
   task->result = change.result;
   stored_results_.emplace_back(change.key, task->agent);
@@ -148,6 +148,9 @@ absl::Status SimStore::Apply(const store::GrantPermit& change) {
   }
   return absl::OkStatus();
 }
+
+// Nobody resolves anything in the simulation.
+absl::Status SimStore::Apply(const store::RecordLateResult&) { return Refused("late result"); }
 
 absl::Status SimStore::Apply(const store::RecordStep& change) {
   return At(change.step.key) == nullptr ? Refused("step") : absl::OkStatus();

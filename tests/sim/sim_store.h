@@ -49,6 +49,7 @@ class SimStore {
   absl::Status Apply(const store::FinishTask& change);
   absl::Status Apply(const store::MarkUnknown& change);
   absl::Status Apply(const store::GrantPermit& change);
+  absl::Status Apply(const store::RecordLateResult& change);
   absl::Status Apply(const store::RecordStep& change);
   domain::Task* At(const AttemptKey& key);
 

@@ -44,6 +44,9 @@ struct FakeController::State {
   std::optional<std::vector<v1::ImageOrder>> images;
   std::chrono::seconds clock_ahead{0};
   v1::Inventory inventory;
+  bool hold_permits = false;
+  std::optional<v1::PermitRequest> asked;
+  int asks = 0;
   int permits = 0;
   Stream* stream = nullptr;
 
@@ -63,9 +66,24 @@ struct FakeController::State {
   void Desire(v1::Desired& desired, const AttemptKey& key, const Task& task, v1::Want want) {
     v1::DesiredAttempt& line = *desired.add_attempts();
     *line.mutable_ref() = rpc::ToProto(key);
-    line.set_kind(task.spec.has_publish() ? v1::TASK_KIND_PUBLISH : v1::TASK_KIND_BUILD);
+    line.set_kind(task.spec.has_publish() ? v1::TASK_KIND_PUBLISH
+                  : task.spec.has_probe() ? v1::TASK_KIND_PROBE
+                                          : v1::TASK_KIND_BUILD);
     line.set_want(want);
     if (want == v1::WANT_START) *line.mutable_spec() = task.spec;
+  }
+  // Answers the newest request. REQUIRES: mu.
+  void GivePermit(std::chrono::milliseconds valid_for) {
+    ++permits;
+    v1::ControllerMessage message;
+    message.set_epoch(1);
+    v1::Permit& permit = *message.mutable_permit();
+    *permit.mutable_ref() = asked->ref();
+    permit.set_nonce("nonce");
+    permit.set_answers(asked->sequence());
+    permit.set_secret(secret);
+    *permit.mutable_valid_for() = rpc::ToProtoDuration(valid_for);
+    stream->Write(message);
   }
   // REQUIRES: mu.
   void Push(const AttemptKey& key, v1::Want want) {
@@ -102,14 +120,9 @@ class FakeController::Agents final : public v1::AgentService::Service {
         state_.Push(key, v1::WANT_FORGET);
       }
       if (message.has_permit_request()) {
-        ++state_.permits;
-        v1::ControllerMessage permit;
-        permit.set_epoch(1);
-        *permit.mutable_permit()->mutable_ref() = message.permit_request().ref();
-        permit.mutable_permit()->set_nonce("nonce");
-        permit.mutable_permit()->set_secret(state_.secret);
-        permit.mutable_permit()->mutable_valid_for()->set_seconds(60);
-        stream->Write(permit);
+        state_.asked = message.permit_request();
+        ++state_.asks;
+        if (!state_.hold_permits) state_.GivePermit(std::chrono::seconds(60));
       }
       state_.changed.notify_all();
     }
@@ -367,6 +380,25 @@ void FakeController::Cancel(const AttemptKey& key) {
 void FakeController::SetSecret(std::string secret) {
   const std::lock_guard lock(state_->mu);
   state_->secret = std::move(secret);
+}
+
+void FakeController::HoldPermits() {
+  const std::lock_guard lock(state_->mu);
+  state_->hold_permits = true;
+}
+
+void FakeController::GivePermits(std::chrono::milliseconds valid_for) {
+  const std::lock_guard lock(state_->mu);
+  state_->GivePermit(valid_for);
+}
+
+bool FakeController::WaitForPermitRequest(std::chrono::seconds patience) {
+  return state_->Wait(patience, [&] { return state_->asked.has_value(); });
+}
+
+int FakeController::asks() {
+  const std::lock_guard lock(state_->mu);
+  return state_->asks;
 }
 
 void FakeController::HoldDurable(bool hold) {

@@ -48,6 +48,12 @@ class FakeController {
   [[nodiscard]] v1::Inventory LastInventory();
   // What permits hand out.
   void SetSecret(std::string secret);
+  // Permits are kept back until GivePermits, which gives what was asked for, valid for so long.
+  void HoldPermits();
+  void GivePermits(std::chrono::milliseconds valid_for);
+  [[nodiscard]] bool WaitForPermitRequest(std::chrono::seconds patience = std::chrono::seconds(30));
+  // How often a permit was asked for.
+  [[nodiscard]] int asks();
   // Acks say that nothing is durable until released.
   void HoldDurable(bool hold);
 

@@ -176,6 +176,15 @@ absl::StatusOr<v1::Archived> FarmClient::GetArchived(const std::string& name) {
   return archived;
 }
 
+absl::StatusOr<v1::ResolvePublishResponse> FarmClient::Resolve(
+    const v1::ResolvePublishRequest& request) {
+  const auto context = Context();
+  v1::ResolvePublishResponse response;
+  SLIPWAY_RETURN_IF_ERROR(
+      rpc::FromGrpc(*context, releases_->ResolvePublish(context.get(), request, &response)));
+  return response;
+}
+
 absl::Status FarmClient::Download(const std::string& name, const Sha256Digest& manifest,
                                   const std::string& path) {
   const auto context = Context();

@@ -95,6 +95,15 @@ absl::StatusOr<domain::Release> InMemoryRunReader::GetRelease(const ReleaseId& i
   return NoSuch("release '" + id.value() + "'");
 }
 
+absl::StatusOr<domain::Resolution> InMemoryRunReader::ResolutionOf(const TaskId& publish_task) {
+  absl::MutexLock lock(&state_.mu);
+  const auto it = state_.tables.resolutions.find(publish_task);
+  if (it == state_.tables.resolutions.end()) {
+    return NoSuch("resolution of the task '" + publish_task.value() + "'");
+  }
+  return it->second.second;
+}
+
 absl::StatusOr<domain::Release> InMemoryRunReader::ReleaseOfTask(const TaskId& publish_task) {
   absl::MutexLock lock(&state_.mu);
   for (const domain::Release& release : state_.tables.releases) {

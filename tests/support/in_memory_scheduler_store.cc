@@ -38,8 +38,9 @@ bool Storable(const store::Change& change) {
         } else if constexpr (std::is_same_v<T, store::RecordStep>) {
           return Storable({c.step.name, c.step.detail});
         } else if constexpr (std::is_same_v<T, store::FinishTask>) {
-          return !c.result || !c.result->failure ||
-                 Storable({c.result->failure->message, c.result->failure->tool_words});
+          return (!c.resolution || Storable({c.resolution->reason})) &&
+                 (!c.result || !c.result->failure ||
+                  Storable({c.result->failure->message, c.result->failure->tool_words}));
         } else {
           return true;
         }
@@ -96,7 +97,7 @@ class Writer {
     domain::Task* task = Current(c.key);
     if (task == nullptr ||
         !(task->state == TaskState::kOffered ||
-          (task->state == TaskState::kRunning && task->kind == TaskKind::kBuild))) {
+          (task->state == TaskState::kRunning && task->kind != TaskKind::kPublish))) {
       return Refused(c.key.task);
     }
     task->state = TaskState::kQueued;
@@ -125,13 +126,10 @@ class Writer {
     domain::Task* task = Current(c.key);
     if (task == nullptr || !MayBecome(task->state, c.state, task->kind)) return Refused(c.key.task);
     if (c.release) {
-      for (const domain::Release& release : tables_.releases) {
-        if (release.id == c.release->id || release.publish_task == c.release->publish_task) {
-          return absl::InvalidArgumentError("the release exists");
-        }
-      }
+      if (ReleaseExists(*c.release)) return absl::InvalidArgumentError("the release exists");
       tables_.releases.push_back(*c.release);
     }
+    if (c.resolution) tables_.resolutions[c.key.task] = {c.key.attempt, *c.resolution};
     task->state = c.state;
     task->finished_at = c.cause.at;
     task->offer_deadline = {};
@@ -141,11 +139,37 @@ class Writer {
 
   absl::Status operator()(const store::MarkUnknown& c) {
     domain::Task* task = Current(c.key);
-    if (task == nullptr || task->state != TaskState::kRunning || task->kind != TaskKind::kPublish) {
+    if (task == nullptr ||
+        (task->state != TaskState::kRunning && task->state != TaskState::kUnknown) ||
+        task->kind != TaskKind::kPublish) {
       return Refused(c.key.task);
     }
     task->state = TaskState::kUnknown;
     task->result = c.result;
+    const auto permit = tables_.permits.find(c.key.task);
+    if (permit != tables_.permits.end() && permit->second.key == c.key) {
+      permit->second.reported |= c.reported;
+      if (c.result.client_ended && permit->second.client_ended_at == WallTime()) {
+        permit->second.client_ended_at = c.cause.at;
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status operator()(const store::RecordLateResult& c) {
+    const auto it = tables_.resolutions.find(c.key.task);
+    domain::Task* task = Find(c.key.task);
+    if (it == tables_.resolutions.end() || it->second.first != c.key.attempt ||
+        it->second.second.late_result || (c.release && task->state != TaskState::kFailed)) {
+      return Refused(c.key.task);
+    }
+    if (c.release) {
+      if (ReleaseExists(*c.release)) return absl::InvalidArgumentError("the release exists");
+      tables_.releases.push_back(*c.release);
+      task->state = TaskState::kSucceeded;
+      task->result = c.result;
+    }
+    it->second.second.late_result = c.result;
     return absl::OkStatus();
   }
 
@@ -178,6 +202,11 @@ class Writer {
   domain::Task* Find(const TaskId& id) {
     const auto it = tables_.tasks.find(id);
     return it == tables_.tasks.end() ? nullptr : &it->second;
+  }
+  bool ReleaseExists(const domain::Release& wanted) const {
+    return std::any_of(tables_.releases.begin(), tables_.releases.end(), [&](const auto& release) {
+      return release.id == wanted.id || release.publish_task == wanted.publish_task;
+    });
   }
   domain::Task* Current(const AttemptKey& key) {
     domain::Task* task = Find(key.task);
@@ -261,6 +290,14 @@ absl::StatusOr<store::Unfinished> InMemorySchedulerStore::LoadUnfinished() {
     unfinished.tasks.push_back(task);
     const auto permit = state_.tables.permits.find(id);
     if (permit != state_.tables.permits.end()) unfinished.permits.push_back(permit->second);
+  }
+  for (const auto& [id, resolution] : state_.tables.resolutions) {
+    const auto permit = state_.tables.permits.find(id);
+    const bool reported = permit != state_.tables.permits.end() && permit->second.reported;
+    if (resolution.second.late_result || reported) continue;
+    unfinished.resolved.push_back({.key = {id, resolution.first},
+                                   .agent = state_.tables.tasks.at(id).agent,
+                                   .verdict = resolution.second.verdict});
   }
   return unfinished;
 }

@@ -23,6 +23,7 @@ struct Tables {
   std::map<std::tuple<TaskId, Attempt, std::uint32_t>, domain::Step> steps;
   std::map<TaskId, domain::PublishPermit> permits;
   std::vector<domain::Release> releases;
+  std::map<TaskId, std::pair<Attempt, domain::Resolution>> resolutions;
   std::vector<std::string> audit;
 };
 

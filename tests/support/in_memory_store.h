@@ -59,6 +59,7 @@ class InMemoryRunReader final : public store::RunReader {
   absl::StatusOr<store::TaskPage> ListTasks(const store::TaskFilter& filter) override;
   absl::StatusOr<std::vector<domain::Step>> ListSteps(const TaskId& id) override;
   absl::StatusOr<domain::Release> GetRelease(const ReleaseId& id) override;
+  absl::StatusOr<domain::Resolution> ResolutionOf(const TaskId& publish_task) override;
   absl::StatusOr<domain::Release> ReleaseOfTask(const TaskId& publish_task) override;
   absl::StatusOr<store::ReleasePage> ListReleases(const store::ReleaseFilter& filter) override;
 

@@ -239,8 +239,15 @@ TEST_CASE("AgentCore: a build that vanished is reported lost, a canceled one can
   }
 }
 
-protocol::Permit PermitFor(const AttemptKey& key, Duration valid = seconds(60)) {
-  return {.key = key, .nonce = "n", .valid_for = valid, .secret = "s"};
+// The answer to the `answers`th request.
+protocol::Permit PermitFor(const AttemptKey& key, Duration valid = seconds(60),
+                           std::uint64_t answers = 1) {
+  return {.key = key,
+          .nonce = "n",
+          .answers = answers,
+          .valid_for = valid,
+          .deadline = seconds(600),
+          .secret = "s"};
 }
 
 TEST_CASE("AgentCore: the permit is given once, after its marker is on the disk", "[unit][agent]") {
@@ -260,6 +267,107 @@ TEST_CASE("AgentCore: the permit is given once, after its marker is on the disk"
   CHECK(shell.actions.empty());
   shell.Do(PublishReady{Key(), Sha256Digest()});
   CHECK(shell.actions.empty());
+}
+
+TEST_CASE(
+    "AgentCore: the permit's time runs from the request, however long this process stood still",
+    "[unit][agent]") {
+  Shell shell;
+  shell.Run(Key(), TaskKind::kPublish);
+  shell.Do(PublishReady{Key(), Sha256Digest()});
+  CHECK(shell.Sent<protocol::PermitRequest>()->sequence == 1);
+  const std::size_t entries = shell.journal.size();
+  // Frozen: the answer lay in the socket while its time passed.
+  shell.now += seconds(60);
+  shell.Tell(PermitFor(Key(), seconds(60)));
+  CHECK(shell.journal.size() == entries);
+  CHECK(shell.Found<GivePermit>() == nullptr);
+  // The controller knows how much is left.
+  REQUIRE(shell.Sent<protocol::PermitRequest>() != nullptr);
+  CHECK(shell.Sent<protocol::PermitRequest>()->sequence == 2);
+  shell.Tell(PermitFor(Key(), seconds(5), 2));
+  shell.Synced();
+  REQUIRE(shell.Found<GivePermit>() != nullptr);
+  CHECK(shell.Found<GivePermit>()->valid_until == shell.now + seconds(5));
+  CHECK(shell.Found<GivePermit>()->deadline == seconds(600));
+}
+
+TEST_CASE("AgentCore: a permit counts from the request that it answers, not from a newer one",
+          "[unit][agent]") {
+  Shell shell;
+  shell.Run(Key(), TaskKind::kPublish);
+  const MonoTime asked = shell.now;
+  shell.Do(PublishReady{Key(), Sha256Digest()});
+  shell.now += seconds(15);
+  shell.Do(Tick{});  // a sync asks again: the first answer seems lost
+  CHECK(shell.Sent<protocol::PermitRequest>()->sequence == 2);
+  const std::size_t entries = shell.journal.size();
+  shell.Tell(PermitFor(Key(), seconds(60), 3));  // answers nothing that was asked
+  CHECK(shell.journal.size() == entries);
+  shell.Tell(PermitFor(Key(), seconds(60), 1));
+  shell.Synced();
+  REQUIRE(shell.Found<GivePermit>() != nullptr);
+  CHECK(shell.Found<GivePermit>()->valid_until == asked + seconds(60));
+}
+
+TEST_CASE("AgentCore: canceled between permit and start, the client does not start",
+          "[unit][agent]") {
+  Shell shell;
+  shell.Run(Key(), TaskKind::kPublish);
+  shell.Do(PublishReady{Key(), Sha256Digest()});
+  shell.Tell(PermitFor(Key()));
+  shell.Tell(Want::kCancel, Key(), TaskKind::kPublish);
+  shell.Synced();
+  CHECK(shell.Found<GivePermit>() == nullptr);
+  REQUIRE(shell.Found<DenyPermit>() != nullptr);
+  CHECK(shell.Found<DenyPermit>()->failure.klass == FailureClass::kCanceled);
+}
+
+TEST_CASE("AgentCore: superseded between permit and start, the attempt is deleted unstarted",
+          "[unit][agent]") {
+  Shell shell;
+  shell.Run(Key(), TaskKind::kPublish);
+  shell.Do(PublishReady{Key(), Sha256Digest()});
+  shell.Tell(PermitFor(Key()));
+  shell.Tell(Want::kForget, Key(), TaskKind::kPublish);
+  CHECK(shell.Found<DeleteAttempt>() != nullptr);
+  shell.Synced();
+  CHECK(shell.Found<GivePermit>() == nullptr);
+}
+
+TEST_CASE("AgentCore: an unknown publish says whether its client was seen dead", "[unit][agent]") {
+  for (const bool ended : {false, true}) {
+    Shell shell;
+    shell.Run(Key(), TaskKind::kPublish);
+    shell.Do(PublishReady{Key(), Sha256Digest()});
+    shell.Tell(PermitFor(Key()));
+    shell.Synced();
+    shell.Do(AttemptVanished{Key(), {}, ended});
+    shell.Synced();
+    REQUIRE(shell.Sent<protocol::ResultReport>() != nullptr);
+    const protocol::AttemptResult& result = shell.Sent<protocol::ResultReport>()->result;
+    CHECK(result.failure->klass == FailureClass::kPublishUnknown);
+    CHECK(result.client_ended == ended);
+  }
+}
+
+TEST_CASE("AgentCore: a probe needs no marker and begins anew when its container is lost",
+          "[unit][agent]") {
+  Shell shell;
+  shell.Run(Key(), TaskKind::kProbe);
+  const std::size_t entries = shell.journal.size();
+  shell.Do(PublishReady{Key(), Sha256Digest()});
+  shell.Tell(PermitFor(Key()));
+  CHECK(shell.journal.size() == entries);
+  REQUIRE(shell.Found<GivePermit>() != nullptr);
+  CHECK(shell.Found<GivePermit>()->secret == "s");
+  Shell again(shell.journal);
+  CHECK_FALSE(again.Found<AdoptAttempt>()->publish_started);
+  again.Do(AttemptVanished{Key(), {}});
+  CHECK(again.Found<StartAttempt>() != nullptr);
+  again.Do(Connected{});
+  again.Do(PublishReady{Key(), Sha256Digest()});
+  CHECK(again.Sent<protocol::PermitRequest>() != nullptr);
 }
 
 TEST_CASE("AgentCore: a permit that expired while the marker was written is not given",

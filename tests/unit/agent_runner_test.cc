@@ -266,7 +266,8 @@ TEST_CASE("AttemptLog: the farm's line begins a line of its own", "[unit]") {
 
 TEST_CASE("Adapter: the request has the adapter's own options apart from the compiler's",
           "[unit]") {
-  const std::string json = publish::EncodeRequest({.platform = "weixin",
+  const std::string json = publish::EncodeRequest({.probe = false,
+                                                   .platform = "weixin",
                                                    .app_id = "wx1",
                                                    .mode = "upload",
                                                    .version = "1.0",
@@ -284,6 +285,68 @@ TEST_CASE("Adapter: the request has the adapter's own options apart from the com
     CHECK(json.find(part) != std::string::npos);
   }
   CHECK(json.find("caFile") == std::string::npos);
+  CHECK(json.find("\"operation\":\"publish\"") != std::string::npos);
+}
+
+TEST_CASE("Adapter: a probe's request names no product and its answer is one of three", "[unit]") {
+  publish::AdapterRequest request;
+  request.probe = true;
+  const std::string json = publish::EncodeRequest(request);
+  CHECK(json.find("\"operation\":\"probe\"") != std::string::npos);
+  CHECK(json.find("projectDir") == std::string::npos);
+
+  const auto told = publish::ParseResult(
+      R"({"ok": true, "stage": "prove", "probe": {"verdict": "published", "version": "1.2",
+          "link": "https://x", "words": "it is there", "remedy": "r", "remedyZh": "z"}})");
+  REQUIRE_OK(told);
+  const auto& probe = std::get<protocol::ProbeOutcome>(told->what);
+  CHECK(probe.verdict == protocol::ProbeVerdict::kPublished);
+  CHECK(probe.version == "1.2");
+  CHECK(probe.words == "it is there");
+  for (const char* bad : {R"({"ok": true, "probe": {"verdict": "perhaps"}})",
+                          R"({"ok": true, "probe": {}})", R"({"ok": true, "probe": "yes"})"}) {
+    CHECK_THAT(publish::ParseResult(bad).status(),
+               testing::StatusIs(absl::StatusCode::kInvalidArgument, "PUBLISH_RESULT_INVALID"));
+  }
+}
+
+TEST_CASE("Adapter: what nobody can mask any more loses its texts and keeps its meaning",
+          "[unit]") {
+  const std::string words = "my-secret";
+  const auto holds = [&](const publish::AdapterResult& result) {
+    const auto* failure = std::get_if<protocol::Failure>(&result.what);
+    const auto* outcome = std::get_if<protocol::PublishOutcome>(&result.what);
+    const auto* probe = std::get_if<protocol::ProbeOutcome>(&result.what);
+    std::string all = result.stage;
+    if (failure != nullptr) {
+      all += failure->message + failure->tool_words + failure->remedy + failure->remedy_zh;
+    }
+    if (outcome != nullptr) all += outcome->link + outcome->platform_qr + outcome->details_json;
+    if (probe != nullptr) all += probe->version + probe->link + probe->words + probe->remedy;
+    return all.find(words) != std::string::npos;
+  };
+  for (const char* json :
+       {R"({"ok": false, "stage": "my-secret", "class": "network", "reason": "my-secret",
+            "remedy": "my-secret", "remedyZh": "my-secret"})",
+        R"({"ok": true, "stage": "upload", "link": "my-secret", "qrText": "my-secret",
+            "sizes": ["my-secret"]})",
+        R"({"ok": true, "probe": {"verdict": "not_published", "words": "my-secret"}})"}) {
+    auto result = publish::ParseResult(json);
+    REQUIRE_OK(result);
+    CHECK(holds(*result));
+    const std::size_t kind = result->what.index();
+    publish::DropText(*result);
+    CHECK_FALSE(holds(*result));
+    CHECK(result->what.index() == kind);
+  }
+}
+
+TEST_CASE("Adapter: only whole lines of the progress file announce a stage", "[unit]") {
+  CHECK(publish::Announces("prove\nupload\n", "upload"));
+  CHECK_FALSE(publish::Announces("prove\nupload", "upload"));
+  CHECK_FALSE(publish::Announces("uploads\n", "upload"));
+  CHECK_FALSE(publish::Announces("", "upload"));
+  CHECK_FALSE(publish::Announces("\n\n", "upload"));
 }
 
 TEST_CASE("Adapter: a result that makes no sense is refused", "[unit]") {

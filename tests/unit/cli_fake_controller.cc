@@ -208,6 +208,21 @@ class Releases final : public v1::ReleaseService::Service {
     *response = it->second.archived;
     return grpc::Status::OK;
   }
+  grpc::Status ResolvePublish(ServerContext* context, const v1::ResolvePublishRequest* request,
+                              v1::ResolvePublishResponse* response) override {
+    SLIPWAY_AUTHORIZE(context);
+    const std::lock_guard lock(farm_.mu);
+    farm_.resolves.push_back(*request);
+    v1::Task& task = farm_.tasks[request->task()];
+    if (request->has_probe()) {
+      response->set_probe_run("run-1");
+    } else {
+      task.set_state(request->has_published() ? v1::TASK_STATE_SUCCEEDED : v1::TASK_STATE_FAILED);
+      if (request->has_published()) task.set_release("rel-1");
+    }
+    *response->mutable_task() = task;
+    return grpc::Status::OK;
+  }
   grpc::Status Download(ServerContext* context, const v1::DownloadRequest* request,
                         grpc::ServerWriter<v1::DownloadResponse>* writer) override {
     SLIPWAY_AUTHORIZE(context);

@@ -56,6 +56,7 @@ struct FakeFarm {
   int image_lists = 0;
   std::vector<v1::SubmitRunRequest> submits;
   std::vector<v1::CancelTaskRequest> cancels;
+  std::vector<v1::ResolvePublishRequest> resolves;
   std::vector<v1::ReadLogRequest> log_reads;
   int unavailable_submits = 0;  // so many are answered UNAVAILABLE, though they took effect
 };

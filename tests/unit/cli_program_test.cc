@@ -244,6 +244,54 @@ TEST_CASE("slipway tasks: --state filters, show shows steps, cancel cancels", "[
   CHECK(none.Wait() == 3);
 }
 
+TEST_CASE("slipway releases resolve: what is said goes to the controller with its reason",
+          "[unit][cli]") {
+  Fixture f;
+  f.farm.tasks[kPublish].set_state(v1::TASK_STATE_UNKNOWN);
+  const auto resolve = [&](std::vector<std::string> more) {
+    std::vector<std::string> arguments = {"releases", "resolve", kPublish};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  };
+  CliRun probe(f.controller, resolve({"--probe", "--reason", "lost"}));
+  CHECK(probe.Wait() == 0);
+  CHECK_THAT(probe.out.text(), Contains("slipway follow run-1"));
+  CliRun published(f.controller, resolve({"--published", "--version", "1.4.3", "--link",
+                                          "https://x", "--reason", "seen in the console"}));
+  CHECK(published.Wait() == 0);
+  CHECK_THAT(published.out.text(), Contains(kPublish) && Contains("is published: rel-1"));
+  CliRun not_published(f.controller,
+                       resolve({"--not-published", "--reason", "not there", "--lang", "zh"}));
+  CHECK(not_published.Wait() == 0);
+  CHECK_THAT(not_published.out.text(), Contains("未发布"));
+  REQUIRE(f.farm.resolves.size() == 3);
+  CHECK(f.farm.resolves[0].has_probe());
+  CHECK(f.farm.resolves[1].published().version() == "1.4.3");
+  CHECK(f.farm.resolves[1].published().link() == "https://x");
+  CHECK(f.farm.resolves[1].reason() == "seen in the console");
+  CHECK(f.farm.resolves[2].has_not_published());
+
+  // Neither, both, no reason, or a version of what is not published.
+  for (const auto& wrong :
+       {resolve({"--reason", "r"}), resolve({"--published", "--not-published", "--reason", "r"}),
+        resolve({"--published"}),
+        resolve({"--not-published", "--version", "1", "--reason", "r"})}) {
+    CliRun usage(f.controller, wrong);
+    CHECK(usage.Wait() == 2);
+  }
+  CHECK(f.farm.resolves.size() == 3);
+}
+
+TEST_CASE("slipway releases resolve --probe --follow: unknown as before is exit 4", "[unit][cli]") {
+  Fixture f;
+  f.End(kBuild, v1::TASK_STATE_SUCCEEDED);
+  f.End(kPublish, v1::TASK_STATE_UNKNOWN);
+  CliRun cli(f.controller,
+             {"releases", "resolve", kPublish, "--probe", "--follow", "--reason", "lost"});
+  CHECK(cli.Wait() == 4);
+  CHECK_THAT(cli.out.text(), Contains("is unknown as before"));
+}
+
 TEST_CASE("slipway logs: the exact bytes, from an offset, and exit 1 when some are missing",
           "[unit][cli]") {
   Fixture f;

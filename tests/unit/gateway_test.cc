@@ -34,6 +34,7 @@ class NoOrders final : public scheduler::WorkOrders {
   absl::StatusOr<std::optional<protocol::Failure>> Complete(scheduler::PermitRequested&) override {
     return std::optional<protocol::Failure>();
   }
+  absl::Status Complete(scheduler::Resolve&) override { return absl::OkStatus(); }
   absl::StatusOr<std::string> SpecOf(const TaskId&) override { return std::string(); }
   absl::StatusOr<std::variant<std::string, protocol::Failure>> SecretOf(const TaskId&) override {
     return std::variant<std::string, protocol::Failure>();

@@ -67,6 +67,36 @@ TEST_CASE("init frames: a step and a result survive the trip unchanged", "[unit]
   CHECK(DecodeResultFile(EncodeResultFile(SomeResult())) == SomeResult());
 }
 
+TEST_CASE("init frames: a latest start is sent only where there is one", "[unit][init]") {
+  StepSpec spec = SomeSpec();
+  const std::string without = Body(Encode(1, RunStep{spec}));
+  spec.start_before_ns = 1'234'567'890'123;
+  const std::string with = Body(Encode(1, RunStep{spec}));
+  // What an init of before this field reads.
+  CHECK(with.substr(0, without.size()) == without);
+  const auto decoded = DecodeCommand(with);
+  REQUIRE(decoded.has_value());
+  CHECK(std::get<RunStep>(*decoded->command).spec == spec);
+  CHECK_FALSE(DecodeCommand(with.substr(0, with.size() - 1)).has_value());
+  CHECK_FALSE(DecodeCommand(without + std::string(8, '\0')).has_value());
+  CHECK_FALSE(DecodeCommand(without + std::string(8, '\xff')).has_value());
+
+  StepResult late = SomeResult();
+  late.reason = StopReason::kTooLate;
+  CHECK(DecodeResultFile(EncodeResultFile(late)) == late);
+  CHECK(ToString(late.reason) == "too_late");
+}
+
+TEST_CASE("init frames: a text goes in and comes back masked", "[unit][init]") {
+  const auto asked = DecodeCommand(Body(Encode(9, MaskText{"a secret"})));
+  REQUIRE(asked.has_value());
+  CHECK(std::get<MaskText>(*asked->command).bytes == "a secret");
+  const auto told = DecodeEvent(Body(Encode(Event(Masked{9, "a ***"}))));
+  REQUIRE(std::holds_alternative<Event>(told));
+  CHECK(std::get<Masked>(std::get<Event>(told)).request == 9);
+  CHECK(std::get<Masked>(std::get<Event>(told)).bytes == "a ***");
+}
+
 TEST_CASE("init frames: the bytes of version 1 do not change", "[unit][init]") {
   CHECK(Encode(1, SetDurable{0x0102030405060708ULL}) ==
         std::string("\x0d\0\0\0\x06\x01\0\0\0\x08\x07\x06\x05\x04\x03\x02\x01", 17));

@@ -218,6 +218,131 @@ TEST_CASE("RunOrders: a permit is for the archived bytes, with a nonce of its ow
   CHECK(event.nonce != first);
 }
 
+// A farm whose publish is unknown, and a probe of it that runs.
+struct UnknownFarm : Farm {
+  UnknownFarm() {
+    const store::Cause cause{"admin", WallTime()};
+    const AttemptKey key{kPublish, Attempt(1)};
+    Commit(store::ReleaseTask{cause, kPublish});
+    Commit(store::OfferTask{cause, key, AgentId("agent-1"), WallTime()});
+    Commit(store::StartTask{cause, key});
+    protocol::AttemptResult result;
+    result.failure = protocol::Failure{.klass = protocol::FailureClass::kPublishUnknown,
+                                       .reason = "PUBLISH_UNKNOWN",
+                                       .message = "nobody saw its end",
+                                       .tool_words = "socket hang up",
+                                       .remedy = {},
+                                       .remedy_zh = {}};
+    result.log.size = 42;
+    Commit(store::MarkUnknown{cause, key, result, true});
+    domain::Run run = reader.GetRun(RunId("run-1")).value();
+    run.id = RunId("run-2");
+    run.submitted_by = "ann";
+    run.request_id = "probe";
+    domain::Task probe = reader.GetTask(kPublish)->task;
+    probe.id = TaskId("task-probe");
+    probe.run = run.id;
+    probe.kind = domain::TaskKind::kProbe;
+    probe.depends_on = kPublish;
+    probe.state = domain::TaskState::kQueued;
+    probe.attempt = Attempt(0);
+    Commit(store::CreateRun{cause, run, {probe}});
+  }
+  static scheduler::Resolve Word(domain::PublishVerdict verdict) {
+    scheduler::Resolve resolve;
+    resolve.task = kPublish;
+    resolve.resolution.verdict = verdict;
+    resolve.resolution.resolved_by = "ann";
+    resolve.resolution.reason = "I looked";
+    return resolve;
+  }
+};
+
+TEST_CASE("RunOrders: a publish resolved as published is a release of its build's bytes",
+          "[unit]") {
+  UnknownFarm farm;
+  RunOrders orders = farm.Orders(farm.none);
+  scheduler::Resolve word = UnknownFarm::Word(domain::PublishVerdict::kPublished);
+  word.version = "1.2.4";
+  word.link = "https://platform.example/x";
+  REQUIRE_OK(orders.Complete(word));
+  REQUIRE(word.result);
+  CHECK(word.result->ok());
+  CHECK(word.result->publish->link == "https://platform.example/x");
+  CHECK(word.result->log.size == 42);
+  REQUIRE(word.release);
+  CHECK(word.release->version == "1.2.4");
+  CHECK(word.release->qr_text.find("1.2.4") != std::string::npos);
+  CHECK(word.release->manifest == *Sha256Digest::Parse(std::string(64, 'a')));
+}
+
+TEST_CASE("RunOrders: a publish resolved as not published says by whom and keeps the words",
+          "[unit]") {
+  UnknownFarm farm;
+  RunOrders orders = farm.Orders(farm.none);
+  scheduler::Resolve word = UnknownFarm::Word(domain::PublishVerdict::kNotPublished);
+  REQUIRE_OK(orders.Complete(word));
+  REQUIRE(word.result);
+  REQUIRE(word.result->failure);
+  CHECK_FALSE(word.release);
+  CHECK(word.result->failure->reason == "PUBLISH_NOT_DONE");
+  CHECK(word.result->failure->message.find("ann found: I looked") != std::string::npos);
+  CHECK(word.result->failure->tool_words == "socket hang up");
+  CHECK(word.result->log.size == 42);
+
+  // What is not unknown, or nobody knows, is left to the scheduler to refuse.
+  scheduler::Resolve other = UnknownFarm::Word(domain::PublishVerdict::kPublished);
+  for (const char* id : {"task-build", "task-none"}) {
+    other.task = TaskId(id);
+    REQUIRE_OK(orders.Complete(other));
+    CHECK_FALSE(other.result);
+  }
+}
+
+TEST_CASE("RunOrders: a probe is ordered, permitted and believed on behalf of its publish",
+          "[unit]") {
+  UnknownFarm farm;
+  Target target;
+  target.name = target.platform = "weixin";
+  target.image = "publisher:1";
+  target.deadline = std::chrono::minutes(3);
+  const Targets targets({target});
+  RunOrders orders = farm.Orders(targets);
+  const auto bytes = orders.SpecOf(TaskId("task-probe"));
+  REQUIRE_OK(bytes);
+  v1::TaskSpec spec;
+  REQUIRE(spec.ParseFromString(*bytes));
+  REQUIRE(spec.has_probe());
+  CHECK(spec.probe().image() == "publisher:1");
+  CHECK(spec.probe().app_id() == "wx1");
+  CHECK(spec.version() == "1.2.3");
+
+  scheduler::PermitRequested permit;
+  permit.key = {TaskId("task-probe"), Attempt(1)};
+  permit.manifest = *Sha256Digest::Parse(std::string(64, 'a'));
+  const auto denied = orders.Complete(permit);
+  REQUIRE_OK(denied);
+  CHECK_FALSE(*denied);
+  CHECK_FALSE(permit.nonce.empty());
+  CHECK(permit.deadline == std::chrono::minutes(3));
+
+  for (const auto verdict :
+       {protocol::ProbeVerdict::kPublished, protocol::ProbeVerdict::kNotPublished,
+        protocol::ProbeVerdict::kCannotTell}) {
+    ResultReported event = ReportOf(TaskId("task-probe"));
+    event.result.probe = {.verdict = verdict, .version = "1.2.3", .words = "listed"};
+    REQUIRE_OK(orders.Complete(event));
+    REQUIRE(event.resolves.has_value() == (verdict != protocol::ProbeVerdict::kCannotTell));
+    if (!event.resolves) continue;
+    CHECK(event.resolves->task == kPublish);
+    CHECK(event.resolves->resolution.probe == TaskId("task-probe"));
+    CHECK(event.resolves->resolution.resolved_by == "ann");
+    CHECK(event.resolves->resolution.reason == "listed");
+    CHECK(event.resolves->release.has_value() == (verdict == protocol::ProbeVerdict::kPublished));
+    CHECK(event.resolves->result.has_value());
+  }
+}
+
 TEST_CASE("RunOrders: a result that was taken seals its log", "[unit]") {
   Farm farm;
   RunOrders orders = farm.Orders(farm.none);

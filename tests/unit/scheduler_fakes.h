@@ -96,6 +96,12 @@ class FakeOrders final : public WorkOrders {
     event.nonce = "nonce-" + std::to_string(++permits_seen);
     return denial;
   }
+  absl::Status Complete(Resolve& event) override {
+    const std::lock_guard lock(mu);
+    event.result.emplace();
+    if (event.resolution.verdict == domain::PublishVerdict::kPublished) event.release.emplace();
+    return absl::OkStatus();
+  }
   absl::StatusOr<std::string> SpecOf(const TaskId& task) override {
     const std::lock_guard lock(mu);
     if (!spec_error.ok()) return spec_error;

@@ -44,11 +44,64 @@ struct PublishingFarm : Farm {
     Succeed("t");
     Run("p");
   }
-  void Ask(const std::string& nonce, char manifest = 'm') {
+  void Ask(const std::string& nonce, char manifest = 'm', std::uint64_t sequence = 1) {
     const auto digest = *Sha256Digest::FromBytes(std::string(32, manifest));
-    Do(PermitRequested{kA, Key("p"), digest, nonce});
+    Do(PermitRequested{.from = kA,
+                       .key = Key("p"),
+                       .manifest = digest,
+                       .nonce = nonce,
+                       .sequence = sequence,
+                       .deadline = kDeadline});
   }
+  static constexpr Duration kDeadline = seconds(600);
 };
+
+TEST_CASE("Scheduler: a lost permit reply costs time, not a second leave", "[unit][scheduler]") {
+  PublishingFarm farm;
+  farm.Ask("one", 'm', 7);
+  REQUIRE(farm.Told<protocol::Permit>() != nullptr);
+  CHECK(farm.Told<protocol::Permit>()->answers == 7);
+  CHECK(farm.Told<protocol::Permit>()->valid_for == seconds(120));
+  CHECK(farm.Told<protocol::Permit>()->deadline == PublishingFarm::kDeadline);
+  REQUIRE(farm.Changed<store::GrantPermit>() != nullptr);
+  CHECK(farm.Changed<store::GrantPermit>()->permit.deadline == PublishingFarm::kDeadline);
+  farm.now += seconds(30);
+  farm.Ask("two", 'm', 8);
+  REQUIRE(farm.Told<protocol::Permit>() != nullptr);
+  CHECK(farm.Told<protocol::Permit>()->nonce == "one");
+  CHECK(farm.Told<protocol::Permit>()->answers == 8);
+  CHECK(farm.Told<protocol::Permit>()->valid_for == seconds(90));
+  farm.now += seconds(90);
+  farm.Ask("three", 'm', 9);
+  CHECK(farm.Told<protocol::Permit>() == nullptr);
+  REQUIRE(farm.Told<protocol::PermitDenied>() != nullptr);
+  CHECK(farm.Told<protocol::PermitDenied>()->failure.reason == "PERMIT_EXPIRED");
+}
+
+TEST_CASE("Scheduler: the frozen agent of a superseded offer gets neither start nor permit",
+          "[unit][scheduler]") {
+  Farm farm;
+  farm.Connect("a", 1);
+  farm.Submit({Farm::Build("t"), Farm::Publish("p", "t")});
+  farm.Run("t");
+  farm.Succeed("t");
+  REQUIRE(farm.WantOf(Farm::Key("p", 1)) == Want::kOffer);
+  farm.Connect("b", 2);
+  farm.Pass(kOffer);  // a is frozen: the offer goes to b
+  REQUIRE(farm.WantOf(Farm::Key("p", 2)) == Want::kOffer);
+  farm.Do(Accepted{Farm::kB, Farm::Key("p", 2)});
+  farm.Do(Accepted{Farm::kA, Farm::Key("p", 1)});
+  CHECK(farm.WantOf(Farm::Key("p", 1)) == Want::kForget);
+  farm.Do(PermitRequested{.from = Farm::kA,
+                          .key = Farm::Key("p", 1),
+                          .manifest = {},
+                          .nonce = "old",
+                          .sequence = 1,
+                          .deadline = {}});
+  CHECK(farm.Told<protocol::Permit>() == nullptr);
+  CHECK(farm.Changed<store::GrantPermit>() == nullptr);
+  CHECK(farm.WantOf(Farm::Key("p", 1)) == Want::kForget);
+}
 
 TEST_CASE("Scheduler: asking again for a permit gives the same nonce, other bytes are denied",
           "[unit][scheduler]") {

@@ -39,7 +39,7 @@ std::vector<std::string> Touched(const Change& change) {
 // Which stored states let a task of each kind become `to`.
 json::object AllowedBefore(TaskState to) {
   json::object allowed;
-  for (const TaskKind kind : {TaskKind::kBuild, TaskKind::kPublish}) {
+  for (const TaskKind kind : {TaskKind::kBuild, TaskKind::kPublish, TaskKind::kProbe}) {
     json::array states;
     for (int value = static_cast<int>(TaskState::kWaiting);
          value <= static_cast<int>(TaskState::kUnknown); ++value) {
@@ -64,6 +64,7 @@ json::object FinishToJson(const FinishTask& change) {
   object["allowed"] = AllowedBefore(change.state);
   if (change.result) object["result"] = ToJson(*change.result);
   if (change.release) object["release"] = ToJson(*change.release);
+  if (change.resolution) object["resolution"] = ToJson(*change.resolution);
   return object;
 }
 
@@ -145,10 +146,21 @@ json::object ChangeToJson(const Change& change) {
                                [](const MarkUnknown& c) {
                                  json::object object = Keyed(c.key);
                                  object["result"] = ToJson(c.result);
+                                 object["reported"] = c.reported;
+                                 if (c.result.client_ended) {
+                                   object["client_ended_at"] = ToUnixMicros(c.cause.at);
+                                 }
                                  return object;
                                },
                                [](const GrantPermit& c) { return ToJson(c.permit); },
-                               [](const RecordStep& c) { return ToJson(c.step); }},
+                               [](const RecordStep& c) { return ToJson(c.step); },
+                               [](const RecordLateResult& c) {
+                                 json::object object = Keyed(c.key);
+                                 object["at"] = ToUnixMicros(c.cause.at);
+                                 object["result"] = ToJson(c.result);
+                                 if (c.release) object["release"] = ToJson(*c.release);
+                                 return object;
+                               }},
                     change);
 }
 
@@ -189,8 +201,18 @@ std::string AuditEntry(const Change& change) {
             say("finish_task");
             entry["state"] = View(domain::TaskStateName(c.state));
             if (c.release) entry["release"] = c.release->id.value();
+            if (c.resolution) {
+              entry["verdict"] = View(domain::PublishVerdictName(c.resolution->verdict));
+              entry["why"] = c.resolution->reason;
+              if (!c.resolution->probe.value().empty()) {
+                entry["probe"] = c.resolution->probe.value();
+              }
+            }
           } else if constexpr (std::is_same_v<T, MarkUnknown>) {
             say("mark_unknown");
+          } else if constexpr (std::is_same_v<T, RecordLateResult>) {
+            say("record_late_result");
+            if (c.release) entry["release"] = c.release->id.value();
           } else {
             static_assert(std::is_same_v<T, GrantPermit>);
             say("grant_permit");

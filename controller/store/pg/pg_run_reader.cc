@@ -52,6 +52,11 @@ SELECT task_id, attempt, number, name, state, to_micros(started_at) AS started_a
 constexpr Statement kGetRelease{"reader_get_release", SLIPWAY_PG_RELEASE_QUERY "WHERE l.id = $1"};
 constexpr Statement kReleaseOfTask{"reader_release_of_task",
                                    SLIPWAY_PG_RELEASE_QUERY "WHERE l.publish_task = $1"};
+constexpr Statement kResolutionOf{"reader_resolution_of", R"(
+SELECT verdict, resolved_by, to_micros(resolved_at) AS resolved_at,
+       coalesce(probe_task, '') AS probe_task, reason, late_result
+  FROM publish_resolutions
+ WHERE task_id = $1)"};
 constexpr Statement kListReleases{"reader_list_releases", SLIPWAY_PG_RELEASE_QUERY R"(
  WHERE ($1::text IS NULL OR l.application_id = $1)
    AND ($2 = '' OR l.platform = $2)
@@ -176,6 +181,11 @@ absl::StatusOr<domain::Release> PgRunReader::GetRelease(const ReleaseId& id) {
 absl::StatusOr<domain::Release> PgRunReader::ReleaseOfTask(const TaskId& publish_task) {
   return FindOne<domain::Release>(database_, kReleaseOfTask, publish_task.value(),
                                   "release by the task", ReleaseFromRow);
+}
+
+absl::StatusOr<domain::Resolution> PgRunReader::ResolutionOf(const TaskId& publish_task) {
+  return FindOne<domain::Resolution>(database_, kResolutionOf, publish_task.value(),
+                                     "resolution of the task", ResolutionFromRow);
 }
 
 absl::StatusOr<ReleasePage> PgRunReader::ListReleases(const ReleaseFilter& filter) {

@@ -22,6 +22,7 @@ class PgRunReader final : public RunReader {
   absl::StatusOr<TaskPage> ListTasks(const TaskFilter& filter) override;
   absl::StatusOr<std::vector<domain::Step>> ListSteps(const TaskId& id) override;
   absl::StatusOr<domain::Release> GetRelease(const ReleaseId& id) override;
+  absl::StatusOr<domain::Resolution> ResolutionOf(const TaskId& publish_task) override;
   absl::StatusOr<domain::Release> ReleaseOfTask(const TaskId& publish_task) override;
   absl::StatusOr<ReleasePage> ListReleases(const ReleaseFilter& filter) override;
 

@@ -73,7 +73,7 @@ UPDATE tasks t
    SET state = 'queued', started_at = NULL, offer_deadline = NULL
   FROM jsonb_to_recordset($1::jsonb) AS c(task text, attempt bigint)
  WHERE t.id = c.task AND t.attempt = c.attempt
-   AND (t.state = 'offered' OR (t.state = 'running' AND t.kind = 'build'))
+   AND (t.state = 'offered' OR (t.state = 'running' AND t.kind <> 'publish'))
 RETURNING t.id)"};
 
 constexpr Statement kReleaseTask{"scheduler_release_task", R"(
@@ -91,44 +91,86 @@ UPDATE tasks t
    AND t.state IN ('waiting', 'queued', 'offered', 'running', 'unknown')
 RETURNING t.id)"};
 
+// Inserts done.release where there is one.
+#define SLIPWAY_PG_INSERT_RELEASES                                                                 \
+  "INSERT INTO releases (id, run_id, publish_task, build_task, application_id, platform, target, " \
+  "version, commit_id, manifest, link, qr_text, released_at, released_by) "                        \
+  "SELECT r.id, r.run, r.publish_task, r.build_task, r.application, r.platform, r.target, "        \
+  "r.version, r.commit_id, r.manifest, r.link, r.qr_text, from_micros(r.released_at), "            \
+  "r.released_by FROM done CROSS JOIN LATERAL jsonb_to_record(done.release) AS r("                 \
+  "id text, run text, publish_task text, build_task text, application text, platform text, "       \
+  "target text, version text, commit_id text, manifest text, link text, qr_text text, "            \
+  "released_at bigint, released_by text) WHERE done.release IS NOT NULL"
+
 constexpr Statement kFinishTask{"scheduler_finish_task", R"(
 WITH c AS (
   SELECT * FROM jsonb_to_recordset($1::jsonb) AS c(
-    task text, attempt bigint, at bigint, state text, allowed jsonb, result jsonb, release jsonb)
+    task text, attempt bigint, at bigint, state text, allowed jsonb, result jsonb, release jsonb,
+    resolution jsonb)
 ), done AS (
   UPDATE tasks t
      SET state = c.state, finished_at = from_micros(c.at), offer_deadline = NULL,
          result = coalesce(c.result, t.result)
     FROM c
+    JOIN tasks earlier ON earlier.id = c.task
    WHERE t.id = c.task AND t.attempt = c.attempt AND (c.allowed -> t.kind) ? t.state
-  RETURNING t.id, c.release
-), released AS (
-  INSERT INTO releases (id, run_id, publish_task, build_task, application_id, platform, target,
-                        version, commit_id, manifest, link, qr_text, released_at, released_by)
-  SELECT r.id, r.run, r.publish_task, r.build_task, r.application, r.platform, r.target, r.version,
-         r.commit_id, r.manifest, r.link, r.qr_text, from_micros(r.released_at), r.released_by
+  RETURNING t.id, t.attempt, c.release, c.resolution, earlier.result AS unknown_result
+), released AS ()" SLIPWAY_PG_INSERT_RELEASES R"(), resolved AS (
+  INSERT INTO publish_resolutions (task_id, attempt, verdict, resolved_by, resolved_at, probe_task,
+                                   reason, unknown_result)
+  SELECT done.id, done.attempt, r.verdict, r.resolved_by, from_micros(r.resolved_at),
+         nullif(r.probe_task, ''), r.reason, done.unknown_result
     FROM done
-   CROSS JOIN LATERAL jsonb_to_record(done.release) AS r(
-           id text, run text, publish_task text, build_task text, application text, platform text,
-           target text, version text, commit_id text, manifest text, link text, qr_text text,
-           released_at bigint, released_by text)
-   WHERE done.release IS NOT NULL
+   CROSS JOIN LATERAL jsonb_to_record(done.resolution) AS r(
+           verdict text, resolved_by text, resolved_at bigint, probe_task text, reason text)
+   WHERE done.resolution IS NOT NULL
 )
 SELECT id FROM done)"};
 
 constexpr Statement kMarkUnknown{"scheduler_mark_unknown", R"(
-UPDATE tasks t
-   SET state = 'unknown', result = c.result
-  FROM jsonb_to_recordset($1::jsonb) AS c(task text, attempt bigint, result jsonb)
- WHERE t.id = c.task AND t.attempt = c.attempt AND t.state = 'running' AND t.kind = 'publish'
-RETURNING t.id)"};
+WITH done AS (
+  UPDATE tasks t
+     SET state = 'unknown', result = c.result
+    FROM jsonb_to_recordset($1::jsonb) AS c(
+           task text, attempt bigint, result jsonb, reported boolean, client_ended_at bigint)
+   WHERE t.id = c.task AND t.attempt = c.attempt AND t.state IN ('running', 'unknown')
+     AND t.kind = 'publish'
+  RETURNING t.id, t.attempt, c.reported, c.client_ended_at
+), noted AS (
+  UPDATE publish_permits p
+     SET reported = p.reported OR done.reported,
+         client_ended_at = coalesce(p.client_ended_at, from_micros(done.client_ended_at))
+    FROM done
+   WHERE p.task_id = done.id AND p.attempt = done.attempt
+)
+SELECT id FROM done)"};
+
+constexpr Statement kRecordLateResult{"scheduler_record_late_result", R"(
+WITH c AS (
+  SELECT * FROM jsonb_to_recordset($1::jsonb) AS c(
+    task text, attempt bigint, at bigint, result jsonb, release jsonb)
+), done AS (
+  UPDATE publish_resolutions r
+     SET late_result = c.result, late_at = from_micros(c.at)
+    FROM c
+    JOIN tasks t ON t.id = c.task
+   WHERE r.task_id = c.task AND r.attempt = c.attempt AND r.late_at IS NULL
+     AND (c.release IS NULL OR t.state = 'failed')
+  RETURNING r.task_id AS id, c.result, c.release
+), corrected AS (
+  UPDATE tasks t
+     SET state = 'succeeded', result = done.result
+    FROM done
+   WHERE t.id = done.id AND done.release IS NOT NULL
+), released AS ()" SLIPWAY_PG_INSERT_RELEASES R"()
+SELECT id FROM done)"};
 
 // The no-op update makes RETURNING name a permit that stays as it is.
 constexpr Statement kGrantPermit{"scheduler_grant_permit", R"(
-INSERT INTO publish_permits AS p (task_id, attempt, nonce, manifest, not_after)
-SELECT c.task, c.attempt, c.nonce, c.manifest, from_micros(c.not_after)
+INSERT INTO publish_permits AS p (task_id, attempt, nonce, manifest, not_after, deadline_micros)
+SELECT c.task, c.attempt, c.nonce, c.manifest, from_micros(c.not_after), c.deadline
   FROM jsonb_to_recordset($1::jsonb) AS c(
-         task text, attempt bigint, nonce text, manifest text, not_after bigint)
+         task text, attempt bigint, nonce text, manifest text, not_after bigint, deadline bigint)
   JOIN tasks t ON t.id = c.task
  WHERE t.state = 'running' AND t.kind = 'publish' AND NOT t.cancel_requested
    AND t.attempt = c.attempt
@@ -163,16 +205,24 @@ constexpr Statement kUnfinishedTasks{"scheduler_unfinished_tasks",
  WHERE t.state IN ('waiting', 'queued', 'offered', 'running', 'unknown')
  ORDER BY t.sequence)"};
 constexpr Statement kUnfinishedPermits{"scheduler_unfinished_permits", R"(
-SELECT p.task_id, p.attempt, p.nonce, p.manifest, to_micros(p.not_after) AS not_after
+SELECT p.task_id, p.attempt, p.nonce, p.manifest, to_micros(p.not_after) AS not_after,
+       p.deadline_micros, to_micros(p.client_ended_at) AS client_ended_at, p.reported
   FROM publish_permits p
   JOIN tasks t ON t.id = p.task_id
  WHERE t.state IN ('waiting', 'queued', 'offered', 'running', 'unknown')
  ORDER BY t.sequence)"};
 
+constexpr Statement kOpenResolutions{"scheduler_open_resolutions", R"(
+SELECT r.task_id, r.attempt, t.agent_id, r.verdict
+  FROM publish_resolutions r
+  JOIN tasks t ON t.id = r.task_id
+  LEFT JOIN publish_permits p ON p.task_id = r.task_id
+ WHERE r.late_at IS NULL AND NOT coalesce(p.reported, false))"};
+
 // In the order of Change's alternatives.
 constexpr const Statement* kStatements[] = {
-    &kCreateRun,     &kOfferTask,  &kStartTask,   &kRequeueTask, &kReleaseTask,
-    &kRequestCancel, &kFinishTask, &kMarkUnknown, &kGrantPermit, &kRecordStep};
+    &kCreateRun,  &kOfferTask,   &kStartTask,   &kRequeueTask, &kReleaseTask,     &kRequestCancel,
+    &kFinishTask, &kMarkUnknown, &kGrantPermit, &kRecordStep,  &kRecordLateResult};
 static_assert(std::size(kStatements) == std::variant_size_v<Change>);
 
 absl::Status NotStorable() {
@@ -311,6 +361,9 @@ absl::StatusOr<Unfinished> PgSchedulerStore::LoadUnfinished() {
     }
     for (const pqxx::row& row : transaction.Run(kUnfinishedPermits)) {
       unfinished.permits.push_back(PermitFromRow(row));
+    }
+    for (const pqxx::row& row : transaction.Run(kOpenResolutions)) {
+      unfinished.resolved.push_back(OpenResolutionFromRow(row));
     }
     return absl::OkStatus();
   }));

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <boost/json.hpp>
+#include <chrono>
 #include <stdexcept>
 
 namespace slipway::store::pg {
@@ -18,6 +19,13 @@ constexpr std::array<std::pair<StepState, std::string_view>, 3> kStepStates{
     {{StepState::kStarted, "started"},
      {StepState::kSucceeded, "succeeded"},
      {StepState::kFailed, "failed"}}};
+
+constexpr std::array<std::pair<TaskKind, std::string_view>, 3> kKinds{
+    {{TaskKind::kBuild, "build"}, {TaskKind::kPublish, "publish"}, {TaskKind::kProbe, "probe"}}};
+constexpr std::array<std::pair<protocol::ProbeVerdict, std::string_view>, 3> kProbeVerdicts{
+    {{protocol::ProbeVerdict::kPublished, "published"},
+     {protocol::ProbeVerdict::kNotPublished, "not_published"},
+     {protocol::ProbeVerdict::kCannotTell, "cannot_tell"}}};
 
 json::string_view View(std::string_view text) { return {text.data(), text.size()}; }
 
@@ -104,12 +112,45 @@ protocol::BuildOutcome BuildFromJson(const json::object& from) {
           .publish_options = json::value_to<std::vector<std::string>>(from.at("publish_options"))};
 }
 
+json::object ProbeToJson(const protocol::ProbeOutcome& probe) {
+  std::string_view verdict;
+  for (const auto& [value, name] : kProbeVerdicts) {
+    if (value == probe.verdict) verdict = name;
+  }
+  return {{"verdict", View(verdict)}, {"version", probe.version}, {"link", probe.link},
+          {"words", probe.words},     {"remedy", probe.remedy},   {"remedy_zh", probe.remedy_zh}};
+}
+
+protocol::ProbeOutcome ProbeFromJson(const json::object& from) {
+  protocol::ProbeOutcome probe{.verdict = protocol::ProbeVerdict::kCannotTell,
+                               .version = Text(from, "version"),
+                               .link = Text(from, "link"),
+                               .words = Text(from, "words"),
+                               .remedy = Text(from, "remedy"),
+                               .remedy_zh = Text(from, "remedy_zh")};
+  const std::string verdict = Text(from, "verdict");
+  for (const auto& [value, name] : kProbeVerdicts) {
+    if (name == verdict) probe.verdict = value;
+  }
+  return probe;
+}
+
 std::string Text(const pqxx::field& field) { return field.as<std::string>(); }
 
 }  // namespace
 
 std::string_view KindName(TaskKind kind) {
-  return kind == TaskKind::kPublish ? "publish" : "build";
+  for (const auto& [value, name] : kKinds) {
+    if (value == kind) return name;
+  }
+  return "";
+}
+
+TaskKind ParseKind(std::string_view name) {
+  for (const auto& [value, known] : kKinds) {
+    if (known == name) return value;
+  }
+  throw std::runtime_error(fmt::format("unknown task kind '{}'", name));
 }
 
 std::string_view StepStateName(StepState state) {
@@ -171,11 +212,21 @@ json::object ToJson(const domain::Step& step) {
 }
 
 json::object ToJson(const domain::PublishPermit& permit) {
-  return {{"task", permit.key.task.value()},
-          {"attempt", permit.key.attempt.value()},
-          {"nonce", permit.nonce},
-          {"manifest", permit.manifest.Hex()},
-          {"not_after", ToUnixMicros(permit.not_after)}};
+  return {
+      {"task", permit.key.task.value()},
+      {"attempt", permit.key.attempt.value()},
+      {"nonce", permit.nonce},
+      {"manifest", permit.manifest.Hex()},
+      {"not_after", ToUnixMicros(permit.not_after)},
+      {"deadline", std::chrono::duration_cast<std::chrono::microseconds>(permit.deadline).count()}};
+}
+
+json::object ToJson(const domain::Resolution& resolution) {
+  return {{"verdict", View(domain::PublishVerdictName(resolution.verdict))},
+          {"resolved_by", resolution.resolved_by},
+          {"resolved_at", ToUnixMicros(resolution.resolved_at)},
+          {"probe_task", resolution.probe.value()},
+          {"reason", resolution.reason}};
 }
 
 json::object ToJson(const domain::Release& release) {
@@ -209,6 +260,8 @@ json::object ToJson(const AttemptResult& result) {
                                      {"platform_qr", result.publish->platform_qr},
                                      {"details_json", result.publish->details_json}};
   }
+  if (result.client_ended) object["client_ended"] = true;
+  if (result.probe) object["probe"] = ProbeToJson(*result.probe);
   return object;
 }
 
@@ -235,6 +288,10 @@ AttemptResult ResultFromJson(const std::string& text) {
                       .platform_qr = Text(outcome, "platform_qr"),
                       .details_json = Text(outcome, "details_json")};
   }
+  result.client_ended = from.if_contains("client_ended") != nullptr;
+  if (const json::value* probe = from.if_contains("probe")) {
+    result.probe = ProbeFromJson(probe->as_object());
+  }
   return result;
 }
 
@@ -242,25 +299,24 @@ domain::Task TaskFromRow(const pqxx::row& row) {
   const std::string state = Text(row["t_state"]);
   const auto parsed_state = domain::ParseTaskState(state);
   if (!parsed_state) throw std::runtime_error(fmt::format("unknown task state '{}'", state));
-  domain::Task task{
-      .id = TaskId(Text(row["t_id"])),
-      .run = RunId(Text(row["t_run"])),
-      .application = ApplicationId(Text(row["t_application"])),
-      .kind = Text(row["t_kind"]) == "publish" ? TaskKind::kPublish : TaskKind::kBuild,
-      .platform = Text(row["t_platform"]),
-      .target = Text(row["t_target"]),
-      .depends_on = TaskId(Text(row["t_depends_on"])),
-      .requirements = LabelsFromJson(Text(row["t_requirements"])),
-      .priority = row["t_priority"].as<std::int32_t>(),
-      .state = *parsed_state,
-      .attempt = Attempt(row["t_attempt"].as<std::int64_t>()),
-      .agent = AgentId(Text(row["t_agent"])),
-      .cancel_requested = row["t_cancel_requested"].as<bool>(),
-      .created_at = TimeOf(row["t_created_at"]),
-      .offer_deadline = TimeOf(row["t_offer_deadline"]),
-      .started_at = TimeOf(row["t_started_at"]),
-      .finished_at = TimeOf(row["t_finished_at"]),
-      .result = {}};
+  domain::Task task{.id = TaskId(Text(row["t_id"])),
+                    .run = RunId(Text(row["t_run"])),
+                    .application = ApplicationId(Text(row["t_application"])),
+                    .kind = ParseKind(Text(row["t_kind"])),
+                    .platform = Text(row["t_platform"]),
+                    .target = Text(row["t_target"]),
+                    .depends_on = TaskId(Text(row["t_depends_on"])),
+                    .requirements = LabelsFromJson(Text(row["t_requirements"])),
+                    .priority = row["t_priority"].as<std::int32_t>(),
+                    .state = *parsed_state,
+                    .attempt = Attempt(row["t_attempt"].as<std::int64_t>()),
+                    .agent = AgentId(Text(row["t_agent"])),
+                    .cancel_requested = row["t_cancel_requested"].as<bool>(),
+                    .created_at = TimeOf(row["t_created_at"]),
+                    .offer_deadline = TimeOf(row["t_offer_deadline"]),
+                    .started_at = TimeOf(row["t_started_at"]),
+                    .finished_at = TimeOf(row["t_finished_at"]),
+                    .result = {}};
   if (!row["t_result"].is_null()) task.result = ResultFromJson(Text(row["t_result"]));
   return task;
 }
@@ -281,7 +337,38 @@ domain::PublishPermit PermitFromRow(const pqxx::row& row) {
   return {.key = {TaskId(Text(row["task_id"])), Attempt(row["attempt"].as<std::int64_t>())},
           .nonce = Text(row["nonce"]),
           .manifest = DigestOf(Text(row["manifest"])),
-          .not_after = TimeOf(row["not_after"])};
+          .not_after = TimeOf(row["not_after"]),
+          .deadline = std::chrono::microseconds(row["deadline_micros"].as<std::int64_t>()),
+          .client_ended_at = TimeOf(row["client_ended_at"]),
+          .reported = row["reported"].as<bool>()};
+}
+
+namespace {
+
+domain::PublishVerdict ParseVerdict(const std::string& name) {
+  return name == "published" ? domain::PublishVerdict::kPublished
+                             : domain::PublishVerdict::kNotPublished;
+}
+
+}  // namespace
+
+domain::Resolution ResolutionFromRow(const pqxx::row& row) {
+  domain::Resolution resolution{.verdict = ParseVerdict(Text(row["verdict"])),
+                                .resolved_by = Text(row["resolved_by"]),
+                                .resolved_at = TimeOf(row["resolved_at"]),
+                                .probe = TaskId(Text(row["probe_task"])),
+                                .reason = Text(row["reason"]),
+                                .late_result = {}};
+  if (!row["late_result"].is_null()) {
+    resolution.late_result = ResultFromJson(Text(row["late_result"]));
+  }
+  return resolution;
+}
+
+domain::OpenResolution OpenResolutionFromRow(const pqxx::row& row) {
+  return {.key = {TaskId(Text(row["task_id"])), Attempt(row["attempt"].as<std::int64_t>())},
+          .agent = AgentId(Text(row["agent_id"])),
+          .verdict = ParseVerdict(Text(row["verdict"]))};
 }
 
 domain::Step StepFromRow(const pqxx::row& row) {

@@ -33,6 +33,8 @@ domain::Run RunFromRow(const pqxx::row& row);
 domain::PublishPermit PermitFromRow(const pqxx::row& row);
 domain::Step StepFromRow(const pqxx::row& row);
 domain::Release ReleaseFromRow(const pqxx::row& row);
+domain::Resolution ResolutionFromRow(const pqxx::row& row);
+domain::OpenResolution OpenResolutionFromRow(const pqxx::row& row);
 
 WallTime TimeOf(const pqxx::field& micros);
 std::map<std::string, std::string> LabelsFromJson(const std::string& text);
@@ -43,10 +45,13 @@ boost::json::object ToJson(const domain::Task& task);
 boost::json::object ToJson(const domain::Step& step);
 boost::json::object ToJson(const domain::PublishPermit& permit);
 boost::json::object ToJson(const domain::Release& release);
+boost::json::object ToJson(const domain::Resolution& resolution);
 boost::json::object ToJson(const protocol::AttemptResult& result);
 protocol::AttemptResult ResultFromJson(const std::string& text);
 
 std::string_view KindName(protocol::TaskKind kind);
+// Throws when nothing has this name.
+protocol::TaskKind ParseKind(std::string_view name);
 std::string_view StepStateName(protocol::StepState state);
 
 }  // namespace slipway::store::pg

@@ -12,7 +12,8 @@ const previewCode = fs.readFileSync(new URL('preview-code.png', import.meta.url)
 
 // One registered application: apps/APPID.pub is its public key, apps/APPID.json (may be absent) its
 // settings. Read at every request, so tests and demonstrations change them at run time:
-//   fault       on upload and preview: hang | reset | html502 | notjson | noqr | refuse | ticket | slow
+//   fault       on upload and preview: hang | reset | html502 | notjson | noqr | refuse | ticket | slow |
+//               lost (accepted, then the connection is cut before the answer)
 //   slowMs      how long a slow upload, accepted at once, waits for its answer; 5000 when absent
 //   proveFault  on getrandstr: hang | reset | html502 | notjson
 //   allowIps    addresses that may ask; maxMainKB  limit per package, 2048 when absent
@@ -70,6 +71,7 @@ function packageSizes(files) {
 
 export function platform(directory, recordRelease) {
   const nonces = new Map();
+  const accepted = [];
 
   // Returns null when the signature is good, else the refusal.
   function verify(appId, signature, ip) {
@@ -118,6 +120,8 @@ export function platform(directory, recordRelease) {
     const body = { subpackage_info: [...sizes].map(([name, size]) => ({ name, size })) };
     if (preview && app.fault !== 'noqr') body.qrcode_img = previewCode;
     recordRelease({ ...release, bytes: raw.length });
+    accepted.push(release);
+    if (app.fault === 'lost') return { reset: true, note: release };
     return { json: { errCode: 0, body }, note: release, delayMs: app.fault === 'slow' ? app.slowMs || 5000 : 0 };
   }
 
@@ -143,6 +147,11 @@ export function platform(directory, recordRelease) {
       }
       case '/wxa/ci/getwhiteextlist': return { json: { errCode: 0, data: {} } };
       case '/wxa-dev-logic/clientreportv2': return { json: { errCode: 0 } };
+      // The real platform has nothing like it: for adapters that can ask what became of an upload.
+      case '/standin/versions': {
+        const { appid } = document();
+        return { json: { errCode: 0, data: { versions: accepted.filter((one) => one.appId === appid && one.kind === 'upload').map((one) => one.version) } } };
+      }
       case '/wxa/ci/upload':
       case '/wxa/ci/testSourceURL': return receive(request);
       default: return null;

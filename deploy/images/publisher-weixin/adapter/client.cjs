@@ -5,6 +5,7 @@ const fs = require('fs');
 const https = require('https');
 const path = require('path');
 const { createRequire } = require('module');
+const { probe } = require('./probe.cjs');
 const { proveCredential, HOST } = require('./prove.cjs');
 
 const CLIENT = '/opt/slipway/client/';
@@ -54,6 +55,7 @@ async function publish(request) {
   const key = readKey(request.credentialFile);
   await proveCredential(request, key);
   await tell({ event: 'proved' });
+  if (request.operation === 'probe') return { probe: await probe(request) };
 
   await tell({ event: 'stage', stage: request.mode });
   watchUploads();

@@ -98,4 +98,4 @@ async function proveCredential(request, key) {
   await post(request, '/wxa/ci/getattr', { appid: request.appId, signature });
 }
 
-module.exports = { proveCredential, HOST };
+module.exports = { proveCredential, ask: post, HOST };

@@ -1,4 +1,5 @@
-// Publishes one finished mini program product to WeChat, and says truthfully what came of it.
+// Publishes one finished mini program product to WeChat, and says truthfully what came of it; or asks
+// what became of an earlier publish.
 //
 //   SLIPWAY_PUBLISH_REQUEST=/path/request.json node publish.cjs
 //
@@ -34,6 +35,7 @@ function finish(request, outcome) {
     link: outcome.link ?? null,
     qrFile: outcome.qrFile ?? null,
     sizes: outcome.sizes ?? [],
+    ...(outcome.probe ? { probe: outcome.probe } : {}),
     class: failed ? outcome.class : null,
     clientCode: outcome.clientCode ?? null,
     apiCode: outcome.apiCode ?? null,
@@ -52,12 +54,21 @@ function finish(request, outcome) {
     fs.closeSync(file);
     fs.renameSync(`${target}.part`, target);
   }
-  if (failed) {
+  if (failed && request.operation === 'probe') {
+    say(`the platform could not be asked (${result.class}): ${result.reason}`);
+  } else if (failed) {
     say(`not published (${result.class}, at ${result.stage}): ${result.reason}`);
     say(`  what to do: ${result.remedy}`);
     say(`  怎么办：${result.remedyZh}`);
   }
   process.exitCode = failed ? 1 : 0;
+}
+
+// For the farm's list of steps: each stage as it begins. Its loss costs nothing but that.
+function announce(request, stage) {
+  try {
+    fs.appendFileSync(path.join(request.outDir, 'progress'), `${stage}\n`);
+  } catch { /* the result says how far it came */ }
 }
 
 // The child sees the operator's proxy and CA only: proxies of the environment would win over them in
@@ -99,7 +110,10 @@ function runClient(request, work) {
     child.stderr.on('data', (data) => { stderr = (stderr + data).slice(-2000); });
     child.on('message', (message) => {
       switch (message.event) {
-        case 'stage': progress.stage = message.stage; break;
+        case 'stage':
+          progress.stage = message.stage;
+          announce(request, message.stage);
+          break;
         case 'proved':
           progress.proved = true;
           say(`credential proved: WeChat accepts the key of ${request.appId}`);
@@ -127,18 +141,30 @@ function runClient(request, work) {
   });
 }
 
+async function askPlatform(request, work) {
+  const outcome = await runClient(request, work);
+  if (outcome.ok) say(outcome.probe.words);
+  finish(request, outcome);
+}
+
+async function publishProduct(request, work) {
+  const outcome = await runClient(request, work);
+  if (outcome.ok) say(request.mode === 'preview' ? 'preview made' : `uploaded: version ${request.version}, robot ${request.robot}`);
+  finish(request, outcome);
+}
+
 async function main(request) {
-  const problem = checkProduct(request);
-  if (problem) {
-    finish(request, { ok: false, ...problem });
-    return;
+  if (request.operation === 'publish') {
+    const problem = checkProduct(request);
+    if (problem) {
+      finish(request, { ok: false, ...problem });
+      return;
+    }
+    say(`product checked: ${request.appId}, version ${request.version}`);
   }
-  say(`product checked: ${request.appId}, version ${request.version}`);
   const work = fs.mkdtempSync(path.join(os.tmpdir(), 'publish-'));
   try {
-    const outcome = await runClient(request, work);
-    if (outcome.ok) say(request.mode === 'preview' ? 'preview made' : `uploaded: version ${request.version}, robot ${request.robot}`);
-    finish(request, outcome);
+    await (request.operation === 'probe' ? askPlatform : publishProduct)(request, work);
   } finally {
     fs.rmSync(work, { recursive: true, force: true });
   }

@@ -27,13 +27,15 @@ function readRequest(file) {
   const absolute = /^\/[^\0]*$/;
   text('outDir', absolute);
   if (raw.platform !== 'weixin') throw bad(`publish request: this image publishes to weixin, not to "${raw.platform}"`);
+  const operation = raw.operation === undefined ? 'publish' : text('operation', /^(publish|probe)$/);
   const proxy = raw.proxy || null;
   if (proxy !== null && !/^https?:\/\/[^\s/]+\/?$/.test(proxy)) throw bad('publish request: "proxy" must look like http://host:port');
   return {
+    operation,
     platform: 'weixin',
     appId: text('appId', /^[A-Za-z0-9_-]{1,64}$/),
     mode: text('mode', /^(upload|preview)$/),
-    projectDir: text('projectDir', absolute),
+    projectDir: operation === 'probe' ? null : text('projectDir', absolute),
     version: text('version', /^[^\0\n]{0,256}$/),  // its form is judged with the product
     description: String(raw.description ?? ''),
     robot: number('robot', 1, 1, 30),
