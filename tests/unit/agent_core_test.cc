@@ -1,11 +1,11 @@
-#include "agent/core/agent_core.h"
-
 #include <catch2/catch.hpp>
 #include <optional>
 #include <string>
 #include <utility>
 #include <variant>
 #include <vector>
+
+#include "tests/unit/agent_core_shell.h"
 
 namespace slipway::agent {
 namespace {
@@ -15,74 +15,6 @@ using protocol::FailureClass;
 using protocol::TaskKind;
 using protocol::Want;
 using std::chrono::seconds;
-
-AttemptKey Key(const std::string& task = "t", std::int64_t attempt = 1) {
-  return {TaskId(task), Attempt(attempt)};
-}
-
-// A core with a shell that does nothing but keep the actions of the last event.
-struct Shell {
-  explicit Shell(std::vector<JournalEntry> entries = {}, std::uint32_t slots = 1)
-      : core({.slots = slots, .labels = {}, .sync_interval = seconds(15)}),
-        journal(std::move(entries)) {
-    Keep(core.Load(journal, now));
-  }
-
-  void Do(Event event) {
-    actions.clear();
-    Keep(core.Apply(std::move(event), now, WallTime(now.time_since_epoch())));
-  }
-  void Keep(std::vector<Action> more) {
-    for (Action& action : more) {
-      if (const auto* write = std::get_if<WriteJournal>(&action)) {
-        journal.push_back(write->entry);
-        last = write->id;
-      }
-      actions.push_back(std::move(action));
-    }
-  }
-  void Synced() { Do(JournalSynced{last}); }
-  void Tell(decltype(protocol::ControllerMessage::body) body, std::int64_t epoch = 1) {
-    Do(Received{{Epoch(epoch), std::move(body)}});
-  }
-  void Tell(Want want, AttemptKey key, TaskKind kind = TaskKind::kBuild, std::int64_t epoch = 1) {
-    protocol::Desired desired{.answers = 0, .attempts = {}, .sync_after = seconds(15)};
-    desired.attempts.push_back({key, kind, want, "spec"});
-    Tell(desired, epoch);
-  }
-  // Held, started, its journal synced.
-  void Run(AttemptKey key, TaskKind kind = TaskKind::kBuild) {
-    Do(Connected{});
-    Tell(Want::kOffer, key, kind);
-    Synced();
-    Tell(Want::kStart, key, kind);
-    Synced();
-    REQUIRE(Found<StartAttempt>() != nullptr);
-  }
-
-  template <typename T>
-  [[nodiscard]] const T* Found() const {
-    for (const Action& action : actions) {
-      if (const auto* found = std::get_if<T>(&action)) return found;
-    }
-    return nullptr;
-  }
-  template <typename T>
-  [[nodiscard]] const T* Sent() const {
-    for (const Action& action : actions) {
-      const auto* send = std::get_if<Send>(&action);
-      if (send == nullptr) continue;
-      if (const auto* found = std::get_if<T>(&send->message)) return found;
-    }
-    return nullptr;
-  }
-
-  MonoTime now = MonoTime(seconds(1000));
-  AgentCore core;
-  std::vector<JournalEntry> journal;
-  JournalId last = 0;
-  std::vector<Action> actions;
-};
 
 protocol::AttemptResult ResultOf(std::uint64_t log_size) {
   protocol::AttemptResult result;
@@ -440,96 +372,6 @@ TEST_CASE("AgentCore: a journal cut off anywhere loads to something that the con
   }
   Shell odd({{Key("never"), JournalFinished{}}, {Key("never"), JournalDeleted{}}});
   CHECK(odd.core.Attempts().empty());
-}
-
-TEST_CASE("AgentCore: while it is not well it refuses offers and says why", "[unit][agent]") {
-  Shell shell;
-  shell.Do(Connected{});
-  protocol::AgentHealth health;
-  health.engine.state = protocol::EngineState::kHung;
-  shell.Do(HealthChanged{health});
-  REQUIRE(shell.Sent<protocol::Inventory>() != nullptr);
-  CHECK(shell.Sent<protocol::Inventory>()->health.engine.state == protocol::EngineState::kHung);
-  shell.Tell(Want::kOffer, Key());
-  REQUIRE(shell.Sent<protocol::Refuse>() != nullptr);
-  CHECK(shell.Sent<protocol::Refuse>()->reason == "its Docker Engine does not answer");
-  shell.Do(HealthChanged{});
-  CHECK(shell.Sent<protocol::Inventory>() != nullptr);
-  shell.Tell(Want::kOffer, Key());
-  shell.Synced();
-  CHECK(shell.Sent<protocol::Accept>() != nullptr);
-}
-
-TEST_CASE("AgentCore: what runs goes on while the agent is not well", "[unit][agent]") {
-  Shell shell;
-  shell.Run(Key());
-  protocol::AgentHealth health;
-  health.disks = {{.path = "/data", .state = protocol::DiskState::kFull}};
-  shell.Do(HealthChanged{health});
-  CHECK(shell.Found<CancelAttempt>() == nullptr);
-  REQUIRE(shell.Sent<protocol::Inventory>() != nullptr);
-  CHECK(shell.Sent<protocol::Inventory>()->attempts.size() == 1);
-}
-
-TEST_CASE("AgentCore: new figures alone wait for the next inventory", "[unit][agent]") {
-  Shell shell;
-  shell.Do(Connected{});
-  protocol::AgentHealth health;
-  health.disks = {{.path = "/data", .free_bytes = 2}};
-  shell.Do(HealthChanged{health});
-  health.disks[0].free_bytes = 1;
-  shell.Do(HealthChanged{health});
-  CHECK(shell.Sent<protocol::Inventory>() == nullptr);
-  shell.now += seconds(15);
-  shell.Do(Tick{});
-  REQUIRE(shell.Sent<protocol::Inventory>() != nullptr);
-  CHECK(shell.Sent<protocol::Inventory>()->health.disks.at(0).free_bytes == 1);
-}
-
-// The skew reported after an answer that came `took` after the question, when the controller's
-// clock showed the agent's time of the answer plus `ahead`.
-std::optional<Duration> SkewAfter(Duration took, Duration ahead) {
-  Shell shell;
-  shell.Do(Connected{});
-  shell.now += took;
-  protocol::Desired answer{.answers = 1, .attempts = {}, .sync_after = seconds(15)};
-  answer.sent_at = WallTime(shell.now.time_since_epoch()) + ahead;
-  shell.Tell(answer);
-  shell.now += seconds(15);
-  shell.Do(Tick{});
-  REQUIRE(shell.Sent<protocol::Inventory>() != nullptr);
-  return shell.Sent<protocol::Inventory>()->health.clock_skew;
-}
-
-TEST_CASE("AgentCore: the clocks' difference is the least that question and answer leave possible",
-          "[unit][agent]") {
-  CHECK(SkewAfter(seconds(2), seconds(0)) == Duration::zero());
-  CHECK(SkewAfter(seconds(2), seconds(-2)) == Duration::zero());
-  CHECK(SkewAfter(seconds(2), seconds(60)) == Duration(seconds(-60)));
-  CHECK(SkewAfter(seconds(2), seconds(-62)) == Duration(seconds(60)));
-  CHECK(SkewAfter(seconds(6), seconds(60)) == std::nullopt);
-}
-
-TEST_CASE("AgentCore: the controller's images are handed on, and reports go into inventories",
-          "[unit][agent]") {
-  Shell shell;
-  shell.Do(Connected{});
-  protocol::Desired push{.answers = 0, .attempts = {}, .sync_after = seconds(15)};
-  shell.Tell(push);
-  CHECK(shell.Found<PrepareImages>() == nullptr);
-  push.images = {{"builder:1", 4}};
-  shell.Tell(push);
-  REQUIRE(shell.Found<PrepareImages>() != nullptr);
-  CHECK(shell.Found<PrepareImages>()->orders == *push.images);
-  const protocol::ImageReport report{.order = {"builder:1", 4},
-                                     .state = protocol::ImageState::kReady,
-                                     .id = "sha256:1",
-                                     .failure = {}};
-  shell.Do(ImagesChanged{{report}});
-  REQUIRE(shell.Sent<protocol::Inventory>() != nullptr);
-  CHECK(shell.Sent<protocol::Inventory>()->images == std::vector{report});
-  shell.Do(ImagesChanged{{report}});
-  CHECK(shell.Sent<protocol::Inventory>() == nullptr);
 }
 
 }  // namespace
