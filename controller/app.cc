@@ -161,7 +161,8 @@ class RealApp final : public App {
     stores_.reset();
     leadership_.reset();
     database_.reset();
-    if (cluster_) {
+    // The server stays when another controller leads on it; the next start here adopts it.
+    if (cluster_ && !fatal_ && !database_is_led_) {
       if (const absl::Status status = cluster_->Stop(); !status.ok()) {
         log::Warn("database_stop", {{"error", std::string(status.message())}});
       }
@@ -226,18 +227,30 @@ class RealApp final : public App {
       connection.connection = cluster_->ConnectionString();
       log::Info("database_ready", {{"adopted", cluster_->adopted() ? "true" : "false"}});
     }
+    // A fresh database has no place yet to say who leads. In any other nothing is written, not even
+    // a migration, before the term of whoever led until now is over.
+    SLIPWAY_ASSIGN_OR_RETURN(const auto found,
+                             store::pg::Migrate(connection, store::pg::BuiltInMigrations(),
+                                                store::pg::MigrationMode::kList));
+    if (found.version_before == 0) SLIPWAY_RETURN_IF_ERROR(MigrateSchema(connection));
+    SLIPWAY_ASSIGN_OR_RETURN(database_, store::pg::Database::Open(connection));
+    store::pg::LeadershipOptions leadership;
+    leadership.database = connection;
+    auto acquired = store::pg::Leadership::Acquire(
+        leadership, [this](const absl::Status& status) { Fatal(status); });
+    database_is_led_ = GetErrorInfo(acquired.status()).reason == "LEADERSHIP_HELD";
+    SLIPWAY_ASSIGN_OR_RETURN(leadership_, std::move(acquired));
+    stores_ = std::make_unique<Stores>(*database_);
+    SLIPWAY_ASSIGN_OR_RETURN(epoch_, stores_->scheduler.BecomeLeader());
+    if (found.version_before != 0) SLIPWAY_RETURN_IF_ERROR(MigrateSchema(connection));
+    return absl::OkStatus();
+  }
+
+  static absl::Status MigrateSchema(const store::pg::DatabaseOptions& connection) {
     SLIPWAY_ASSIGN_OR_RETURN(const auto report,
                              store::pg::Migrate(connection, store::pg::BuiltInMigrations(),
                                                 store::pg::MigrationMode::kApply));
     for (const std::string& file : report.files) log::Info("migrated", {{"file", file}});
-    SLIPWAY_ASSIGN_OR_RETURN(database_, store::pg::Database::Open(connection));
-    store::pg::LeadershipOptions leadership;
-    leadership.database = connection;
-    SLIPWAY_ASSIGN_OR_RETURN(
-        leadership_, store::pg::Leadership::Acquire(
-                         leadership, [this](const absl::Status& status) { Fatal(status); }));
-    stores_ = std::make_unique<Stores>(*database_);
-    SLIPWAY_ASSIGN_OR_RETURN(epoch_, stores_->scheduler.BecomeLeader());
     return absl::OkStatus();
   }
 
@@ -343,6 +356,8 @@ class RealApp final : public App {
 
   std::atomic<bool> fatal_{false};
   bool stopped_ = false;
+  // By another controller, so that this one did not start.
+  bool database_is_led_ = false;
   int port_ = 0;
   Epoch epoch_;
   FarmId farm_;

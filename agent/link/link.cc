@@ -13,8 +13,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// How long one attempt to connect is waited for before it counts as failed.
-constexpr auto kConnectPatience = 5s;
+// Between two looks at whether to stop, while the channel connects at its own pace.
+constexpr auto kConnectPatience = 500ms;
 
 std::uint64_t Seed() {
   const std::string id = NewUuid();
@@ -167,17 +167,20 @@ void Link::Run() {
     const bool reached = RunOnce();
     std::unique_lock lock(mu_);
     if (stopping_) return;
-    if (!reached && last_problem_ != "unreachable") {
-      last_problem_ = "unreachable";
-      lock.unlock();
-      const std::string why = options_.explain();
-      log::Warn("link_down",
-                {{"server", options_.server},
-                 {"why", why.empty() ? "the controller cannot be reached; trying again until it can"
-                                     : why}});
-      lock.lock();
+    if (!reached) {
+      if (last_problem_ != "unreachable") {
+        last_problem_ = "unreachable";
+        lock.unlock();
+        const std::string why = options_.explain();
+        log::Warn(
+            "link_down",
+            {{"server", options_.server},
+             {"why",
+              why.empty() ? "the controller cannot be reached; trying again until it can" : why}});
+      }
+      continue;  // the channel pauses between its attempts
     }
-    if (reached && healthy_ && !backoff_) bound = options_.min_backoff;
+    if (healthy_ && !backoff_) bound = options_.min_backoff;
     const Duration pause(std::uniform_int_distribution<Duration::rep>(0, bound.count())(jitter_));
     bound = std::min(2 * bound, options_.max_backoff);
     changed_.wait_for(lock, pause, [this] { return stopping_; });

@@ -24,7 +24,8 @@ struct LinkOptions {
   std::string server;  // for messages
   // Said in inventories, for people.
   std::string agent_version;
-  // Pauses between attempts to connect: random up to a bound that doubles from `min` to `max`.
+  // Pauses between streams that the controller ended, or refused: random up to a bound that doubles
+  // from `min` to `max`. While it cannot be reached at all the channel sets the pace (channel.cc).
   Duration min_backoff = std::chrono::milliseconds(200);
   Duration max_backoff = std::chrono::seconds(5);
   // Asked once when no connection comes about: why, for people; empty when it cannot say. Blocks.

@@ -63,7 +63,7 @@ std::optional<protocol::Failure> DiskWatch::Check(MonoTime now) {
         static_cast<std::int64_t>(fs.f_blocks) * block / 100 * options_.floor_percent;
     if (free < std::min(options_.floor_bytes, percent)) {
       return MakeFailure(
-          reason::kDiskLimit,
+          reason::kDiskFloor,
           fmt::format(
               "Only {} are left on the agent's disk; the build was ended before it is full.",
               config::FormatSize(free)));
@@ -72,7 +72,7 @@ std::optional<protocol::Failure> DiskWatch::Check(MonoTime now) {
     if (fs.f_files > 0 &&
         fs.f_favail < fs.f_files / 100 * static_cast<fsfilcnt_t>(options_.floor_percent)) {
       return MakeFailure(
-          reason::kDiskLimit,
+          reason::kDiskFloor,
           fmt::format("Only {} more files fit on the agent's disk; the build was ended before.",
                       static_cast<std::uint64_t>(fs.f_favail)));
     }

@@ -38,6 +38,10 @@ constexpr std::array kTable = {
     Row{reason::kDiskLimit, FailureClass::kPolicy,
         "Let the build write less, or raise build.limits.disk in slipway.yaml.",
         "请减少构建写入的数据，或调大 slipway.yaml 的 build.limits.disk。"},
+    // Whoever took the room, the machine has none for anybody: on another one it may well succeed.
+    Row{reason::kDiskFloor, FailureClass::kInfrastructure,
+        "Free space on the agent's machine, or lower disk_floor in its configuration.",
+        "请在构建机上释放磁盘空间，或调低其配置中的 disk_floor。"},
     Row{reason::kOutputOutside, FailureClass::kPolicy,
         "Let `output` in slipway.yaml name a real directory inside the repository.",
         "slipway.yaml 的 output 必须是仓库内的真实目录，不能经过符号链接。"},

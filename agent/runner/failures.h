@@ -17,6 +17,7 @@ inline constexpr std::string_view kRunTimeout = "RUN_TIMEOUT";
 inline constexpr std::string_view kNoOutputTimeout = "NO_OUTPUT_TIMEOUT";
 inline constexpr std::string_view kMemoryLimit = "MEMORY_LIMIT";
 inline constexpr std::string_view kDiskLimit = "DISK_LIMIT";
+inline constexpr std::string_view kDiskFloor = "DISK_FLOOR";
 inline constexpr std::string_view kOutputOutside = "OUTPUT_OUTSIDE";
 inline constexpr std::string_view kNoOutput = "NO_OUTPUT";
 inline constexpr std::string_view kUnknownPlatform = "UNKNOWN_PLATFORM";

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <future>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -135,6 +136,160 @@ TEST_CASE("Leadership: a heartbeat finds out that another controller took over",
   REQUIRE_OK(leadership);
   REQUIRE_OK(RunSql(connection, "UPDATE leadership SET holder = 'other'"));
   CHECK(lost.get_future().wait_for(std::chrono::seconds(10)) == std::future_status::ready);
+}
+
+TEST_CASE("Leadership: a holder that falls silent while another waits is waited for", "[db]") {
+  const std::string connection = PostgresFixture::Get().NewDatabase();
+  // Its first sign of life is its last one, so that it is silent but not stale when the wait ends.
+  auto frozen = Options(connection, "frozen");
+  frozen.heartbeat_interval = std::chrono::hours(1);
+  std::promise<absl::Status> lost;
+  auto first =
+      Leadership::Acquire(frozen, [&](const absl::Status& status) { lost.set_value(status); });
+  REQUIRE_OK(first);
+  auto patient = Options(connection, "patient");
+  patient.wait = std::chrono::milliseconds(300);
+  patient.stale_after = std::chrono::milliseconds(1500);
+  CHECK_OK(Leadership::Acquire(patient, IgnoreLoss));
+  CHECK(lost.get_future().wait_for(std::chrono::seconds(10)) == std::future_status::ready);
+}
+
+TEST_CASE("Leadership: a living holder is never ended", "[db]") {
+  const std::string connection = PostgresFixture::Get().NewDatabase();
+  auto first = Leadership::Acquire(Options(connection, "one"), IgnoreLoss);
+  REQUIRE_OK(first);
+  auto second = Options(connection, "two");
+  second.wait = std::chrono::milliseconds(1000);
+  second.stale_after = std::chrono::seconds(30);
+  CHECK_THAT(Leadership::Acquire(second, IgnoreLoss).status(),
+             StatusIs(absl::StatusCode::kUnavailable, "LEADERSHIP_HELD"));
+  CHECK((*first)->held());
+}
+
+// What a controller is to PostgreSQL: a leadership and a pool under one name.
+struct Controller {
+  Controller(const std::string& connection, const std::string& name)
+      : options(Options(connection, name)) {
+    options.heartbeat_interval = std::chrono::hours(1);
+    options.wait = std::chrono::seconds(10);
+    options.stale_after = std::chrono::milliseconds(200);
+  }
+  void Lead() {
+    auto acquired = Leadership::Acquire(options, [](const absl::Status&) {});
+    REQUIRE_OK(acquired);
+    leadership = *std::move(acquired);
+    auto opened = Database::Open(options.database);
+    REQUIRE_OK(opened);
+    database = *std::move(opened);
+    REQUIRE_OK(database->BeginTerm());
+  }
+
+  LeadershipOptions options;
+  std::unique_ptr<Leadership> leadership;
+  std::unique_ptr<Database> database;
+};
+
+constexpr Statement kInsert{"test_insert", "INSERT INTO rows_written VALUES ($1)"};
+
+absl::Status Insert(Database& database, const std::string& by) {
+  return database.Write([&](Transaction& t) {
+    t.Run(kInsert, by);
+    return absl::OkStatus();
+  });
+}
+
+std::string RowsBy(const std::string& connection, const std::string& by) {
+  const auto rows =
+      RunSql(connection, "SELECT count(*) FROM rows_written WHERE writer = '" + by + "'");
+  return rows.ok() ? rows->at(0).at(0) : std::string(rows.status().message());
+}
+
+TEST_CASE("Leadership: a leader frozen inside a transaction writes no row when it goes on",
+          "[db]") {
+  const std::string connection = PostgresFixture::Get().NewDatabase();
+  REQUIRE_OK(RunSql(connection, "CREATE TABLE rows_written (writer text)"));
+  Controller old(connection, "old");
+  Controller next(connection, "next");
+  old.Lead();
+  const absl::Status frozen = old.database->Write([&](Transaction& t) {
+    t.Run(kInsert, "old");
+    // Here the old one stands still, while the next one takes over and writes.
+    next.Lead();
+    return Insert(*next.database, "next");
+  });
+  CHECK_FALSE(frozen.ok());
+  CHECK_THAT(Insert(*old.database, "old"),
+             StatusIs(absl::StatusCode::kFailedPrecondition, "NOT_LEADER"));
+  CHECK(RowsBy(connection, "old") == "0");
+  CHECK(RowsBy(connection, "next") == "1");
+}
+
+TEST_CASE("Leadership: a commit under way when another takes over is undone and called in doubt",
+          "[db]") {
+  const std::string connection = PostgresFixture::Get().NewDatabase();
+  // A trigger that runs inside COMMIT holds it up for as long as somebody has lock 7.
+  REQUIRE_OK(RunSql(connection, R"(
+CREATE TABLE rows_written (writer text);
+CREATE FUNCTION hold_up() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF new.writer = 'old' THEN PERFORM pg_advisory_xact_lock(7); END IF;
+  RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER slow_commit AFTER INSERT ON rows_written
+  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION hold_up())"));
+  auto holder = Session::Open(TestDatabaseOptions(connection));
+  REQUIRE_OK(holder);
+  pqxx::nontransaction held((*holder)->connection());
+  held.exec("SELECT pg_advisory_lock(7)");
+
+  Controller old(connection, "old");
+  Controller next(connection, "next");
+  old.Lead();
+  auto committing = std::async(std::launch::async, [&] { return Insert(*old.database, "old"); });
+  const bool inside_commit = WaitUntil([&] {
+    const auto rows = RunSql(connection,
+                             "SELECT count(*) FROM pg_stat_activity "
+                             "WHERE application_name = 'old' AND query ILIKE 'commit%' "
+                             "AND wait_event = 'advisory'");
+    return rows.ok() && rows->at(0).at(0) == "1";
+  });
+  next.Lead();
+  held.exec("SELECT pg_advisory_unlock(7)");
+  REQUIRE(inside_commit);
+  CHECK_THAT(committing.get(), StatusIs(absl::StatusCode::kUnknown, "COMMIT_IN_DOUBT"));
+  CHECK(RowsBy(connection, "old") == "0");
+  CHECK_OK(Insert(*next.database, "next"));
+  CHECK_THAT(Insert(*old.database, "old"),
+             StatusIs(absl::StatusCode::kFailedPrecondition, "NOT_LEADER"));
+}
+
+TEST_CASE("Leadership: what an earlier holder left open does not delay the next term", "[db]") {
+  const std::string connection = PostgresFixture::Get().NewDatabase();
+  REQUIRE_OK(RunSql(connection, "CREATE TABLE rows_written (writer text)"));
+  Controller old(connection, "old");
+  Controller next(connection, "next");
+  old.Lead();
+  const absl::Status cut = old.database->Write([&](Transaction& t) {
+    t.Run(kInsert, "old");
+    // The lock is gone, the transaction is not: as after a lost connection of the leadership alone.
+    old.leadership.reset();
+    next.options.stale_after = std::chrono::hours(1);
+    next.Lead();
+    return absl::OkStatus();
+  });
+  CHECK_FALSE(cut.ok());
+  CHECK(RowsBy(connection, "old") == "0");
+}
+
+TEST_CASE("Database: the name by which a successor finds connections is not the URL's to choose",
+          "[db]") {
+  const std::string connection = PostgresFixture::Get().NewDatabase();
+  auto options = TestDatabaseOptions(connection + " application_name=chosen");
+  options.application_name = "ours";
+  auto session = Session::Open(options);
+  REQUIRE_OK(session);
+  pqxx::nontransaction direct((*session)->connection());
+  CHECK(direct.exec1("SELECT current_setting('application_name')")[0].as<std::string>() == "ours");
 }
 
 }  // namespace

@@ -24,6 +24,7 @@ import socket
 import subprocess
 import tempfile
 
+from application import Application
 from suite import Failed, Suite, expect, expect_in, until  # noqa: F401 - the tests take them from here
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
@@ -133,49 +134,6 @@ class Daemon:
         return "\n".join(text.splitlines()[-lines:])
 
 
-class Application:
-    """A bare repository that tests commit to, each case on a branch of its own."""
-
-    def __init__(self, farm, name):
-        self.farm, self.name = farm, name
-        self.bare = farm.folder / "repos" / f"{name}.git"
-        self.tree = farm.folder / "trees" / name
-        self.bare.parent.mkdir(exist_ok=True)
-        self.git(None, "init", "-q", "--bare", str(self.bare))
-        self.git(None, "clone", "-q", str(self.bare), str(self.tree))
-
-    def git(self, tree, *arguments):
-        environment = dict(os.environ, GIT_CONFIG_GLOBAL="/dev/null", GIT_CONFIG_NOSYSTEM="1")
-        command = ["git", "-c", "user.name=Tester", "-c", "user.email=tester@slipway.invalid",
-                   "-c", "init.defaultBranch=main", *(["-C", str(tree)] if tree else []), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
-        if done.returncode != 0:
-            raise Failed(f"git {' '.join(arguments)}: {done.stderr}")
-        return done.stdout.strip()
-
-    def commit(self, files, branch="main", fresh=True, message="a change"):
-        """Commits `files` (name → text or bytes; None removes; "name@" → target of a link) and
-        returns the branch. `fresh`: nothing else is in the tree."""
-        self.git(self.tree, "checkout", "-q", "-B", branch)
-        if fresh:
-            for entry in self.tree.iterdir():
-                if entry.name != ".git":
-                    shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
-        for name, content in files.items():
-            path = self.tree / name.rstrip("@")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if content is None:
-                path.unlink(missing_ok=True)
-            elif name.endswith("@"):
-                path.symlink_to(content)
-            else:
-                path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        self.git(self.tree, "add", "--all")
-        self.git(self.tree, "commit", "-q", "--allow-empty", "-m", message)
-        self.git(self.tree, "push", "-q", "--force", "origin", f"HEAD:{branch}")
-        return branch
-
-
 # --- The farm -------------------------------------------------------------------------------------
 
 
@@ -250,7 +208,7 @@ class Farm:
     def add_agent(self, name, online=True):
         data = self.folder / name
         token = json.loads(self.slipway("--json", "agents", "token").stdout)["token"]
-        done = subprocess.run([program("slipway-agent"), "join", f"127.0.0.1:{self.port}", "--token", token,
+        done = subprocess.run([program("slipway-agent"), "join", self.agent_server(name), "--token", token,
                                "--data-dir", str(data), "--name", name],
                               capture_output=True, text=True, timeout=30)
         if done.returncode != 0:
@@ -258,7 +216,9 @@ class Farm:
         found = re.search(r"^farm: *\"?([^\"\n]*)", (data / "agent.yaml").read_text(), re.M)
         self.farm_id = found.group(1)
         options = self.folder / f"{name}.yaml"
-        options.write_text(f"docker: {{network: {self.network}, subnet: {self.subnet}}}\n"
+        engine = os.environ.get("DOCKER_HOST", "").removeprefix("unix://")
+        engine = f", socket: {engine}" if engine else ""
+        options.write_text(f"docker: {{network: {self.network}, subnet: {self.subnet}{engine}}}\n"
                            "git: {allow_file: true}\n"
                            f"init_binary: {program('slipway-init')}\n{self.agent_options}")
         agent = Daemon(name, [program("slipway-agent"), "run", "--data-dir", str(data), "--config", str(options)],
@@ -267,6 +227,10 @@ class Farm:
         if online:
             agent.start()
         return agent
+
+    def agent_server(self, name):
+        """Where the agent `name` finds the controller."""
+        return f"127.0.0.1:{self.port}"
 
     def wait_agents(self, seconds=30):
         def online():
@@ -364,6 +328,23 @@ class Farm:
             done = self.slipway("logs", task, text=False, check=False)
             return words.encode() in done.stdout
         until(f"{words!r} in the log of {task}", there, seconds)
+
+    # --- The database, past all programs ---
+
+    def database(self):
+        """Of the embedded server as it runs: pid, and what libpq needs."""
+        lines = (self.folder / "controller/postgres/data/postmaster.pid").read_text().splitlines()
+        return {"pid": int(lines[0]), "libpq": f"host={lines[4]} port={lines[3]} user=slipway dbname=slipway"}
+
+    def query(self, sql):
+        """Rows of text."""
+        psql = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin/psql"))[-1]
+        done = subprocess.run([str(psql), "-XAt", "-F", "\x1f", "-R", "\x1e", "-c", sql, self.database()["libpq"]],
+                              capture_output=True, text=True, timeout=60)
+        if done.returncode != 0:
+            raise Failed(f"psql: {done.stderr.strip()}")
+        text = done.stdout.removesuffix("\n")
+        return [row.split("\x1f") for row in text.split("\x1e")] if text else []
 
     # --- What the farm has on the machine ---
 

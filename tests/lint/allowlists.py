@@ -150,6 +150,14 @@ RANDOMNESS = {
     "common/crypto": "keys",
     "tests": "seeded generators",
 }
+CONNECTIONS = {  # to PostgreSQL; every other write goes through Database::Write, which is fenced
+    "controller/store/pg/session.cc": "opens them",
+    "controller/store/pg/session.h": "holds one",
+    "controller/store/pg/database.cc": "the pool behind Read and Write",
+    "controller/store/pg/leadership.cc": "holds the leader's lock; writes only its own sign of life",
+    "controller/store/pg/migrator.cc": "runs after the term has begun, or on a database without a leader",
+    "controller/store/pg/embedded_cluster.cc": "makes role and database before there is a schema",
+}
 TERMINAL = {  # std::cout, printf
     "controller/cli": "speaks to a person",
     "*/main.cc": "usage, version and start errors",

@@ -34,6 +34,10 @@ BANNED = {
     "ban-using-namespace": (r"\busing\s+namespace\s+(?!(std|absl)::([\w:]*_)?literals\b"
                             r"|std::([\w:]*::)?\w+_literals\b)", (),
                             "name what you use; only namespaces of literals may be opened"),
+    "unfenced-connection": (r"\bSession::Open\s*\(|\bpqxx::(lazy|async)?connection\s+\w",
+                            {**allowlists.CONNECTIONS, "tests": ""},
+                            "a connection of its own writes without comparing the epoch: use "
+                            "Database::Read and Database::Write (CONNECTIONS in tests/lint/allowlists.py)"),
     "exceptions": (r"\btry\s*\{|\bthrow\b|\bcatch\s*\(", {**allowlists.EXCEPTIONS, "tests": ""},
                    "exceptions stop at the adapter of the library that throws (EXCEPTIONS in "
                    "tests/lint/allowlists.py): return absl::Status"),

@@ -138,6 +138,7 @@ PLANTS = [
      {"tests/unit/ids_test.cc": "void F() { std::this_thread::sleep_for(x); }\n"}),
     ("ban-random", A, 3, in_a("inline int F() { return rand(); }")),
     ("ban-random", A, 3, in_a("inline std::mt19937 engine;")),
+    ("unfenced-connection", A, 3, in_a("inline auto F() { return Session::Open({}); }")),
     ("ban-terminal", A, 3, in_a("inline void F() { std::cout << 1; }")),
     ("ban-terminal", A, 3, in_a('inline void F() { printf("x"); }')),
     ("ban-using-namespace", A, 3, in_a("using namespace std;")),

@@ -178,7 +178,10 @@ TEST_CASE("DiskWatch: what is written over the limit ends the script", "[unit]")
                   .limit_bytes = 0,
                   .floor_bytes = std::int64_t{1} << 60,
                   .floor_percent = 100});
-  CHECK(full.Check(MonoTime{}));
+  const auto machine = full.Check(MonoTime{});
+  REQUIRE(machine);
+  CHECK(machine->reason == "DISK_FLOOR");
+  CHECK(machine->klass == protocol::FailureClass::kInfrastructure);
 }
 
 // What the log has told, waited for with a deadline.

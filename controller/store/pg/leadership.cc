@@ -21,20 +21,25 @@ namespace slipway::store::pg {
 namespace {
 
 constexpr Duration kRetryInterval = std::chrono::milliseconds(100);
+// So many in a row, and a holder does not count as alive any more.
+constexpr int kMissedHeartbeats = 2;
 
 constexpr Statement kTryLock{"leadership_try_lock", "SELECT pg_try_advisory_lock($1)"};
-constexpr Statement kHolder{
-    "leadership_holder",
-    "SELECT holder, epoch, extract(epoch FROM clock_timestamp() - heartbeat_at) AS age "
+constexpr Statement kHolder{"leadership_holder",
+                            "SELECT holder, epoch, round(extract(epoch FROM clock_timestamp() - "
+                            "greatest(heartbeat_at, 'epoch')), 1) FROM leadership"};
+constexpr Statement kSilence{
+    "leadership_silence",
+    "SELECT extract(epoch FROM clock_timestamp() - greatest(heartbeat_at, 'epoch'))::float8 "
     "FROM leadership"};
-constexpr Statement kEndStaleHolder{"leadership_end_stale_holder", R"(
+constexpr Statement kEndHolder{"leadership_end_holder", R"(
 SELECT pg_terminate_backend(a.pid)
   FROM pg_stat_activity a, leadership l
  WHERE a.datname = current_database()
    AND a.pid <> pg_backend_pid()
    AND a.application_name = l.holder
-   AND l.holder <> current_setting('application_name')
-   AND l.heartbeat_at < clock_timestamp() - make_interval(secs => $1))"};
+   AND l.holder NOT IN ('', current_setting('application_name'))
+   AND l.heartbeat_at <= clock_timestamp() - make_interval(secs => $1))"};
 constexpr Statement kTakeOver{"leadership_take_over",
                               "UPDATE leadership SET holder = current_setting('application_name'), "
                               "heartbeat_at = clock_timestamp()"};
@@ -55,11 +60,20 @@ absl::StatusOr<bool> TryLock(Session& session) {
   });
 }
 
-absl::Status EndStaleHolder(Session& session, Duration stale_after) {
+// Since the holder's last sign of life, by the server's clock.
+absl::StatusOr<Duration> Silence(Session& session) {
+  return CatchPqxx([&]() -> absl::StatusOr<Duration> {
+    pqxx::nontransaction direct(session.connection());
+    const auto seconds = Transaction(session, direct).Run(kSilence).at(0)[0].as<double>();
+    return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+  });
+}
+
+// Ends the connections of the holder that the row names, if it is silent for so long.
+absl::Status EndHolder(Session& session, Duration silent_for) {
   return CatchPqxx([&]() -> absl::Status {
     pqxx::nontransaction direct(session.connection());
-    Transaction(session, direct)
-        .Run(kEndStaleHolder, std::chrono::duration<double>(stale_after).count());
+    Transaction(session, direct).Run(kEndHolder, std::chrono::duration<double>(silent_for).count());
     return absl::OkStatus();
   });
 }
@@ -80,7 +94,8 @@ absl::Status HeldBySomebodyElse(Session& session) {
         absl::StatusCode::kUnavailable, "LEADERSHIP_HELD",
         fmt::format("another controller leads: '{}', term {}, last sign of life {} s ago",
                     row[0].c_str(), row[1].c_str(), row[2].c_str()),
-        "Stop it first, or wait: a dead one's place is taken by itself.");
+        "Stop it first, or give this one a database of its own. The place of one that gives no "
+        "sign of life is taken by itself.");
   });
 }
 
@@ -161,10 +176,17 @@ absl::StatusOr<std::unique_ptr<Leadership>> Leadership::Acquire(
   for (;;) {
     SLIPWAY_ASSIGN_OR_RETURN(const bool locked, TryLock(*session));
     if (locked) break;
-    SLIPWAY_RETURN_IF_ERROR(EndStaleHolder(*session, options.stale_after));
-    if (clock.Mono() >= deadline) return HeldBySomebodyElse(*session);
+    SLIPWAY_RETURN_IF_ERROR(EndHolder(*session, options.stale_after));
+    if (clock.Mono() >= deadline) {
+      SLIPWAY_ASSIGN_OR_RETURN(const Duration silence, Silence(*session));
+      const bool alive = silence < kMissedHeartbeats * options.heartbeat_interval;
+      if (alive || clock.Mono() >= deadline + options.stale_after) {
+        return HeldBySomebodyElse(*session);
+      }
+    }
     std::this_thread::sleep_for(kRetryInterval);
   }
+  SLIPWAY_RETURN_IF_ERROR(EndHolder(*session, Duration::zero()));
   SLIPWAY_RETURN_IF_ERROR(TakeOver(*session));
   return std::unique_ptr<Leadership>(
       new Leadership(std::make_unique<Impl>(std::move(session), options, std::move(on_lost))));

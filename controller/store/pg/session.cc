@@ -48,7 +48,8 @@ absl::StatusOr<std::string> CompleteParameters(const DatabaseOptions& options) {
   const auto add = [&](const char* key, const std::string& value) {
     parameters.try_emplace(key, value);
   };
-  add("application_name", options.application_name);
+  // Whatever the URL says: a successor finds this process's connections by it.
+  parameters["application_name"] = options.application_name;
   add("client_encoding", "UTF8");
   add("connect_timeout",
       fmt::format("{}", std::max<std::int64_t>(2, Millis(options.connect_timeout) / 1000)));

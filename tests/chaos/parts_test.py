@@ -1,0 +1,368 @@
+#!/usr/bin/env python3
+"""Tests of the chaos suite's own parts: each check of the oracle can fail, the plan is a function of its
+seed, the gate does what its modes say."""
+
+import copy
+import hashlib
+import json
+import pathlib
+import socket
+import socketserver
+import sys
+import threading
+import time
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
+sys.dont_write_bytecode = True
+
+import faults  # noqa: E402
+import gate  # noqa: E402
+import oracle  # noqa: E402
+import plan  # noqa: E402
+import workload  # noqa: E402
+
+
+def task(name, run, kind, state, **more):
+    return dict({"id": name, "run": run, "kind": kind, "state": state, "attempt": 1, "failure_class": "", "reason": "",
+                 "missing": 0, "log_size": None, "release": ""}, **more)
+
+
+def chain(entries):
+    rows, before = [], ""
+    for number, entry in enumerate(entries, 1):
+        text = json.dumps(entry)
+        before = hashlib.sha256(f"{before}\n{text}".encode()).hexdigest()
+        rows.append((number, text, before))
+    return rows
+
+
+def log_of(sort, cut=None):
+    return b"slipway: begun\n" + workload.SORTS[sort].log[:cut] + b"slipway: ended\n"
+
+
+def good():
+    """Evidence of a run in which everything held: one build of each kind of end, and a publish."""
+    tasks = [
+        task("t1", "r1", "build", "succeeded"),
+        task("t2", "r2", "build", "failed", failure_class="build", reason="SCRIPT_FAILED"),
+        task("t3", "r3", "build", "canceled"),
+        task("t4", "r4", "build", "succeeded"), task("t5", "r4", "publish", "succeeded", release="R1"),
+        task("t6", "r6", "build", "succeeded"), task("t7", "r6", "publish", "unknown"),
+    ]
+    logs = {"t1": log_of("ticking"), "t2": log_of("failing"), "t3": log_of("sleeping", 5)}
+    logs |= {name: b"slipway: publishing\n" for name in ("t4", "t5", "t6", "t7")}
+    for one in tasks:
+        one["log_size"] = len(logs[one["id"]])
+    entries = [{"action": "finish_task", "subject": one["id"], "state": one["state"]} for one in tasks
+               if one["state"] != "unknown"]
+    entries.append({"action": "mark_unknown", "subject": "t7"})
+    record = [{"request": f"q{number}", "sort": sort, "version": f"{number}.0", "run": run, "tasks": names,
+               "cancelled": sort == "sleeping"}
+              for number, (sort, run, names) in enumerate([
+                  ("ticking", "r1", ["t1"]), ("failing", "r2", ["t2"]), ("sleeping", "r3", ["t3"]),
+                  ("publish", "r4", ["t4", "t5"]), ("publish", "r6", ["t6", "t7"])])]
+    return {
+        "record": record, "unanswered": [], "runs": [{"id": one["run"], "request": one["request"]} for one in record],
+        "tasks": tasks, "again": {one["id"]: one["state"] for one in tasks}, "logs": logs,
+        "products": {"t1": {"product": b"ticked\n"}, "t4": {"app.json": b"{}"}, "t6": {"app.json": b"{}"}},
+        "accepted": ["3.0", "4.0"], "releases": [{"id": "R1", "version": "3.0", "publish_task": "t5"}],
+        "audit": chain(entries), "ended": [("controller", 1)], "left": [], "disk_full": False, "busy_long_enough": True,
+    }
+
+
+def failing(evidence):
+    return {name for name, _ in oracle.judge(evidence)}
+
+
+class Oracle(unittest.TestCase):
+    def setUp(self):
+        self.e = copy.deepcopy(good())
+
+    def of(self, name):
+        return next(one for one in self.e["tasks"] if one["id"] == name)
+
+    def finds(self, *checks):
+        self.assertEqual(failing(self.e), set(checks), oracle.judge(self.e))
+
+    def test_finds_nothing_where_all_holds(self):
+        self.finds()
+
+    def test_a_call_that_was_never_answered(self):
+        self.e["unanswered"].append("submit q9")
+        self.finds("answered")
+
+    def test_a_run_stored_twice_for_one_request(self):
+        self.e["runs"].append({"id": "r1b", "request": "q0"})
+        self.finds("one_run_per_request")
+
+    def test_a_run_that_nobody_asked_for(self):
+        self.e["runs"].append({"id": "r9", "request": "q9"})
+        self.finds("one_run_per_request")
+
+    def test_an_acknowledged_run_that_is_gone(self):
+        self.e["runs"].pop(0)
+        self.finds("one_run_per_request")
+
+    def test_an_acknowledged_task_that_is_gone(self):
+        self.e["tasks"].pop(2)
+        self.finds("one_terminal_state")
+
+    def test_a_task_that_never_ends(self):
+        self.of("t1")["state"] = self.e["again"]["t1"] = "running"
+        self.assertIn("one_terminal_state", failing(self.e))
+
+    def test_a_build_of_unknown_end(self):
+        self.of("t1")["state"] = self.e["again"]["t1"] = "unknown"
+        self.assertIn("one_terminal_state", failing(self.e))
+
+    def test_a_task_that_was_finished_twice(self):
+        entries = [json.loads(text) for _, text, _ in self.e["audit"]]
+        self.e["audit"] = chain([*entries, {"action": "finish_task", "subject": "t1", "state": "failed"}])
+        self.finds("one_terminal_state")
+
+    def test_a_state_that_a_restart_changes(self):
+        self.e["again"]["t1"] = "failed"
+        self.finds("one_terminal_state")
+
+    def test_a_failing_build_that_succeeds(self):
+        self.of("t2")["state"] = "succeeded"
+        self.assertIn("expected_end", failing(self.e))
+
+    def test_a_good_build_that_fails_for_a_reason_of_its_own(self):
+        self.of("t1").update(state="failed", failure_class="policy")
+        self.assertIn("expected_end", failing(self.e))
+
+    def test_a_good_build_may_fail_by_a_fault(self):
+        self.of("t3").update(state="failed", failure_class="agent_lost")
+        self.e["again"]["t3"] = "failed"
+        self.assertNotIn("expected_end", failing(self.e))
+
+    def test_a_cancel_that_nobody_asked_for(self):
+        self.e["record"][2]["cancelled"] = False
+        self.finds("expected_end")
+
+    def test_a_publish_skipped_after_a_good_build(self):
+        self.of("t5")["state"] = "skipped"
+        self.assertIn("expected_end", failing(self.e))
+
+    def test_a_log_that_lost_its_end(self):
+        self.e["logs"]["t1"] = log_of("ticking", -7)
+        self.of("t1")["log_size"] = len(self.e["logs"]["t1"])
+        self.finds("logs_are_what_was_written")
+
+    def test_a_log_with_one_byte_changed(self):
+        self.e["logs"]["t2"] = self.e["logs"]["t2"].replace(b"step 7", b"step 8")
+        self.finds("logs_are_what_was_written")
+
+    def test_a_log_with_a_piece_repeated(self):
+        self.e["logs"]["t3"] = b"slipway: begun\n" + b"asleep asleep"
+        self.of("t3")["log_size"] = len(self.e["logs"]["t3"])
+        self.finds("logs_are_what_was_written")
+
+    def test_a_log_shorter_than_reported(self):
+        self.of("t5")["log_size"] += 1
+        self.finds("logs_are_what_was_written")
+
+    def test_missing_bytes_are_breach_unless_a_disk_was_full(self):
+        self.of("t1")["missing"] = 5
+        self.finds("logs_are_what_was_written")
+        self.e["disk_full"] = True
+        self.finds()
+
+    def test_a_product_that_is_not_archived(self):
+        del self.e["products"]["t4"]
+        self.finds("products_are_archived")
+
+    def test_a_product_of_other_bytes(self):
+        self.e["products"]["t1"]["product"] = b"tricked\n"
+        self.finds("products_are_archived")
+
+    def test_a_version_uploaded_twice(self):
+        self.e["accepted"].append("3.0")
+        self.finds("published_at_most_once")
+
+    def test_an_upload_without_a_record(self):
+        self.of("t7").update(state="failed", failure_class="infrastructure")
+        self.assertIn("published_at_most_once", failing(self.e))
+
+    def test_a_release_without_an_upload(self):
+        self.e["accepted"].remove("3.0")
+        self.finds("published_at_most_once")
+
+    def test_a_success_without_a_release(self):
+        self.e["releases"].clear()
+        self.finds("published_at_most_once")
+
+    def test_a_version_released_twice(self):
+        self.e["releases"].append({"id": "R2", "version": "3.0", "publish_task": "t5"})
+        self.finds("published_at_most_once")
+
+    def test_an_audit_row_changed_later(self):
+        number, text, digest = self.e["audit"][2]
+        self.e["audit"][2] = (number, text.replace("{", '{"by": "x", '), digest)
+        self.finds("audit_is_a_chain")
+
+    def test_an_audit_row_removed(self):
+        self.e["audit"].pop(0)
+        self.assertIn("audit_is_a_chain", failing(self.e))
+
+    def test_a_program_that_crashed(self):
+        self.e["ended"].append(("agent-1", -11))
+        self.finds("no_program_crashed")
+
+    def test_something_left(self):
+        self.e["left"].append("container 0123")
+        self.finds("nothing_is_left")
+
+    def test_a_run_in_which_nothing_was_done(self):
+        for one in self.e["tasks"]:
+            one.update(state="failed", failure_class="infrastructure")
+        self.assertIn("something_was_done", failing(self.e))
+
+    def test_every_check_has_a_test_that_it_can_fail(self):
+        seen = pathlib.Path(__file__).read_text()
+        for name in oracle.CHECKS:
+            self.assertIn(f'"{name}"', seen)
+
+
+class Body(unittest.TestCase):
+    def test_is_what_lies_between_the_farms_own_lines(self):
+        self.assertEqual(oracle.body_of(b"slipway: a\nslipway: b\nx\ny\nslipway: c\n"), b"x\ny\n")
+
+    def test_of_a_log_cut_anywhere(self):
+        whole = b"slipway: a\nx\ny"
+        self.assertEqual([oracle.body_of(whole[:end]) for end in (5, 11, 13, 14)], [b"slipw", b"", b"x\n", b"x\ny"])
+
+    def test_of_a_last_line_without_an_end(self):
+        self.assertEqual(oracle.body_of(b"slipway: a\nx\nyslipway: c\n"), b"x\ny")
+
+
+class Plan(unittest.TestCase):
+    def make(self, seed=1, seconds=300, agents=2, kinds=None):
+        return plan.make_plan(seed, seconds, agents, kinds or set(plan.FAULTS))
+
+    def test_is_the_same_for_the_same_seed(self):
+        self.assertEqual(self.make(), self.make())
+        self.assertNotEqual(self.make(seed=1), self.make(seed=2))
+
+    def test_of_a_shorter_run_is_the_beginning_of_a_longer_one(self):
+        short = self.make(seconds=60)
+        self.assertEqual(self.make(seconds=300)[:len(short)], short)
+
+    def test_draws_every_fault_sooner_or_later(self):
+        self.assertEqual({event.fault for event in self.make(seconds=3600)}, set(plan.FAULTS))
+
+    def test_never_holds_a_part_twice_at_once(self):
+        held = {}
+        for event in self.make(seconds=3600):
+            self.assertGreaterEqual(event.at, held.get(event.target, 0), event)
+            held[event.target] = event.at + event.seconds
+
+    def test_draws_only_what_was_asked_for(self):
+        self.assertEqual({event.fault for event in self.make(kinds={"net-cut", "init-kill"})}, {"net-cut", "init-kill"})
+
+
+class Echo(socketserver.BaseRequestHandler):
+    def handle(self):
+        try:
+            while data := self.request.recv(4096):
+                self.request.sendall(data)
+        except ConnectionError:
+            pass  # what the gate is for
+
+
+class Gate(unittest.TestCase):
+    def setUp(self):
+        self.server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Echo)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.gate = gate.Gate(self.server.server_address[1])
+        self.gate.start()
+        self.client = self.connect()
+
+    def tearDown(self):
+        self.client.close()
+        self.gate.stop()
+        self.server.shutdown()
+        self.server.server_close()
+
+    def connect(self):
+        return socket.create_connection(("127.0.0.1", self.gate.port), 5)
+
+    def say(self, client, words):
+        client.sendall(words)
+        client.settimeout(5)
+        got = b""
+        while len(got) < len(words):
+            got += client.recv(4096)
+        return got
+
+    def silent(self, client):
+        client.settimeout(0.3)
+        with self.assertRaises(TimeoutError):
+            client.recv(1)
+        return True
+
+    def test_open_passes_every_byte(self):
+        words = bytes(range(256)) * 2000
+        self.assertEqual(self.say(self.client, words), words)
+
+    def test_half_open_keeps_bytes_until_it_opens(self):
+        self.say(self.client, b"warm")
+        self.gate.set("half-open")
+        self.client.sendall(b"late")
+        late = self.connect()
+        late.sendall(b"new")
+        self.assertTrue(self.silent(self.client) and self.silent(late))
+        self.gate.set("open")
+        self.client.settimeout(5)
+        late.settimeout(5)
+        self.assertEqual((self.client.recv(9), late.recv(9)), (b"late", b"new"))
+        late.close()
+
+    def test_a_split_stops_one_direction(self):
+        self.say(self.client, b"warm")
+        for mode, moves, rests in (("split-up", "down", "up"), ("split-down", "up", "down")):
+            with self.subTest(mode):
+                self.gate.set(mode)
+                before = dict(self.gate.passed)
+                self.client.sendall(b"words")
+                self.assertTrue(self.silent(self.client))
+                self.assertEqual(self.gate.passed[rests], before[rests])
+                self.gate.set("open")
+                self.client.settimeout(5)
+                self.assertEqual(self.client.recv(9), b"words")
+                self.assertGreater(self.gate.passed[moves], before[moves])
+
+    def test_cut_resets_what_is_and_what_comes(self):
+        self.say(self.client, b"warm")
+        self.gate.set("cut")
+        self.client.settimeout(5)
+        with self.assertRaises(ConnectionResetError):
+            self.client.recv(1)
+        with self.assertRaises(ConnectionError):
+            fresh = self.connect()
+            fresh.settimeout(5)
+            if not fresh.recv(1):
+                raise ConnectionError("closed")
+        self.gate.set("open")
+        fresh = self.connect()
+        self.assertEqual(self.say(fresh, b"again"), b"again")
+        fresh.close()
+
+    def test_slow_is_late_and_whole(self):
+        self.gate.set("slow")
+        began = time.monotonic()
+        self.assertEqual(self.say(self.client, b"slowly"), b"slowly")
+        self.assertGreaterEqual(time.monotonic() - began, 2 * gate.SLOW_DELAY_SECONDS)
+
+
+class Faults(unittest.TestCase):
+    def test_each_that_a_plan_draws_can_be_done(self):
+        self.assertEqual(set(faults.Faults(None).acts), set(plan.FAULTS))
+
+
+if __name__ == "__main__":
+    unittest.main()
