@@ -5,12 +5,14 @@
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <set>
 #include <stop_token>
 #include <thread>
@@ -50,6 +52,16 @@ struct Overloaded : Ts... {
 template <typename... Ts>
 Overloaded(Ts...) -> Overloaded<Ts...>;
 
+// What the operator says of the machine, and what it says of itself.
+std::map<std::string, std::string> LabelsOf(const Options& options) {
+  std::map<std::string, std::string> labels = options.labels;
+  utsname machine{};
+  if (uname(&machine) == 0) labels["arch"] = machine.machine;
+  labels["os"] = "linux";
+  labels["executor"] = "docker";
+  return labels;
+}
+
 bool IsReadable(const std::string& path) { return access(path.c_str(), R_OK) == 0; }
 
 }  // namespace
@@ -88,7 +100,7 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(Options options) {
   SLIPWAY_RETURN_IF_ERROR(app->OpenRunner(init));
   app->OpenHealth();
   app->core_ = std::make_unique<AgentCore>(
-      AgentOptions{.slots = app->options_.slots, .labels = app->options_.labels});
+      AgentOptions{.slots = app->options_.slots, .labels = LabelsOf(app->options_)});
   app->journal_->Start([a = app.get()](JournalId id) { a->Post(JournalSynced{id}); },
                        [a = app.get()](const absl::Status& why) { a->Fail(why); });
   app->link_ = std::make_unique<link::Link>(

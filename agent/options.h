@@ -24,7 +24,7 @@ struct Options {
   std::string work_dir;
   // Attempts at once.
   std::uint32_t slots = 2;
-  // What tasks may require of the agent.
+  // What tasks may require of the agent, beside arch, os and executor, which it knows itself.
   std::map<std::string, std::string> labels;
   // Name to expect in the controller's certificate; empty: as joined.
   std::string server_name;

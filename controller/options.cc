@@ -23,6 +23,7 @@ runs::Target ReadTarget(config::Section section, std::set<std::string>& names) {
   target.network = section.GetOneOf("network", {"bridge", "host"}, target.network);
   target.deadline = section.GetDuration("deadline", target.deadline, std::chrono::seconds(10),
                                         std::chrono::hours(2));
+  target.requirements = section.GetStringMap("require");
   if (!names.insert(target.platform + "/" + target.name).second) {
     section.Fail("name", fmt::format("the platform '{}' has a target '{}' already", target.platform,
                                      target.name));
@@ -54,6 +55,8 @@ absl::StatusOr<Options> LoadOptions(const std::string& path) {
   options.postgres_user = root.GetString("postgres_user", "");
   options.public_url = root.GetString("public_url", "");
   options.allow_local_repositories = root.GetBool("allow_local_repositories", false);
+  options.no_agent_grace = root.GetDuration("no_agent_grace", options.no_agent_grace,
+                                            std::chrono::seconds(1), std::chrono::hours(24 * 7));
   options.publish_margin = root.GetDuration("publish_margin", options.publish_margin,
                                             std::chrono::seconds(1), std::chrono::hours(24));
   std::set<std::string> names;

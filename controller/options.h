@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/base/time.h"
 #include "controller/runs/targets.h"
 
 namespace slipway::controller {
@@ -25,6 +26,8 @@ struct Options {
   std::string public_url;
   // Applications may name repositories on disks (file://, /path). For demonstrations and tests.
   bool allow_local_repositories = false;
+  // How long a task waits although no agent of the farm has its labels; then it fails.
+  Duration no_agent_grace = std::chrono::minutes(10);
   // How long after the end of a publish's client nobody may say yet that nothing was published.
   Duration publish_margin = std::chrono::minutes(1);
   std::vector<runs::Target> targets;

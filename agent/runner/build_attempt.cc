@@ -259,24 +259,26 @@ BuildAttempt::Trouble BuildAttempt::RunScript() {
     if (end.status().code() != StatusCode::kNotFound || context_.control.canceled()) {
       return FailureOf(end.status());
     }
-    return Loss();
+    return Loss(reason::kContainerLost, "The build's container is gone and left no result.");
   }
   const bool stopped_by_others = end->result.reason == init::StopReason::kCanceled && !end->cause &&
                                  !context_.control.canceled();
-  if (stopped_by_others) return Loss();
+  if (stopped_by_others) {
+    return Loss(reason::kContainerStopped,
+                "The container was stopped from outside while the script ran.");
+  }
   // From here on nothing of the script is alive.
   if (const absl::Status removed = session_.Remove(); !removed.ok()) return FailureOf(removed);
   return JudgeScript(*end);
 }
 
-protocol::Failure BuildAttempt::Loss() {
+protocol::Failure BuildAttempt::Loss(std::string_view otherwise, const char* message) {
   if (session_.EngineWentAway()) {
     return MakeFailure(reason::kEngineRestarted,
                        "The Docker Engine of the agent was restarted and ended the build's "
                        "container.");
   }
-  return MakeFailure(reason::kContainerLost,
-                     "The build's container was stopped or removed from outside.");
+  return MakeFailure(otherwise, message);
 }
 
 BuildAttempt::Trouble BuildAttempt::JudgeScript(const StepEnd& end) {
@@ -314,8 +316,7 @@ BuildAttempt::Trouble BuildAttempt::JudgeScript(const StepEnd& end) {
                          fmt::format("The script printed nothing for {}.",
                                      config::FormatDuration(platform_.build.no_output_timeout)),
                          words);
-    case init::StopReason::kCanceled:
-      return MakeFailure(reason::kCanceled, "The script was ended from outside.");
+    case init::StopReason::kCanceled:  // by us, or it was told as a loss
     case init::StopReason::kExited:
     case init::StopReason::kSignaled: break;
   }

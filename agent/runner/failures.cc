@@ -78,6 +78,10 @@ constexpr std::array kTable = {
         "Look whether somebody stopped the container, or the machine was restarted or ran out of "
         "memory.",
         "请检查是否有人停止了容器，或构建机重启过、内存不足。"},
+    Row{reason::kContainerStopped, FailureClass::kAgentLost,
+        "Nothing of the build is at fault; it is tried again. Drain the agent before its Docker "
+        "Engine or machine is stopped.",
+        "与构建内容无关，会自动重试。停止 Docker 或构建机之前请先排空代理。"},
     Row{"NO_DOCKER_ENGINE", FailureClass::kInfrastructure,
         "Start the Docker Engine on the agent's machine, then submit again.",
         "请在构建机上启动 Docker，然后重新提交。"},

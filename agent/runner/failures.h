@@ -25,6 +25,7 @@ inline constexpr std::string_view kNoCredential = "NO_CREDENTIAL";
 inline constexpr std::string_view kImageMissing = "IMAGE_MISSING";
 inline constexpr std::string_view kEngineRestarted = "ENGINE_RESTARTED";
 inline constexpr std::string_view kContainerLost = "CONTAINER_LOST";
+inline constexpr std::string_view kContainerStopped = "CONTAINER_STOPPED";
 inline constexpr std::string_view kCanceled = "CANCELED";
 inline constexpr std::string_view kPermitExpired = "PERMIT_EXPIRED";
 inline constexpr std::string_view kPublishUnknown = "PUBLISH_UNKNOWN";

@@ -116,6 +116,7 @@ class ConnectStream final : public Reactor, public AgentStream {
     absl::Status status;
     if (const auto agent = peers.Identify(context_); agent.ok()) {
       agent_ = agent->id;
+      agent_name_ = agent->name;
       status = Enter();
     } else {
       status = agent.status();
@@ -155,7 +156,8 @@ class ConnectStream final : public Reactor, public AgentStream {
     if (!input) return absl::OkStatus();
     auto* event = std::get_if<scheduler::Event>(&*input);
     if (event == nullptr) return absl::OkStatus();
-    if (const auto* taken = std::get_if<scheduler::InventoryReceived>(event)) {
+    if (auto* taken = std::get_if<scheduler::InventoryReceived>(event)) {
+      taken->agent_name = agent_name_;
       gateway_.NoteInventory(
           agent_, {.labels = taken->inventory.labels,
                    .version = StorableText(incoming_.inventory().agent_version(), kMaxVersionBytes),
@@ -196,7 +198,9 @@ class ConnectStream final : public Reactor, public AgentStream {
 
   grpc::CallbackServerContext& context_;
   Gateway& gateway_;
-  AgentId agent_;  // constant once admitted
+  // Constant once admitted.
+  AgentId agent_;
+  std::string agent_name_;
   std::shared_ptr<ConnectStream> self_;
   v1::AgentMessage incoming_;  // owned by the pending read
 

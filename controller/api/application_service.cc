@@ -8,6 +8,7 @@
 #include "common/rpc/text.h"
 #include "common/status/status.h"
 #include "controller/api/convert.h"
+#include "controller/api/fields.h"
 
 namespace slipway::api {
 namespace {
@@ -42,6 +43,16 @@ absl::Status CheckRepository(const std::string& url, bool allow_local) {
   return bad("is no git URL");
 }
 
+absl::Status NoSuchApplication(const std::string& name) {
+  return MakeError(absl::StatusCode::kNotFound, "NO_SUCH_APPLICATION",
+                   fmt::format("there is no application '{}'", rpc::ValidUtf8(name)),
+                   "`slipway apps` lists them.");
+}
+
+absl::Status CheckDescription(const std::string& text) {
+  return CheckText("description", text, 1024, Lines::kMany);
+}
+
 }  // namespace
 
 grpc::Status ApplicationService::CreateApplication(grpc::ServerContext* context,
@@ -61,16 +72,16 @@ absl::Status ApplicationService::DoCreate(grpc::ServerContext& context,
         "Use 1 to 63 of a-z, 0-9 and '-', not beginning with '-'.");
   }
   SLIPWAY_RETURN_IF_ERROR(CheckRepository(request.repository(), options_.allow_local_repositories));
-  if (request.description().size() > 1024 ||
-      rpc::ValidUtf8(request.description()) != request.description()) {
-    return MakeError(absl::StatusCode::kInvalidArgument, "BAD_FIELD",
-                     "description: more than 1024 bytes, or bytes that are not text");
-  }
   domain::Application application;
+  SLIPWAY_RETURN_IF_ERROR(CheckDescription(request.description()));
+  application.description = request.description();
+  SLIPWAY_ASSIGN_OR_RETURN(application.requirements,
+                           RequirementsFrom("requirements", request.requirements()));
+  SLIPWAY_ASSIGN_OR_RETURN(application.queue_timeout,
+                           QueueTimeoutFrom("queue_timeout", request.queue_timeout()));
   application.id = ApplicationId(NewUuid());
   application.name = request.name();
   application.repository = request.repository();
-  application.description = request.description();
   application.created_at = deps_.clock.Wall();
   application.created_by = account.name;
   const absl::Status created = deps_.applications.Create(application);
@@ -83,6 +94,43 @@ absl::Status ApplicationService::DoCreate(grpc::ServerContext& context,
   return absl::OkStatus();
 }
 
+grpc::Status ApplicationService::UpdateApplication(grpc::ServerContext* context,
+                                                   const v1::UpdateApplicationRequest* request,
+                                                   v1::Application* response) {
+  return rpc::ToGrpc(*context, DoUpdate(*context, *request, *response));
+}
+
+absl::Status ApplicationService::DoUpdate(grpc::ServerContext& context,
+                                          const v1::UpdateApplicationRequest& request,
+                                          v1::Application& response) {
+  SLIPWAY_RETURN_IF_ERROR(deps_.auth.RequireAdmin(context).status());
+  store::ApplicationChange change;
+  for (const std::string& path : request.update_mask().paths()) {
+    if (path == "description") {
+      SLIPWAY_RETURN_IF_ERROR(CheckDescription(request.description()));
+      change.description = request.description();
+    } else if (path == "requirements") {
+      SLIPWAY_ASSIGN_OR_RETURN(change.requirements,
+                               RequirementsFrom("requirements", request.requirements()));
+    } else if (path == "queue_timeout") {
+      SLIPWAY_ASSIGN_OR_RETURN(change.queue_timeout,
+                               QueueTimeoutFrom("queue_timeout", request.queue_timeout()));
+    } else {
+      return BadField("update_mask",
+                      fmt::format("'{}' is none of description, requirements, queue_timeout",
+                                  rpc::ValidUtf8(path)));
+    }
+  }
+  if (request.update_mask().paths().empty()) return BadField("update_mask", "names no field");
+  const auto application = deps_.applications.Update(request.name(), change);
+  if (application.status().code() == absl::StatusCode::kNotFound) {
+    return NoSuchApplication(request.name());
+  }
+  SLIPWAY_RETURN_IF_ERROR(application.status());
+  response = ToProto(*application);
+  return absl::OkStatus();
+}
+
 grpc::Status ApplicationService::GetApplication(grpc::ServerContext* context,
                                                 const v1::GetApplicationRequest* request,
                                                 v1::Application* response) {
@@ -90,10 +138,7 @@ grpc::Status ApplicationService::GetApplication(grpc::ServerContext* context,
   if (!account.ok()) return rpc::ToGrpc(*context, account.status());
   const auto application = deps_.applications.GetByName(request->name());
   if (application.status().code() == absl::StatusCode::kNotFound) {
-    return rpc::ToGrpc(*context, MakeError(absl::StatusCode::kNotFound, "NO_SUCH_APPLICATION",
-                                           fmt::format("there is no application '{}'",
-                                                       rpc::ValidUtf8(request->name())),
-                                           "`slipway apps` lists them."));
+    return rpc::ToGrpc(*context, NoSuchApplication(request->name()));
   }
   if (application.ok()) *response = ToProto(*application);
   return rpc::ToGrpc(*context, application.status());

@@ -25,6 +25,9 @@ class ApplicationService final : public v1::ApplicationService::Service {
   grpc::Status CreateApplication(grpc::ServerContext* context,
                                  const v1::CreateApplicationRequest* request,
                                  v1::Application* response) override;
+  grpc::Status UpdateApplication(grpc::ServerContext* context,
+                                 const v1::UpdateApplicationRequest* request,
+                                 v1::Application* response) override;
   grpc::Status GetApplication(grpc::ServerContext* context,
                               const v1::GetApplicationRequest* request,
                               v1::Application* response) override;
@@ -36,6 +39,8 @@ class ApplicationService final : public v1::ApplicationService::Service {
 
  private:
   absl::Status DoCreate(grpc::ServerContext& context, const v1::CreateApplicationRequest& request,
+                        v1::Application& response);
+  absl::Status DoUpdate(grpc::ServerContext& context, const v1::UpdateApplicationRequest& request,
                         v1::Application& response);
   absl::Status DoList(grpc::ServerContext& context, v1::ListApplicationsResponse& response);
 

@@ -18,6 +18,12 @@ v1::Application ToProto(const domain::Application& application) {
   out.set_repository(application.repository);
   out.set_description(application.description);
   SetTime(out.mutable_created_at(), application.created_at);
+  for (const auto& [key, value] : application.requirements) {
+    (*out.mutable_requirements())[key] = value;
+  }
+  if (application.queue_timeout > Duration::zero()) {
+    *out.mutable_queue_timeout() = rpc::ToProtoDuration(application.queue_timeout);
+  }
   return out;
 }
 
@@ -40,6 +46,13 @@ v1::Task ToProto(const domain::Task& task, const domain::Run& run, const std::st
   if (IsSet(task.started_at)) SetTime(out.mutable_started_at(), task.started_at);
   if (IsSet(task.finished_at)) SetTime(out.mutable_finished_at(), task.finished_at);
   out.set_depends_on(task.depends_on.value());
+  for (const auto& [key, value] : task.requirements) (*out.mutable_requirements())[key] = value;
+  out.set_priority(task.priority);
+  if (const auto group = domain::GroupOf(task)) out.set_group(group->name);
+  if (task.queue_timeout > Duration::zero()) {
+    *out.mutable_queue_timeout() = rpc::ToProtoDuration(task.queue_timeout);
+  }
+  out.set_starts(task.starts);
   if (task.result) {
     *out.mutable_result() = rpc::ToProto(*task.result);
     // Opens for nobody but the farm, and is of no use to anybody else.

@@ -12,7 +12,7 @@
 #include "controller/agent_gateway/artifact_stream.h"
 #include "controller/api/await_reply.h"
 #include "controller/api/convert.h"
-#include "controller/api/submit.h"
+#include "controller/api/fields.h"
 
 namespace slipway::api {
 namespace {
@@ -148,7 +148,7 @@ absl::Status ReleaseService::DoResolve(grpc::ServerContext& context,
                                        const v1::ResolvePublishRequest& request,
                                        v1::ResolvePublishResponse& response) {
   SLIPWAY_ASSIGN_OR_RETURN(const auto account, deps_.auth.RequireAdmin(context));
-  SLIPWAY_RETURN_IF_ERROR(CheckText("reason", request.reason(), 1024, true));
+  SLIPWAY_RETURN_IF_ERROR(CheckText("reason", request.reason(), 1024, Lines::kMany));
   SLIPWAY_RETURN_IF_ERROR(CheckText("version", request.published().version(), 64));
   SLIPWAY_RETURN_IF_ERROR(CheckText("link", request.published().link(), 1024));
   SLIPWAY_RETURN_IF_ERROR(CheckText("request_id", request.request_id(), 128));
@@ -239,7 +239,9 @@ absl::StatusOr<RunId> ReleaseService::StartProbe(const v1::ResolvePublishRequest
   probe.depends_on = publish.task.id;
   probe.requirements = publish.task.requirements;
   probe.priority = publish.task.priority;
+  probe.queue_timeout = publish.task.queue_timeout;
   probe.state = domain::TaskState::kQueued;
+  probe.queued_since = run.submitted_at;
   probe.created_at = run.submitted_at;
   const RunId id = run.id;
   SLIPWAY_ASSIGN_OR_RETURN(const auto reply, AwaitReply([&](scheduler::Scheduler::OnReply answer) {

@@ -2,44 +2,59 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <cctype>
+#include <initializer_list>
+#include <map>
 #include <set>
 #include <string>
 
 #include "common/rpc/text.h"
 #include "common/status/status.h"
+#include "controller/api/fields.h"
 
 namespace slipway::api {
 namespace {
 
 constexpr int kMaxPlatforms = 32;
 
-absl::Status BadField(const char* field, const std::string& why) {
-  return MakeError(absl::StatusCode::kInvalidArgument, "BAD_FIELD",
-                   fmt::format("{}: {}", field, why));
-}
-
-// Names go into logs, environments and terminals; a description may have lines.
-bool IsControl(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
-bool IsControlInText(char c) { return IsControl(c) && c != '\n' && c != '\t'; }
+constexpr std::int32_t kHighestPriority = 100;
 
 bool IsPlatformName(const std::string& name) {
   return !name.empty() && name.size() <= 32 && name.front() >= 'a' && name.front() <= 'z' &&
          name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
 }
 
-}  // namespace
-
-absl::Status CheckText(const char* field, const std::string& text, std::size_t limit, bool lines) {
-  if (text.size() > limit) {
-    return BadField(field, fmt::format("{} bytes, at most {} are allowed", text.size(), limit));
-  }
-  if (rpc::ValidUtf8(text) != text) return BadField(field, "holds bytes that are not text");
-  if (std::any_of(text.begin(), text.end(), lines ? IsControlInText : IsControl)) {
-    return BadField(field, "holds control characters");
-  }
-  return absl::OkStatus();
+bool IsGroupName(const std::string& name) {
+  return name.size() <= 63 && std::isalnum(static_cast<unsigned char>(name.front())) != 0 &&
+         name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789._-") == std::string::npos;
 }
+
+// Who requires labels, for messages, and which.
+struct Requirer {
+  std::string who;
+  const Labels& labels;
+};
+
+absl::StatusOr<Labels> Together(std::initializer_list<Requirer> requirers) {
+  Labels all;
+  std::map<std::string, std::string> by;
+  for (const Requirer& requirer : requirers) {
+    for (const auto& [key, value] : requirer.labels) {
+      const auto [it, inserted] = all.emplace(key, value);
+      if (inserted) by[key] = requirer.who;
+      if (it->second == value) continue;
+      return MakeError(absl::StatusCode::kFailedPrecondition, "REQUIREMENTS_CONFLICT",
+                       fmt::format("{} requires {}={}, {} requires {}={}", by[key], key, it->second,
+                                   requirer.who, key, value),
+                       "No agent can be both; leave one of them out.");
+    }
+  }
+  // Agents of other executors take only what names them.
+  all.emplace("executor", "docker");
+  return all;
+}
+
+}  // namespace
 
 absl::StatusOr<Expanded> Expand(const v1::SubmitRunRequest& request,
                                 const domain::Application& application,
@@ -51,7 +66,7 @@ absl::StatusOr<Expanded> Expand(const v1::SubmitRunRequest& request,
   SLIPWAY_RETURN_IF_ERROR(CheckText("request_id", request.request_id(), 128));
   SLIPWAY_RETURN_IF_ERROR(CheckText("ref", request.ref(), 256));
   SLIPWAY_RETURN_IF_ERROR(CheckText("version", request.version(), 64));
-  SLIPWAY_RETURN_IF_ERROR(CheckText("description", request.description(), 1024, true));
+  SLIPWAY_RETURN_IF_ERROR(CheckText("description", request.description(), 1024, Lines::kMany));
   if (request.ref().rfind('-', 0) == 0) return BadField("ref", "must not begin with '-'");
   if (request.platforms_size() == 0) return BadField("platforms", "name at least one");
   if (request.platforms_size() > kMaxPlatforms) {
@@ -59,6 +74,23 @@ absl::StatusOr<Expanded> Expand(const v1::SubmitRunRequest& request,
   }
   if (!request.target().empty() && !request.publish()) {
     return BadField("target", "is only for a publish");
+  }
+  if (request.priority() < -kHighestPriority || request.priority() > kHighestPriority) {
+    return BadField("priority", "not in -100 … 100");
+  }
+  if (!request.group().empty() && !IsGroupName(request.group())) {
+    return BadField("group", "use 1 to 63 of a-z, 0-9, '.', '_' and '-', first a letter or digit");
+  }
+  SLIPWAY_ASSIGN_OR_RETURN(const Labels wanted,
+                           RequirementsFrom("requirements", request.requirements()));
+  const Requirer submit{"the submit", wanted};
+  const Requirer product{fmt::format("application '{}'", application.name),
+                         application.requirements};
+  SLIPWAY_ASSIGN_OR_RETURN(const Labels requirements, Together({product, submit}));
+  Duration queue_timeout = application.queue_timeout;
+  if (request.has_queue_timeout()) {
+    SLIPWAY_ASSIGN_OR_RETURN(queue_timeout,
+                             QueueTimeoutFrom("queue_timeout", request.queue_timeout()));
   }
 
   Expanded expanded;
@@ -88,7 +120,12 @@ absl::StatusOr<Expanded> Expand(const v1::SubmitRunRequest& request,
     build.application = application.id;
     build.kind = domain::TaskKind::kBuild;
     build.platform = platform;
+    build.requirements = requirements;
+    build.priority = request.priority();
+    build.group = request.group();
+    build.queue_timeout = queue_timeout;
     build.state = domain::TaskState::kQueued;
+    build.queued_since = now;
     build.created_at = now;
     expanded.tasks.push_back(build);
     if (!request.publish()) continue;
@@ -108,6 +145,12 @@ absl::StatusOr<Expanded> Expand(const v1::SubmitRunRequest& request,
     publish.kind = domain::TaskKind::kPublish;
     publish.target = target->name;
     publish.depends_on = build.id;
+    SLIPWAY_ASSIGN_OR_RETURN(
+        publish.requirements,
+        Together(
+            {{fmt::format("target '{}'", target->name), target->requirements}, product, submit}));
+    publish.group.clear();
+    publish.queued_since = WallTime();
     publish.state = domain::TaskState::kWaiting;
     expanded.tasks.push_back(std::move(publish));
   }

@@ -19,14 +19,9 @@ struct Expanded {
   std::vector<domain::Task> tasks;
 };
 
-// Ok, or kInvalidArgument, BAD_FIELD, naming the field: `text` is longer than `limit` bytes, no
-// UTF-8, or holds control characters other than line ends and tabs, which `lines` allows.
-absl::Status CheckText(const char* field, const std::string& text, std::size_t limit,
-                       bool lines = false);
-
 // The run of a request and its tasks: per platform a build and, when asked for, the publish that
-// waits for it. kInvalidArgument names the field; kFailedPrecondition, reason NO_TARGET. Pure but
-// for ids.
+// waits for it. kInvalidArgument names the field; kFailedPrecondition, reason NO_TARGET or
+// REQUIREMENTS_CONFLICT. Pure but for ids.
 absl::StatusOr<Expanded> Expand(const v1::SubmitRunRequest& request,
                                 const domain::Application& application,
                                 const domain::Account& account, const runs::Targets& targets,

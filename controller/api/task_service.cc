@@ -10,6 +10,7 @@
 #include "controller/agent_gateway/text.h"
 #include "controller/api/await_reply.h"
 #include "controller/api/convert.h"
+#include "controller/api/explain.h"
 #include "controller/api/follow.h"
 #include "controller/api/submit.h"
 
@@ -21,14 +22,6 @@ constexpr std::size_t kMaxReason = 1024;
 // The database refuses half a character, and with it everything it was asked for at once.
 std::string CutReason(const std::string& reason) {
   return agent_gateway::StorableText(reason, kMaxReason);
-}
-
-absl::StatusOr<std::string> AgentName(const Deps& deps, const AgentId& id) {
-  if (id.value().empty()) return std::string();
-  auto agent = deps.agents.Get(id);
-  if (agent.ok()) return agent->name;
-  if (agent.status().code() == absl::StatusCode::kNotFound) return id.value();
-  return agent.status();
 }
 
 absl::StatusOr<v1::Task> Describe(const Deps& deps, const domain::Task& task,
@@ -52,6 +45,14 @@ absl::StatusOr<v1::Task> Describe(const Deps& deps, const domain::Task& task,
 }
 
 }  // namespace
+
+absl::StatusOr<std::string> AgentName(const Deps& deps, const AgentId& id) {
+  if (id.value().empty()) return std::string();
+  auto agent = deps.agents.Get(id);
+  if (agent.ok()) return agent->name;
+  if (agent.status().code() == absl::StatusCode::kNotFound) return id.value();
+  return agent.status();
+}
 
 absl::StatusOr<v1::Task> DescribeTask(const Deps& deps, const TaskId& id) {
   SLIPWAY_ASSIGN_OR_RETURN(const auto found, deps.reader.GetTask(id));
@@ -111,6 +112,16 @@ grpc::Status TaskService::GetTask(grpc::ServerContext* context, const v1::GetTas
   auto task = DescribeTask(deps_, TaskId(request->id()));
   if (task.ok()) *response = std::move(*task);
   return rpc::ToGrpc(*context, task.status());
+}
+
+grpc::Status TaskService::ExplainTask(grpc::ServerContext* context,
+                                      const v1::ExplainTaskRequest* request,
+                                      v1::ExplainTaskResponse* response) {
+  const auto account = deps_.auth.Authenticate(*context);
+  if (!account.ok()) return rpc::ToGrpc(*context, account.status());
+  auto why = api::ExplainTask(deps_, TaskId(request->id()));
+  if (why.ok()) *response = std::move(*why);
+  return rpc::ToGrpc(*context, why.status());
 }
 
 grpc::Status TaskService::ListTasks(grpc::ServerContext* context,

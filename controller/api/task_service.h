@@ -44,6 +44,8 @@ class TaskService final
                          v1::SubmitRunResponse* response) override;
   grpc::Status GetTask(grpc::ServerContext* context, const v1::GetTaskRequest* request,
                        v1::Task* response) override;
+  grpc::Status ExplainTask(grpc::ServerContext* context, const v1::ExplainTaskRequest* request,
+                           v1::ExplainTaskResponse* response) override;
   grpc::Status ListTasks(grpc::ServerContext* context, const v1::ListTasksRequest* request,
                          v1::ListTasksResponse* response) override;
   grpc::Status CancelTask(grpc::ServerContext* context, const v1::CancelTaskRequest* request,
@@ -64,6 +66,8 @@ class TaskService final
   const Deps deps_;
 };
 
+// The agent's name, its id when there is no such agent, or nothing for no id. Reads the database.
+absl::StatusOr<std::string> AgentName(const Deps& deps, const AgentId& id);
 // A task as clients see it, with its agent's name, steps and release. Reads the database.
 absl::StatusOr<v1::Task> DescribeTask(const Deps& deps, const TaskId& id);
 absl::StatusOr<std::vector<v1::Task>> DescribeRun(const Deps& deps, const RunId& run);

@@ -1,6 +1,10 @@
 #pragma once
 
+#include <google/protobuf/duration.pb.h>
+#include <google/protobuf/map.h>
+
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,7 +27,11 @@ struct SubmitFlags {
   std::string description;
   bool publish = false;
   std::string target;
-  std::string request_id;  // empty: a new one
+  std::vector<std::string> require;  // KEY=VALUE
+  std::int32_t priority = 0;
+  std::string group;
+  std::string queue_timeout;  // duration or "none"; empty: as the application says
+  std::string request_id;     // empty: a new one
   bool follow = false;
   std::string patience;  // duration; empty: the default
 };
@@ -43,6 +51,7 @@ struct TasksFlags {
 };
 [[nodiscard]] Outcome ListTasks(Session& session, const TasksFlags& flags);
 [[nodiscard]] Outcome ShowTask(Session& session, const std::string& id);
+[[nodiscard]] Outcome ExplainTask(Session& session, const std::string& id);
 [[nodiscard]] Outcome CancelTask(Session& session, const std::string& id,
                                  const std::string& reason);
 
@@ -78,8 +87,19 @@ struct CreateApplicationFlags {
   std::string name;
   std::string repository;
   std::string description;
+  std::vector<std::string> require;  // KEY=VALUE
+  std::string queue_timeout;         // duration or "none"
 };
 [[nodiscard]] Outcome CreateApplication(Session& session, const CreateApplicationFlags& flags);
+struct SetApplicationFlags {
+  std::string name;
+  // What is absent stays.
+  std::optional<std::string> description;
+  std::vector<std::string> require;  // replaces all
+  bool require_nothing = false;
+  std::string queue_timeout;
+};
+[[nodiscard]] Outcome SetApplication(Session& session, const SetApplicationFlags& flags);
 
 struct ArchiveListFlags {
   std::string application;
@@ -133,6 +153,12 @@ struct SealFlags {
 [[nodiscard]] Outcome SealCredential(Session& session, const SealFlags& flags);
 
 [[nodiscard]] Outcome ShowVersion(Session& session);
+
+// For --require: KEY=VALUE texts into a message's map; a usage error names the one that is not.
+[[nodiscard]] absl::Status ReadLabels(const std::vector<std::string>& texts, Text text,
+                                      google::protobuf::Map<std::string, std::string>& labels);
+// For --queue-timeout: a duration, or "none" for zero; a usage error otherwise.
+[[nodiscard]] absl::StatusOr<google::protobuf::Duration> ReadQueueTimeout(const std::string& text);
 
 // For --patience: the default when `text` is empty; a usage error when it is no duration.
 [[nodiscard]] absl::StatusOr<RetryOptions> RetryFor(const std::string& text);

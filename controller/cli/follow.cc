@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <condition_variable>
+#include <mutex>
 #include <set>
 #include <thread>
 #include <utility>
@@ -15,6 +17,10 @@
 
 namespace slipway::cli {
 namespace {
+
+// A task that waits longer is explained, again and again.
+constexpr auto kExplainEvery = std::chrono::seconds(3);
+constexpr int kExplainTimeoutSeconds = 5;
 
 // Answers in memory while the terminal is slow; a log answer has up to 1 MiB.
 constexpr std::size_t kQueuedEvents = 16;
@@ -35,7 +41,8 @@ struct Troubled {
 struct WatchEnded {
   absl::Status status;
 };
-using Event = std::variant<v1::WatchRunResponse, LogBytes, LogEnded, Troubled, WatchEnded>;
+using Event = std::variant<v1::WatchRunResponse, v1::ExplainTaskResponse, LogBytes, LogEnded,
+                           Troubled, WatchEnded>;
 
 // The threads that read the run's streams, and the loop that prints. Confined to one thread.
 class RunFollower {
@@ -56,6 +63,7 @@ class RunFollower {
 
   absl::StatusOr<v1::WatchRunResponse> Run() {
     threads_.emplace_back([this] { Watch(); });
+    threads_.emplace_back([this] { Explain(); });
     while (!over_ || reading_ > 0) {
       const auto event = queue_.Pop(stop_.get_token());
       if (!event) return InterruptedError();
@@ -116,11 +124,42 @@ class RunFollower {
     Push(LogEnded{task, std::move(end)});
   }
 
+  // Asks why the queued tasks wait. Best effort: whoever cannot say is asked again.
+  void Explain() {
+    const std::stop_token stop = stop_.get_token();
+    std::unique_lock lock(queued_mu_);
+    while (!stop.stop_requested()) {
+      explain_.wait_for(lock, stop, kExplainEvery, [] { return false; });
+      for (const std::string& task : std::set<std::string>(queued_)) {
+        lock.unlock();
+        v1::ExplainTaskRequest request;
+        request.set_id(task);
+        v1::ExplainTaskResponse why;
+        grpc::ClientContext context;
+        client_.Prepare(context, kExplainTimeoutSeconds);
+        const std::stop_callback cancel(stop, [&] { context.TryCancel(); });
+        if (client_.tasks().ExplainTask(&context, request, &why).ok()) Push(std::move(why));
+        lock.lock();
+      }
+    }
+  }
+
   void Push(Event event) { queue_.Push(std::move(event), stop_.get_token()); }
 
   // On the printing thread.
+  absl::Status Take(const v1::ExplainTaskResponse& why) {
+    out_ << view_.Waits(why);
+    return absl::OkStatus();
+  }
   absl::Status Take(const v1::WatchRunResponse& run) {
     out_ << view_.Tasks(run);
+    {
+      const std::lock_guard lock(queued_mu_);
+      queued_.clear();
+      for (const v1::Task& task : run.tasks()) {
+        if (task.state() == v1::TASK_STATE_QUEUED) queued_.insert(task.id());
+      }
+    }
     for (const v1::Task& task : run.tasks()) {
       if (task.attempt() == 0 || !begun_.insert({task.id(), task.attempt()}).second) continue;
       ++reading_;
@@ -160,6 +199,9 @@ class RunFollower {
   std::ostream& out_;
 
   std::stop_source stop_;
+  std::mutex queued_mu_;
+  std::condition_variable_any explain_;
+  std::set<std::string> queued_;  // guarded by queued_mu_
   BoundedQueue<Event> queue_{kQueuedEvents};
   // Of the printing thread.
   std::set<std::pair<std::string, std::int64_t>> begun_;  // (task, attempt)

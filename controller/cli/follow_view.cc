@@ -5,6 +5,7 @@
 #include <set>
 
 #include "controller/cli/exit_code.h"
+#include "controller/cli/explain_text.h"
 #include "controller/cli/format.h"
 #include "controller/cli/table.h"
 
@@ -60,6 +61,7 @@ std::string FollowView::Changed(const v1::Task& task, TaskView& seen) {
   const bool moved = task.state() != seen.state || task.attempt() != seen.attempt;
   seen.attempt = std::max(seen.attempt, task.attempt());
   if (!moved) return text;
+  seen.waits.clear();
   if (task.state() == v1::TASK_STATE_QUEUED) {
     text += Own(&seen, fmt::format("{}{}", title, t("waits for an agent", "等待代理")));
   } else if (task.state() == v1::TASK_STATE_RUNNING) {
@@ -67,6 +69,17 @@ std::string FollowView::Changed(const v1::Task& task, TaskView& seen) {
                                    OneLine(task.agent())));
   }
   return text;
+}
+
+std::string FollowView::Waits(const v1::ExplainTaskResponse& why) {
+  TaskView& seen = tasks_[why.task().id()];
+  const std::string text = OneLine(WaitText(why, view_.text));
+  // The answer may be older than what was printed of the task since.
+  if (seen.state != v1::TASK_STATE_QUEUED || text.empty() || text == seen.waits) return "";
+  seen.waits = text;
+  const std::string title = several_ ? "" : view_.style.Bold(seen.title) + ": ";
+  return Own(&seen,
+             fmt::format(fmt::runtime(view_.text("{}waits: {}", "{}等待：{}")), title, text));
 }
 
 std::string FollowView::NewSteps(const v1::Task& task, TaskView& seen) {

@@ -23,6 +23,8 @@ class FollowView {
 
   // The run's tasks as they are now.
   [[nodiscard]] std::string Tasks(const v1::WatchRunResponse& run);
+  // Why a task of the run waits, asked for after it had waited a while.
+  [[nodiscard]] std::string Waits(const v1::ExplainTaskResponse& why);
   // Fresh bytes of a log; `skipped` bytes before them never came.
   [[nodiscard]] std::string Log(const std::string& task, std::string_view data,
                                 std::uint64_t skipped);
@@ -36,6 +38,7 @@ class FollowView {
     std::string title{};
     v1::TaskState state = v1::TASK_STATE_UNSPECIFIED;
     std::int64_t attempt = 0;
+    std::string waits{};  // what was last said of why it waits
     // (attempt, number) → what was printed of it.
     std::map<std::pair<std::int64_t, std::uint32_t>, v1::StepState> steps{};
     std::string partial{};  // a line whose end has not come, when lines are prefixed

@@ -5,8 +5,10 @@
 #include <time.h>
 
 #include <array>
+#include <map>
 
 #include "common/base/digest.h"
+#include "common/config/units.h"
 #include "common/rpc/convert.h"
 
 namespace slipway::cli {
@@ -46,6 +48,22 @@ std::string FormatBetween(const google::protobuf::Timestamp& from,
   if (from.seconds() == 0) return "";
   const WallTime end = to.seconds() == 0 ? now : rpc::FromProto(to);
   return FormatElapsed(end - rpc::FromProto(from));
+}
+
+std::string FormatLabels(const google::protobuf::Map<std::string, std::string>& labels) {
+  // A protobuf map has no order of its own.
+  std::string text;
+  for (const auto& [name, value] :
+       std::map<std::string, std::string>(labels.begin(), labels.end())) {
+    if (!text.empty()) text += ',';
+    text += value.empty() ? name : fmt::format("{}={}", name, value);
+  }
+  return text;
+}
+
+std::string FormatSpan(const google::protobuf::Duration& span) {
+  const Duration value = rpc::FromProto(span);
+  return value == Duration::zero() ? "" : config::FormatDuration(value);
 }
 
 std::string FormatDigest(const std::string& bytes) {

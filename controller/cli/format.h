@@ -1,5 +1,7 @@
 #pragma once
 
+#include <google/protobuf/duration.pb.h>
+#include <google/protobuf/map.h>
 #include <google/protobuf/message.h>
 #include <google/protobuf/timestamp.pb.h>
 
@@ -23,6 +25,11 @@ namespace slipway::cli {
 // Between two times; empty when the first is not set, until `now` when the second is not.
 [[nodiscard]] std::string FormatBetween(const google::protobuf::Timestamp& from,
                                         const google::protobuf::Timestamp& to, WallTime now);
+// "os=linux,zone=north" in order of the keys; a label without a value is its key alone.
+[[nodiscard]] std::string FormatLabels(
+    const google::protobuf::Map<std::string, std::string>& labels);
+// "30m"; empty when the duration is not set.
+[[nodiscard]] std::string FormatSpan(const google::protobuf::Duration& span);
 // "sha256:…" of 32 bytes; empty for anything else.
 [[nodiscard]] std::string FormatDigest(const std::string& bytes);
 

@@ -129,6 +129,13 @@ class Program {
          "构建成功后发布");
     Option(submit, "--target", submit_.target, "Publish target (else the platform's own)",
            "发布目标（缺省为该平台的默认目标）");
+    AddWaiting(submit, submit_.require, submit_.queue_timeout);
+    Option(submit, "--priority", submit_.priority, "-100 to 100 (0); higher goes first",
+           "优先级 -100 到 100（0），高者优先")
+        ->check(CLI::Range(-100, 100));
+    Option(submit, "--group", submit_.group,
+           "Builds of one group run one at a time, in the order of submit",
+           "同组的构建按提交顺序逐个执行");
     Option(submit, "--request-id", submit_.request_id,
            "Unique per intent: submitting it again gives the same run",
            "唯一标识；重复提交得到同一次运行");
@@ -140,6 +147,16 @@ class Program {
                                [this](Session& s) { return Follow(s, follow_); });
     Option(follow, "RUN", follow_.run, "Run", "运行")->required();
     AddPatience(follow, follow_.patience);
+  }
+
+  void AddWaiting(CLI::App* command, std::vector<std::string>& require,
+                  std::string& queue_timeout) {
+    Option(command, "--require", require, "Label that an agent must have: KEY=VALUE; repeatable",
+           "代理必须具有的标签：KEY=VALUE，可重复")
+        ->allow_extra_args(false);
+    Option(command, "--queue-timeout", queue_timeout,
+           "How long a task may wait for an agent: 30m; none: for ever",
+           "任务等待代理的最长时间：30m；none 表示不限");
   }
 
   void AddPatience(CLI::App* command, std::string& value) {
@@ -161,6 +178,11 @@ class Program {
     CLI::App* show = Command(*tasks, "show", "One task with its steps", "显示一个任务及其步骤",
                              [this](Session& s) { return ShowTask(s, id_); });
     Option(show, "TASK", id_, "Task", "任务")->required();
+    CLI::App* explain =
+        Command(*tasks, "explain", "Why a task waits: agents that fit, who is ahead, time limits",
+                "说明任务为何等待：合适的代理、前面的任务与时限",
+                [this](Session& s) { return ExplainTask(s, id_); });
+    Option(explain, "TASK", id_, "Task", "任务")->required();
     AddCancel(*tasks);
     AddCancel(app_);
 
@@ -274,6 +296,16 @@ class Program {
     Option(create, "NAME", create_.name, "Its name", "应用名")->required();
     Option(create, "--repository", create_.repository, "Git URL", "Git 地址")->required();
     Option(create, "--description", create_.description, "For people", "说明");
+    AddWaiting(create, create_.require, create_.queue_timeout);
+    CLI::App* set = Command(*apps, "set", "Changes an application, for submits from now on",
+                            "修改应用，对之后的提交生效",
+                            [this](Session& s) { return SetApplication(s, set_); });
+    Option(set, "NAME", set_.name, "Its name", "应用名")->required();
+    Option(set, "--description", set_.description, "For people", "说明");
+    AddWaiting(set, set_.require, set_.queue_timeout);
+    Flag(set, "--require-nothing", set_.require_nothing, "Removes all required labels",
+         "清除全部所需标签")
+        ->excludes("--require");
     CLI::App* show = Command(*apps, "show", "One application", "显示一个应用",
                              [this](Session& s) { return ShowApplication(s, id_); });
     Option(show, "NAME", id_, "Its name", "应用名")->required();
@@ -335,6 +367,7 @@ class Program {
   ArchiveGetFlags get_;
   QrFlags qr_;
   CreateApplicationFlags create_;
+  SetApplicationFlags set_;
   SealFlags seal_;
   PrepareImagesFlags prepare_;
   ListImagesFlags images_;

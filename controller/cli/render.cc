@@ -129,6 +129,10 @@ std::string RenderTask(const v1::Task& task, const View& view) {
   facts.Add(t("agent", "代理"), task.agent());
   facts.Add(t("ref", "引用"), task.ref());
   facts.Add(t("waits for", "等待"), task.depends_on());
+  facts.Add(t("requires", "所需标签"), FormatLabels(task.requirements()));
+  if (task.priority() != 0) facts.Add(t("priority", "优先级"), std::to_string(task.priority()));
+  facts.Add(t("group", "并发组"), task.group());
+  facts.Add(t("queue timeout", "排队时限"), FormatSpan(task.queue_timeout()));
   facts.Add(t("submitted by", "提交人"), task.submitted_by());
   facts.Add(t("created", "创建时间"), FormatTime(task.created_at()));
   facts.Add(t("took", "用时"), FormatBetween(task.started_at(), task.finished_at(), view.now));

@@ -1,7 +1,5 @@
 #include <fmt/format.h>
 
-#include <map>
-
 #include "common/rpc/convert.h"
 #include "controller/cli/format.h"
 #include "controller/cli/render.h"
@@ -9,21 +7,6 @@
 #include "controller/cli/table.h"
 
 namespace slipway::cli {
-namespace {
-
-std::string Labels(const v1::Agent& agent) {
-  // A protobuf map has no order of its own.
-  const std::map<std::string, std::string> labels(agent.labels().begin(), agent.labels().end());
-  std::string text;
-  for (const auto& [name, value] : labels) {
-    if (!text.empty()) text += ',';
-    text += value.empty() ? name : fmt::format("{}={}", name, value);
-  }
-  return text;
-}
-
-}  // namespace
-
 std::string RenderAgents(const v1::ListAgentsResponse& agents, const View& view) {
   const Text t = view.text;
   if (agents.agents().empty()) {
@@ -41,7 +24,7 @@ std::string RenderAgents(const v1::ListAgentsResponse& agents, const View& view)
     table.Add({agent.name(), state, agent.has_health() ? HealthWord(agent.health(), view) : "",
                agent.online() ? fmt::format("{}/{}", agent.busy(), agent.slots()) : "",
                agent.version(), FormatTime(agent.last_seen()),
-               FormatTime(agent.certificate_not_after()), Labels(agent)});
+               FormatTime(agent.certificate_not_after()), FormatLabels(agent.labels())});
     const std::string trouble = RenderTroubles(agent.health(), "  ", view);
     if (!trouble.empty()) troubles += fmt::format("\n{}:\n{}", OneLine(agent.name()), trouble);
   }
@@ -68,6 +51,8 @@ std::string RenderApplication(const v1::Application& application, const View& vi
   facts.Add("id", application.id());
   facts.Add(t("repository", "仓库"), application.repository());
   facts.Add(t("description", "说明"), application.description());
+  facts.Add(t("requires", "所需标签"), FormatLabels(application.requirements()));
+  facts.Add(t("queue timeout", "排队时限"), FormatSpan(application.queue_timeout()));
   facts.Add(t("created", "创建时间"), FormatTime(application.created_at()));
   return facts.Render();
 }

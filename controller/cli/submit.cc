@@ -107,7 +107,6 @@ absl::StatusOr<RetryOptions> RetryFor(const std::string& text) {
 
 Outcome Submit(Session& session, const SubmitFlags& flags) {
   SLIPWAY_ASSIGN_OR_RETURN(const auto retry, RetryFor(flags.patience));
-  SLIPWAY_ASSIGN_OR_RETURN(const Client* client, session.Controller());
   v1::SubmitRunRequest request;
   request.set_request_id(flags.request_id.empty() ? NewUuid() : flags.request_id);
   request.set_application(flags.application);
@@ -117,6 +116,14 @@ Outcome Submit(Session& session, const SubmitFlags& flags) {
   request.set_description(flags.description);
   request.set_publish(flags.publish);
   request.set_target(flags.target);
+  request.set_priority(flags.priority);
+  request.set_group(flags.group);
+  SLIPWAY_RETURN_IF_ERROR(ReadLabels(flags.require, session.text, *request.mutable_requirements()));
+  if (!flags.queue_timeout.empty()) {
+    SLIPWAY_ASSIGN_OR_RETURN(*request.mutable_queue_timeout(),
+                             ReadQueueTimeout(flags.queue_timeout));
+  }
+  SLIPWAY_ASSIGN_OR_RETURN(const Client* client, session.Controller());
   SLIPWAY_ASSIGN_OR_RETURN(const auto response, Send(*client, request));
   if (session.json && !flags.follow) {
     session.PrintJson(response);

@@ -2,6 +2,7 @@
 
 #include "common/status/status.h"
 #include "controller/cli/commands.h"
+#include "controller/cli/explain_text.h"
 #include "controller/cli/format.h"
 #include "controller/cli/table.h"
 
@@ -48,6 +49,20 @@ Outcome ShowTask(Session& session, const std::string& id) {
   SLIPWAY_RETURN_IF_ERROR(
       client->Call(client->tasks(), &v1::TaskService::Stub::GetTask, request, task));
   session.Print(task, RenderTask);
+  if (session.json || IsFinished(task.state()) || task.state() == v1::TASK_STATE_RUNNING) {
+    return ExitCode::kOk;
+  }
+  v1::ExplainTaskRequest why_request;
+  why_request.set_id(id);
+  v1::ExplainTaskResponse why;
+  SLIPWAY_RETURN_IF_ERROR(
+      client->Call(client->tasks(), &v1::TaskService::Stub::ExplainTask, why_request, why));
+  if (const std::string text = WaitText(why, session.text); !text.empty()) {
+    session.out << fmt::format(
+        fmt::runtime(session.text("waits: {}\n  → slipway tasks explain {}\n",
+                                  "等待：{}\n  → slipway tasks explain {}\n")),
+        OneLine(text), OneLine(id));
+  }
   return ExitCode::kOk;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <string>
 
 #include "common/base/ids.h"
@@ -14,6 +15,10 @@ struct Application {
   // As given to git; https, ssh, git or (when the operator allows it) file.
   std::string repository;
   std::string description;
+  // Labels that an agent needs for any of its tasks (key → value).
+  std::map<std::string, std::string> requirements{};
+  // How long its tasks may wait for an agent unless a submit says otherwise; zero: for ever.
+  Duration queue_timeout{};
   WallTime created_at;
   std::string created_by;
 };

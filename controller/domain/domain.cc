@@ -43,6 +43,14 @@ bool IsTerminal(TaskState state) {
          state == TaskState::kCanceled || state == TaskState::kSkipped;
 }
 
+std::optional<Group> GroupOf(const Task& task) {
+  if (task.kind == TaskKind::kPublish) {
+    return Group{task.application, "publish:" + task.platform + "/" + task.target};
+  }
+  if (task.group.empty()) return std::nullopt;
+  return Group{task.application, task.group};
+}
+
 bool MayBecome(TaskState from, TaskState to, TaskKind kind) {
   const bool publish = kind == TaskKind::kPublish;
   switch (from) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -72,11 +73,22 @@ struct Task {
   TaskId depends_on;
   // Labels an agent must have (key → value).
   std::map<std::string, std::string> requirements;
-  std::int32_t priority = 0;  // higher first
+  std::int32_t priority = 0;  // -100 … 100, higher first
+  // Concurrency group that the submit named, for builds; empty: none. See GroupOf.
+  std::string group{};
+  // How long it may wait for an agent, counted from queued_since; zero: for ever.
+  Duration queue_timeout{};
   TaskState state = TaskState::kQueued;
   // Of the newest lease; 0 before the first.
   Attempt attempt;
   AgentId agent;  // holder of the newest lease
+  // Attempts that began; the cap of retries counts them.
+  std::int32_t starts = 0;
+  // It is not offered before, after an attempt that failed; epoch 0: no pause.
+  WallTime not_before{};
+  // Since when it could run but for agents, its group or a pause; epoch 0 while it waits for the
+  // task it depends on. A refused offer does not change it, a lost attempt begins a new wait.
+  WallTime queued_since{};
   bool cancel_requested = false;
   WallTime created_at;
   // Set with the states below; epoch 0 = not yet.
@@ -87,6 +99,20 @@ struct Task {
   // canceled-in-queue.
   std::optional<protocol::AttemptResult> result;
 };
+
+// Tasks of one group run one at a time, in the order of their submits; a later one never ends an
+// earlier one.
+struct Group {
+  ApplicationId application;
+  // As the submit named it, or "publish:<platform>/<target>".
+  std::string name;
+
+  friend auto operator<=>(const Group&, const Group&) = default;
+};
+
+// A publish belongs to the group of its target by nature, a build to the one it names; nullopt:
+// none.
+[[nodiscard]] std::optional<Group> GroupOf(const Task& task);
 
 // A step of an attempt as people see it.
 struct Step {

@@ -94,11 +94,19 @@ absl::Status WriteAll(int fd, std::string_view data, std::uint64_t offset) {
 
 absl::Status WriteFileDurably(const std::string& path, std::string_view text) {
   const std::string temporary = path + ".tmp";
-  SLIPWAY_ASSIGN_OR_RETURN(const fs::UniqueFd fd,
-                           OpenFile(temporary, O_WRONLY | O_CREAT | O_TRUNC));
-  SLIPWAY_RETURN_IF_ERROR(WriteAll(fd.get(), text, 0));
-  if (fsync(fd.get()) != 0) return ErrnoError(errno, temporary);
-  if (rename(temporary.c_str(), path.c_str()) != 0) return ErrnoError(errno, path);
+  const auto write = [&]() -> absl::Status {
+    SLIPWAY_ASSIGN_OR_RETURN(const fs::UniqueFd fd,
+                             OpenFile(temporary, O_WRONLY | O_CREAT | O_TRUNC));
+    SLIPWAY_RETURN_IF_ERROR(WriteAll(fd.get(), text, 0));
+    if (fsync(fd.get()) != 0) return ErrnoError(errno, temporary);
+    return rename(temporary.c_str(), path.c_str()) == 0 ? absl::OkStatus()
+                                                        : ErrnoError(errno, path);
+  };
+  if (absl::Status status = write(); !status.ok()) {
+    // Most likely the disk is full: it shall not be by this.
+    unlink(temporary.c_str());
+    return status;
+  }
   return SyncDir(path.substr(0, path.rfind('/')));
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,8 @@ struct Target {
   std::string network = "bridge";
   // The client is killed after this long, and the outcome is then unknown.
   Duration deadline = std::chrono::minutes(10);
+  // Labels that an agent needs to publish there (key → value).
+  std::map<std::string, std::string> requirements{};
 };
 
 // The configured targets; constant after construction. Thread-safe.

@@ -15,12 +15,6 @@ using protocol::Want;
 
 namespace {
 
-// Failures that another try, perhaps elsewhere, may get around.
-bool MayRetry(FailureClass klass) {
-  return klass == FailureClass::kAgentLost || klass == FailureClass::kInfrastructure ||
-         klass == FailureClass::kNetwork;
-}
-
 protocol::Failure Denial(FailureClass klass, std::string reason, std::string message,
                          std::string remedy, std::string remedy_zh) {
   return {.klass = klass,
@@ -49,6 +43,8 @@ void SchedulerCore::Impl::On(const InventoryReceived& event, Moment at) {
   agent.draining = event.inventory.draining;
   agent.takes_work = protocol::TakesWork(event.inventory.health);
   agent.labels = event.inventory.labels;
+  agent.name = event.agent_name;
+  Reconsider(roster_.Put(id, {agent.name, agent.labels, true}), at);
   due_.Set({Due::kLease, id.value()}, at.now + options_.lease_ttl);
 
   protocol::Desired answer{
@@ -204,13 +200,14 @@ void SchedulerCore::Impl::TakeFailure(Entry& entry, const ResultReported& event,
     Finish(entry, actor, TaskState::kFailed, std::move(result), std::nullopt, at);
     return;
   }
-  const bool retryable = entry.task.kind != TaskKind::kPublish && MayRetry(klass);
+  const bool retryable = entry.task.kind != TaskKind::kPublish && RetryOf(klass) != Retry::kNever;
+  const auto pause = PauseBeforeRetry(entry.task.kind, klass, entry.task.starts, Limits());
   if (klass == FailureClass::kCanceled || (retryable && entry.task.cancel_requested)) {
     Finish(entry, actor, TaskState::kCanceled, std::move(result), std::nullopt, at);
-  } else if (retryable && entry.starts < options_.max_attempts) {
+  } else if (pause) {
     const std::string why =
         std::string(protocol::FailureClassName(klass)) + ": " + result.failure->message;
-    Requeue(entry, why, options_.retry_delay * (1 << std::clamp(entry.starts - 1, 0, 10)), at);
+    Requeue(entry, why, *pause, at);
   } else {
     Finish(entry, actor, TaskState::kFailed, std::move(result), std::nullopt, at);
   }
@@ -247,6 +244,13 @@ void SchedulerCore::Impl::On(const PermitRequested& event, Moment at) {
     return;
   }
   if (!entry->permit) {
+    if (const TaskId other = OtherPermitOfGroup(*entry); !other.value().empty()) {
+      deny(Denial(FailureClass::kPolicy, "GROUP_HELD",
+                  "Another publish to the same target, " + other.value() +
+                      ", has begun and its end is not known. Nothing was published.",
+                  "Publish again when that one has ended.", "请在该发布结束后重新发布。"));
+      return;
+    }
     entry->permit = domain::PublishPermit{.key = event.key,
                                           .nonce = event.nonce,
                                           .manifest = event.manifest,
@@ -279,6 +283,13 @@ void SchedulerCore::Impl::On(const PermitRequested& event, Moment at) {
                                           .secret = {}});
 }
 
+TaskId SchedulerCore::Impl::OtherPermitOfGroup(const Entry& entry) const {
+  for (const TaskId& holder : groups_.Holders(*entry.group)) {
+    if (holder != entry.task.id && tasks_.at(holder).permit) return holder;
+  }
+  return TaskId();
+}
+
 void SchedulerCore::Impl::ExpireLease(const AgentId& id, Moment at) {
   Agent& agent = agents_.at(id);
   agent.fresh = false;
@@ -296,6 +307,10 @@ void SchedulerCore::Impl::ForgiveStandstill(Moment at) {
       if (tasks_.at(task).task.state != TaskState::kOffered) continue;
       due_.Set({Due::kTask, task.value()}, at.now + options_.offer_timeout);
     }
+  }
+  for (auto& [id, entry] : tasks_) {
+    const bool waits = due_.Of({Due::kWait, id.value()}) || due_.Of({Due::kNobody, id.value()});
+    if (waits) AwaitAgent(entry, at, options_.grace);
   }
 }
 

@@ -26,6 +26,10 @@ class Deadlines {
     order_.erase({it->second, key});
     at_.erase(it);
   }
+  [[nodiscard]] std::optional<MonoTime> Of(const Key& key) const {
+    const auto it = at_.find(key);
+    return it == at_.end() ? std::nullopt : std::optional(it->second);
+  }
   [[nodiscard]] std::optional<MonoTime> Next() const {
     if (order_.empty()) return std::nullopt;
     return order_.begin()->first;

@@ -65,6 +65,8 @@ struct Resolve {
 struct InventoryReceived {
   Origin from;
   protocol::Inventory inventory;
+  // The agent's, for people. The shell fills it in; may be empty.
+  std::string agent_name{};
 };
 
 struct SessionClosed {

@@ -22,6 +22,11 @@ absl::Status Stopping() {
                    "Ask again in a moment.");
 }
 
+absl::Status Reloading() {
+  return MakeError(absl::StatusCode::kUnavailable, "RELOADING",
+                   "the controller is reading its database again", "Try again in a moment.");
+}
+
 }  // namespace
 
 Scheduler::Scheduler(Options options, store::SchedulerStore& store, WorkOrders& orders,
@@ -134,10 +139,7 @@ absl::Status Scheduler::CheckCurrent(const AgentId& agent, const AttemptKey& key
   const std::lock_guard lock(core_mu_);
   // An agent that hears "stale" lets go of its attempt, so it must not hear that from an empty
   // core.
-  if (!core_.loaded()) {
-    return MakeError(absl::StatusCode::kUnavailable, "RELOADING",
-                     "the controller is reading its database again", "Try again in a moment.");
-  }
+  if (!core_.loaded()) return Reloading();
   if (core_.IsCurrent(agent, key)) return absl::OkStatus();
   return MakeError(absl::StatusCode::kFailedPrecondition, "STALE_ATTEMPT",
                    "attempt " + std::to_string(key.attempt.value()) + " of " + key.task.value() +
@@ -149,9 +151,10 @@ std::vector<AgentView> Scheduler::Agents() const {
   return core_.Agents();
 }
 
-std::string Scheduler::WhyWaiting(const TaskId& task) const {
+absl::StatusOr<std::optional<Explanation>> Scheduler::Explain(const TaskId& task) const {
   const std::lock_guard lock(core_mu_);
-  return core_.WhyWaiting(task);
+  if (!core_.loaded()) return Reloading();
+  return core_.Explain(task, clock_.Mono(), clock_.Wall());
 }
 
 void Scheduler::Loop() {

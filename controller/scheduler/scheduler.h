@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <variant>
@@ -101,7 +102,8 @@ class Scheduler {
   // kUnavailable: not known at the moment, ask again.
   [[nodiscard]] absl::Status CheckCurrent(const AgentId& agent, const AttemptKey& key) const;
   [[nodiscard]] std::vector<AgentView> Agents() const;
-  [[nodiscard]] std::string WhyWaiting(const TaskId& task) const;
+  // nullopt: no unfinished task has this id. kUnavailable: as in CheckCurrent.
+  [[nodiscard]] absl::StatusOr<std::optional<Explanation>> Explain(const TaskId& task) const;
 
  private:
   // Takes an event that somebody waits for.

@@ -34,7 +34,10 @@ std::optional<MonoTime> SchedulerCore::NextDeadline() const { return impl_->Next
 bool SchedulerCore::IsCurrent(const AgentId& agent, const AttemptKey& key) const {
   return impl_->IsCurrent(agent, key);
 }
-std::string SchedulerCore::WhyWaiting(const TaskId& task) const { return impl_->WhyWaiting(task); }
+std::optional<Explanation> SchedulerCore::Explain(const TaskId& task, MonoTime now,
+                                                  WallTime wall) const {
+  return impl_->Explain(task, {now, wall});
+}
 std::vector<AgentView> SchedulerCore::Agents() const { return impl_->Agents(); }
 std::size_t SchedulerCore::unfinished() const { return impl_->unfinished(); }
 bool SchedulerCore::loaded() const { return impl_->loaded(); }
@@ -54,6 +57,8 @@ void SchedulerCore::Impl::Forget() {
   tasks_.clear();
   resolved_.clear();
   dependents_.clear();
+  groups_ = ConcurrencyGroups();
+  roster_ = AgentRoster();
   queue_ = TaskQueue();
   due_ = Deadlines<DueKey>();
   open_ = Batch();
@@ -69,6 +74,10 @@ void SchedulerCore::Impl::Forget() {
 void SchedulerCore::Impl::Load(store::Unfinished unfinished, Moment at) {
   Forget();
   loaded_ = true;
+  for (const store::RosterAgent& agent : unfinished.agents) {
+    roster_.Put(agent.id, {agent.name, agent.labels, agent.seen});
+  }
+  for (const auto& [id, agent] : agents_) roster_.Put(id, {agent.name, agent.labels, true});
   std::set<TaskId> ids;
   for (const domain::Task& task : unfinished.tasks) ids.insert(task.id);
   std::vector<TaskId> orphans;
@@ -76,17 +85,26 @@ void SchedulerCore::Impl::Load(store::Unfinished unfinished, Moment at) {
     const TaskId id = task.id;
     const bool blocked = ids.contains(task.depends_on);
     if (task.state == TaskState::kWaiting && !blocked) orphans.push_back(id);
-    Admit(std::move(task));
-    Entry& entry = tasks_.at(id);
-    entry.starts = static_cast<int>(
-        std::min<std::int64_t>(entry.task.attempt.value(), options_.max_attempts - 1));
-    if (entry.task.state != TaskState::kOffered && entry.task.state != TaskState::kRunning)
-      continue;
-    agents_[entry.task.agent].held.insert(id);
-    if (entry.task.state == TaskState::kOffered) {
+    const std::string& submitter = unfinished.submitters[task.run];
+    Entry& entry = Admit(std::move(task), submitter);
+    const TaskState state = entry.task.state;
+    const bool held = state == TaskState::kOffered || state == TaskState::kRunning;
+    if (held) agents_[entry.task.agent].held.insert(id);
+    if (entry.group && (held || state == TaskState::kUnknown)) groups_.Hold(*entry.group, id);
+    if (state == TaskState::kOffered) {
       due_.Set({Due::kTask, id.value()}, at.now + options_.grace);
     }
+    if (state == TaskState::kOffered || state == TaskState::kQueued) {
+      AwaitAgent(entry, at, options_.grace);
+    }
+    const Duration pause = std::min(entry.task.not_before - at.wall, options_.longest_retry_delay);
+    if (state == TaskState::kQueued && pause > Duration::zero()) {
+      entry.waits_for_retry = true;
+      due_.Set({Due::kTask, id.value()}, at.now + pause);
+    }
   }
+  // Only now is it known who holds the groups.
+  for (auto& [id, entry] : tasks_) Enqueue(entry);
   for (domain::PublishPermit& permit : unfinished.permits) {
     if (Entry* entry = Find(permit.key.task)) entry->permit = std::move(permit);
   }
@@ -146,7 +164,11 @@ Effects SchedulerCore::Impl::OnCommitted(const std::vector<absl::Status>& status
     if (!status.ok()) continue;
     for (domain::Task& task : submit.tasks) {
       batch.effects.changed.push_back(task.id);
-      if (!differs) Admit(std::move(task));
+      if (differs) continue;
+      Entry& entry = Admit(std::move(task), submit.submitter);
+      if (entry.task.state != TaskState::kQueued) continue;
+      AwaitAgent(entry, at);
+      Enqueue(entry);
     }
   }
   if (!differs) Dispatch(at);
@@ -167,7 +189,8 @@ Effects SchedulerCore::Impl::OnInDoubt() {
   return effects;
 }
 
-void SchedulerCore::Impl::Admit(domain::Task task) {
+SchedulerCore::Impl::Entry& SchedulerCore::Impl::Admit(domain::Task task,
+                                                       const std::string& submitter) {
   const TaskId id = task.id;
   task.result.reset();
   if (const TaskId awaited = Awaited(task); !awaited.value().empty()) {
@@ -175,8 +198,11 @@ void SchedulerCore::Impl::Admit(domain::Task task) {
   }
   Entry& entry = tasks_[id];
   entry.task = std::move(task);
+  entry.submitter = submitter;
   entry.order = ++last_order_;
-  if (entry.task.state == TaskState::kQueued) Enqueue(entry);
+  entry.group = domain::GroupOf(entry.task);
+  if (entry.group) groups_.Enter(*entry.group, entry.order, id);
+  return entry;
 }
 
 void SchedulerCore::Impl::On(const Submit& event, Moment at) {
@@ -188,7 +214,8 @@ void SchedulerCore::Impl::On(const Submit& event, Moment at) {
          RunId()});
     return;
   }
-  open_.submits.push_back({open_.changes.size(), event.ticket, event.run.id, event.tasks});
+  open_.submits.push_back(
+      {open_.changes.size(), event.ticket, event.run.id, event.run.submitted_by, event.tasks});
   open_.changes.push_back(
       store::CreateRun{{event.run.submitted_by, at.wall}, event.run, event.tasks});
 }
@@ -238,15 +265,28 @@ void SchedulerCore::Impl::On(const Tick&, Moment at) {
     } else if (what == Due::kPause) {
       agents_.at(AgentId(id)).paused = false;
       UpdateRoom(AgentId(id));
-    } else if (Entry* entry = Find(TaskId(id))) {
-      if (entry->task.state == TaskState::kOffered) {
-        Push(entry->task.agent, KeyOf(*entry), entry->task.kind, protocol::Want::kForget);
-        Requeue(*entry, "the offer was not answered", Duration::zero(), at);
-      } else {
-        entry->waits_for_retry = false;
-        Enqueue(*entry);
-      }
+    } else if (what == Due::kWait) {
+      Entry* entry = Find(TaskId(id));
+      // An offer that is under way may still be taken.
+      if (entry != nullptr && entry->task.state == TaskState::kQueued) EndWait(*entry, at);
+    } else if (what == Due::kNobody) {
+      Entry* entry = Find(TaskId(id));
+      if (entry != nullptr && entry->task.state == TaskState::kQueued) GiveUp(*entry, at);
+    } else {
+      EndOfOfferOrPause(TaskId(id), at);
     }
+  }
+}
+
+void SchedulerCore::Impl::EndOfOfferOrPause(const TaskId& id, Moment at) {
+  Entry* entry = Find(id);
+  if (entry == nullptr) return;
+  if (entry->task.state == TaskState::kOffered) {
+    Push(entry->task.agent, KeyOf(*entry), entry->task.kind, protocol::Want::kForget);
+    Requeue(*entry, "the offer was not answered", Duration::zero(), at);
+  } else {
+    entry->waits_for_retry = false;
+    Enqueue(*entry);
   }
 }
 

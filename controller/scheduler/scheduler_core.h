@@ -10,6 +10,7 @@
 #include "common/base/ids.h"
 #include "common/base/time.h"
 #include "controller/scheduler/events.h"
+#include "controller/scheduler/explain.h"
 #include "controller/store/changes.h"
 #include "controller/store/scheduler_store.h"
 
@@ -25,12 +26,17 @@ struct SchedulerOptions {
   // A deadline found this much later than it was due means that the controller itself stood still
   // (suspended, swapped out): leases get the grace period again instead of ending.
   Duration standstill = std::chrono::seconds(20);
-  // Starts of one build before agent_lost, infrastructure or network failures become final.
+  // Which failures are tried again is retry_policy.h's business; how often and when, these say.
+  // Starts of one build before its failure is final.
   int max_attempts = 3;
-  // Wait before a failed build is offered again; doubles with each start.
+  // Pause before a failed build is offered again; doubles with each start, up to the longest.
   Duration retry_delay = std::chrono::seconds(5);
+  Duration longest_retry_delay = std::chrono::minutes(5);
   // An agent that refused gets no offer for this long.
   Duration refusal_pause = std::chrono::seconds(2);
+  // How long a task waits although no agent of the farm could ever run it; then it fails. Begins
+  // after the grace period of a controller start.
+  Duration no_agent_grace = std::chrono::minutes(10);
   // Validity of a publish permit from its grant.
   Duration permit_ttl = std::chrono::minutes(2);
   // Added to a permit's end and the client's deadline, or to the time at which the client was seen
@@ -71,8 +77,9 @@ struct AgentView {
 // for an inventory after Load. There is no other way of repair.
 //
 // Invariants: a task has at most one current attempt; a message about another attempt changes
-// nothing and is answered kForget; a publish that was started is never queued again. Memory is
-// bound to unfinished tasks and open sessions.
+// nothing and is answered kForget; a publish that was started is never queued again; at most one
+// task of a concurrency group is at an agent, in the order of submit. Memory is bound to unfinished
+// tasks and to the agents of the farm.
 //
 // Thread-compatible; confined to the shell's mutex. Reads no clock; `now` never goes back.
 class SchedulerCore {
@@ -105,8 +112,9 @@ class SchedulerCore {
 
   // `key` is the current attempt of its task and `agent` holds it: its log may be written.
   [[nodiscard]] bool IsCurrent(const AgentId& agent, const AttemptKey& key) const;
-  // Why a task does not run, in one sentence for people; empty: it is not waiting for an agent.
-  [[nodiscard]] std::string WhyWaiting(const TaskId& task) const;
+  // Why a task is where it is; nullopt: no unfinished task has this id. Linear in the agents.
+  [[nodiscard]] std::optional<Explanation> Explain(const TaskId& task, MonoTime now,
+                                                   WallTime wall) const;
   // Agents with a session or a current attempt, by id.
   [[nodiscard]] std::vector<AgentView> Agents() const;
   [[nodiscard]] std::size_t unfinished() const;

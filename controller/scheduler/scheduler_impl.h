@@ -11,7 +11,10 @@
 #include "common/base/ids.h"
 #include "common/base/time.h"
 #include "controller/domain/task.h"
+#include "controller/scheduler/agent_roster.h"
+#include "controller/scheduler/concurrency_groups.h"
 #include "controller/scheduler/deadlines.h"
+#include "controller/scheduler/retry_policy.h"
 #include "controller/scheduler/scheduler_core.h"
 #include "controller/scheduler/task_queue.h"
 
@@ -39,17 +42,20 @@ class SchedulerCore::Impl {
   // Views (scheduler_views.cc).
   [[nodiscard]] std::optional<MonoTime> NextDeadline() const;
   [[nodiscard]] bool IsCurrent(const AgentId& agent, const AttemptKey& key) const;
-  [[nodiscard]] std::string WhyWaiting(const TaskId& task) const;
   [[nodiscard]] std::vector<AgentView> Agents() const;
+  [[nodiscard]] std::optional<Explanation> Explain(const TaskId& id,
+                                                   Moment at) const;  // explain.cc
   [[nodiscard]] std::size_t unfinished() const { return tasks_.size(); }
   [[nodiscard]] bool loaded() const { return loaded_; }
 
  private:
   struct Entry {
     domain::Task task;  // without its result
+    std::string submitter;
     std::uint64_t order = 0;
-    // Times that an attempt of it was started, as far as this core knows.
-    int starts = 0;
+    std::optional<domain::Group> group;
+    // When its wait for an agent has lasted too long; not set while it runs or may wait for ever.
+    std::optional<MonoTime> wait_end;
     // Inventories in a row, while it was running, that did not list it.
     int absent = 0;
     bool waits_for_retry = false;
@@ -59,6 +65,7 @@ class SchedulerCore::Impl {
     WallTime step_started_at;
   };
   struct Agent {
+    std::string name;
     std::optional<SessionId> session;
     SessionId last_session;
     // An inventory came since the session opened, the core was loaded, or the lease ended.
@@ -71,19 +78,23 @@ class SchedulerCore::Impl {
     Labels labels;
     std::set<TaskId> held;  // tasks offered to it or running on it
   };
-  enum class Due { kLease, kPause, kTask };
+  // kTask: the end of an offer or of a pause; kWait: Entry::wait_end; kNobody: the end of the grace
+  // of a task that no agent could run.
+  enum class Due { kLease, kPause, kTask, kWait, kNobody };
   using DueKey = std::pair<Due, std::string>;
 
   struct PendingSubmit {
     std::size_t change = 0;  // index of its CreateRun
     Ticket ticket;
     RunId run;
+    std::string submitter;
     std::vector<domain::Task> tasks;
   };
   struct Batch {
     std::vector<store::Change> changes;
     std::vector<PendingSubmit> submits;
     Effects effects;
+    std::set<TaskId> changed;  // what effects.changed lists
     [[nodiscard]] bool empty() const {
       return changes.empty() && effects.replies.empty() && effects.sends.empty() &&
              effects.changed.empty() && effects.taken.empty();
@@ -95,7 +106,9 @@ class SchedulerCore::Impl {
   void On(const Cancel& event, Moment at);
   void On(const Tick& event, Moment at);
   void On(const Resolve& event, Moment at);
-  void Admit(domain::Task task);
+  // A member of its group from now on, but not yet queued: Enqueue.
+  Entry& Admit(domain::Task task, const std::string& submitter);
+  void EndOfOfferOrPause(const TaskId& id, Moment at);
 
   // Agents (agent_events.cc).
   void On(const InventoryReceived& event, Moment at);
@@ -111,6 +124,8 @@ class SchedulerCore::Impl {
                   Moment at);
   void TakeFailure(Entry& entry, const ResultReported& event, protocol::AttemptResult result,
                    Moment at);
+  // The publish of the same group that holds a permit; empty: none.
+  [[nodiscard]] TaskId OtherPermitOfGroup(const Entry& entry) const;
   void ExpireLease(const AgentId& id, Moment at);
   void ForgiveStandstill(Moment at);
 
@@ -136,10 +151,29 @@ class SchedulerCore::Impl {
   void MarkUnknown(Entry& entry, protocol::AttemptResult result, bool reported, Moment at);
   // The attempt is gone together with its agent, or the agent no longer knows of it.
   void Lose(Entry& entry, const std::string& why, Moment at);
+  // Queues the task if nothing but an agent is missing.
   void Enqueue(Entry& entry);
+  // Its wait has lasted since task.queued_since; it goes on for `at_least`, however long that was.
+  void AwaitAgent(Entry& entry, Moment at, Duration at_least = Duration::zero());
+  // It waits no more.
+  void StopAwaiting(Entry& entry);
+  // Fails a queued task that waited too long, or for an agent that there will never be.
+  void EndWait(Entry& entry, Moment at);
+  void GiveUp(Entry& entry, Moment at);
+  // The agents have changed: some tasks may hope, others may not any more.
+  void Reconsider(const AgentRoster::Shift& shift, Moment at);
   void LeaveAgent(Entry& entry);
+  void LeaveGroup(const Entry& entry);
+  // Queues whoever has the turn.
+  void NextOfGroup(const domain::Group& group);
   void UpdateRoom(const AgentId& id);
   void SettleDependents(const Entry& entry, bool succeeded, Moment at);
+
+  // Explanations (explain.cc).
+  [[nodiscard]] std::vector<AgentFit> FitsOf(const domain::Task& task, Moment at) const;
+  [[nodiscard]] AgentCondition ConditionOf(const Agent* agent, bool seen, Moment at) const;
+  [[nodiscard]] Await AwaitedBy(const Entry& entry) const;
+  [[nodiscard]] std::vector<Deadline> DeadlinesOf(const Entry& entry, Moment at) const;
 
   Entry* Find(const TaskId& task);
   // The entry if `key` is its current attempt and `from` the agent that holds it, else nullptr.
@@ -157,6 +191,9 @@ class SchedulerCore::Impl {
     return task.kind == domain::TaskKind::kProbe ? TaskId() : task.depends_on;
   }
   static AttemptKey KeyOf(const Entry& entry) { return {entry.task.id, entry.task.attempt}; }
+  [[nodiscard]] RetryLimits Limits() const {
+    return {options_.max_attempts, options_.retry_delay, options_.longest_retry_delay};
+  }
   static store::Cause SchedulerCause(Moment at) { return {"scheduler", at.wall}; }
 
   // Constant after construction.
@@ -169,6 +206,8 @@ class SchedulerCore::Impl {
   std::map<TaskId, std::set<TaskId>> dependents_;  // by the unfinished task they depend on
   std::map<AgentId, Agent> agents_;
   std::map<TaskId, domain::OpenResolution> resolved_;
+  AgentRoster roster_;
+  ConcurrencyGroups groups_;
   TaskQueue queue_;
   Deadlines<DueKey> due_;
   Batch open_;                       // what the events since the last TakeChanges came to

@@ -1,6 +1,7 @@
 #include "controller/scheduler/task_queue.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "common/base/check.h"
@@ -8,9 +9,13 @@
 namespace slipway::scheduler {
 namespace {
 
-// Records kept of classes and applications that have nothing queued; above that they are dropped.
+// Records kept of classes, applications and submitters that have nothing queued; above that they
+// are dropped.
 constexpr std::size_t kMaxIdleClasses = 256;
 constexpr std::size_t kMaxApplications = 10'000;
+constexpr std::size_t kMaxSubmitters = 1'000;
+
+}  // namespace
 
 bool Fits(const Labels& requirements, const Labels& labels) {
   return std::all_of(requirements.begin(), requirements.end(), [&](const auto& wanted) {
@@ -19,11 +24,16 @@ bool Fits(const Labels& requirements, const Labels& labels) {
   });
 }
 
-}  // namespace
+TaskQueue::Turn TaskQueue::TurnOf(const std::string& submitter, const Application& app,
+                                  const Backlog& backlog) {
+  return {app.submitters.at(submitter).served, backlog.tasks.at(submitter).begin()->first,
+          submitter};
+}
 
 TaskQueue::Rank TaskQueue::RankOf(const ApplicationId& id, const Application& app,
-                                  const Bucket& bucket) {
-  return {app.served, bucket.tasks.at(id).begin()->first, id};
+                                  const Backlog& backlog) {
+  const auto& [served, order, submitter] = *backlog.turns.begin();
+  return {app.served, served, order, id};
 }
 
 TaskQueue::Class& TaskQueue::ClassOf(const Labels& requirements) {
@@ -51,6 +61,13 @@ TaskQueue::Application& TaskQueue::ApplicationOf(const ApplicationId& id) {
   return applications_[id];
 }
 
+TaskQueue::Submitter& TaskQueue::SubmitterOf(Application& app, const std::string& name) {
+  if (app.submitters.size() >= kMaxSubmitters && !app.submitters.contains(name)) {
+    std::erase_if(app.submitters, [](const auto& entry) { return entry.second.queued == 0; });
+  }
+  return app.submitters[name];
+}
+
 void TaskQueue::DropIdleClasses() {
   for (auto it = classes_.begin(); it != classes_.end();) {
     if (!it->second.buckets.empty()) {
@@ -76,11 +93,16 @@ void TaskQueue::Add(Item item) {
   Class& cls = ClassOf(item.requirements);
   Application& app = ApplicationOf(item.application);
   const std::int64_t priority = -static_cast<std::int64_t>(item.priority);
+  ++SubmitterOf(app, item.submitter).queued;
   Bucket& bucket = cls.buckets[priority];
-  const bool present = bucket.tasks.contains(item.application);
-  if (present) bucket.ranks.erase(RankOf(item.application, app, bucket));
-  bucket.tasks[item.application].emplace(item.order, item.task);
-  bucket.ranks.insert(RankOf(item.application, app, bucket));
+  Backlog& backlog = bucket.applications[item.application];
+  if (!backlog.turns.empty()) bucket.ranks.erase(RankOf(item.application, app, backlog));
+  if (backlog.tasks.contains(item.submitter)) {
+    backlog.turns.erase(TurnOf(item.submitter, app, backlog));
+  }
+  backlog.tasks[item.submitter].emplace(item.order, item.task);
+  backlog.turns.insert(TurnOf(item.submitter, app, backlog));
+  bucket.ranks.insert(RankOf(item.application, app, backlog));
   app.buckets.emplace(cls.id, priority);
   UpdateReady(cls);
   const TaskId task = item.task;
@@ -95,16 +117,24 @@ void TaskQueue::Remove(const TaskId& task) {
   Application& app = applications_.at(item.application);
   const std::int64_t priority = -static_cast<std::int64_t>(item.priority);
   Bucket& bucket = cls.buckets.at(priority);
-  bucket.ranks.erase(RankOf(item.application, app, bucket));
-  auto& tasks = bucket.tasks.at(item.application);
+  Backlog& backlog = bucket.applications.at(item.application);
+  bucket.ranks.erase(RankOf(item.application, app, backlog));
+  backlog.turns.erase(TurnOf(item.submitter, app, backlog));
+  auto& tasks = backlog.tasks.at(item.submitter);
   tasks.erase(item.order);
   if (tasks.empty()) {
-    bucket.tasks.erase(item.application);
+    backlog.tasks.erase(item.submitter);
+  } else {
+    backlog.turns.insert(TurnOf(item.submitter, app, backlog));
+  }
+  --app.submitters.at(item.submitter).queued;
+  if (backlog.turns.empty()) {
+    bucket.applications.erase(item.application);
     app.buckets.erase({cls.id, priority});
   } else {
-    bucket.ranks.insert(RankOf(item.application, app, bucket));
+    bucket.ranks.insert(RankOf(item.application, app, backlog));
   }
-  if (bucket.tasks.empty()) cls.buckets.erase(priority);
+  if (bucket.applications.empty()) cls.buckets.erase(priority);
   UpdateReady(cls);
   items_.erase(it);
 }
@@ -141,27 +171,102 @@ std::optional<TaskQueue::Claim> TaskQueue::Best() const {
   if (ready_.empty()) return std::nullopt;
   const auto& [priority, rank, id] = *ready_.begin();
   const Class& cls = classes_.at(id);
-  const ApplicationId& application = std::get<2>(rank);
-  const TaskId& task = cls.buckets.begin()->second.tasks.at(application).begin()->second;
+  const ApplicationId& application = std::get<3>(rank);
+  const Backlog& backlog = cls.buckets.begin()->second.applications.at(application);
+  const TaskId& task = backlog.tasks.at(std::get<2>(*backlog.turns.begin())).begin()->second;
   const auto warm = agents_.find(applications_.at(application).last_agent);
   if (warm != agents_.end() && warm->second.fits.contains(id)) return Claim{task, warm->first};
   return Claim{task, cls.room.begin()->second};
 }
 
-void TaskQueue::Served(const ApplicationId& application, const AgentId& agent) {
+void TaskQueue::Served(const ApplicationId& application, const std::string& submitter,
+                       const AgentId& agent) {
   Application& app = ApplicationOf(application);
+  Submitter& person = SubmitterOf(app, submitter);
   for (const auto& [id, priority] : app.buckets) {
     Bucket& bucket = classes_.at(id).buckets.at(priority);
-    bucket.ranks.erase(RankOf(application, app, bucket));
+    Backlog& backlog = bucket.applications.at(application);
+    bucket.ranks.erase(RankOf(application, app, backlog));
+    if (backlog.tasks.contains(submitter)) backlog.turns.erase(TurnOf(submitter, app, backlog));
   }
-  app.served = ++serve_count_;
+  app.served = person.served = ++serve_count_;
   app.last_agent = agent;
   for (const auto& [id, priority] : app.buckets) {
     Class& cls = classes_.at(id);
     Bucket& bucket = cls.buckets.at(priority);
-    bucket.ranks.insert(RankOf(application, app, bucket));
+    Backlog& backlog = bucket.applications.at(application);
+    if (backlog.tasks.contains(submitter)) backlog.turns.insert(TurnOf(submitter, app, backlog));
+    bucket.ranks.insert(RankOf(application, app, backlog));
     UpdateReady(cls);
   }
+}
+
+std::size_t TaskQueue::Ahead(const TaskId& task, const std::vector<Labels>& agents) const {
+  const auto found = items_.find(task);
+  if (found == items_.end()) return 0;
+  const Item& item = found->second;
+  struct Waiting {
+    std::size_t tasks = 0;
+    // Served stamp and order of the first task: the smaller has its turn first.
+    std::pair<std::uint64_t, std::uint64_t> turn{UINT64_MAX, UINT64_MAX};
+    void Count(std::size_t more, const std::pair<std::uint64_t, std::uint64_t>& first) {
+      tasks += more;
+      turn = std::min(turn, first);
+    }
+  };
+  std::map<ApplicationId, std::map<std::string, Waiting>> equals;
+  std::size_t ahead = 0;
+  std::size_t own_before = 0;  // tasks of the same submitter in front of this one
+  for (const auto& [id, cls] : classes_) {
+    const bool competes = std::any_of(agents.begin(), agents.end(), [&](const Labels& labels) {
+      return Fits(cls.requirements, labels);
+    });
+    if (!competes) continue;
+    for (const auto& [negated, bucket] : cls.buckets) {
+      if (-negated < item.priority) break;
+      for (const auto& [application, backlog] : bucket.applications) {
+        for (const auto& [submitter, tasks] : backlog.tasks) {
+          if (-negated > item.priority) {
+            ahead += tasks.size();
+            continue;
+          }
+          const auto turn = TurnOf(submitter, applications_.at(application), backlog);
+          equals[application][submitter].Count(tasks.size(),
+                                               {std::get<0>(turn), std::get<1>(turn)});
+          if (application != item.application || submitter != item.submitter) continue;
+          own_before +=
+              static_cast<std::size_t>(std::distance(tasks.begin(), tasks.lower_bound(item.order)));
+        }
+      }
+    }
+  }
+  // Whoever's turn comes first has one turn more before this task's, but no more than it has tasks.
+  const auto& own = equals[item.application];
+  const auto mine = own.find(item.submitter);
+  if (mine == own.end()) return ahead;  // none of these agents takes it
+  std::size_t turns = own_before;
+  for (const auto& [submitter, waiting] : own) {
+    if (submitter == item.submitter) continue;
+    const std::size_t first = waiting.turn < mine->second.turn ? 1 : 0;
+    turns += std::min(waiting.tasks, own_before + first);
+  }
+  const auto total = [](const std::map<std::string, Waiting>& submitters) {
+    Waiting sum;
+    for (const auto& [submitter, waiting] : submitters) sum.Count(waiting.tasks, waiting.turn);
+    return sum;
+  };
+  const auto rank = [&](const ApplicationId& application, const Waiting& sum) {
+    return std::pair(applications_.at(application).served, sum.turn);
+  };
+  const auto my_rank = rank(item.application, total(own));
+  ahead += turns;
+  for (const auto& [application, submitters] : equals) {
+    if (application == item.application) continue;
+    const Waiting sum = total(submitters);
+    const std::size_t first = rank(application, sum) < my_rank ? 1 : 0;
+    ahead += std::min(sum.tasks, turns + first);
+  }
+  return ahead;
 }
 
 }  // namespace slipway::scheduler

@@ -3,12 +3,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "common/base/ids.h"
 
@@ -16,12 +16,16 @@ namespace slipway::scheduler {
 
 using Labels = std::map<std::string, std::string>;
 
+// An agent with `labels` may run what requires `requirements`: it has each of them, with that
+// value.
+[[nodiscard]] bool Fits(const Labels& requirements, const Labels& labels);
+
 // Tasks that wait for an agent and agents that have room, and which pair is next. It knows no
 // states, leases or time: SchedulerCore adds what may be offered and takes it out again.
 //
-// Order: priority, then the application served least recently, then the task that came first. Among
-// the agents that fit: the one that had the application last (its mirror and image are warm), else
-// the one with most room.
+// Order: priority, then the application served least recently, then the submitter whom that
+// application served least recently, then the task that came first. Among the agents that fit: the
+// one that had the application last (its mirror and image are warm), else the one with most room.
 //
 // Tasks of equal requirements share a class; an agent is matched against classes, not tasks, so
 // that Best never looks at a task that fits nobody, and every operation is logarithmic in the
@@ -34,6 +38,7 @@ class TaskQueue {
   struct Item {
     TaskId task;
     ApplicationId application;
+    std::string submitter;
     Labels requirements;
     std::int32_t priority = 0;
     // Rises with age of submission: smaller came first. Unique.
@@ -59,16 +64,28 @@ class TaskQueue {
 
   // The pair to offer next; nullopt: no queued task fits an agent with room. Changes nothing.
   [[nodiscard]] std::optional<Claim> Best() const;
-  // The application got its turn, on this agent.
-  void Served(const ApplicationId& application, const AgentId& agent);
+  // The application, and of it the submitter, got its turn, on this agent.
+  void Served(const ApplicationId& application, const std::string& submitter, const AgentId& agent);
+
+  // How many queued tasks would be claimed before `task` by agents with these labels, if nothing
+  // came and turns passed evenly; 0 when it is not queued. Linear in submitters with tasks and in
+  // the submitter's own tasks: for people, not for every claim.
+  [[nodiscard]] std::size_t Ahead(const TaskId& task, const std::vector<Labels>& agents) const;
 
   [[nodiscard]] std::size_t size() const { return items_.size(); }
 
  private:
-  // served stamp of the application, order of its first task, application
-  using Rank = std::tuple<std::uint64_t, std::uint64_t, ApplicationId>;
+  // The submitter's served stamp, order of its first task, submitter.
+  using Turn = std::tuple<std::uint64_t, std::uint64_t, std::string>;
+  // Served stamp of the application, the first two of its first turn, application.
+  using Rank = std::tuple<std::uint64_t, std::uint64_t, std::uint64_t, ApplicationId>;
+  // Tasks of one application in one bucket. Nothing in it is empty.
+  struct Backlog {
+    std::map<std::string, std::map<std::uint64_t, TaskId>> tasks;  // by submitter
+    std::set<Turn> turns;
+  };
   struct Bucket {
-    std::map<ApplicationId, std::map<std::uint64_t, TaskId>> tasks;
+    std::map<ApplicationId, Backlog> applications;
     std::set<Rank> ranks;
   };
   using ClassId = std::uint64_t;
@@ -86,17 +103,24 @@ class TaskQueue {
     std::uint32_t room = 0;
     std::set<ClassId> fits;
   };
+  struct Submitter {
+    std::uint64_t served = 0;
+    std::size_t queued = 0;
+  };
   struct Application {
     std::uint64_t served = 0;
     AgentId last_agent;
+    std::map<std::string, Submitter> submitters;
     std::set<std::pair<ClassId, std::int64_t>> buckets;  // where it has tasks
   };
 
   Class& ClassOf(const Labels& requirements);
   Application& ApplicationOf(const ApplicationId& id);
+  static Submitter& SubmitterOf(Application& app, const std::string& name);
   void DropIdleClasses();
   void UpdateReady(Class& cls);
-  static Rank RankOf(const ApplicationId& id, const Application& app, const Bucket& bucket);
+  static Turn TurnOf(const std::string& submitter, const Application& app, const Backlog& backlog);
+  static Rank RankOf(const ApplicationId& id, const Application& app, const Backlog& backlog);
 
   std::map<TaskId, Item> items_;
   std::map<ClassId, Class> classes_;

@@ -51,8 +51,7 @@ void SchedulerCore::Impl::Push(const AgentId& agent, const AttemptKey& key, Task
 }
 
 void SchedulerCore::Impl::Changed(const TaskId& task) {
-  auto& changed = open_.effects.changed;
-  if (std::find(changed.rbegin(), changed.rend(), task) == changed.rend()) changed.push_back(task);
+  if (open_.changed.insert(task).second) open_.effects.changed.push_back(task);
 }
 
 void SchedulerCore::Impl::UpdateRoom(const AgentId& id) {
@@ -72,9 +71,85 @@ void SchedulerCore::Impl::UpdateRoom(const AgentId& id) {
 
 void SchedulerCore::Impl::Enqueue(Entry& entry) {
   const domain::Task& task = entry.task;
+  if (task.state != TaskState::kQueued || entry.waits_for_retry || queue_.Contains(task.id)) return;
   // A publish is never offered before its build is over, whatever its row says.
   if (tasks_.contains(Awaited(task))) return;
-  queue_.Add({task.id, task.application, task.requirements, task.priority, entry.order});
+  if (entry.group && groups_.Turn(*entry.group) != task.id) return;
+  queue_.Add(
+      {task.id, task.application, entry.submitter, task.requirements, task.priority, entry.order});
+}
+
+void SchedulerCore::Impl::NextOfGroup(const domain::Group& group) {
+  const auto next = groups_.Turn(group);
+  if (next) Enqueue(tasks_.at(*next));
+}
+
+void SchedulerCore::Impl::AwaitAgent(Entry& entry, Moment at, Duration at_least) {
+  const domain::Task& task = entry.task;
+  if (!roster_.Want(task.requirements, task.id)) {
+    due_.Set({Due::kNobody, task.id.value()}, at.now + at_least + options_.no_agent_grace);
+  }
+  if (task.queue_timeout <= Duration::zero()) return;
+  const WallTime since = task.queued_since == WallTime() ? at.wall : task.queued_since;
+  // A clock that was set back does not make the wait longer.
+  const Duration left = std::min(since + task.queue_timeout - at.wall, task.queue_timeout);
+  entry.wait_end = at.now + std::max(left, at_least);
+  due_.Set({Due::kWait, task.id.value()}, *entry.wait_end);
+}
+
+void SchedulerCore::Impl::EndWait(Entry& entry, Moment at) {
+  Finish(
+      entry, "scheduler", TaskState::kFailed,
+      FailedResult(FailureClass::kTimeout, "QUEUE_TIMEOUT",
+                   "It waited for an agent longer than its queue timeout allows.",
+                   "Look at `slipway agents` whether the agents that it needs are online and not "
+                   "overloaded, then submit again, or give it more time with --queue-timeout.",
+                   "请用 `slipway agents` 查看所需的构建机是否在线、是否过载，然后重新提交，"
+                   "或用 --queue-timeout 延长等待时间。",
+                   at),
+      std::nullopt, at);
+}
+
+void SchedulerCore::Impl::StopAwaiting(Entry& entry) {
+  roster_.Unwant(entry.task.requirements, entry.task.id);
+  entry.wait_end.reset();
+  due_.Clear({Due::kWait, entry.task.id.value()});
+  due_.Clear({Due::kNobody, entry.task.id.value()});
+}
+
+void SchedulerCore::Impl::Reconsider(const AgentRoster::Shift& shift, Moment at) {
+  for (const TaskId& task : shift.possible) due_.Clear({Due::kNobody, task.value()});
+  for (const TaskId& task : shift.impossible) {
+    due_.Set({Due::kNobody, task.value()}, at.now + options_.no_agent_grace);
+  }
+}
+
+void SchedulerCore::Impl::GiveUp(Entry& entry, Moment at) {
+  std::string wanted;
+  for (const auto& [key, value] : entry.task.requirements) {
+    wanted += (wanted.empty() ? "" : ", ") + key + "=" + value;
+  }
+  std::string nearest;
+  for (const std::string& agent : roster_.Nearest(entry.task.requirements, 3)) {
+    nearest += (nearest.empty() ? "" : "; ") + agent;
+  }
+  const bool none = nearest.empty();
+  Finish(
+      entry, "scheduler", TaskState::kFailed,
+      FailedResult(
+          FailureClass::kInfrastructure, "NO_AGENT_MATCHES",
+          none ? "No agent has joined this farm."
+               : "No agent of this farm has the labels " + wanted + ".",
+          none ? "Join one: `slipway agents token`, then `slipway-agent join`."
+               : "Give an agent these labels, or require less. Nearest: " + nearest + ".",
+          none ? "请先加入一个代理：`slipway agents token`，然后 `slipway-agent join`。"
+               : "请为代理配置标签 " + wanted + "，或减少所需标签。最接近的代理：" + nearest + "。",
+          at),
+      std::nullopt, at);
+}
+
+void SchedulerCore::Impl::LeaveGroup(const Entry& entry) {
+  if (entry.group) groups_.Leave(*entry.group, entry.order, entry.task.id);
 }
 
 void SchedulerCore::Impl::LeaveAgent(Entry& entry) {
@@ -90,7 +165,8 @@ void SchedulerCore::Impl::Dispatch(Moment at) {
     Entry& entry = tasks_.at(claim->task);
     domain::Task& task = entry.task;
     queue_.Remove(task.id);
-    queue_.Served(task.application, claim->agent);
+    queue_.Served(task.application, entry.submitter, claim->agent);
+    if (entry.group) groups_.Hold(*entry.group, task.id);
     task.state = TaskState::kOffered;
     task.attempt = Attempt(task.attempt.value() + 1);
     task.agent = claim->agent;
@@ -107,7 +183,8 @@ void SchedulerCore::Impl::Dispatch(Moment at) {
 void SchedulerCore::Impl::Start(Entry& entry, Moment at) {
   entry.task.state = TaskState::kRunning;
   entry.absent = 0;
-  ++entry.starts;
+  ++entry.task.starts;
+  StopAwaiting(entry);
   due_.Clear({Due::kTask, entry.task.id.value()});
   open_.changes.push_back(
       store::StartTask{{"agent:" + entry.task.agent.value(), at.wall}, KeyOf(entry)});
@@ -115,17 +192,26 @@ void SchedulerCore::Impl::Start(Entry& entry, Moment at) {
 }
 
 void SchedulerCore::Impl::Requeue(Entry& entry, const std::string& why, Duration delay, Moment at) {
-  SLIPWAY_CHECK(entry.task.state == TaskState::kOffered || entry.task.kind != TaskKind::kPublish);
-  open_.changes.push_back(store::RequeueTask{SchedulerCause(at), KeyOf(entry), why});
+  const bool ran = entry.task.state == TaskState::kRunning;
+  SLIPWAY_CHECK(!ran || entry.task.kind != TaskKind::kPublish);
+  const bool pauses = delay > Duration::zero();
+  entry.task.not_before = pauses ? at.wall + delay : WallTime();
+  open_.changes.push_back(
+      store::RequeueTask{SchedulerCause(at), KeyOf(entry), why, entry.task.not_before});
   Changed(entry.task.id);
   entry.task.state = TaskState::kQueued;
   LeaveAgent(entry);
-  if (delay == Duration::zero()) {
-    Enqueue(entry);
+  if (entry.group) groups_.LetGo(*entry.group, entry.task.id);
+  if (ran) {
+    entry.task.queued_since = at.wall;
+    AwaitAgent(entry, at);
+  } else if (entry.wait_end && *entry.wait_end <= at.now) {
+    EndWait(entry, at);
     return;
   }
-  entry.waits_for_retry = true;
-  due_.Set({Due::kTask, entry.task.id.value()}, at.now + delay);
+  entry.waits_for_retry = pauses;
+  if (pauses) due_.Set({Due::kTask, entry.task.id.value()}, at.now + delay);
+  Enqueue(entry);
 }
 
 void SchedulerCore::Impl::Finish(Entry& entry, const std::string& actor, TaskState state,
@@ -140,7 +226,9 @@ void SchedulerCore::Impl::FinishWith(Entry& entry, store::FinishTask change, Mom
   open_.changes.push_back(std::move(change));
   Changed(entry.task.id);
   queue_.Remove(entry.task.id);
+  StopAwaiting(entry);
   LeaveAgent(entry);
+  LeaveGroup(entry);
   if (const auto it = dependents_.find(Awaited(entry.task)); it != dependents_.end()) {
     it->second.erase(entry.task.id);
     if (it->second.empty()) dependents_.erase(it);
@@ -148,6 +236,7 @@ void SchedulerCore::Impl::FinishWith(Entry& entry, store::FinishTask change, Mom
   const Entry gone = std::move(entry);
   tasks_.erase(gone.task.id);
   SettleDependents(gone, state == TaskState::kSucceeded && !gone.task.cancel_requested, at);
+  if (gone.group) NextOfGroup(*gone.group);
 }
 
 void SchedulerCore::Impl::SettleDependents(const Entry& entry, bool succeeded, Moment at) {
@@ -165,6 +254,8 @@ void SchedulerCore::Impl::SettleDependents(const Entry& entry, bool succeeded, M
     if (waiting) {
       open_.changes.push_back(store::ReleaseTask{SchedulerCause(at), id});
       dependent->task.state = TaskState::kQueued;
+      dependent->task.queued_since = at.wall;
+      AwaitAgent(*dependent, at);
       Changed(id);
     }
     Enqueue(*dependent);
@@ -189,6 +280,8 @@ void SchedulerCore::Impl::MarkUnknown(Entry& entry, protocol::AttemptResult resu
 void SchedulerCore::Impl::Lose(Entry& entry, const std::string& why, Moment at) {
   const bool publish = entry.task.kind == TaskKind::kPublish;
   const std::string& agent = entry.task.agent.value();
+  const auto pause =
+      PauseBeforeRetry(entry.task.kind, FailureClass::kAgentLost, entry.task.starts, Limits());
   if (entry.task.state == TaskState::kOffered) {
     Requeue(entry, why, Duration::zero(), at);
   } else if (publish && entry.permit) {
@@ -207,7 +300,9 @@ void SchedulerCore::Impl::Lose(Entry& entry, const std::string& why, Moment at) 
         FailedResult(FailureClass::kCanceled, "CANCELED",
                      "Canceled; agent " + agent + " was lost meanwhile: " + why + ".", "", "", at),
         std::nullopt, at);
-  } else if (publish || entry.starts >= options_.max_attempts) {
+  } else if (pause) {
+    Requeue(entry, why, *pause, at);
+  } else {
     Finish(
         entry, "scheduler", TaskState::kFailed,
         FailedResult(FailureClass::kAgentLost, "AGENT_LOST",
@@ -216,8 +311,6 @@ void SchedulerCore::Impl::Lose(Entry& entry, const std::string& why, Moment at) 
                      publish ? "Publish again." : "Look at the agent's machine, then submit again.",
                      publish ? "请重新发布。" : "请检查构建机，然后重新提交。", at),
         std::nullopt, at);
-  } else {
-    Requeue(entry, why, Duration::zero(), at);
   }
 }
 

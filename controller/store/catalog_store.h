@@ -1,5 +1,7 @@
 #pragma once
 
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,12 +12,22 @@
 
 namespace slipway::store {
 
+// What to change of an application; absent fields stay.
+struct ApplicationChange {
+  std::optional<std::string> description;
+  std::optional<std::map<std::string, std::string>> requirements;
+  std::optional<Duration> queue_timeout;
+};
+
 // Applications. Thread-safe.
 class ApplicationStore {
  public:
   virtual ~ApplicationStore() = default;
   // kAlreadyExists: the name is taken.
   [[nodiscard]] virtual absl::Status Create(const domain::Application& application) = 0;
+  // The application as changed. kNotFound.
+  [[nodiscard]] virtual absl::StatusOr<domain::Application> Update(
+      const std::string& name, const ApplicationChange& change) = 0;
   // kNotFound.
   [[nodiscard]] virtual absl::StatusOr<domain::Application> GetByName(const std::string& name) = 0;
   [[nodiscard]] virtual absl::StatusOr<domain::Application> Get(const ApplicationId& id) = 0;

@@ -36,22 +36,25 @@ struct OfferTask {
   WallTime deadline;
 };
 
-// offered → running. Guard: state offered, stored attempt = key.attempt.
+// offered → running, one start more. Guard: state offered, stored attempt = key.attempt.
 struct StartTask {
   Cause cause;
   AttemptKey key;
 };
 
-// offered → queued, or running → queued for a build. Guard: state offered or running, stored
-// attempt = key.attempt, and not a publish that is running.
+// offered → queued, or running → queued for a build. A running one waits anew: its queued_since
+// becomes cause.at. Guard: state offered or running, stored attempt = key.attempt, and not a
+// publish that is running.
 struct RequeueTask {
   Cause cause;
   AttemptKey key;
   // Why, for people: "refused: no free slot", "offer not answered", "agent lost".
   std::string why;
+  // End of the pause before it is offered again; epoch 0: none.
+  WallTime not_before{};
 };
 
-// waiting → queued. Guard: state waiting.
+// waiting → queued, since cause.at. Guard: state waiting.
 struct ReleaseTask {
   Cause cause;
   TaskId task;
@@ -99,7 +102,8 @@ struct RecordLateResult {
 };
 
 // Inserts the one permit of a task. Guard: state running, not cancel_requested, stored attempt =
-// key.attempt, task is a publish, no permit of another attempt or another manifest exists.
+// key.attempt, task is a publish, no permit of another attempt or another manifest exists, and no
+// other unfinished publish of the same application, platform and target holds one.
 // A permit of the same attempt is not a refusal: it stays as it is (same nonce).
 struct GrantPermit {
   Cause cause;

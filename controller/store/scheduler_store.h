@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -11,12 +12,22 @@
 
 namespace slipway::store {
 
+// An agent of the farm, as far as scheduling goes.
+struct RosterAgent {
+  AgentId id;
+  std::string name;
+  std::map<std::string, std::string> labels;
+  bool seen = false;  // it has been connected
+};
+
 // Unfinished work, enough to rebuild a SchedulerCore.
 struct Unfinished {
   std::vector<domain::Task> tasks;             // state not terminal, oldest first
   std::vector<domain::PublishPermit> permits;  // of those tasks
   // Of finished publishes: resolved ones whose attempt has not said its own word.
   std::vector<domain::OpenResolution> resolved = {};
+  std::map<RunId, std::string> submitters{};  // of their runs
+  std::vector<RosterAgent> agents{};          // that have not left the farm
 };
 
 // The write side of scheduling: one writer, whole batches, fenced by the leader's epoch.

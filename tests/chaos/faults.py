@@ -145,6 +145,8 @@ class Faults:
 
     def _start_engine(self, event):
         engine("start")
+        # It lives in a container of the same Engine; its address and what it saw stay.
+        self.farm.run_standin()
 
 
 def engine(what):

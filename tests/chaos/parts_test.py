@@ -113,6 +113,15 @@ class Oracle(unittest.TestCase):
         self.of("t1")["state"] = self.e["again"]["t1"] = "running"
         self.assertIn("one_terminal_state", failing(self.e))
 
+    def test_a_publish_behind_one_of_unknown_outcome(self):
+        self.e["audit"] = chain([entry for entry in (json.loads(text) for _, text, _ in self.e["audit"]) if entry["subject"] != "t5"])
+        self.of("t5").update(state="queued", release="")
+        self.e["again"]["t5"] = "queued"
+        self.e["releases"], self.e["accepted"] = [], ["4.0"]
+        self.assertNotIn("one_terminal_state", failing(self.e))
+        self.of("t7")["state"] = self.e["again"]["t7"] = "failed"
+        self.assertIn("one_terminal_state", failing(self.e))
+
     def test_a_build_of_unknown_end(self):
         self.of("t1")["state"] = self.e["again"]["t1"] = "unknown"
         self.assertIn("one_terminal_state", failing(self.e))

@@ -131,6 +131,8 @@ class Workload:
             tasks = self._ask("tasks", "--run", entry["run"])
             states = [task["state"] for task in tasks["tasks"]] if tasks else ["TASK_STATE_QUEUED"]
             if all(state in ENDED for state in states):
+                if "TASK_STATE_UNKNOWN" in states:
+                    self._resolve(entry["tasks"][1], version)
                 return
             begun = "TASK_STATE_RUNNING" in states or entry["cancelled"]
             if cancel_after is not None and begun and time.monotonic() - began > cancel_after:
@@ -139,6 +141,16 @@ class Workload:
                 self._ask("cancel", entry["tasks"][0])
                 cancel_after += CANCEL_AGAIN_SECONDS
             self._pause(POLL_SECONDS)
+
+    def _resolve(self, task, version):
+        """Says what the platform has: until somebody does, no other publish goes there."""
+        while not self._late():
+            there = any(one["version"] == version for one in self.farm.published())
+            self._ask("releases", "resolve", task, "--published" if there else "--not-published", "--reason", "looked it up")
+            now = self._ask("tasks", "show", task)
+            if now and now["state"] != "TASK_STATE_UNKNOWN":
+                return
+            self._pause(2)
 
     def _late(self):
         return self._deadline is not None and time.monotonic() > self._deadline

@@ -1,4 +1,5 @@
 #include <catch2/catch.hpp>
+#include <map>
 #include <string>
 
 #include "tests/contract/store_harness.h"
@@ -12,6 +13,8 @@ domain::Application MakeApplication(const std::string& name) {
           .name = name,
           .repository = "https://example.test/" + name + ".git",
           .description = "商店 'quoted' \\",
+          .requirements = {{"zone", "north \"quoted\""}},
+          .queue_timeout = std::chrono::hours(2),
           .created_at = FromUnixMicros(1'700'000'000'123'456),
           .created_by = "admin"};
 }
@@ -51,11 +54,39 @@ TEST_CASE("ApplicationStore: what was created is found, by name, by id and in or
   CHECK(found->description == expected.description);
   CHECK(found->created_at == expected.created_at);
   CHECK(found->created_by == "admin");
+  CHECK(found->requirements == expected.requirements);
+  CHECK(found->queue_timeout == expected.queue_timeout);
   CHECK(store.Get(expected.id)->name == "shop");
   const auto all = store.List();
   REQUIRE_OK(all);
   REQUIRE(all->size() == 2);
   CHECK(all->at(0).name == "bakery");
+}
+
+TEST_CASE("ApplicationStore: a change leaves alone what it does not name", "[contract]") {
+  auto harness = MakeStoreHarness();
+  auto process = Leader(*harness);
+  store::ApplicationStore& store = process->applications();
+  REQUIRE_OK(store.Create(MakeApplication("shop")));
+  REQUIRE_OK(store.Create(MakeApplication("bakery")));
+  store::ApplicationChange change;
+  change.requirements = std::map<std::string, std::string>{{"gpu", "1"}};
+  const auto labelled = store.Update("shop", change);
+  REQUIRE_OK(labelled);
+  CHECK(labelled->requirements == *change.requirements);
+  CHECK(labelled->description == MakeApplication("shop").description);
+  CHECK(labelled->queue_timeout == std::chrono::hours(2));
+  change = {};
+  change.queue_timeout = Duration::zero();
+  change.description = "";
+  REQUIRE_OK(store.Update("shop", change));
+  const auto found = store.GetByName("shop");
+  REQUIRE_OK(found);
+  CHECK(found->queue_timeout == Duration::zero());
+  CHECK(found->description.empty());
+  CHECK(found->requirements.at("gpu") == "1");
+  CHECK(store.GetByName("bakery")->requirements == MakeApplication("bakery").requirements);
+  CHECK_THAT(store.Update("none", change).status(), StatusIs(absl::StatusCode::kNotFound));
 }
 
 TEST_CASE("ApplicationStore: a name is given once; an unknown one is not found", "[contract]") {

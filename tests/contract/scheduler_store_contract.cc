@@ -1,4 +1,5 @@
 #include <catch2/catch.hpp>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,14 @@ TEST_CASE("SchedulerStore: a run comes back with its tasks as it was created", "
   CHECK(task.created_at == FromUnixMicros(kStart));
   CHECK(task.started_at == WallTime());
   CHECK_FALSE(task.result.has_value());
+  CHECK(task.group.empty());
+  CHECK(task.queue_timeout == std::chrono::minutes(30));
+  CHECK(task.starts == 0);
+  CHECK(task.queued_since == WallTime());
+  const Task build = farm.Get("build-1");
+  CHECK(build.group == "nightly");
+  CHECK(build.queued_since == FromUnixMicros(kStart));
+  CHECK(build.not_before == WallTime());
   const auto tasks = farm.process->reader().TasksOfRun(RunId("run-1"));
   REQUIRE_OK(tasks);
   REQUIRE(tasks->size() == 2);
@@ -243,7 +252,8 @@ TEST_CASE("SchedulerStore: a release is stored with the end of its publish, or n
 
 // The publish of run `n` is unknown, by its agent's own word when `reported`.
 void MakeUnknown(Farm& farm, const std::string& n, bool reported, bool client_ended = false) {
-  farm.StartPublish(n);
+  // Of publishes to one target only one would get a permit.
+  farm.StartPublish(n, "target-" + n);
   const std::string task = "publish-" + n;
   REQUIRE_OK(farm.CommitOne(store::GrantPermit{By("scheduler"), MakePermit(task, 1)}));
   store::MarkUnknown unknown{By("scheduler", 7), Key(task, 1), FullResult(), reported};

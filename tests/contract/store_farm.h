@@ -50,14 +50,16 @@ struct Farm {
   }
 
   // Brings build-N to `running` at attempt 1.
-  void StartBuild(const std::string& n) {
-    REQUIRE_OK(CommitOne(Create(n)));
+  void StartBuild(const std::string& n, const std::string& target = "trial") {
+    store::CreateRun create = Create(n);
+    create.tasks.at(1).target = target;
+    REQUIRE_OK(CommitOne(create));
     REQUIRE_OK(CommitOne(Offer("build-" + n, 1)));
     REQUIRE_OK(CommitOne(store::StartTask{By("agent:a", 2), Key("build-" + n, 1)}));
   }
   // Brings publish-N to `running` at attempt 1.
-  void StartPublish(const std::string& n) {
-    StartBuild(n);
+  void StartPublish(const std::string& n, const std::string& target = "trial") {
+    StartBuild(n, target);
     REQUIRE_OK(CommitOne(Finish("build-" + n, 1, domain::TaskState::kSucceeded)));
     REQUIRE_OK(CommitOne(store::ReleaseTask{By("scheduler"), TaskId("publish-" + n)}));
     REQUIRE_OK(CommitOne(Offer("publish-" + n, 1)));
@@ -84,11 +86,16 @@ struct Farm {
     build.platform = "weixin";
     build.requirements = {{"os", "linux"}};
     build.priority = 5;
+    build.group = "nightly";
+    build.queue_timeout = std::chrono::minutes(30);
+    build.queued_since = create.cause.at;
     build.created_at = create.cause.at;
     domain::Task publish = build;
     publish.id = TaskId("publish-" + n);
     publish.kind = protocol::TaskKind::kPublish;
     publish.target = "trial";
+    publish.group = "";
+    publish.queued_since = WallTime();
     publish.depends_on = build.id;
     publish.state = domain::TaskState::kWaiting;
     create.tasks = {build, publish};

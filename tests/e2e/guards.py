@@ -81,6 +81,7 @@ def cancel_publish(farm):
     expect(not farm.published() and not farm.uploads() and not farm.releases(), farm.published(), task)
     farm.no_containers()
     print(f"    ended as {task['state']} {failure_of(task).get('reason')}")
+    farm.free_target(task)
 
 
 @case("cancelling a publish after its upload began: never called cancelled when it may have happened")

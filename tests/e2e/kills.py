@@ -163,6 +163,7 @@ def at_most_once(farm, run, version):
         expect(publish["state"] == "TASK_STATE_UNKNOWN" and not releases, publish["state"], failure_of(publish), releases)
     farm.no_containers()
     print(f"    ended as {publish['state']}")
+    farm.free_target(publish)
     return publish
 
 

@@ -113,6 +113,7 @@ def fails(farm, klass, reason=None, words="", app="shop", target=None, state="FA
     expect(len(farm.uploads()) - before[0] == uploads, farm.uploads()[before[0]:], *facts)
     expect(len(farm.published()) == before[1], farm.published()[before[1]:])
     farm.no_containers()
+    farm.free_target(publish)
     return publish
 
 

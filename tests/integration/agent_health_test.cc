@@ -168,22 +168,6 @@ TEST_CASE("slipway-agent: a build whose container went with a restarted Engine s
   farm.CheckLog(key, *result);
 }
 
-TEST_CASE("slipway-agent: a container that is stopped from outside is lost, not canceled",
-          "[integration]") {
-  AgentFarm farm;
-  farm.CommitScript("echo started; sleep 300\n");
-  farm.StartAndConnect();
-  const AttemptKey key = farm.Key();
-  farm.controller().Queue(key, farm.BuildSpec());
-  REQUIRE(farm.controller().WaitForLog(key, "started\n"));
-  REQUIRE_OK(Shell("docker stop " + farm.ContainerIds()));
-  const auto result = farm.controller().WaitForResult(key);
-  REQUIRE(result);
-  CHECK(result->failure().failure_class() == v1::FAILURE_CLASS_AGENT_LOST);
-  CHECK(result->failure().reason() == "CONTAINER_LOST");
-  farm.CheckLog(key, *result);
-}
-
 TEST_CASE(
     "slipway-agent: it starts without the Engine when a build of its lives on, and takes it up",
     "[integration]") {

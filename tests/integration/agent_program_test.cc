@@ -232,6 +232,23 @@ TEST_CASE("slipway-agent: a container that is killed from outside is a lost agen
   farm.CheckLog(key, *result);
 }
 
+TEST_CASE("slipway-agent: a container that is stopped from outside is a lost agent, not a cancel",
+          "[integration]") {
+  AgentFarm farm;
+  farm.CommitScript("echo started; sleep 300\n");
+  farm.StartAndConnect();
+  const AttemptKey key = farm.Key();
+  farm.controller().Queue(key, farm.BuildSpec());
+  REQUIRE(farm.controller().WaitForLog(key, "started\n"));
+  // What the Engine does with every container when it is told to end.
+  REQUIRE_OK(Shell("docker stop " + farm.ContainerIds()));
+  const auto result = farm.controller().WaitForResult(key);
+  REQUIRE(result);
+  CHECK(result->failure().failure_class() == v1::FAILURE_CLASS_AGENT_LOST);
+  CHECK(result->failure().reason() == "CONTAINER_STOPPED");
+  farm.CheckLog(key, *result);
+}
+
 TEST_CASE("slipway-agent: a log larger than its budget waits for the controller and loses nothing",
           "[integration]") {
   AgentFarm farm;

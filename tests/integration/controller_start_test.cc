@@ -91,7 +91,8 @@ TEST_CASE("Controller options: targets are read with their defaults and refused 
   TempDir dir;
   const std::string path = dir / "controller.yaml";
   WriteFile(dir / "proxy.pem", "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n");
-  WriteFile(path, fmt::format("data_dir: /srv/slipway\ntargets:\n  - platform: weixin\n"
+  WriteFile(path, fmt::format("data_dir: /srv/slipway\nno_agent_grace: 90s\n"
+                              "targets:\n  - platform: weixin\n    require: {{zone: dmz}}\n"
                               "    image: publisher:1\n    ca_file: {}\n    deadline: 5m\n",
                               dir / "proxy.pem"));
   const auto options = controller::LoadOptions(path);
@@ -100,6 +101,8 @@ TEST_CASE("Controller options: targets are read with their defaults and refused 
   REQUIRE(options->targets.size() == 1);
   CHECK(options->targets[0].name == "weixin");
   CHECK(options->targets[0].deadline == std::chrono::minutes(5));
+  CHECK(options->targets[0].requirements.at("zone") == "dmz");
+  CHECK(options->no_agent_grace == std::chrono::seconds(90));
   CHECK(options->targets[0].ca_pem.find("BEGIN CERTIFICATE") != std::string::npos);
 
   struct Case {
@@ -112,7 +115,7 @@ TEST_CASE("Controller options: targets are read with their defaults and refused 
         Case{"targets:\n  - platform: a\n    image: i\n  - platform: a\n    image: i\n", "already"},
         Case{"targets:\n  - platform: a\n    image: i\n    ca_file: /nowhere\n", "ca_file"},
         Case{"targets:\n  - platform: a\n    image: i\n    ca_file: /tmp\n", "ca_file"},
-        Case{"lisen: 0.0.0.0:1\n", "lisen"}}) {
+        Case{"no_agent_grace: 10\n", "no_agent_grace"}, Case{"lisen: 0.0.0.0:1\n", "lisen"}}) {
     WriteFile(path, c.lines);
     INFO(c.lines);
     CHECK_THAT(controller::LoadOptions(path).status(),

@@ -79,6 +79,7 @@ absl::Status SimStore::Apply(const store::StartTask& change) {
   domain::Task* task = At(change.key);
   if (task == nullptr || task->state != TaskState::kOffered) return Refused("start");
   task->state = TaskState::kRunning;
+  ++task->starts;
   started_.insert(change.key);
   return absl::OkStatus();
 }
@@ -91,7 +92,9 @@ absl::Status SimStore::Apply(const store::RequeueTask& change) {
       (task->state != TaskState::kOffered && task->state != TaskState::kRunning)) {
     return Refused("requeue");
   }
+  if (task->state == TaskState::kRunning) task->queued_since = change.cause.at;
   task->state = TaskState::kQueued;
+  task->not_before = change.not_before;
   return absl::OkStatus();
 }
 
@@ -99,6 +102,7 @@ absl::Status SimStore::Apply(const store::ReleaseTask& change) {
   const auto it = tasks_.find(change.task);
   if (it == tasks_.end() || it->second.state != TaskState::kWaiting) return Refused("release");
   it->second.state = TaskState::kQueued;
+  it->second.queued_since = change.cause.at;
   return absl::OkStatus();
 }
 
@@ -141,6 +145,13 @@ absl::Status SimStore::Apply(const store::GrantPermit& change) {
   if (task == nullptr || task->state != TaskState::kRunning || task->cancel_requested ||
       task->kind != TaskKind::kPublish) {
     return Refused("permit");
+  }
+  for (const auto& [id, held] : permits_) {
+    const domain::Task& other = tasks_.at(id);
+    if (id != task->id && !domain::IsTerminal(other.state) &&
+        domain::GroupOf(other) == domain::GroupOf(*task)) {
+      return Refused("permit");
+    }
   }
   const auto [it, inserted] = permits_.emplace(permit.key.task, permit);
   if (!inserted && (it->second.key != permit.key || it->second.manifest != permit.manifest)) {

@@ -120,6 +120,14 @@ void World::ClientStarted(const AttemptKey& key, const std::string& nonce, bool 
   if (permit == store.permits().end() || permit->second.key != key) {
     Violation("9: client of " + key.task.value() + " starts without a stored permit");
   }
+  for (const auto& [id, held] : store.permits()) {
+    const domain::Task& other = *store.Find(id);
+    if (id != key.task && !domain::IsTerminal(other.state) &&
+        domain::GroupOf(other) == domain::GroupOf(*store.Find(key.task))) {
+      Violation("9: client of " + key.task.value() + " starts while " + id.value() +
+                " publishes to the same target");
+    }
+  }
 }
 
 void World::Published(const AttemptKey& key) { ++published_[key.task]; }
@@ -184,6 +192,7 @@ void World::Submit(int number, int tries) {
   build.requirements = {{"os", "linux"}};
   if (plan() % 5 == 0) build.requirements["xcode"] = "15";
   build.priority = static_cast<std::int32_t>(plan() % 2);
+  if (plan() % 4 == 0) build.group = "nightly";
   domain::Task publish = build;
   submit.tasks.push_back(build);
   if (plan() % 3 > 0) {
@@ -191,6 +200,7 @@ void World::Submit(int number, int tries) {
     publish.kind = TaskKind::kPublish;
     publish.state = TaskState::kWaiting;
     publish.depends_on = build.id;
+    publish.target = plan() % 2 > 0 ? "live" : "trial";
     submit.tasks.push_back(publish);
   }
   const RunId run = submit.run.id;
@@ -256,10 +266,19 @@ std::string World::Play() {
   return violation_;
 }
 
+bool World::Blocked(const domain::Task& task) const {
+  return domain::GroupOf(task) &&
+         std::any_of(store.tasks().begin(), store.tasks().end(), [&](const auto& other) {
+           return other.second.state == TaskState::kUnknown &&
+                  domain::GroupOf(other.second) == domain::GroupOf(task);
+         });
+}
+
 bool World::Settled() const {
   if (answered_.size() < static_cast<std::size_t>(scenario.submits)) return false;
   for (const auto& [id, task] : store.tasks()) {
-    if (!domain::IsTerminal(task.state) && task.state != TaskState::kUnknown) return false;
+    if (domain::IsTerminal(task.state) || task.state == TaskState::kUnknown) continue;
+    if (!Blocked(task)) return false;
   }
   return std::all_of(agents.begin(), agents.end(),
                      [](const auto& agent) { return agent->Leftovers().empty(); });
@@ -277,7 +296,7 @@ void World::CheckEnd() {
   for (const auto& [id, task] : store.tasks()) {
     const std::string name =
         id.value() + " (" + std::string(domain::TaskStateName(task.state)) + ")";
-    if (!domain::IsTerminal(task.state) && task.state != TaskState::kUnknown) {
+    if (!domain::IsTerminal(task.state) && task.state != TaskState::kUnknown && !Blocked(task)) {
       Violation("3: " + name + " never ends");
     }
     // 9: what the rows say of a publish is what happened.

@@ -135,6 +135,8 @@ class World {
   void PlanWork();
   void Submit(int number, int tries);
   void StartController();
+  // A publish of unknown outcome holds its group until somebody resolves it.
+  bool Blocked(const domain::Task& task) const;
   bool Settled() const;
   void CheckEnd();
   void Deliver(const std::shared_ptr<Stream>& stream, MonoTime& last,

@@ -78,10 +78,20 @@ absl::Status FakeLogStream::Finish() {
   return rpc::FromGrpc(context_, stream_->Finish());
 }
 
+namespace {
+
+// As every agent with a Docker Engine says of itself.
+std::map<std::string, std::string> WithExecutor(std::map<std::string, std::string> labels) {
+  labels.emplace("executor", "docker");
+  return labels;
+}
+
+}  // namespace
+
 FakeAgent::FakeAgent(const link::Identity& identity, std::uint32_t slots,
                      std::map<std::string, std::string> labels)
     : slots_(slots),
-      labels_(std::move(labels)),
+      labels_(WithExecutor(std::move(labels))),
       channel_(link::MakeChannel(identity)),
       stub_(v1::AgentService::NewStub(channel_)) {}
 

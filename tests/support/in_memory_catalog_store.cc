@@ -146,6 +146,18 @@ absl::Status InMemoryApplicationStore::Create(const domain::Application& applica
   return absl::OkStatus();
 }
 
+absl::StatusOr<domain::Application> InMemoryApplicationStore::Update(
+    const std::string& name, const store::ApplicationChange& change) {
+  absl::MutexLock lock(&state_.mu);
+  const auto it = state_.applications.find(name);
+  if (it == state_.applications.end()) return NoSuch("application '" + name + "'");
+  domain::Application& application = it->second;
+  application.description = change.description.value_or(application.description);
+  application.requirements = change.requirements.value_or(application.requirements);
+  application.queue_timeout = change.queue_timeout.value_or(application.queue_timeout);
+  return application;
+}
+
 absl::StatusOr<domain::Application> InMemoryApplicationStore::GetByName(const std::string& name) {
   absl::MutexLock lock(&state_.mu);
   const auto it = state_.applications.find(name);

@@ -90,6 +90,7 @@ class Writer {
     task->state = TaskState::kRunning;
     task->started_at = c.cause.at;
     task->offer_deadline = {};
+    ++task->starts;
     return absl::OkStatus();
   }
 
@@ -100,9 +101,11 @@ class Writer {
           (task->state == TaskState::kRunning && task->kind != TaskKind::kPublish))) {
       return Refused(c.key.task);
     }
+    if (task->state == TaskState::kRunning) task->queued_since = c.cause.at;
     task->state = TaskState::kQueued;
     task->started_at = {};
     task->offer_deadline = {};
+    task->not_before = c.not_before;
     return absl::OkStatus();
   }
 
@@ -110,6 +113,7 @@ class Writer {
     domain::Task* task = Find(c.task);
     if (task == nullptr || task->state != TaskState::kWaiting) return Refused(c.task);
     task->state = TaskState::kQueued;
+    task->queued_since = c.cause.at;
     return absl::OkStatus();
   }
 
@@ -178,6 +182,12 @@ class Writer {
     if (task == nullptr || task->state != TaskState::kRunning || task->cancel_requested ||
         task->kind != TaskKind::kPublish) {
       return Refused(c.permit.key.task);
+    }
+    for (const auto& [id, permit] : tables_.permits) {
+      const domain::Task& other = tables_.tasks.at(id);
+      if (id != task->id && !IsTerminal(other.state) && GroupOf(other) == GroupOf(*task)) {
+        return Refused(c.permit.key.task);
+      }
     }
     const auto [it, inserted] = tables_.permits.try_emplace(c.permit.key.task, c.permit);
     if (it->second.key != c.permit.key || it->second.manifest != c.permit.manifest) {
@@ -284,10 +294,15 @@ absl::StatusOr<store::Unfinished> InMemorySchedulerStore::LoadUnfinished() {
   absl::MutexLock lock(&state_.mu);
   if (epoch_ == 0 || epoch_ != state_.epoch) return NotLeader();
   store::Unfinished unfinished;
+  for (const auto& [id, agent] : state_.agents) {
+    if (agent.revoked) continue;
+    unfinished.agents.push_back({id, agent.name, agent.labels, agent.last_seen != WallTime()});
+  }
   for (const TaskId& id : state_.tables.task_order) {
     const domain::Task& task = state_.tables.tasks.at(id);
     if (IsTerminal(task.state)) continue;
     unfinished.tasks.push_back(task);
+    unfinished.submitters[task.run] = state_.tables.runs.at(task.run).submitted_by;
     const auto permit = state_.tables.permits.find(id);
     if (permit != state_.tables.permits.end()) unfinished.permits.push_back(permit->second);
   }

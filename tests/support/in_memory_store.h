@@ -71,6 +71,8 @@ class InMemoryApplicationStore final : public store::ApplicationStore {
  public:
   explicit InMemoryApplicationStore(InMemoryDatabase& database) : state_(database.state()) {}
   absl::Status Create(const domain::Application& application) override;
+  absl::StatusOr<domain::Application> Update(const std::string& name,
+                                             const store::ApplicationChange& change) override;
   absl::StatusOr<domain::Application> GetByName(const std::string& name) override;
   absl::StatusOr<domain::Application> Get(const ApplicationId& id) override;
   absl::StatusOr<std::vector<domain::Application>> List() override;

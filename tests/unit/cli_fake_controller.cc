@@ -80,6 +80,17 @@ class Tasks final : public v1::TaskService::Service {
     return grpc::Status::OK;
   }
 
+  grpc::Status ExplainTask(ServerContext* context, const v1::ExplainTaskRequest* request,
+                           v1::ExplainTaskResponse* response) override {
+    SLIPWAY_AUTHORIZE(context);
+    const std::lock_guard lock(farm_.mu);
+    const auto it = farm_.tasks.find(request->id());
+    if (it == farm_.tasks.end()) return NotFound(*context, "task");
+    *response = farm_.explanations[request->id()];
+    *response->mutable_task() = it->second;
+    return grpc::Status::OK;
+  }
+
   grpc::Status ListTasks(ServerContext* context, const v1::ListTasksRequest* request,
                          v1::ListTasksResponse* response) override {
     SLIPWAY_AUTHORIZE(context);
@@ -174,6 +185,16 @@ class Applications final : public v1::ApplicationService::Service {
     SLIPWAY_AUTHORIZE(context);
     const std::lock_guard lock(farm_.mu);
     if (request->name() != farm_.application.name()) return NotFound(*context, "application");
+    *response = farm_.application;
+    return grpc::Status::OK;
+  }
+  grpc::Status UpdateApplication(ServerContext* context,
+                                 const v1::UpdateApplicationRequest* request,
+                                 v1::Application* response) override {
+    SLIPWAY_AUTHORIZE(context);
+    const std::lock_guard lock(farm_.mu);
+    farm_.updates.push_back(*request);
+    *farm_.application.mutable_requirements() = request->requirements();
     *response = farm_.application;
     return grpc::Status::OK;
   }

@@ -48,6 +48,7 @@ struct FakeFarm {
   std::map<std::string, v1::Task> tasks;
   std::map<std::pair<std::string, std::int64_t>, Log> logs;
   std::map<std::string, Product> products;
+  std::map<std::string, v1::ExplainTaskResponse> explanations;  // by task; the task is added
   v1::Application application;
   v1::Farm farm;
   std::vector<v1::AgentImage> images;
@@ -56,6 +57,7 @@ struct FakeFarm {
   int image_lists = 0;
   std::vector<v1::SubmitRunRequest> submits;
   std::vector<v1::CancelTaskRequest> cancels;
+  std::vector<v1::UpdateApplicationRequest> updates;
   std::vector<v1::ResolvePublishRequest> resolves;
   std::vector<v1::ReadLogRequest> log_reads;
   int unavailable_submits = 0;  // so many are answered UNAVAILABLE, though they took effect

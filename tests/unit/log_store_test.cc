@@ -10,6 +10,7 @@
 #include <string>
 
 #include "common/loghash/segment_hasher.h"
+#include "controller/logs/segment_files.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/wait_until.h"
 
@@ -99,6 +100,17 @@ TEST_CASE(
   CHECK(tail->data == text.substr(text.size() - 5));
   REQUIRE(tail->seal.has_value());
   CHECK(tail->seal->complete);
+}
+
+TEST_CASE("Segment files: a file that could not be replaced leaves no temporary one",
+          "[unit][logs]") {
+  const Folder folder;
+  // A directory that holds something cannot be replaced by a file.
+  fs::create_directories(folder.path() + "/seal/full");
+  CHECK_FALSE(WriteFileDurably(folder.path() + "/seal", "complete 1 0\n").ok());
+  CHECK_FALSE(fs::exists(folder.path() + "/seal.tmp"));
+  CHECK_OK(WriteFileDurably(folder.path() + "/other", "text"));
+  CHECK_FALSE(fs::exists(folder.path() + "/other.tmp"));
 }
 
 TEST_CASE("LogStore: repeated, overlapping and early chunks change nothing", "[unit][logs]") {

@@ -245,26 +245,6 @@ TEST_CASE(
   CHECK(farm.WantOf(Farm::Key("p")) == std::nullopt);
 }
 
-TEST_CASE("Scheduler: a draining agent gets no offer and people are told why a task waits",
-          "[unit][scheduler]") {
-  Farm farm;
-  domain::Task picky = Farm::Build("t");
-  picky.requirements = {{"xcode", "15"}};
-  farm.Submit({picky});
-  CHECK(farm.core.WhyWaiting(TaskId("t")) == "no agent is connected");
-  farm.Connect("a", 1);
-  CHECK(farm.core.WhyWaiting(TaskId("t")) ==
-        "none of the 1 connected agents has the labels xcode=15");
-  protocol::Inventory drained;
-  drained.sequence = 2;
-  drained.slots = 1;
-  drained.draining = true;
-  drained.labels = {{"xcode", "15"}};
-  farm.Do(InventoryReceived{Farm::kA, drained});
-  CHECK(farm.core.WhyWaiting(TaskId("t")) == "every agent that fits is being drained");
-  CHECK(farm.Changed<store::OfferTask>() == nullptr);
-}
-
 TEST_CASE("Scheduler: a full queue refuses a submit and says so", "[unit][scheduler]") {
   SchedulerOptions options = Farm::Options();
   options.max_unfinished = 1;
@@ -284,13 +264,13 @@ TEST_CASE("Scheduler: an agent that is not well gets no offer until it is well a
   inventory.sequence = 1;
   inventory.slots = 2;
   inventory.health.disks = {{.path = "/data", .state = protocol::DiskState::kFull}};
-  farm.Do(InventoryReceived{Farm::kA, inventory});
+  farm.Do(InventoryReceived{Farm::kA, inventory, "name-a"});
   farm.Submit({Farm::Build("t")});
   CHECK(farm.Changed<store::OfferTask>() == nullptr);
-  CHECK_THAT(farm.core.WhyWaiting(TaskId("t")), Catch::Contains("not well"));
+  CHECK(farm.Why("t").agents.at(0).condition == AgentCondition::kUnwell);
   inventory.sequence = 2;
   inventory.health = {};
-  farm.Do(InventoryReceived{Farm::kA, inventory});
+  farm.Do(InventoryReceived{Farm::kA, inventory, "name-a"});
   CHECK(farm.WantOf(Farm::Key("t")) == Want::kOffer);
 }
 
@@ -305,7 +285,7 @@ TEST_CASE("Scheduler: an agent that is not well any more keeps what it runs", "[
   inventory.attempts = {
       {Farm::Key("t"), domain::TaskKind::kBuild, protocol::AttemptPhase::kRunning}};
   inventory.health.engine.state = protocol::EngineState::kDown;
-  farm.Do(InventoryReceived{Farm::kA, inventory});
+  farm.Do(InventoryReceived{Farm::kA, inventory, "name-a"});
   CHECK(farm.WantOf(Farm::Key("t")) == Want::kKeep);
 }
 

@@ -90,6 +90,21 @@ struct Farm {
     inventory.attempts = std::move(attempts);
     Do(InventoryReceived{{AgentId(agent), SessionId(session)}, inventory});
   }
+  void ConnectLabelled(const std::string& agent, std::uint64_t session, Labels labels,
+                       bool draining = false) {
+    protocol::Inventory inventory;
+    inventory.sequence = ++label_sequence;
+    inventory.slots = 1;
+    inventory.draining = draining;
+    inventory.labels = std::move(labels);
+    Do(InventoryReceived{{AgentId(agent), SessionId(session)}, inventory, "name-" + agent});
+  }
+  // REQUIRES: an unfinished task.
+  [[nodiscard]] Explanation Why(const std::string& task) const {
+    auto why = core.Explain(TaskId(task), now, wall());
+    REQUIRE(why.has_value());
+    return *why;
+  }
   // Offered and accepted: runs on agent `a`, session 1.
   void Run(const std::string& task, std::int64_t attempt = 1) {
     Do(Accepted{kA, Key(task, attempt)});
@@ -152,6 +167,7 @@ struct Farm {
   MonoTime now = MonoTime(std::chrono::seconds(1000));
   SchedulerCore core{Options()};
   std::uint64_t ticket = 0;
+  std::uint64_t label_sequence = 100;
   std::vector<store::Change> changes;
   std::vector<Outgoing> told;
   std::vector<Reply> replies;

@@ -23,7 +23,8 @@ TEST_CASE("Scheduler: the publish follows its build's success and is skipped wit
     Farm farm;
     farm.Connect("a", 1);
     farm.Submit({Farm::Build("t"), Farm::Publish("p", "t")});
-    CHECK(farm.core.WhyWaiting(TaskId("p")) == "waits for its build");
+    CHECK(farm.Why("p").await == Await::kDependency);
+    CHECK(farm.Why("p").depends_on == TaskId("t"));
     farm.Run("t");
     if (good) {
       farm.Succeed("t");

@@ -1,7 +1,9 @@
 #include "controller/api/submit.h"
 
 #include <catch2/catch.hpp>
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 
 #include "tests/support/status_matchers.h"
@@ -27,11 +29,15 @@ v1::SubmitRunRequest Good() {
 }
 
 absl::StatusOr<Expanded> Expand(const v1::SubmitRunRequest& request) {
-  static const runs::Targets targets(
-      {TargetOf("weixin", "weixin"), TargetOf("weixin", "staging"), TargetOf("alipay", "alipay")});
+  runs::Target trial = TargetOf("weixin", "trial");
+  trial.requirements = {{"net", "dmz"}};
+  static const runs::Targets targets({TargetOf("weixin", "weixin"), TargetOf("weixin", "staging"),
+                                      trial, TargetOf("alipay", "alipay")});
   domain::Application application;
   application.id = ApplicationId("app-1");
   application.name = "shop";
+  application.requirements = {{"zone", "north"}};
+  application.queue_timeout = std::chrono::hours(1);
   domain::Account account;
   account.name = "mei";
   return api::Expand(request, application, account, targets, WallTime(std::chrono::seconds(7)));
@@ -103,6 +109,28 @@ TEST_CASE("Expand: every refusal names its field", "[unit]") {
                   for (int i = 0; i < 32; ++i) r.add_platforms("p" + std::to_string(i));
                 }},
            Case{"target", [](auto& r) { r.set_target("weixin"); }},
+           Case{"priority", [](auto& r) { r.set_priority(101); }},
+           Case{"priority", [](auto& r) { r.set_priority(-101); }},
+           Case{"group", [](auto& r) { r.set_group("publish:weixin/weixin"); }},
+           Case{"group", [](auto& r) { r.set_group("-x"); }},
+           Case{"group", [](auto& r) { r.set_group(std::string(64, 'x')); }},
+           Case{"requirements", [](auto& r) { (*r.mutable_requirements())[""] = "x"; }},
+           Case{"requirements", [](auto& r) { (*r.mutable_requirements())["a=b"] = "x"; }},
+           Case{"requirements", [](auto& r) { (*r.mutable_requirements())["a"] = "x\n"; }},
+           Case{"requirements",
+                [](auto& r) { (*r.mutable_requirements())["a"] = std::string(129, 'x'); }},
+           Case{"requirements",
+                [](auto& r) {
+                  for (int i = 0; i < 33; ++i) {
+                    (*r.mutable_requirements())["k" + std::to_string(i)] = "x";
+                  }
+                }},
+           Case{"queue_timeout", [](auto& r) { r.mutable_queue_timeout()->set_seconds(-1); }},
+           Case{"queue_timeout", [](auto& r) { r.mutable_queue_timeout()->set_nanos(5); }},
+           Case{"queue_timeout",
+                [](auto& r) { r.mutable_queue_timeout()->set_seconds(30 * 86400 + 1); }},
+           Case{"queue_timeout",
+                [](auto& r) { r.mutable_queue_timeout()->set_seconds(INT64_MAX); }},
        }) {
     v1::SubmitRunRequest request = Good();
     REQUIRE_OK(Expand(request));
@@ -112,6 +140,64 @@ TEST_CASE("Expand: every refusal names its field", "[unit]") {
     CHECK_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, "BAD_FIELD"));
     CHECK(std::string(status.message()).rfind(std::string(c.field) + ":", 0) == 0);
   }
+}
+
+TEST_CASE("Expand: a build needs what application and submit require, a publish its target's too",
+          "[unit]") {
+  v1::SubmitRunRequest request = Good();
+  request.set_publish(true);
+  request.set_target("trial");
+  request.set_priority(-7);
+  request.set_group("nightly");
+  (*request.mutable_requirements())["gpu"] = "1";
+  const auto expanded = Expand(request);
+  REQUIRE_OK(expanded);
+  const domain::Task& build = expanded->tasks.at(0);
+  const domain::Task& publish = expanded->tasks.at(1);
+  CHECK(build.requirements == std::map<std::string, std::string>{
+                                  {"executor", "docker"}, {"gpu", "1"}, {"zone", "north"}});
+  CHECK(publish.requirements ==
+        std::map<std::string, std::string>{
+            {"executor", "docker"}, {"gpu", "1"}, {"net", "dmz"}, {"zone", "north"}});
+  CHECK(build.priority == -7);
+  CHECK(publish.priority == -7);
+  CHECK(domain::GroupOf(build)->name == "nightly");
+  CHECK(domain::GroupOf(publish)->name == "publish:weixin/trial");
+  // Both waits are limited by the application; the build's has begun.
+  CHECK(build.queue_timeout == std::chrono::hours(1));
+  CHECK(publish.queue_timeout == std::chrono::hours(1));
+  CHECK(build.queued_since == build.created_at);
+  CHECK(publish.queued_since == WallTime());
+}
+
+TEST_CASE("Expand: a submit may choose another executor and another limit of the wait, or none",
+          "[unit]") {
+  v1::SubmitRunRequest request = Good();
+  (*request.mutable_requirements())["executor"] = "host";
+  request.mutable_queue_timeout()->set_seconds(90);
+  auto expanded = Expand(request);
+  REQUIRE_OK(expanded);
+  CHECK(expanded->tasks.at(0).requirements.at("executor") == "host");
+  CHECK(expanded->tasks.at(0).queue_timeout == std::chrono::seconds(90));
+  request.mutable_queue_timeout()->Clear();
+  expanded = Expand(request);
+  REQUIRE_OK(expanded);
+  CHECK(expanded->tasks.at(0).queue_timeout == Duration::zero());
+}
+
+TEST_CASE("Expand: requirements that no agent can meet together are refused by their names",
+          "[unit]") {
+  v1::SubmitRunRequest request = Good();
+  (*request.mutable_requirements())["zone"] = "south";
+  CHECK_THAT(Expand(request).status(),
+             StatusIs(absl::StatusCode::kFailedPrecondition,
+                      "application 'shop' requires zone=north, the submit requires zone=south"));
+  request = Good();
+  request.set_publish(true);
+  request.set_target("trial");
+  (*request.mutable_requirements())["net"] = "lan";
+  CHECK_THAT(Expand(request).status(),
+             StatusIs(absl::StatusCode::kFailedPrecondition, "target 'trial' requires net=dmz"));
 }
 
 TEST_CASE("Expand: a publish without a configured target is refused with what to do", "[unit]") {

@@ -1,5 +1,6 @@
 #include "controller/scheduler/task_queue.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <map>
 #include <random>
@@ -14,8 +15,9 @@ const AgentId kA("a");
 const AgentId kB("b");
 
 TaskQueue::Item Item(const std::string& task, const std::string& app, std::uint64_t order,
-                     Labels requirements = {}, std::int32_t priority = 0) {
-  return {TaskId(task), ApplicationId(app), std::move(requirements), priority, order};
+                     Labels requirements = {}, std::int32_t priority = 0,
+                     const std::string& submitter = "") {
+  return {TaskId(task), ApplicationId(app), submitter, std::move(requirements), priority, order};
 }
 
 // Serves everything on agent `a` and returns the order.
@@ -23,7 +25,7 @@ std::string Drain(TaskQueue& queue) {
   std::string order;
   while (const auto claim = queue.Best()) {
     order += claim->task.value();
-    queue.Served(ApplicationId(claim->task.value().substr(0, 1)), claim->agent);
+    queue.Served(ApplicationId(claim->task.value().substr(0, 1)), "", claim->agent);
     queue.Remove(claim->task);
   }
   return order;
@@ -71,10 +73,111 @@ TEST_CASE("TaskQueue: the agent that had the application last is preferred, else
   queue.SetRoom(kB, {}, 3);
   queue.Add(Item("x1", "x", 1));
   CHECK(queue.Best()->agent == kB);
-  queue.Served(ApplicationId("x"), kA);
+  queue.Served(ApplicationId("x"), "", kA);
   CHECK(queue.Best()->agent == kA);
   queue.SetRoom(kA, {}, 0);
   CHECK(queue.Best()->agent == kB);
+}
+
+TEST_CASE("TaskQueue: submitters of one application take turns whatever their backlog",
+          "[unit][scheduler]") {
+  TaskQueue queue;
+  queue.SetRoom(kA, {}, 1);
+  for (std::uint64_t i = 1; i <= 3; ++i) {
+    queue.Add(Item("x" + std::to_string(i), "x", i, {}, 0, "mei"));
+  }
+  queue.Add(Item("x4", "x", 4, {}, 0, "tao"));
+  queue.Add(Item("y5", "y", 5, {}, 0, "mei"));
+  std::string order;
+  while (const auto claim = queue.Best()) {
+    const std::string task = claim->task.value();
+    order += task;
+    queue.Served(ApplicationId(task.substr(0, 1)), task == "x4" ? "tao" : "mei", claim->agent);
+    queue.Remove(claim->task);
+  }
+  CHECK(order == "x1y5x4x2x3");
+}
+
+TEST_CASE("TaskQueue: an application keeps coming back to its warm agent while that has room",
+          "[unit][scheduler]") {
+  std::mt19937_64 random(11);
+  TaskQueue queue;
+  std::map<std::string, std::uint32_t> room = {{"a", 2}, {"b", 2}, {"c", 2}};
+  for (const auto& [agent, slots] : room) queue.SetRoom(AgentId(agent), {}, slots);
+  std::map<std::string, std::string> last;
+  for (std::uint64_t i = 1; i <= 500; ++i) {
+    const std::string app(1, "vwxyz"[random() % 5]);
+    queue.Add(Item("t" + std::to_string(i), app, i));
+    const auto claim = queue.Best();
+    REQUIRE(claim);
+    const std::string agent = claim->agent.value();
+    if (last.contains(app) && room[last[app]] > 0) CHECK(agent == last[app]);
+    if (!last.contains(app)) {
+      for (const auto& [other, slots] : room) CHECK(room[agent] >= slots);
+    }
+    queue.Remove(claim->task);
+    queue.Served(ApplicationId(app), "", claim->agent);
+    last[app] = agent;
+    --room[agent];
+    // Somebody finishes, so that one agent at least has room.
+    std::string freed(1, "abc"[random() % 3]);
+    for (const auto& [other, slots] : room) {
+      if (slots < room[freed]) freed = other;
+    }
+    room[freed] = std::min<std::uint32_t>(room[freed] + 1, 2);
+    for (const auto& [other, slots] : room) queue.SetRoom(AgentId(other), {}, slots);
+  }
+}
+
+TEST_CASE("TaskQueue: a task is told how many go before it, and so it comes", "[unit][scheduler]") {
+  std::mt19937_64 random(3);
+  for (int round = 0; round < 100; ++round) {
+    TaskQueue queue;
+    queue.SetRoom(kA, {{"os", "linux"}}, 1);
+    std::map<std::string, TaskQueue::Item> items;
+    const auto serve = [&] {
+      const auto claim = queue.Best();
+      REQUIRE(claim);
+      const TaskQueue::Item item = items.at(claim->task.value());
+      queue.Served(item.application, item.submitter, claim->agent);
+      queue.Remove(item.task);
+      items.erase(item.task.value());
+      return item.task;
+    };
+    const std::uint64_t tasks = 1 + random() % 40;
+    for (std::uint64_t i = 1; i <= tasks; ++i) {
+      Labels wanted;
+      if (random() % 2 == 0) wanted["os"] = "linux";
+      const auto item = Item("t" + std::to_string(i), std::string(1, "xyz"[random() % 3]), i,
+                             wanted, 0, std::string(1, "mnp"[random() % 3]));
+      items[item.task.value()] = item;
+      queue.Add(item);
+      if (random() % 3 == 0) serve();
+    }
+    // Never ahead of anybody here: no such agent asks.
+    queue.Add(Item("elsewhere", "x", 0, {{"os", "mac"}}, 9));
+    std::map<TaskId, std::size_t> told;
+    for (const auto& [id, item] : items) {
+      told[item.task] = queue.Ahead(item.task, {{{"os", "linux"}}});
+    }
+    for (std::size_t n = 0; !items.empty(); ++n) {
+      const TaskId next = serve();
+      CHECK(told[next] == n);
+    }
+    CHECK(queue.Ahead(TaskId("elsewhere"), {{{"os", "linux"}}}) == 0);
+  }
+}
+
+TEST_CASE("TaskQueue: everything of higher priority is ahead, nothing of lower is",
+          "[unit][scheduler]") {
+  TaskQueue queue;
+  queue.Add(Item("x1", "x", 1, {}, 7));
+  queue.Add(Item("y2", "y", 2, {}, 7));
+  queue.Add(Item("x3", "x", 3, {}, -7));
+  queue.Add(Item("y4", "y", 4));
+  CHECK(queue.Ahead(TaskId("y4"), {{}}) == 2);
+  CHECK(queue.Ahead(TaskId("x1"), {{}}) == 0);
+  CHECK(queue.Ahead(TaskId("unknown"), {{}}) == 0);
 }
 
 TEST_CASE("TaskQueue: after any history it offers exactly what a plain search would",
@@ -92,13 +195,17 @@ TEST_CASE("TaskQueue: after any history it offers exactly what a plain search wo
     TaskQueue queue;
     std::map<std::string, TaskQueue::Item> items;
     std::map<std::string, std::pair<Labels, std::uint32_t>> agents;
-    std::map<std::string, int> served;
+    std::map<std::string, int> served;  // by application, and by application/submitter
+    const auto person = [](const TaskQueue::Item& item) {
+      return item.application.value() + "/" + item.submitter;
+    };
     int turn = 0;
     for (std::uint64_t step = 1; step <= 200; ++step) {
       const auto dice = random() % 4;
       if (dice == 0) {
         const auto item = Item("t" + std::to_string(step), std::string(1, "xyz"[random() % 3]),
-                               step, kinds[random() % 3], static_cast<std::int32_t>(random() % 2));
+                               step, kinds[random() % 3], static_cast<std::int32_t>(random() % 2),
+                               std::string(1, "mn"[random() % 2]));
         items[item.task.value()] = item;
         queue.Add(item);
       } else if (dice == 1) {
@@ -113,7 +220,8 @@ TEST_CASE("TaskQueue: after any history it offers exactly what a plain search wo
       }
       const TaskQueue::Item* best = nullptr;
       const auto rank = [&](const TaskQueue::Item& item) {
-        return std::tuple(-item.priority, served[item.application.value()], item.order);
+        return std::tuple(-item.priority, served[item.application.value()], served[person(item)],
+                          item.order);
       };
       for (const auto& [id, item] : items) {
         for (const auto& [agent, room] : agents) {
@@ -124,14 +232,12 @@ TEST_CASE("TaskQueue: after any history it offers exactly what a plain search wo
       const auto claim = queue.Best();
       REQUIRE(claim.has_value() == (best != nullptr));
       if (!claim) continue;
-      // Two applications served equally rank by the head of their class, so only the rank is
-      // unique.
       REQUIRE(claim->task == best->task);
       REQUIRE(fits(best->requirements, agents[claim->agent.value()].first));
       REQUIRE(agents[claim->agent.value()].second > 0);
       if (random() % 2 == 0) {
-        served[best->application.value()] = ++turn;
-        queue.Served(best->application, claim->agent);
+        served[best->application.value()] = served[person(*best)] = ++turn;
+        queue.Served(best->application, best->submitter, claim->agent);
         queue.Remove(claim->task);
         items.erase(claim->task.value());
       }

@@ -115,53 +115,59 @@ std::string SubjectOf(const Change& change) {
 }
 
 json::object ChangeToJson(const Change& change) {
-  return std::visit(Overloaded{[](const CreateRun& c) {
-                                 json::object object = ToJson(c.run);
-                                 json::array tasks;
-                                 for (const domain::Task& task : c.tasks) {
-                                   tasks.push_back(ToJson(task));
-                                 }
-                                 object["tasks"] = std::move(tasks);
-                                 return object;
-                               },
-                               [](const OfferTask& c) {
-                                 json::object object = Keyed(c.key);
-                                 object["agent"] = c.agent.value();
-                                 object["deadline"] = ToUnixMicros(c.deadline);
-                                 return object;
-                               },
-                               [](const StartTask& c) {
-                                 json::object object = Keyed(c.key);
-                                 object["at"] = ToUnixMicros(c.cause.at);
-                                 return object;
-                               },
-                               [](const RequeueTask& c) { return Keyed(c.key); },
-                               [](const ReleaseTask& c) {
-                                 return json::object{{"task", c.task.value()}};
-                               },
-                               [](const RequestCancel& c) {
-                                 return json::object{{"task", c.task.value()}};
-                               },
-                               [](const FinishTask& c) { return FinishToJson(c); },
-                               [](const MarkUnknown& c) {
-                                 json::object object = Keyed(c.key);
-                                 object["result"] = ToJson(c.result);
-                                 object["reported"] = c.reported;
-                                 if (c.result.client_ended) {
-                                   object["client_ended_at"] = ToUnixMicros(c.cause.at);
-                                 }
-                                 return object;
-                               },
-                               [](const GrantPermit& c) { return ToJson(c.permit); },
-                               [](const RecordStep& c) { return ToJson(c.step); },
-                               [](const RecordLateResult& c) {
-                                 json::object object = Keyed(c.key);
-                                 object["at"] = ToUnixMicros(c.cause.at);
-                                 object["result"] = ToJson(c.result);
-                                 if (c.release) object["release"] = ToJson(*c.release);
-                                 return object;
-                               }},
-                    change);
+  return std::visit(
+      Overloaded{[](const CreateRun& c) {
+                   json::object object = ToJson(c.run);
+                   json::array tasks;
+                   for (const domain::Task& task : c.tasks) {
+                     tasks.push_back(ToJson(task));
+                   }
+                   object["tasks"] = std::move(tasks);
+                   return object;
+                 },
+                 [](const OfferTask& c) {
+                   json::object object = Keyed(c.key);
+                   object["agent"] = c.agent.value();
+                   object["deadline"] = ToUnixMicros(c.deadline);
+                   return object;
+                 },
+                 [](const StartTask& c) {
+                   json::object object = Keyed(c.key);
+                   object["at"] = ToUnixMicros(c.cause.at);
+                   return object;
+                 },
+                 [](const RequeueTask& c) {
+                   json::object object = Keyed(c.key);
+                   object["at"] = ToUnixMicros(c.cause.at);
+                   object["not_before"] = ToUnixMicros(c.not_before);
+                   return object;
+                 },
+                 [](const ReleaseTask& c) {
+                   return json::object{{"task", c.task.value()}, {"at", ToUnixMicros(c.cause.at)}};
+                 },
+                 [](const RequestCancel& c) {
+                   return json::object{{"task", c.task.value()}};
+                 },
+                 [](const FinishTask& c) { return FinishToJson(c); },
+                 [](const MarkUnknown& c) {
+                   json::object object = Keyed(c.key);
+                   object["result"] = ToJson(c.result);
+                   object["reported"] = c.reported;
+                   if (c.result.client_ended) {
+                     object["client_ended_at"] = ToUnixMicros(c.cause.at);
+                   }
+                   return object;
+                 },
+                 [](const GrantPermit& c) { return ToJson(c.permit); },
+                 [](const RecordStep& c) { return ToJson(c.step); },
+                 [](const RecordLateResult& c) {
+                   json::object object = Keyed(c.key);
+                   object["at"] = ToUnixMicros(c.cause.at);
+                   object["result"] = ToJson(c.result);
+                   if (c.release) object["release"] = ToJson(*c.release);
+                   return object;
+                 }},
+      change);
 }
 
 bool IsStorable(const json::object& object) {

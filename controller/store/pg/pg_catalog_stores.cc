@@ -13,12 +13,22 @@ namespace slipway::store::pg {
 namespace {
 
 constexpr Statement kCreateApplication{"catalog_create_application", R"(
-INSERT INTO applications (id, name, repository, description, created_at, created_by)
-VALUES ($1, $2, $3, $4, from_micros($5), $6))"};
+INSERT INTO applications (id, name, repository, description, requirements, queue_timeout,
+                          created_at, created_by)
+VALUES ($1, $2, $3, $4, $5::jsonb, $6, from_micros($7), $8))"};
 
-#define SLIPWAY_PG_APPLICATION_QUERY           \
-  "SELECT id, name, repository, description, " \
-  "to_micros(created_at) AS created_at, created_by FROM applications "
+#define SLIPWAY_PG_APPLICATION_COLUMNS                               \
+  "id, name, repository, description, requirements, queue_timeout, " \
+  "to_micros(created_at) AS created_at, created_by "
+#define SLIPWAY_PG_APPLICATION_QUERY "SELECT " SLIPWAY_PG_APPLICATION_COLUMNS "FROM applications "
+// NULL: stays.
+constexpr Statement kUpdateApplication{"catalog_update_application", R"(
+UPDATE applications
+   SET description = coalesce($2::text, description),
+       requirements = coalesce($3::jsonb, requirements),
+       queue_timeout = coalesce($4::bigint, queue_timeout)
+ WHERE name = $1
+RETURNING )" SLIPWAY_PG_APPLICATION_COLUMNS};
 constexpr Statement kApplicationByName{"catalog_application_by_name",
                                        SLIPWAY_PG_APPLICATION_QUERY "WHERE name = $1"};
 constexpr Statement kApplicationById{"catalog_application_by_id",
@@ -90,6 +100,8 @@ domain::Application ApplicationFromRow(const pqxx::row& row) {
           .name = row["name"].as<std::string>(),
           .repository = row["repository"].as<std::string>(),
           .description = row["description"].as<std::string>(),
+          .requirements = LabelsFromJson(row["requirements"].as<std::string>()),
+          .queue_timeout = SpanOf(row["queue_timeout"]),
           .created_at = TimeOf(row["created_at"]),
           .created_by = row["created_by"].as<std::string>()};
 }
@@ -144,11 +156,40 @@ absl::Status PgApplicationStore::Create(const domain::Application& application) 
   SLIPWAY_RETURN_IF_ERROR(
       CheckStorable({application.id.value(), application.name, application.repository,
                      application.description, application.created_by}));
+  SLIPWAY_ASSIGN_OR_RETURN(const std::string requirements, LabelsText(application.requirements));
   return ExplainDuplicate(
       Execute(database_, kCreateApplication, application.id.value(), application.name,
-              application.repository, application.description, ToUnixMicros(application.created_at),
+              application.repository, application.description, requirements,
+              ToMicros(application.queue_timeout), ToUnixMicros(application.created_at),
               application.created_by),
       fmt::format("an application named '{}' exists already", application.name));
+}
+
+absl::StatusOr<domain::Application> PgApplicationStore::Update(const std::string& name,
+                                                               const ApplicationChange& change) {
+  std::string requirements;
+  if (change.description) SLIPWAY_RETURN_IF_ERROR(CheckStorable({*change.description}));
+  if (change.requirements) {
+    SLIPWAY_ASSIGN_OR_RETURN(requirements, LabelsText(*change.requirements));
+  }
+  const std::string queue_timeout =
+      change.queue_timeout ? fmt::format("{}", ToMicros(*change.queue_timeout)) : "";
+  std::vector<domain::Application> changed;
+  if (IsStorableText(name)) {
+    SLIPWAY_RETURN_IF_ERROR(database_.Write([&](Transaction& transaction) {
+      changed.clear();
+      for (const pqxx::row& row : transaction.Run(
+               kUpdateApplication, name, change.description ? change.description->c_str() : nullptr,
+               change.requirements ? requirements.c_str() : nullptr,
+               change.queue_timeout ? queue_timeout.c_str() : nullptr)) {
+        changed.push_back(ApplicationFromRow(row));
+      }
+      return absl::OkStatus();
+    }));
+  }
+  if (changed.empty())
+    return absl::NotFoundError(fmt::format("there is no application '{}'", name));
+  return std::move(changed.front());
 }
 
 absl::StatusOr<domain::Application> PgApplicationStore::GetByName(const std::string& name) {

@@ -17,6 +17,8 @@ class PgApplicationStore final : public ApplicationStore {
   explicit PgApplicationStore(Database& database) : database_(database) {}
 
   absl::Status Create(const domain::Application& application) override;
+  absl::StatusOr<domain::Application> Update(const std::string& name,
+                                             const ApplicationChange& change) override;
   absl::StatusOr<domain::Application> GetByName(const std::string& name) override;
   absl::StatusOr<domain::Application> Get(const ApplicationId& id) override;
   absl::StatusOr<std::vector<domain::Application>> List() override;

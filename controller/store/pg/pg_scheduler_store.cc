@@ -23,9 +23,9 @@ namespace json = boost::json;
 // message of a CreateRun that was refused is the run that exists, of all others empty.
 constexpr Statement kCreateRun{"scheduler_create_run", R"(
 WITH c AS (
-  SELECT * FROM jsonb_to_recordset($1::jsonb) AS c(
+  SELECT * FROM ROWS FROM (jsonb_to_recordset($1::jsonb) AS (
     id text, application text, ref text, version text, description text, submitted_by text,
-    submitted_at bigint, request_id text, tasks jsonb)
+    submitted_at bigint, request_id text, tasks jsonb)) WITH ORDINALITY
 ), new_runs AS (
   INSERT INTO runs (id, application_id, ref, version, description, submitted_by, submitted_at,
                     request_id)
@@ -36,17 +36,22 @@ WITH c AS (
   RETURNING id
 ), new_tasks AS (
   INSERT INTO tasks (id, run_id, application_id, kind, platform, target, depends_on, requirements,
-                     priority, state, attempt, agent_id, cancel_requested, created_at)
+                     priority, concurrency_group, queue_timeout, state, attempt, agent_id, starts,
+                     not_before, queued_since, cancel_requested, created_at)
   SELECT t.id, t.run, t.application, t.kind, t.platform, t.target, nullif(t.depends_on, ''),
-         t.requirements, t.priority, t.state, t.attempt, t.agent, t.cancel_requested,
-         from_micros(t.created_at)
+         t.requirements, t.priority, t.concurrency_group, t.queue_timeout, t.state, t.attempt,
+         t.agent, t.starts, from_micros(t.not_before), from_micros(t.queued_since),
+         t.cancel_requested, from_micros(t.created_at)
     FROM c
     JOIN new_runs USING (id)
    CROSS JOIN LATERAL ROWS FROM (jsonb_to_recordset(c.tasks) AS (
            id text, run text, application text, kind text, platform text, target text,
-           depends_on text, requirements jsonb, priority integer, state text, attempt bigint,
-           agent text, cancel_requested boolean, created_at bigint)) WITH ORDINALITY AS t
-   ORDER BY c.submitted_at, c.id, t.ordinality
+           depends_on text, requirements jsonb, priority integer, concurrency_group text,
+           queue_timeout bigint, state text, attempt bigint, agent text, starts integer,
+           not_before bigint, queued_since bigint, cancel_requested boolean,
+           created_at bigint)) WITH ORDINALITY AS t
+   -- The order of the batch, which the scheduler keeps in groups.
+   ORDER BY c.ordinality, t.ordinality
 )
 SELECT id FROM new_runs)"};
 constexpr Statement kExistingRun{"scheduler_existing_run",
@@ -63,23 +68,26 @@ RETURNING t.id)"};
 
 constexpr Statement kStartTask{"scheduler_start_task", R"(
 UPDATE tasks t
-   SET state = 'running', started_at = from_micros(c.at), offer_deadline = NULL
+   SET state = 'running', started_at = from_micros(c.at), offer_deadline = NULL,
+       starts = t.starts + 1
   FROM jsonb_to_recordset($1::jsonb) AS c(task text, attempt bigint, at bigint)
  WHERE t.id = c.task AND t.state = 'offered' AND t.attempt = c.attempt
 RETURNING t.id)"};
 
 constexpr Statement kRequeueTask{"scheduler_requeue_task", R"(
 UPDATE tasks t
-   SET state = 'queued', started_at = NULL, offer_deadline = NULL
-  FROM jsonb_to_recordset($1::jsonb) AS c(task text, attempt bigint)
+   SET state = 'queued', started_at = NULL, offer_deadline = NULL,
+       not_before = from_micros(c.not_before),
+       queued_since = CASE t.state WHEN 'running' THEN from_micros(c.at) ELSE t.queued_since END
+  FROM jsonb_to_recordset($1::jsonb) AS c(task text, attempt bigint, at bigint, not_before bigint)
  WHERE t.id = c.task AND t.attempt = c.attempt
    AND (t.state = 'offered' OR (t.state = 'running' AND t.kind <> 'publish'))
 RETURNING t.id)"};
 
 constexpr Statement kReleaseTask{"scheduler_release_task", R"(
 UPDATE tasks t
-   SET state = 'queued'
-  FROM jsonb_to_recordset($1::jsonb) AS c(task text)
+   SET state = 'queued', queued_since = from_micros(c.at)
+  FROM jsonb_to_recordset($1::jsonb) AS c(task text, at bigint)
  WHERE t.id = c.task AND t.state = 'waiting'
 RETURNING t.id)"};
 
@@ -174,6 +182,11 @@ SELECT c.task, c.attempt, c.nonce, c.manifest, from_micros(c.not_after), c.deadl
   JOIN tasks t ON t.id = c.task
  WHERE t.state = 'running' AND t.kind = 'publish' AND NOT t.cancel_requested
    AND t.attempt = c.attempt
+   AND NOT EXISTS (
+         SELECT FROM tasks other JOIN publish_permits held ON held.task_id = other.id
+          WHERE other.kind = 'publish' AND other.state IN ('offered', 'running', 'unknown')
+            AND other.application_id = t.application_id AND other.platform = t.platform
+            AND other.target = t.target AND other.id <> t.id)
 ON CONFLICT (task_id) DO UPDATE SET nonce = p.nonce
  WHERE p.attempt = excluded.attempt AND p.manifest = excluded.manifest
 RETURNING p.task_id)"};
@@ -204,6 +217,13 @@ constexpr Statement kUnfinishedTasks{"scheduler_unfinished_tasks",
   FROM tasks t
  WHERE t.state IN ('waiting', 'queued', 'offered', 'running', 'unknown')
  ORDER BY t.sequence)"};
+constexpr Statement kUnfinishedSubmitters{"scheduler_unfinished_submitters", R"(
+SELECT r.id, r.submitted_by
+  FROM runs r
+ WHERE r.id IN (SELECT run_id FROM tasks
+                 WHERE state IN ('waiting', 'queued', 'offered', 'running', 'unknown')))"};
+constexpr Statement kRoster{"scheduler_roster", R"(
+SELECT id, name, labels, last_seen IS NOT NULL AS seen FROM agents WHERE NOT revoked)"};
 constexpr Statement kUnfinishedPermits{"scheduler_unfinished_permits", R"(
 SELECT p.task_id, p.attempt, p.nonce, p.manifest, to_micros(p.not_after) AS not_after,
        p.deadline_micros, to_micros(p.client_ended_at) AS client_ended_at, p.reported
@@ -361,6 +381,15 @@ absl::StatusOr<Unfinished> PgSchedulerStore::LoadUnfinished() {
     }
     for (const pqxx::row& row : transaction.Run(kUnfinishedPermits)) {
       unfinished.permits.push_back(PermitFromRow(row));
+    }
+    for (const pqxx::row& row : transaction.Run(kRoster)) {
+      unfinished.agents.push_back({.id = AgentId(row["id"].as<std::string>()),
+                                   .name = row["name"].as<std::string>(),
+                                   .labels = LabelsFromJson(row["labels"].as<std::string>()),
+                                   .seen = row["seen"].as<bool>()});
+    }
+    for (const pqxx::row& row : transaction.Run(kUnfinishedSubmitters)) {
+      unfinished.submitters.emplace(RunId(row[0].as<std::string>()), row[1].as<std::string>());
     }
     for (const pqxx::row& row : transaction.Run(kOpenResolutions)) {
       unfinished.resolved.push_back(OpenResolutionFromRow(row));

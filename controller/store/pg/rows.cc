@@ -162,6 +162,14 @@ std::string_view StepStateName(StepState state) {
 
 WallTime TimeOf(const pqxx::field& micros) { return FromUnixMicros(micros.as<std::int64_t>()); }
 
+Duration SpanOf(const pqxx::field& micros) {
+  return std::chrono::microseconds(micros.as<std::int64_t>());
+}
+
+std::int64_t ToMicros(Duration span) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(span).count();
+}
+
 std::map<std::string, std::string> LabelsFromJson(const std::string& text) {
   return json::value_to<std::map<std::string, std::string>>(json::parse(View(text)));
 }
@@ -193,9 +201,14 @@ json::object ToJson(const domain::Task& task) {
           {"depends_on", task.depends_on.value()},
           {"requirements", LabelsToJson(task.requirements)},
           {"priority", task.priority},
+          {"concurrency_group", task.group},
+          {"queue_timeout", ToMicros(task.queue_timeout)},
           {"state", View(domain::TaskStateName(task.state))},
           {"attempt", task.attempt.value()},
           {"agent", task.agent.value()},
+          {"starts", task.starts},
+          {"not_before", ToUnixMicros(task.not_before)},
+          {"queued_since", ToUnixMicros(task.queued_since)},
           {"cancel_requested", task.cancel_requested},
           {"created_at", ToUnixMicros(task.created_at)}};
 }
@@ -308,9 +321,14 @@ domain::Task TaskFromRow(const pqxx::row& row) {
                     .depends_on = TaskId(Text(row["t_depends_on"])),
                     .requirements = LabelsFromJson(Text(row["t_requirements"])),
                     .priority = row["t_priority"].as<std::int32_t>(),
+                    .group = Text(row["t_group"]),
+                    .queue_timeout = SpanOf(row["t_queue_timeout"]),
                     .state = *parsed_state,
                     .attempt = Attempt(row["t_attempt"].as<std::int64_t>()),
                     .agent = AgentId(Text(row["t_agent"])),
+                    .starts = row["t_starts"].as<std::int32_t>(),
+                    .not_before = TimeOf(row["t_not_before"]),
+                    .queued_since = TimeOf(row["t_queued_since"]),
                     .cancel_requested = row["t_cancel_requested"].as<bool>(),
                     .created_at = TimeOf(row["t_created_at"]),
                     .offer_deadline = TimeOf(row["t_offer_deadline"]),

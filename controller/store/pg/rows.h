@@ -16,6 +16,8 @@ namespace slipway::store::pg {
   "t.id AS t_id, t.run_id AS t_run, t.application_id AS t_application, t.kind AS t_kind, "       \
   "t.platform AS t_platform, t.target AS t_target, coalesce(t.depends_on, '') AS t_depends_on, " \
   "t.requirements AS t_requirements, t.priority AS t_priority, t.state AS t_state, "             \
+  "t.concurrency_group AS t_group, t.queue_timeout AS t_queue_timeout, t.starts AS t_starts, "   \
+  "to_micros(t.not_before) AS t_not_before, to_micros(t.queued_since) AS t_queued_since, "       \
   "t.attempt AS t_attempt, t.agent_id AS t_agent, t.cancel_requested AS t_cancel_requested, "    \
   "to_micros(t.created_at) AS t_created_at, to_micros(t.offer_deadline) AS t_offer_deadline, "   \
   "to_micros(t.started_at) AS t_started_at, to_micros(t.finished_at) AS t_finished_at, "         \
@@ -37,6 +39,8 @@ domain::Resolution ResolutionFromRow(const pqxx::row& row);
 domain::OpenResolution OpenResolutionFromRow(const pqxx::row& row);
 
 WallTime TimeOf(const pqxx::field& micros);
+Duration SpanOf(const pqxx::field& micros);
+std::int64_t ToMicros(Duration span);
 std::map<std::string, std::string> LabelsFromJson(const std::string& text);
 boost::json::object LabelsToJson(const std::map<std::string, std::string>& labels);
 

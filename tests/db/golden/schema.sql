@@ -26,7 +26,10 @@ CREATE TABLE public.applications (
     repository text NOT NULL,
     description text NOT NULL,
     created_at timestamp with time zone NOT NULL,
-    created_by text NOT NULL
+    created_by text NOT NULL,
+    requirements jsonb DEFAULT '{}'::jsonb NOT NULL,
+    queue_timeout bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT applications_queue_timeout_check CHECK ((queue_timeout >= 0))
 );
 CREATE TABLE public.artifacts (
     application_id text NOT NULL,
@@ -182,8 +185,15 @@ CREATE TABLE public.tasks (
     started_at timestamp with time zone,
     finished_at timestamp with time zone,
     result jsonb,
+    concurrency_group text DEFAULT ''::text NOT NULL,
+    queue_timeout bigint DEFAULT 0 NOT NULL,
+    starts integer DEFAULT 0 NOT NULL,
+    not_before timestamp with time zone,
+    queued_since timestamp with time zone,
     CONSTRAINT tasks_attempt_check CHECK ((attempt >= 0)),
     CONSTRAINT tasks_kind_check CHECK ((kind = ANY (ARRAY['build'::text, 'publish'::text, 'probe'::text]))),
+    CONSTRAINT tasks_queue_timeout_check CHECK ((queue_timeout >= 0)),
+    CONSTRAINT tasks_starts_check CHECK ((starts >= 0)),
     CONSTRAINT tasks_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'queued'::text, 'offered'::text, 'running'::text, 'succeeded'::text, 'failed'::text, 'canceled'::text, 'skipped'::text, 'unknown'::text])))
 );
 ALTER TABLE public.tasks ALTER COLUMN sequence ADD GENERATED ALWAYS AS IDENTITY (
@@ -249,6 +259,7 @@ CREATE INDEX blob_holds_of_digest ON public.blob_holds USING btree (digest);
 CREATE INDEX releases_of_application ON public.releases USING btree (application_id, sequence);
 CREATE INDEX tasks_of_application ON public.tasks USING btree (application_id, sequence);
 CREATE INDEX tasks_of_run ON public.tasks USING btree (run_id, sequence);
+CREATE INDEX tasks_publishing ON public.tasks USING btree (application_id, platform, target) WHERE ((kind = 'publish'::text) AND (state = ANY (ARRAY['offered'::text, 'running'::text, 'unknown'::text])));
 CREATE INDEX tasks_unfinished ON public.tasks USING btree (sequence) WHERE (state = ANY (ARRAY['waiting'::text, 'queued'::text, 'offered'::text, 'running'::text, 'unknown'::text]));
 ALTER TABLE ONLY public.artifacts
     ADD CONSTRAINT artifacts_application_id_fkey FOREIGN KEY (application_id) REFERENCES public.applications(id);

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <optional>
+
+#include "absl/status/statusor.h"
+#include "common/base/ids.h"
+#include "controller/api/task_service.h"
+#include "controller/scheduler/explain.h"
+#include "slipway/v1/task.pb.h"
+
+namespace slipway::api {
+
+// Why a task is where it is, as clients see it. kNotFound; kUnavailable, reason RELOADING. Reads
+// the database.
+[[nodiscard]] absl::StatusOr<v1::ExplainTaskResponse> ExplainTask(const Deps& deps,
+                                                                  const TaskId& id);
+
+// The answer without its tasks: agents, deadlines, counts. Pure.
+[[nodiscard]] v1::ExplainTaskResponse ToProto(const scheduler::Explanation& why);
+
+}  // namespace slipway::api

@@ -1,0 +1,72 @@
+#include "controller/api/fields.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "common/rpc/convert.h"
+#include "common/rpc/text.h"
+#include "common/status/status.h"
+#include "controller/agent_gateway/message_check.h"
+
+namespace slipway::api {
+namespace {
+
+constexpr std::size_t kMaxRequirements = 32;
+constexpr Duration kShortestWait = std::chrono::seconds(1);
+constexpr Duration kLongestWait = std::chrono::hours(24 * 30);
+
+// Names go into logs, environments and terminals; a description may have lines.
+bool IsControl(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+bool IsControlInText(char c) { return IsControl(c) && c != '\n' && c != '\t'; }
+
+}  // namespace
+
+absl::Status BadField(const char* field, const std::string& why) {
+  return MakeError(absl::StatusCode::kInvalidArgument, "BAD_FIELD",
+                   fmt::format("{}: {}", field, why));
+}
+
+absl::Status CheckText(const char* field, const std::string& text, std::size_t limit, Lines lines) {
+  if (text.size() > limit) {
+    return BadField(field, fmt::format("{} bytes, at most {} are allowed", text.size(), limit));
+  }
+  if (rpc::ValidUtf8(text) != text) return BadField(field, "holds bytes that are not text");
+  if (std::any_of(text.begin(), text.end(), lines == Lines::kOne ? IsControl : IsControlInText)) {
+    return BadField(field, "holds control characters");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Labels> RequirementsFrom(
+    const char* field, const google::protobuf::Map<std::string, std::string>& labels) {
+  if (labels.size() > kMaxRequirements) {
+    return BadField(field, fmt::format("at most {} labels", kMaxRequirements));
+  }
+  Labels wanted;
+  for (const auto& [key, value] : labels) {
+    if (key.empty() || key.find('=') != std::string::npos) {
+      return BadField(field, fmt::format("'{}' is no name of a label", rpc::ValidUtf8(key)));
+    }
+    for (const std::string& text : {key, value}) {
+      SLIPWAY_RETURN_IF_ERROR(CheckText(field, text, agent_gateway::kMaxLabelBytes));
+    }
+    wanted.emplace(key, value);
+  }
+  return wanted;
+}
+
+absl::StatusOr<Duration> QueueTimeoutFrom(const char* field,
+                                          const google::protobuf::Duration& timeout) {
+  // Before any arithmetic: seconds beyond that overflow nanoseconds.
+  const bool representable = timeout.seconds() >= 0 && timeout.seconds() <= 1'000'000'000 &&
+                             timeout.nanos() >= 0 && timeout.nanos() < 1'000'000'000;
+  const Duration span = representable ? rpc::FromProto(timeout) : Duration(-1);
+  if (span == Duration::zero()) return span;
+  if (span < kShortestWait || span > kLongestWait) {
+    return BadField(field, "not between 1 second and 30 days, and not zero (for ever)");
+  }
+  return span;
+}
+
+}  // namespace slipway::api
