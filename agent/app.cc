@@ -44,6 +44,9 @@ constexpr Duration kEngineTimeout = 60s;
 constexpr Duration kFirstPing = 10s;
 // A signal is to end the process promptly.
 constexpr Duration kStopPatience = 2s;
+// For what is left of builds when the farm has thrown the agent out.
+constexpr Duration kDeletePatience = 30s;
+constexpr Duration kLongestTurn = 1min;
 
 template <typename... Ts>
 struct Overloaded : Ts... {
@@ -77,6 +80,7 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(Options options) {
   if (!app->options_.server_name.empty()) {
     app->identity_.server_name = app->options_.server_name;
   }
+  app->channels_ = std::make_unique<link::Channels>(app->identity_);
   // 3. What we remember.
   SLIPWAY_ASSIGN_OR_RETURN(journal::Journal::Opened opened,
                            journal::Journal::Open({.path = app->options_.data_dir + "/journal"}));
@@ -104,13 +108,17 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(Options options) {
   app->journal_->Start([a = app.get()](JournalId id) { a->Post(JournalSynced{id}); },
                        [a = app.get()](const absl::Status& why) { a->Fail(why); });
   app->link_ = std::make_unique<link::Link>(
-      link::MakeChannel(app->identity_),
+      [channels = app->channels_.get()] { return channels->Control(); },
       link::LinkOptions{
           .server = app->identity_.server,
           .agent_version = SLIPWAY_VERSION,
           .explain =
               [a = app.get()] { return link::ExplainByClock(a->identity_, a->clock_.Wall()); }},
-      *app, [a = app.get()](Event event) { a->Post(std::move(event)); });
+      *app, [a = app.get()](Event event) { a->Post(std::move(event)); },
+      [a = app.get()](const absl::Status& why) { a->Refuse(why); });
+  app->renewer_ = std::make_unique<link::Renewer>(
+      app->identity_.Copy(), link::RenewerOptions{.data_dir = app->options_.data_dir},
+      *app->channels_, [a = app.get()](const absl::Status& why) { a->Refuse(why); });
   // 5. Where we were.
   app->Carry(app->core_->Load(opened.entries, app->clock_.Mono()));
   if (app->engine_answers_) app->ReapLeftOvers();
@@ -118,6 +126,7 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(Options options) {
   app->images_->Start();
   app->health_->Start();
   app->link_->Start();
+  app->renewer_->Start();
   log::Info("agent_started", {{"version", SLIPWAY_VERSION},
                               {"agent", app->identity_.agent.value()},
                               {"name", app->identity_.name},
@@ -270,8 +279,7 @@ absl::Status App::OpenRunner(const std::string& init_binary) {
   options.disk_floor_bytes = options_.disk.floor.bytes / 2;
   options.disk_floor_percent = (options_.disk.floor.percent + 1) / 2;
   options.engine_timeout = kEngineTimeout;
-  // A channel of its own: a product on its way does not wait in front of what keeps leases alive.
-  const std::shared_ptr<grpc::Channel> channel = link::MakeChannel(identity_);
+  const link::ChannelSource channel = [this] { return channels_->Bulk(); };
   SLIPWAY_ASSIGN_OR_RETURN(
       runner_,
       runner::Runner::Create(
@@ -332,37 +340,83 @@ void App::Fail(const absl::Status& why) {
   log::Error("agent_fails", {{"why", Describe(why)}});
   {
     const std::lock_guard lock(mu_);
-    exit_status_ = 1;
+    exit_status_ = kFailed;
   }
   changed_.notify_one();
 }
+
+void App::Refuse(const absl::Status& why) {
+  log::Error("agent_refused", {{"why", Describe(why)}});
+  const std::string reason = GetErrorInfo(why).reason;
+  // What it holds is nobody's by then. After any other refusal it may still be wanted: by the farm,
+  // once somebody has put things right.
+  const bool gone = reason == "AGENT_REVOKED" || reason == "AGENT_RETIRED";
+  {
+    const std::lock_guard lock(mu_);
+    if (!refusal_.ok()) return;
+    refusal_ = why;
+    give_up_at_ = clock_.Mono() + (gone ? kDeletePatience : Duration::zero());
+    if (gone) events_.emplace_back(Disowned{});
+  }
+  changed_.notify_one();
+}
+
+absl::Status App::refusal() {
+  const std::lock_guard lock(mu_);
+  return refusal_;
+}
+
+void App::RequestDrain() { Post(DrainRequested{}); }
+void App::RequestHurry() { Post(HurryRequested{}); }
 
 void App::RequestStop() {
   {
     const std::lock_guard lock(mu_);
-    if (!exit_status_) exit_status_ = 0;
+    if (!exit_status_) exit_status_ = refusal_.ok() ? kDone : kRefused;
   }
   changed_.notify_one();
 }
 
-int App::Run() {
+std::string App::Status() const {
+  return fmt::format("{}{}, {} held", connected_ ? "connected" : "not connected",
+                     draining_ ? ", draining" : "", core_->Attempts().size());
+}
+
+int App::Run(const supervisor::Notifier& notifier) {
+  // Woken thrice per watchdog interval, so that a late turn is no hang.
+  const Duration turn = notifier.watchdog() ? *notifier.watchdog() / 3 : kLongestTurn;
+  std::string status;
+  MonoTime vouch_at = clock_.Mono();
   for (;;) {
+    if (const MonoTime now = clock_.Mono(); now >= vouch_at) {
+      notifier.Alive();
+      vouch_at = now + turn;
+    }
+    if (std::string now = Status(); now != status) {
+      notifier.Status(now);
+      status = std::move(now);
+    }
     Event event = Tick{};
     {
       std::unique_lock lock(mu_);
       const auto ready = [this] { return exit_status_.has_value() || !events_.empty(); };
-      if (const std::optional<MonoTime> deadline = core_->NextDeadline()) {
-        const Duration left = *deadline - clock_.Mono();
-        changed_.wait_for(lock, std::max(left, Duration::zero()), ready);
-      } else {
-        changed_.wait(lock, ready);
-      }
+      const MonoTime now = clock_.Mono();
+      Duration rest = vouch_at - now;
+      if (const std::optional<MonoTime> deadline = core_->NextDeadline())
+        rest = std::min(rest, *deadline - now);
+      if (give_up_at_) rest = std::min(rest, *give_up_at_ - now);
+      changed_.wait_for(lock, std::max(rest, Duration::zero()), ready);
       if (exit_status_) return *exit_status_;
+      if (give_up_at_ && events_.empty() && clock_.Mono() >= *give_up_at_) return kRefused;
       if (!events_.empty()) {
         event = std::move(events_.front());
         events_.pop_front();
       }
     }
+    if (std::holds_alternative<Connected>(event)) connected_ = true;
+    if (std::holds_alternative<Disconnected>(event)) connected_ = false;
+    draining_ = draining_ || std::holds_alternative<DrainRequested>(event) ||
+                std::holds_alternative<HurryRequested>(event);
     std::optional<AttemptKey> deleted;
     if (const auto* done = std::get_if<AttemptDeleted>(&event)) deleted = done->key;
     Carry(core_->Apply(std::move(event), clock_.Mono(), clock_.Wall()));
@@ -393,6 +447,7 @@ void App::Carry(std::vector<Action> actions) {
 }
 
 bool App::Stop() {
+  renewer_->Stop();
   link_->Stop();
   health_->Stop();
   images_->Stop();

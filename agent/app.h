@@ -19,14 +19,17 @@
 #include "agent/health/health_keeper.h"
 #include "agent/images/image_keeper.h"
 #include "agent/journal/journal.h"
+#include "agent/link/channel.h"
 #include "agent/link/identity.h"
 #include "agent/link/link.h"
+#include "agent/link/renewer.h"
 #include "agent/options.h"
 #include "agent/runner/runner.h"
 #include "agent/workspace/mirror_cache.h"
 #include "agent/workspace/work_trees.h"
 #include "common/base/time.h"
 #include "common/fs/unique_fd.h"
+#include "common/supervisor/notifier.h"
 
 namespace slipway::agent {
 
@@ -40,9 +43,24 @@ class App final : public link::LogSource {
   App(const App&) = delete;
   App& operator=(const App&) = delete;
 
-  // Until RequestStop or a failure that only a restart can mend; the exit status.
-  [[nodiscard]] int Run();
-  // Builds go on in their containers. From any thread.
+  // What Run may end with.
+  enum ExitStatus : int {
+    kDone = 0,      // drained, or asked to stop
+    kFailed = 1,    // a restart may mend it
+    kRefused = 77,  // the farm does not want this agent: EX_NOPERM, no restart mends it
+  };
+
+  // Until it is drained, told to stop, or cannot go on; an ExitStatus. Vouches for this loop at the
+  // service manager's watchdog.
+  [[nodiscard]] int Run(const supervisor::Notifier& notifier);
+  // After kRefused: why.
+  [[nodiscard]] absl::Status refusal();
+
+  // Takes no new work, finishes what runs, then ends. From any thread, as the two below.
+  void RequestDrain();
+  // Ends builds, which go elsewhere, and what has not begun of publishes; then ends.
+  void RequestHurry();
+  // Ends at once. Builds go on in their containers.
   void RequestStop();
   // Ends link and runner. False: threads are still busy with calls that cannot be broken off; the
   // process should end without waiting for them.
@@ -70,6 +88,9 @@ class App final : public link::LogSource {
   void Post(Event event);
   void Carry(std::vector<Action> actions);
   void Fail(const absl::Status& why);
+  // The farm does not want this agent (any more). From any thread.
+  void Refuse(const absl::Status& why);
+  [[nodiscard]] std::string Status() const;
 
   Options options_;
   const SystemClock clock_;
@@ -86,16 +107,24 @@ class App final : public link::LogSource {
   std::unique_ptr<images::ImageKeeper> images_;
   std::unique_ptr<workspace::MirrorCache> mirrors_;
   std::unique_ptr<workspace::WorkTrees> trees_;
+  std::unique_ptr<link::Channels> channels_;
   std::unique_ptr<runner::Runner> runner_;
   std::vector<std::unique_ptr<health::CacheSource>> caches_;
   std::unique_ptr<health::HealthKeeper> health_;
   std::unique_ptr<link::Link> link_;
+  std::unique_ptr<link::Renewer> renewer_;
+
+  // Confined to the main thread.
+  bool connected_ = false;
+  bool draining_ = false;
 
   // Guarded by mu_.
   std::mutex mu_;
   std::condition_variable changed_;
   std::deque<Event> events_;
   std::optional<int> exit_status_;
+  absl::Status refusal_;
+  std::optional<MonoTime> give_up_at_;  // after a refusal, when deleting takes too long
 };
 
 }  // namespace slipway::agent

@@ -18,12 +18,17 @@
 #include "agent/options.h"
 #include "common/config/units.h"
 #include "common/log/log.h"
+#include "common/rpc/grpc_log.h"
 #include "common/status/status.h"
+#include "common/supervisor/notifier.h"
 
 namespace slipway::agent {
 namespace {
 
 constexpr char kDefaultDataDir[] = "/var/lib/slipway-agent";
+
+// As of `slipway`.
+constexpr int kWrongUsage = 2;
 
 int Complain(const absl::Status& status) {
   std::fprintf(stderr, "slipway-agent: %s\n", Describe(status).c_str());
@@ -86,11 +91,29 @@ sigset_t BlockSignals() {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGQUIT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   struct sigaction ignore {};
   ignore.sa_handler = SIG_IGN;
   sigaction(SIGPIPE, &ignore, nullptr);
   return signals;
+}
+
+// The first SIGTERM or SIGINT drains, the second ends builds, which then go elsewhere; the third
+// one and SIGQUIT end this process alone.
+void TakeSignals(const sigset_t& signals, const supervisor::Notifier& notifier, App& app) {
+  for (int asked = 1;; ++asked) {
+    int signal = 0;
+    sigwait(&signals, &signal);
+    const bool at_once = signal == SIGQUIT || asked > 2;
+    const char* how = at_once      ? "at once; builds go on"
+                      : asked == 1 ? "when drained"
+                                   : "soon; builds are ended and go elsewhere";
+    log::Info("stopping", {{"signal", std::to_string(signal)}, {"how", how}});
+    notifier.Stopping(std::string("ends ") + how);
+    if (at_once) return app.RequestStop();
+    asked == 1 ? app.RequestDrain() : app.RequestHurry();
+  }
 }
 
 int RunAgent(const RunFlags& flags) {
@@ -99,6 +122,11 @@ int RunAgent(const RunFlags& flags) {
   // Threads that mostly wait need no heap of their own each.
   mallopt(M_ARENA_MAX, 2);
   const sigset_t signals = BlockSignals();
+  const supervisor::Notifier notifier({.notify_socket = getenv("NOTIFY_SOCKET"),
+                                       .watchdog_usec = getenv("WATCHDOG_USEC"),
+                                       .watchdog_pid = getenv("WATCHDOG_PID")});
+  // Not for git and what it starts.
+  unsetenv("NOTIFY_SOCKET");
   absl::StatusOr<Options> options = OptionsOf(flags);
   if (!options.ok()) return Complain(options.status());
   const std::optional<log::Level> level = log::ParseLevel(options->log_level);
@@ -110,13 +138,11 @@ int RunAgent(const RunFlags& flags) {
   log::SetLevel(*level);
   absl::StatusOr<std::unique_ptr<App>> app = App::Create(*std::move(options));
   if (!app.ok()) return Complain(app.status());
-  std::thread([&signals, app = app->get()] {
-    int signal = 0;
-    sigwait(&signals, &signal);
-    log::Info("stopping", {{"signal", std::to_string(signal)}});
-    app->RequestStop();
-  }).detach();
-  const int status = (*app)->Run();
+  std::thread([&] { TakeSignals(signals, notifier, **app); }).detach();
+  notifier.Ready("started");
+  const int status = (*app)->Run(notifier);
+  notifier.Stopping("ending");
+  if (status == App::kRefused) (void)Complain((*app)->refusal());
   const bool clean = (*app)->Stop();
   log::Info("stopped", {{"clean", clean ? "yes" : "no"}});
   // The signal thread may still be waiting, and calls to the Engine or git may be under way.
@@ -167,14 +193,31 @@ int Main(int argc, char** argv) {
   join->add_option("--server-name", order.server_name,
                    "Name to expect in the controller's certificate (default: HOST)");
   cli.footer(
+      "SIGTERM or SIGINT: takes no new work, finishes what runs, ends with 0; again: ends builds, "
+      "which\n"
+      "go elsewhere; a third time, or SIGQUIT: ends at once, and builds go on until the next "
+      "start.\n"
+      "Exit status 77: the farm does not want this agent any more; the message says why.\n"
       "Options file (YAML): work_dir, slots, labels{}, server_name, log_level, init_binary,\n"
       "ca_bundle, log_budget, docker{socket, network, subnet, allow_host_network,\n"
       "engine_path_map[{agent, engine}], pull, registries[], pull_timeout},\n"
       "max_limits{cpus, memory, pids, disk}, disk_pressure{bytes, percent},\n"
       "disk_floor{bytes, percent}, health{interval, engine_patience}, git{allow_file,\n"
       "allow_http, fetch_timeout, environment{}}.");
-  CLI11_PARSE(cli, argc, argv);
+  try {
+    cli.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    // --help and --version.
+    if (e.get_exit_code() == 0) return cli.exit(e);
+    std::fprintf(stderr, "slipway-agent: %s\n  → slipway-agent --help shows what there is\n",
+                 e.what());
+    return kWrongUsage;
+  }
+  // Who sets it wants gRPC's own lines.
+  if (getenv("GRPC_VERBOSITY") == nullptr) rpc::RouteGrpcLog();
   if (!join->parsed()) return RunAgent(run_flags);
+  // A person waits for one answer.
+  log::SetLevel(log::Level::kError);
   if (const absl::Status joined = link::Join(order); !joined.ok()) return Complain(joined);
   std::printf("%s has joined the farm at %s; start it with: slipway-agent run --data-dir %s\n",
               order.name.c_str(), order.server.c_str(), order.data_dir.c_str());

@@ -17,7 +17,7 @@
 namespace slipway::agent {
 
 // Everything an operator may decide about one agent: <data_dir>/config.yaml or --config, then
-// flags. docs/agent.md lists the keys.
+// flags. docs/configuration.md lists the keys.
 struct Options {
   std::string data_dir;
   // Mirrors, work trees and trash; empty: <data_dir>/work.

@@ -29,6 +29,7 @@
 #include "controller/api/agent_admin_service.h"
 #include "controller/api/agent_image_service.h"
 #include "controller/api/application_service.h"
+#include "controller/api/open_streams.h"
 #include "controller/api/release_service.h"
 #include "controller/api/task_service.h"
 #include "controller/artifacts/artifact_archive.h"
@@ -42,6 +43,7 @@
 #include "controller/store/pg/leadership.h"
 #include "controller/store/pg/migrations.h"
 #include "controller/store/pg/migrator.h"
+#include "controller/store/pg/pg_agent_store.h"
 #include "controller/store/pg/pg_artifact_index.h"
 #include "controller/store/pg/pg_catalog_stores.h"
 #include "controller/store/pg/pg_image_order_store.h"
@@ -135,8 +137,9 @@ class RealApp final : public App {
 
   void Stop() override {
     if (std::exchange(stopped_, true)) return;
-    // 1. Agents are sent away.
+    // 1. Agents, and whoever follows a run or a log, are sent away.
     if (gateway_) gateway_->Shutdown();
+    streams_.EndAll();
     // 2. What was decided is committed; nothing more is decided. Before the server ends, because
     // calls that wait for a commit hold it up.
     if (scheduler_) scheduler_->Stop();
@@ -169,6 +172,9 @@ class RealApp final : public App {
     }
   }
 
+  Duration idle_for() const override {
+    return scheduler_ ? clock_.Mono() - scheduler_->last_turn() : Duration::zero();
+  }
   int port() const override { return port_; }
   std::string ca_file() const override { return options_.data_dir + "/ca.pem"; }
   std::string token_file() const override { return options_.data_dir + "/admin.token"; }
@@ -196,9 +202,11 @@ class RealApp final : public App {
 
   struct Services {
     Services(FarmId farm, RealApp& app, api::Deps deps)
-        : peers(farm, app.stores_->agents),
+        : peers(farm, app.stores_->agents, app.clock_,
+                {.overlap = app.options_.agent_certificate_overlap}),
           agent({*app.gateway_, peers, *app.logs_, *app.archive_, app.stores_->reader}),
-          enrollment(farm, app.keys_.ca, app.stores_->agents, app.clock_),
+          enrollment(farm, {app.keys_.ca, app.stores_->agents, peers, app.clock_},
+                     app.options_.agent_certificate_lifetime),
           task(deps),
           application(deps, {farm, app.keys_.sealing.certificate_pem, kVersion,
                              app.options_.allow_local_repositories}),
@@ -310,9 +318,10 @@ class RealApp final : public App {
         {std::string(server.key_pem.view()), server.certificate_pem + keys_.ca.certificate_pem});
 
     auth_ = std::make_unique<api::Authenticator>(stores_->tokens);
-    services_.reset(new Services(farm_, *this,
-                                 {*auth_, *scheduler_, stores_->reader, stores_->applications,
-                                  stores_->agents, *logs_, watch_, targets_, *reads_, clock_}));
+    services_.reset(
+        new Services(farm_, *this,
+                     {*auth_, *scheduler_, stores_->reader, stores_->applications, stores_->agents,
+                      *logs_, watch_, targets_, *reads_, streams_, clock_}));
 
     grpc::ServerBuilder builder;
     grpc::ResourceQuota quota("slipway");
@@ -364,6 +373,7 @@ class RealApp final : public App {
   FarmId farm_;
   FarmKeys keys_;
   runs::TaskWatch watch_;
+  api::OpenStreams streams_;
 
   // In the order of construction.
   fs::UniqueFd lock_;

@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/base/time.h"
 #include "controller/options.h"
 
 namespace slipway::controller {
@@ -21,6 +22,9 @@ class App {
   virtual ~App() = default;
   // Ends everything cleanly, the own database cluster too. Builds go on at their agents.
   virtual void Stop() = 0;
+
+  // How long ago the scheduler's thread last began something; for a watchdog.
+  [[nodiscard]] virtual Duration idle_for() const = 0;
 
   [[nodiscard]] virtual int port() const = 0;
   // Files that clients need: PEM of the farm's CA, and the admin's API token.

@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <malloc.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -5,11 +6,15 @@
 
 #include <CLI/CLI.hpp>
 #include <atomic>
+#include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 
 #include "common/log/log.h"
+#include "common/rpc/grpc_log.h"
 #include "common/status/status.h"
+#include "common/supervisor/notifier.h"
 #include "controller/app.h"
 #include "controller/options.h"
 
@@ -19,6 +24,29 @@ constexpr char kFooter[] = R"(
 Without --database-url the controller starts and owns a private PostgreSQL in its data directory.
 The first start writes DIR/ca.pem and DIR/admin.token, which clients need.
 SIGTERM or SIGINT stops it cleanly; builds go on at their agents.)";
+
+// As of `slipway`.
+constexpr int kWrongUsage = 2;
+
+// Until one of `signals` comes. Meanwhile tells a watchdog that the scheduler turns; one that hangs
+// is not vouched for, and the controller is then ended and started again.
+int WaitForSignal(const sigset_t& signals, const slipway::supervisor::Notifier& notifier,
+                  const slipway::controller::App& app) {
+  if (!notifier.watchdog()) {
+    int signal_number = 0;
+    sigwait(&signals, &signal_number);
+    return signal_number;
+  }
+  using std::chrono::duration_cast;
+  const auto pause = duration_cast<std::chrono::nanoseconds>(*notifier.watchdog() / 3);
+  const auto seconds = duration_cast<std::chrono::seconds>(pause);
+  const timespec wait{.tv_sec = seconds.count(), .tv_nsec = (pause - seconds).count()};
+  while (true) {
+    if (app.idle_for() < *notifier.watchdog()) notifier.Alive();
+    const int signal_number = sigtimedwait(&signals, nullptr, &wait);
+    if (signal_number > 0) return signal_number;
+  }
+}
 
 int Fail(const absl::Status& status) {
   std::fprintf(stderr, "slipway-controller: %s\n", slipway::Describe(status).c_str());
@@ -32,6 +60,8 @@ int main(int argc, char** argv) {
   prctl(PR_SET_DUMPABLE, 0);
   // One arena per core would cost megabytes for nothing.
   mallopt(M_ARENA_MAX, 2);
+  // Who sets it wants gRPC's own lines.
+  if (getenv("GRPC_VERBOSITY") == nullptr) slipway::rpc::RouteGrpcLog();
 
   CLI::App cli{
       "The controller of a Slipway farm: schedules builds and publishes, keeps their logs "
@@ -48,7 +78,16 @@ int main(int argc, char** argv) {
                  "libpq URL of a PostgreSQL server; better in the configuration when it holds a "
                  "password");
   cli.set_version_flag("--version", "slipway-controller 0.1.0");
-  CLI11_PARSE(cli, argc, argv);
+  try {
+    cli.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    // --help and --version.
+    if (e.get_exit_code() == 0) return cli.exit(e);
+    std::fprintf(stderr,
+                 "slipway-controller: %s\n  → slipway-controller --help shows what there is\n",
+                 e.what());
+    return kWrongUsage;
+  }
 
   slipway::controller::Options options;
   if (!config.empty()) {
@@ -64,6 +103,12 @@ int main(int argc, char** argv) {
                                    "no data directory is given",
                                    "Give --data-dir DIR, or data_dir in the configuration."));
   }
+
+  const slipway::supervisor::Notifier notifier({.notify_socket = getenv("NOTIFY_SOCKET"),
+                                                .watchdog_usec = getenv("WATCHDOG_USEC"),
+                                                .watchdog_pid = getenv("WATCHDOG_PID")});
+  // Not for PostgreSQL, which would say that it is ready.
+  unsetenv("NOTIFY_SOCKET");
 
   // Before any thread, so that all of them leave these signals to sigwait below.
   sigset_t signals;
@@ -84,9 +129,10 @@ int main(int argc, char** argv) {
                                {"port", std::to_string((*app)->port())},
                                {"ca", (*app)->ca_file()},
                                {"admin_token_file", (*app)->token_file()}});
-  int signal_number = 0;
-  sigwait(&signals, &signal_number);
+  notifier.Ready(fmt::format("serving on port {}", (*app)->port()));
+  const int signal_number = WaitForSignal(signals, notifier, **app);
   slipway::log::Info("stopping", {{"signal", std::to_string(signal_number)}});
+  notifier.Stopping("ending calls; builds go on at their agents");
   (*app)->Stop();
   slipway::log::Info("stopped");
   return failed ? 1 : 0;

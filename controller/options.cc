@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -42,6 +43,13 @@ runs::Target ReadTarget(config::Section section, std::set<std::string>& names) {
   return target;
 }
 
+// From some seconds, so that a rotation can be watched, up to what the farm's CA will see.
+std::chrono::seconds ReadSeconds(config::Section& section, const char* key,
+                                 std::chrono::seconds fallback) {
+  return std::chrono::duration_cast<std::chrono::seconds>(
+      section.GetDuration(key, fallback, std::chrono::seconds(5), std::chrono::hours(24 * 366)));
+}
+
 }  // namespace
 
 absl::StatusOr<Options> LoadOptions(const std::string& path) {
@@ -55,6 +63,12 @@ absl::StatusOr<Options> LoadOptions(const std::string& path) {
   options.postgres_user = root.GetString("postgres_user", "");
   options.public_url = root.GetString("public_url", "");
   options.allow_local_repositories = root.GetBool("allow_local_repositories", false);
+  if (auto certificates = root.FindSection("agent_certificates")) {
+    options.agent_certificate_lifetime =
+        ReadSeconds(*certificates, "lifetime", options.agent_certificate_lifetime);
+    options.agent_certificate_overlap =
+        ReadSeconds(*certificates, "overlap", options.agent_certificate_overlap);
+  }
   options.no_agent_grace = root.GetDuration("no_agent_grace", options.no_agent_grace,
                                             std::chrono::seconds(1), std::chrono::hours(24 * 7));
   options.publish_margin = root.GetDuration("publish_margin", options.publish_margin,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,6 +27,10 @@ struct Options {
   std::string public_url;
   // Applications may name repositories on disks (file://, /path). For demonstrations and tests.
   bool allow_local_repositories = false;
+  // Of the certificates that agents get; they renew them when two thirds are over.
+  std::chrono::seconds agent_certificate_lifetime = std::chrono::hours(24 * 90);
+  // How long a certificate is taken beside its successor when that is never used.
+  std::chrono::seconds agent_certificate_overlap = std::chrono::hours(24 * 7);
   // How long a task waits although no agent of the farm has its labels; then it fails.
   Duration no_agent_grace = std::chrono::minutes(10);
   // How long after the end of a publish's client nobody may say yet that nothing was published.

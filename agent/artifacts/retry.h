@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "common/base/time.h"
+#include "common/status/status.h"
 
 namespace slipway::artifacts {
 
@@ -16,10 +17,12 @@ struct RetryOptions {
   Duration longest_wait = std::chrono::seconds(15);
 };
 
-// The connection's fault, not the data's: worth the same call again.
+// The connection's fault, not the data's: worth the same call again. A certificate that was renewed
+// while the call was on its way is one: the next call has the new one.
 inline bool IsTransient(const absl::Status& status) {
   return status.code() == absl::StatusCode::kUnavailable ||
-         status.code() == absl::StatusCode::kDeadlineExceeded;
+         status.code() == absl::StatusCode::kDeadlineExceeded ||
+         GetErrorInfo(status).reason == "CERTIFICATE_REPLACED";
 }
 
 // Waits that double up to a limit. Thread-compatible.

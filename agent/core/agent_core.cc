@@ -188,12 +188,6 @@ void AgentCore::Impl::On(ImagesChanged& event) {
   if (connected_) Sync();
 }
 
-void AgentCore::Impl::On(DrainRequested&) {
-  draining_ = true;
-  if (connected_) Sync();
-  if (attempts_.empty()) actions_.push_back(Drained{});
-}
-
 // ---- log
 
 void AgentCore::Impl::PumpLog(Attempt& attempt) {
@@ -278,7 +272,7 @@ void AgentCore::Impl::On(AttemptDeleted& event) {
   if (it == attempts_.end() || !it->second.deleting) return;
   attempts_.erase(it);
   Write({.key = event.key, .what = JournalDeleted{}});
-  if (draining_ && attempts_.empty()) actions_.push_back(Drained{});
+  SayIfDrained();
 }
 
 void AgentCore::Impl::SendResult(Attempt& attempt) {

@@ -39,6 +39,8 @@ class AgentCore::Impl {
     bool started = false;             // StartAttempt or AdoptAttempt was given out
     int starts = 0;
     bool canceling = false;
+    // It is canceled because the agent is to stop, not because anybody gave the task up.
+    bool hurried = false;
     bool deleting = false;
 
     std::optional<Sha256Digest> permit_wanted;  // a publish waits for its permit
@@ -76,6 +78,8 @@ class AgentCore::Impl {
   void On(HealthChanged& event);
   void On(ImagesChanged& event);
   void On(DrainRequested& event);
+  void On(HurryRequested& event);
+  void On(Disowned& event);
   void On(Tick& event);
 
   void On(protocol::Desired& desired);
@@ -93,6 +97,10 @@ class AgentCore::Impl {
   void AfterFinished(Attempt& attempt);
 
   void Finish(Attempt& attempt, protocol::AttemptResult result);
+  // Tells the controller that a promise is not kept. It stays held until the controller says
+  // otherwise, because the order to start may be on its way.
+  void HandBack(const Attempt& attempt);
+  void SayIfDrained();
   void Sync();
   void MeasureClock(WallTime controller);
   void PumpLog(Attempt& attempt);
@@ -115,6 +123,7 @@ class AgentCore::Impl {
   JournalId last_journal_ = 0;
   Epoch epoch_;
   bool draining_ = false;
+  bool hurrying_ = false;
   protocol::AgentHealth health_;
   std::vector<protocol::ImageReport> images_;
   bool connected_ = false;

@@ -34,6 +34,23 @@ protocol::Failure Canceled(std::string message) {
   return MakeFailure(FailureClass::kCanceled, "CANCELED", std::move(message));
 }
 
+protocol::Failure AgentStopped(TaskKind kind) {
+  if (kind == TaskKind::kPublish) {
+    return MakeFailure(FailureClass::kAgentLost, "AGENT_STOPPED",
+                       "The agent was stopped before the publish began. Nothing was published.",
+                       "Publish again.", "请重新发布。");
+  }
+  if (kind == TaskKind::kProbe) {
+    return MakeFailure(FailureClass::kAgentLost, "AGENT_STOPPED",
+                       "The agent was stopped in the middle of the probe.", "Probe again.",
+                       "请重新探测。");
+  }
+  return MakeFailure(FailureClass::kAgentLost, "AGENT_STOPPED",
+                     "The agent was stopped in the middle of the build.",
+                     "Nothing, unless no other agent takes it: then submit again.",
+                     "无需处理；若没有其他代理接手，请重新提交。");
+}
+
 // Of an attempt that never began. The root of an empty log is the SHA-256 of nothing.
 protocol::LogSummary EmptyLog() {
   static const Sha256Digest root =
@@ -47,7 +64,10 @@ protocol::LogSummary EmptyLog() {
 
 void AgentCore::Impl::Offer(const protocol::DesiredAttempt& desired) {
   if (const auto held = attempts_.find(desired.key); held != attempts_.end()) {
-    if (held->second.accept_synced && !held->second.deleting) {
+    if (held->second.deleting || !held->second.accept_synced) return;
+    if (draining_) {
+      HandBack(held->second);
+    } else {
       SendMessage(protocol::Accept{desired.key});
     }
     return;
@@ -55,7 +75,7 @@ void AgentCore::Impl::Offer(const protocol::DesiredAttempt& desired) {
   const auto busy = std::count_if(attempts_.begin(), attempts_.end(),
                                   [](const auto& held) { return !held.second.result; });
   std::string why = protocol::WhyNoWork(health_);
-  if (draining_) why = "the agent is draining";
+  if (draining_) why = "the agent is being stopped";
   if (why.empty() && busy >= static_cast<std::ptrdiff_t>(options_.slots)) why = "no free slot";
   if (!why.empty()) {
     SendMessage(protocol::Refuse{desired.key, std::move(why)});
@@ -74,6 +94,7 @@ void AgentCore::Impl::Start(Attempt& attempt, const std::string& spec) {
 }
 
 void AgentCore::Impl::Cancel(Attempt& attempt) {
+  attempt.hurried = false;
   if (attempt.canceling || attempt.result) return;
   attempt.canceling = true;
   if (attempt.started) {
@@ -140,7 +161,10 @@ protocol::AttemptResult AgentCore::Impl::Failed(protocol::Failure failure,
 }
 
 void AgentCore::Impl::Finish(Attempt& attempt, protocol::AttemptResult result) {
+  const bool canceled = result.failure && result.failure->klass == FailureClass::kCanceled;
+  if (canceled && attempt.hurried) result.failure = AgentStopped(attempt.kind);
   attempt.result = result;
+  attempt.log.OnEnded(result.log.size);
   attempt.permit_wanted.reset();
   Write({.key = attempt.key, .what = JournalFinished{std::move(result)}});
 }
@@ -217,12 +241,20 @@ void AgentCore::Impl::On(JournalSynced& event) {
 
 void AgentCore::Impl::AfterAccepted(Attempt& attempt) {
   attempt.accept_synced = true;
-  SendMessage(protocol::Accept{attempt.key});
+  if (draining_) {
+    HandBack(attempt);
+  } else {
+    SendMessage(protocol::Accept{attempt.key});
+  }
 }
 
 void AgentCore::Impl::AfterRunning(Attempt& attempt) {
   attempt.synced = std::max(attempt.synced, AttemptPhase::kRunning);
   if (attempt.result) return;  // canceled meanwhile
+  if (hurrying_) {
+    Finish(attempt, Failed(AgentStopped(attempt.kind), EmptyLog()));
+    return;
+  }
   attempt.started = true;
   attempt.starts = 1;
   actions_.push_back(StartAttempt{attempt.key, attempt.kind, *attempt.spec});
@@ -280,6 +312,7 @@ std::vector<Action> AgentCore::Impl::Load(const std::vector<JournalEntry>& journ
       attempt.client_may_run = true;
     } else if (const auto* finished = std::get_if<JournalFinished>(&entry.what)) {
       attempt.result = finished->result;
+      attempt.log.OnEnded(finished->result.log.size);
       attempt.synced = AttemptPhase::kFinished;
     } else {
       attempts_.erase(it);

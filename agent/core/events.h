@@ -87,13 +87,19 @@ struct ImagesChanged {
   std::vector<protocol::ImageReport> images;
 };
 
-// No new work from now on; what is held goes on.
+// No new work from now on; what runs goes on, what was only promised is handed back.
 struct DrainRequested {};
+// As DrainRequested, and what runs is ended and goes elsewhere. A publish whose client may have
+// been started is not ended: nobody could say what became of it.
+struct HurryRequested {};
+// The farm has thrown this agent out: nothing of what it holds is wanted any more.
+struct Disowned {};
 struct Tick {};
 
-using Event = std::variant<Connected, Disconnected, Received, JournalSynced, StepHappened, LogGrew,
-                           PublishReady, AttemptEnded, AttemptVanished, AttemptDeleted,
-                           HealthChanged, ImagesChanged, DrainRequested, Tick>;
+using Event =
+    std::variant<Connected, Disconnected, Received, JournalSynced, StepHappened, LogGrew,
+                 PublishReady, AttemptEnded, AttemptVanished, AttemptDeleted, HealthChanged,
+                 ImagesChanged, DrainRequested, HurryRequested, Disowned, Tick>;
 
 // ---- actions. To be done in order; none waits for another, because the core itself keeps back
 // what needs an entry on the disk until JournalSynced.

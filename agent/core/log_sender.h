@@ -26,6 +26,10 @@ class LogSender {
     durable_ = std::max(durable_, begin);  // nothing else is ever freed
   }
 
+  // The log is complete with `size` bytes. Also when the spool does not hold them any more, the
+  // controller is asked for what it has.
+  void OnEnded(std::uint64_t size) { size_ = std::max(size_, size); }
+
   // True: `durable` rose, so more of the spool may be freed.
   bool OnAck(std::uint64_t received, std::uint64_t durable) {
     // What is durable stays received: an ack below it is an old one that came late or twice.
@@ -48,14 +52,15 @@ class LogSender {
   // Called once per sync: when no ack has moved since the last one, bytes or acks are lost, so the
   // controller is asked again where it is.
   void OnSync() {
-    if (durable_ < end_ && acked_ == acked_at_sync_ && durable_ == durable_at_sync_) OnConnected();
+    if (durable_ < size() && acked_ == acked_at_sync_ && durable_ == durable_at_sync_)
+      OnConnected();
     acked_at_sync_ = acked_;
     durable_at_sync_ = durable_;
   }
 
   // What to send now, if anything; counts it as sent.
   std::optional<Range> Next() {
-    if (end_ <= durable_) return std::nullopt;
+    if (size() <= durable_) return std::nullopt;
     if (must_ask_) {
       if (asked_) return std::nullopt;
       asked_ = true;
@@ -76,9 +81,12 @@ class LogSender {
   [[nodiscard]] std::uint64_t durable() const { return durable_; }
 
  private:
+  [[nodiscard]] std::uint64_t size() const { return std::max(end_, size_); }
+
   const std::uint64_t window_bytes_;
   std::uint64_t begin_ = 0;  // of the spool
   std::uint64_t end_ = 0;
+  std::uint64_t size_ = 0;  // 0: it has not ended
   std::uint64_t durable_ = 0;
   std::uint64_t acked_ = 0;          // received, by the newest ack
   std::uint64_t acked_durable_ = 0;  // the highest that an ack of this process named

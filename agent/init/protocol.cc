@@ -32,6 +32,8 @@ enum class EventType : std::uint8_t {
 };
 
 constexpr std::string_view kResultMagic = "SLWR";
+// Of a result, after spool_end: zero when written, any value when read.
+constexpr std::size_t kReservedBytes = 32;
 constexpr std::size_t kLengthSize = 4;
 // An item of a list takes at least its own length field, which bounds counts before memory is
 // taken.
@@ -138,7 +140,7 @@ void Put(Writer& w, const StepResult& r) {
   w.String(r.error);
   w.Int(r.spool_begin);
   w.Int(r.spool_end);
-  w.Raw({reinterpret_cast<const char*>(r.spool_sha256.data()), r.spool_sha256.size()});
+  w.Raw(std::string(kReservedBytes, '\0'));
   w.Int(r.user_us);
   w.Int(r.system_us);
   w.Int(r.max_rss_kib);
@@ -157,8 +159,7 @@ StepResult GetResult(Reader& in) {
   r.error = in.String();
   r.spool_begin = in.Int<std::uint64_t>();
   r.spool_end = in.Int<std::uint64_t>();
-  const std::string_view hash = in.Take(r.spool_sha256.size());
-  std::copy(hash.begin(), hash.end(), r.spool_sha256.begin());
+  in.Take(kReservedBytes);
   r.user_us = in.Int<std::uint64_t>();
   r.system_us = in.Int<std::uint64_t>();
   r.max_rss_kib = in.Int<std::uint64_t>();

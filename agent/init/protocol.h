@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -67,7 +66,6 @@ struct StepResult {
   std::string error;  // kStartFailed only
   std::uint64_t spool_begin = 0;
   std::uint64_t spool_end = 0;
-  std::array<std::uint8_t, 32> spool_sha256{};  // of the log's bytes [0, spool_end)
   std::uint64_t user_us = 0;
   std::uint64_t system_us = 0;
   std::uint64_t max_rss_kib = 0;

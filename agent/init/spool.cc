@@ -5,8 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <vector>
-
 namespace slipway::init {
 namespace {
 
@@ -34,14 +32,6 @@ Problem Spool::Open(int dir_fd) {
   if (Problem p = OpenRegular(dir_fd, "log.times", &times_, &times_end_); !p.empty()) return p;
   times_end_ -= times_end_ % 16;
   allocated_ = end_;
-  std::vector<char> buffer(end_ > 0 ? 64 << 10 : 0);
-  for (std::uint64_t at = 0; at < end_;) {
-    const ssize_t n = pread(log_.get(), buffer.data(), buffer.size(), static_cast<off_t>(at));
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return ErrnoProblem("read log", n < 0 ? errno : EIO);
-    sha_.Update({buffer.data(), static_cast<std::size_t>(n)});
-    at += static_cast<std::uint64_t>(n);
-  }
   return {};
 }
 
@@ -73,7 +63,6 @@ std::size_t Spool::Write(std::string_view bytes) {
         pwrite(log_.get(), bytes.data() + done, bytes.size() - done, static_cast<off_t>(end_));
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) break;
-    sha_.Update(bytes.substr(done, static_cast<std::size_t>(n)));
     done += static_cast<std::size_t>(n);
     end_ += static_cast<std::uint64_t>(n);
   }

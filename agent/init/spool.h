@@ -1,12 +1,10 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
 #include "agent/init/posix.h"
-#include "agent/init/sha256.h"
 
 namespace slipway::init {
 
@@ -30,15 +28,15 @@ class LogBudget {
   std::uint64_t bytes_ = kDefaultBytes;
 };
 
-// Process 1's end of the log file: appends, counts and hashes masked bytes and keeps the sparse
-// time index. Never loses a byte to a full disk: room is allocated before the bytes are read, and
+// Process 1's end of the log file: appends and counts masked bytes and keeps the sparse time
+// index. Never loses a byte to a full disk: room is allocated before the bytes are read, and
 // what still cannot be written is kept in memory (the backlog) until it can. Thread-compatible.
 class Spool {
  public:
   // Room that Ready() promises; more than a full pipe and all that a masker may hold back.
   static constexpr std::uint64_t kReserve = std::uint64_t{4} << 20;
 
-  // Opens `log` and `log.times` in `dir_fd` and hashes what the log holds already.
+  // Opens `log` and `log.times` in `dir_fd`; goes on behind what the log holds already.
   [[nodiscard]] Problem Open(int dir_fd);
 
   // At least kReserve bytes can be appended without waiting for the disk. Asks the file system when
@@ -56,8 +54,6 @@ class Spool {
   void Trim();
 
   [[nodiscard]] std::uint64_t end() const { return end_; }
-  // Of the bytes [0, end()).
-  [[nodiscard]] std::array<std::uint8_t, 32> Sha256() const { return sha_.Value(); }
 
  private:
   void RecordTime(std::int64_t unix_us);
@@ -72,7 +68,6 @@ class Spool {
   std::uint64_t times_end_ = 0;
   std::int64_t last_time_us_ = 0;
   std::string backlog_;
-  RunningSha256 sha_;
 };
 
 }  // namespace slipway::init

@@ -303,7 +303,6 @@ void Supervisor::Finish() {
   }
   r.left_processes = step_->core.left_processes();
   r.spool_end = spool_->end();
-  r.spool_sha256 = spool_->Sha256();
   ChildrenCpu(&r.user_us, &r.system_us);
   r.user_us -= step_->user_before_us;
   r.system_us -= step_->system_before_us;

@@ -93,14 +93,14 @@ class PutStream final : public artifacts::BlobStream {
 
 class GrpcArtifactSink final : public artifacts::ArtifactSink {
  public:
-  GrpcArtifactSink(std::shared_ptr<grpc::Channel> channel, AttemptKey key)
-      : stub_(v1::AgentService::NewStub(std::move(channel))), key_(std::move(key)) {}
+  GrpcArtifactSink(ChannelSource channel, AttemptKey key)
+      : channel_(std::move(channel)), key_(std::move(key)) {}
 
   absl::StatusOr<std::vector<Sha256Digest>> FindMissing(
       std::string_view encoded_manifest) override {
     grpc::ClientContext context;
     SetDeadline(context, kCallTime);
-    const auto stream = stub_->FindMissingBlobs(&context);
+    const auto stream = v1::AgentService::NewStub(channel_())->FindMissingBlobs(&context);
     bool first = true;
     while (first || !encoded_manifest.empty()) {
       v1::FindMissingBlobsRequest request;
@@ -127,7 +127,7 @@ class GrpcArtifactSink final : public artifacts::ArtifactSink {
   }
 
   absl::StatusOr<std::unique_ptr<artifacts::BlobStream>> StartUpload() override {
-    return std::make_unique<PutStream>(*stub_, key_);
+    return std::make_unique<PutStream>(*v1::AgentService::NewStub(channel_()), key_);
   }
 
   absl::Status Finalize(const Sha256Digest& manifest) override {
@@ -137,18 +137,19 @@ class GrpcArtifactSink final : public artifacts::ArtifactSink {
     *request.mutable_ref() = rpc::ToProto(key_);
     request.set_manifest(rpc::ToProto(manifest));
     v1::FinalizeArtifactResponse response;
-    return rpc::FromGrpc(context, stub_->FinalizeArtifact(&context, request, &response));
+    const auto stub = v1::AgentService::NewStub(channel_());
+    return rpc::FromGrpc(context, stub->FinalizeArtifact(&context, request, &response));
   }
 
  private:
-  const std::unique_ptr<v1::AgentService::Stub> stub_;
+  const ChannelSource channel_;
   const AttemptKey key_;
 };
 
 class GrpcArtifactSource final : public artifacts::ArtifactSource {
  public:
-  GrpcArtifactSource(std::shared_ptr<grpc::Channel> channel, AttemptKey key)
-      : stub_(v1::AgentService::NewStub(std::move(channel))), key_(std::move(key)) {}
+  GrpcArtifactSource(ChannelSource channel, AttemptKey key)
+      : channel_(std::move(channel)), key_(std::move(key)) {}
 
   absl::Status Fetch(const Sha256Digest& manifest, manifest::TreeReceiver& receiver) override {
     grpc::ClientContext context;
@@ -157,7 +158,7 @@ class GrpcArtifactSource final : public artifacts::ArtifactSource {
     *request.mutable_ref() = rpc::ToProto(key_);
     request.set_manifest(rpc::ToProto(manifest));
     blob_.reset();
-    const auto stream = stub_->FetchArtifact(&context, request);
+    const auto stream = v1::AgentService::NewStub(channel_())->FetchArtifact(&context, request);
     v1::FetchArtifactResponse response;
     absl::Status taken;
     while (taken.ok() && stream->Read(&response)) taken = Take(response, receiver);
@@ -184,20 +185,20 @@ class GrpcArtifactSource final : public artifacts::ArtifactSource {
     return absl::OkStatus();
   }
 
-  const std::unique_ptr<v1::AgentService::Stub> stub_;
+  const ChannelSource channel_;
   const AttemptKey key_;
   std::optional<manifest::BlobRef> blob_;  // being received
 };
 
 }  // namespace
 
-std::unique_ptr<artifacts::ArtifactSink> MakeArtifactSink(std::shared_ptr<grpc::Channel> channel,
+std::unique_ptr<artifacts::ArtifactSink> MakeArtifactSink(ChannelSource channel,
                                                           const AttemptKey& key) {
   return std::make_unique<GrpcArtifactSink>(std::move(channel), key);
 }
 
-std::unique_ptr<artifacts::ArtifactSource> MakeArtifactSource(
-    std::shared_ptr<grpc::Channel> channel, const AttemptKey& key) {
+std::unique_ptr<artifacts::ArtifactSource> MakeArtifactSource(ChannelSource channel,
+                                                              const AttemptKey& key) {
   return std::make_unique<GrpcArtifactSource>(std::move(channel), key);
 }
 

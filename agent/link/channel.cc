@@ -29,4 +29,22 @@ std::shared_ptr<grpc::Channel> MakeChannel(const Identity& identity) {
   return grpc::CreateCustomChannel(identity.server, grpc::SslCredentials(tls), arguments);
 }
 
+void Channels::Use(const Identity& identity) {
+  const std::shared_ptr<grpc::Channel> control = MakeChannel(identity);
+  const std::shared_ptr<grpc::Channel> bulk = MakeChannel(identity);
+  const std::lock_guard lock(mu_);
+  control_ = control;
+  bulk_ = bulk;
+}
+
+std::shared_ptr<grpc::Channel> Channels::Control() const {
+  const std::lock_guard lock(mu_);
+  return control_;
+}
+
+std::shared_ptr<grpc::Channel> Channels::Bulk() const {
+  const std::lock_guard lock(mu_);
+  return bulk_;
+}
+
 }  // namespace slipway::link

@@ -21,11 +21,17 @@ struct Identity {
   std::string certificate_pem;
   std::string ca_pem;
   crypto::SecretBytes key_pem;
+
+  [[nodiscard]] Identity Copy() const;
 };
 
-// Files: key.pem (0600), agent.pem, ca.pem and, last, agent.yaml: without it, nobody has joined.
-// Durable on return.
+// Files: identity.pem (0600; key and certificate in one, so that no crash can part them), ca.pem
+// and, last, agent.yaml: without it, nobody has joined. Durable on return.
 [[nodiscard]] absl::Status SaveIdentity(const std::string& data_dir, const Identity& identity);
+
+// Replaces key and certificate of a saved identity: the files hold the old pair or the new one at
+// any time. Durable on return.
+[[nodiscard]] absl::Status SaveRenewed(const std::string& data_dir, const Identity& identity);
 
 // kFailedPrecondition, NOT_JOINED: nobody has. kInvalidArgument: the files do not fit together.
 [[nodiscard]] absl::StatusOr<Identity> LoadIdentity(const std::string& data_dir);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "common/log/log.h"
@@ -23,13 +25,21 @@ std::uint64_t Seed() {
 
 }  // namespace
 
-Link::Link(std::shared_ptr<grpc::Channel> channel, LinkOptions options, LogSource& source,
-           std::function<void(agent::Event)> post)
+bool RefusedForGood(const absl::Status& status) {
+  static const std::set<std::string> reasons = {"AGENT_REVOKED",       "AGENT_RETIRED",
+                                                "UNKNOWN_AGENT",       "NO_AGENT_CERTIFICATE",
+                                                "CERTIFICATE_EXPIRED", "CERTIFICATE_REPLACED"};
+  return status.code() == absl::StatusCode::kUnauthenticated &&
+         reasons.contains(GetErrorInfo(status).reason);
+}
+
+Link::Link(ChannelSource channel, LinkOptions options, LogSource& source,
+           std::function<void(agent::Event)> post, std::function<void(const absl::Status&)> refused)
     : channel_(std::move(channel)),
-      stub_(v1::AgentService::NewStub(channel_)),
       options_(std::move(options)),
       source_(source),
       post_(std::move(post)),
+      refused_(std::move(refused)),
       jitter_(Seed()) {}
 
 Link::~Link() { Stop(); }
@@ -72,7 +82,7 @@ void Link::SendLog(const AttemptKey& key, std::uint64_t offset, std::uint64_t en
       callbacks.ended = [this](LogStream& from, const absl::Status& why) { OnLogEnded(from, why); };
       slot = std::make_shared<LogStream>(key, source_, std::move(callbacks));
       ++open_log_streams_;
-      slot->Begin(*stub_);
+      slot->Begin(*v1::AgentService::NewStub(channel_()));
     }
     stream = slot;
   }
@@ -133,18 +143,20 @@ void Link::OnLogAck(LogStream& stream, const protocol::LogAck& ack) {
   }
 }
 
-bool Link::RunOnce() {
-  if (!channel_->WaitForConnected(std::chrono::system_clock::now() + kConnectPatience)) {
-    return false;
+Link::Try Link::RunOnce() {
+  const std::shared_ptr<grpc::Channel> channel = channel_();
+  if (!channel->WaitForConnected(std::chrono::system_clock::now() + kConnectPatience)) {
+    return Try::kUnreachable;
   }
   {
     const std::lock_guard lock(mu_);
-    if (stopping_) return true;
+    if (stopping_) return Try::kReached;
     healthy_ = false;
     backoff_ = false;
     post_(agent::Connected{});
     stream_ = std::make_unique<ConnectStream>(
-        *stub_, [this](protocol::ControllerMessage message) { OnMessage(std::move(message)); });
+        *v1::AgentService::NewStub(channel),
+        [this](protocol::ControllerMessage message) { OnMessage(std::move(message)); });
   }
   // stream_ is reset by this thread alone, so it may be used here without the lock.
   const absl::Status why = stream_->Wait();
@@ -158,15 +170,20 @@ bool Link::RunOnce() {
     log::Warn("link_down", {{"server", options_.server}, {"why", problem}});
     last_problem_ = problem;
   }
-  return true;
+  // A certificate that was renewed meanwhile was refused rightly; the next try has the new one.
+  if (stopping_ || !RefusedForGood(why) || channel != channel_()) return Try::kReached;
+  lock.unlock();
+  refused_(why);
+  return Try::kRefused;
 }
 
 void Link::Run() {
   Duration bound = options_.min_backoff;
   for (;;) {
-    const bool reached = RunOnce();
+    const Try tried = RunOnce();
+    const bool reached = tried == Try::kReached;
     std::unique_lock lock(mu_);
-    if (stopping_) return;
+    if (stopping_ || tried == Try::kRefused) return;
     if (!reached) {
       if (last_problem_ != "unreachable") {
         last_problem_ = "unreachable";

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "agent/core/events.h"
+#include "agent/link/channel.h"
 #include "agent/link/connect_stream.h"
 #include "agent/link/log_source.h"
 #include "agent/link/log_stream.h"
@@ -19,6 +20,10 @@
 #include "common/protocol/messages.h"
 
 namespace slipway::link {
+
+// The controller says that this agent is none of its farm's, or none any more: only a person can
+// mend that.
+[[nodiscard]] bool RefusedForGood(const absl::Status& status);
 
 struct LinkOptions {
   std::string server;  // for messages
@@ -36,13 +41,17 @@ struct LinkOptions {
 // an AppendLog stream for each attempt whose log flows. Says Connected, Disconnected and Received
 // to the core in an order that holds: nothing of an older stream comes after a Connected.
 //
+// Each connection takes the channel that is the newest then. A controller that does not know this
+// agent (any more) is asked no second time.
+//
 // Owns no state of the protocol: what a broken stream loses, the core says again. `source` and what
-// `post` refers to must outlive it. Thread-safe.
+// the functions refer to must outlive it. Thread-safe.
 class Link {
  public:
-  // `post` takes an event for the core; called under a lock, so it must only queue.
-  Link(std::shared_ptr<grpc::Channel> channel, LinkOptions options, LogSource& source,
-       std::function<void(agent::Event)> post);
+  // `post` takes an event for the core; called under a lock, so it must only queue. `refused`
+  // hears, once and from the link's thread, why nothing will connect any more (RefusedForGood).
+  Link(ChannelSource channel, LinkOptions options, LogSource& source,
+       std::function<void(agent::Event)> post, std::function<void(const absl::Status&)> refused);
   ~Link();
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;
@@ -59,19 +68,20 @@ class Link {
 
  private:
   void Run();
-  // One stream from connect to its end. False: the controller could not be reached.
-  [[nodiscard]] bool RunOnce();
+  enum class Try { kReached, kUnreachable, kRefused };
+  // One stream from connect to its end.
+  [[nodiscard]] Try RunOnce();
   void EndLogStreams();  // REQUIRES: mu_
   void OnMessage(protocol::ControllerMessage message);
   void OnLogAck(LogStream& stream, const protocol::LogAck& ack);
   void OnLogEnded(LogStream& stream, const absl::Status& why);
 
   // Constant after construction.
-  const std::shared_ptr<grpc::Channel> channel_;
-  const std::unique_ptr<v1::AgentService::Stub> stub_;
+  const ChannelSource channel_;
   const LinkOptions options_;
   LogSource& source_;
   const std::function<void(agent::Event)> post_;
+  const std::function<void(const absl::Status&)> refused_;
 
   // Guarded by mu_.
   std::mutex mu_;

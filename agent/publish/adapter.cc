@@ -6,7 +6,9 @@
 #include <boost/json.hpp>
 #include <charconv>
 #include <chrono>
+#include <iterator>
 #include <optional>
+#include <utility>
 
 #include "common/status/status.h"
 
@@ -15,6 +17,13 @@ namespace {
 
 namespace json = boost::json;
 using protocol::FailureClass;
+
+// Options that are fields of the request, by their names there.
+constexpr std::pair<std::string_view, const char*> kFields[] = {
+    {"robot", "robot"},
+    {"prove_timeout_seconds", "proveTimeoutSeconds"},
+    {"use_project_config", "useProjectConfig"},
+};
 
 constexpr std::size_t kMaxText = 4096;
 constexpr std::size_t kMaxLink = 2048;
@@ -132,8 +141,13 @@ std::string EncodeRequest(const AdapterRequest& request) {
   if (!request.proxy.empty()) root["proxy"] = request.proxy;
   json::object settings;
   for (const auto& [key, value] : request.options) {
-    const bool own = key == "robot" || key == "proveTimeoutSeconds" || key == "useProjectConfig";
-    (own ? root : settings)[key] = AsValue(value);
+    const auto* const field = std::find_if(std::begin(kFields), std::end(kFields),
+                                           [&](const auto& known) { return known.first == key; });
+    if (field != std::end(kFields)) {
+      root[field->second] = AsValue(value);
+    } else {
+      settings[key] = AsValue(value);
+    }
   }
   if (!settings.empty()) root["settings"] = std::move(settings);
   return json::serialize(root);
@@ -163,7 +177,9 @@ absl::StatusOr<AdapterResult> ParseResult(std::string_view text) {
     outcome.link = Text(*root, "link", kMaxLink);
     outcome.platform_qr = Text(*root, "qrText", kMaxLink);
     outcome.details_json = json::serialize(*root);
-    if (outcome.details_json.size() > kMaxDetails) outcome.details_json = "{}";
+    // A number beyond any double was read as infinity, and would be written as nobody reads it.
+    (void)json::parse(outcome.details_json, error, {}, limits);
+    if (error || outcome.details_json.size() > kMaxDetails) outcome.details_json = "{}";
     result.what = std::move(outcome);
     return result;
   }

@@ -40,8 +40,9 @@ struct AdapterRequest {
   std::string ca_file;  // empty: none
   std::string proxy;    // empty: direct
   Duration deadline{};
-  // From slipway.yaml: "robot", "proveTimeoutSeconds" and "useProjectConfig" are the adapter's own,
-  // everything else is a setting of the platform's compiler.
+  // From slipway.yaml: "robot", "prove_timeout_seconds" and "use_project_config" are the adapter's
+  // own, everything else is a setting of the platform's compiler. The adapter knows which there
+  // are.
   std::map<std::string, std::string> options;
 };
 [[nodiscard]] std::string EncodeRequest(const AdapterRequest& request);

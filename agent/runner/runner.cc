@@ -1,5 +1,8 @@
 #include "agent/runner/runner.h"
 
+#include <errno.h>
+#include <sys/stat.h>
+
 #include <chrono>
 #include <filesystem>
 #include <utility>
@@ -18,10 +21,12 @@ using namespace std::chrono_literals;
 
 constexpr auto kRemovePause = 2s;
 
-absl::Status MakeDirectories(const std::string& path) {
+// For this account alone: work directories may lie where everybody may look.
+absl::Status MakePrivateDirectory(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
-  return error ? ErrnoError(error.value(), path) : absl::OkStatus();
+  if (error) return ErrnoError(error.value(), path);
+  return chmod(path.c_str(), 0700) == 0 ? absl::OkStatus() : ErrnoError(errno, path);
 }
 
 protocol::AttemptResult FailedResult(const absl::Status& why, WallTime now) {
@@ -35,8 +40,8 @@ protocol::AttemptResult FailedResult(const absl::Status& why, WallTime now) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Runner>> Runner::Create(RunnerOptions options, RunnerParts parts) {
-  SLIPWAY_RETURN_IF_ERROR(MakeDirectories(options.data_dir + "/attempts"));
-  SLIPWAY_RETURN_IF_ERROR(MakeDirectories(options.work_dir + "/run"));
+  SLIPWAY_RETURN_IF_ERROR(MakePrivateDirectory(options.data_dir + "/attempts"));
+  SLIPWAY_RETURN_IF_ERROR(MakePrivateDirectory(options.work_dir + "/run"));
   return std::unique_ptr<Runner>(new Runner(std::move(options), std::move(parts)));
 }
 
@@ -138,7 +143,7 @@ void Runner::Work(Attempt& attempt, const agent::AdoptAttempt& order, bool adopt
     log::Error("attempt_failed", {{"task", key.task.value()}, {"why", Describe(why)}});
     parts_.post(agent::AttemptEnded{.key = key, .result = FailedResult(why, clock_.Wall())});
   };
-  if (const absl::Status made = MakeDirectories(paths.dir); !made.ok()) return fail(made);
+  if (const absl::Status made = MakePrivateDirectory(paths.dir); !made.ok()) return fail(made);
   {
     const std::lock_guard lock(mu_);
     attempt.log = nullptr;  // of a first life: one at a time follows the spool

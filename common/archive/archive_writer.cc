@@ -86,6 +86,13 @@ class Writer {
   }
 
   absl::Status Add(const manifest::Entry& source, const OpenContent& open) {
+    if (format_ == Format::kZip && source.path.find('\\') != std::string::npos) {
+      return MakeError(StatusCode::kInvalidArgument, "UNSAFE_PATH",
+                       fmt::format("\"{}\" has a backslash, which readers of zip files take for a "
+                                   "directory's end",
+                                   source.path),
+                       "Fetch the product as a tar file.");
+    }
     const EntryPtr entry(archive_entry_new());
     archive_entry_set_pathname_utf8(entry.get(), source.path.c_str());
     archive_entry_set_mtime(entry.get(), modified_.count(), 0);

@@ -22,7 +22,8 @@ using OpenContent =
 // Streams the tree of `manifest` to `sink` as a tar (pax) or zip file. The same manifest and
 // `modified` give the same bytes: entries in the manifest's order, owner root, every time set to
 // `modified`. Every file is checked against the manifest on its way; kDataLoss (BLOB_CORRUPT) when
-// its content differs, and what was written so far is of no use. Thread-safe.
+// its content differs, and what was written so far is of no use. kInvalidArgument (UNSAFE_PATH): a
+// zip file cannot hold this name safely. Thread-safe.
 absl::Status WriteArchive(const manifest::Manifest& manifest, Format format, WallTime modified,
                           const OpenContent& open, const compression::ByteSink& sink);
 

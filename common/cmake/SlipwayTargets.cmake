@@ -1,6 +1,7 @@
-# The interface targets every Slipway target links, and the two helpers that make targets:
+# The interface targets every Slipway target links, and the helpers that make targets:
 #   slipway_library(NAME SOURCES a.cc ... [DEPS public...] [PRIVATE private...] [GRPC])
 #   slipway_test(NAME SOURCES a.cc ... [DEPS ...] LABELS unit... [TIMEOUT s] [GRPC])
+#   slipway_fuzz(NAME SOURCES a.cc ... [DEPS ...] RUNS n)
 # GRPC reuses the precompiled gRPC headers, which are most of the compile time of such a file.
 
 set(CMAKE_CXX_STANDARD 20)
@@ -47,6 +48,12 @@ target_compile_definitions(slipway_hardening INTERFACE $<$<CONFIG:Dev>:_GLIBCXX_
 target_link_options(slipway_hardening INTERFACE -Wl,-z,relro -Wl,-z,now)
 
 add_library(slipway_sanitizers INTERFACE)
+if(SLIPWAY_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    message(FATAL_ERROR "SLIPWAY_FUZZ needs clang: cmake --preset fuzz")
+  endif()
+  target_compile_options(slipway_sanitizers INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 if(SLIPWAY_SANITIZE)
   target_compile_options(slipway_sanitizers INTERFACE -fsanitize=${SLIPWAY_SANITIZE} -fno-omit-frame-pointer
     -fno-sanitize-recover=all)
@@ -97,4 +104,37 @@ function(slipway_test NAME)
   endif()
   add_test(NAME ${NAME} COMMAND ${NAME})
   set_tests_properties(${NAME} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+  if(threads IN_LIST ARG_LABELS)
+    add_dependencies(thread_tests ${NAME})
+  endif()
+endfunction()
+
+# What the thread sanitizer has something to say about: tests labelled `threads`, whose threads are
+# ours and which link neither gRPC nor another library that synchronises without the sanitizer
+# seeing it.
+add_custom_target(thread_tests)
+# All of tests/fuzz.
+add_custom_target(fuzz_targets)
+
+# A fuzz target: LLVMFuzzerTestOneInput, whose seeds are in seeds/NAME without "_fuzz". The fuzz
+# preset makes it a libFuzzer program, and its test goes on from the seeds for RUNS inputs that
+# are the same every time; elsewhere it is a program that plays the seeds.
+function(slipway_fuzz NAME)
+  cmake_parse_arguments(ARG "" "RUNS" "SOURCES;DEPS" ${ARGN})
+  if(ARG_UNPARSED_ARGUMENTS OR NOT ARG_RUNS)
+    message(FATAL_ERROR "slipway_fuzz(${NAME}) needs RUNS; unknown: ${ARG_UNPARSED_ARGUMENTS}")
+  endif()
+  string(REGEX REPLACE "_fuzz$" "" stem ${NAME})
+  add_executable(${NAME} ${ARG_SOURCES})
+  target_link_libraries(${NAME} PRIVATE slipway_options common_base common_status ${ARG_DEPS})
+  add_dependencies(fuzz_targets ${NAME})
+  if(SLIPWAY_FUZZ)
+    target_link_options(${NAME} PRIVATE -fsanitize=fuzzer)
+    add_test(NAME ${NAME} COMMAND ${CMAKE_SOURCE_DIR}/tests/fuzz/run ${NAME} --build ${CMAKE_BINARY_DIR}
+                                  --runs ${ARG_RUNS})
+  else()
+    target_link_libraries(${NAME} PRIVATE slipway_fuzz_replay)
+    add_test(NAME ${NAME} COMMAND ${NAME} ${CMAKE_CURRENT_SOURCE_DIR}/seeds/${stem})
+  endif()
+  set_tests_properties(${NAME} PROPERTIES LABELS fuzz TIMEOUT 300)
 endfunction()

@@ -95,8 +95,8 @@ class Section {
 // A parsed text whose top level is a map.
 //
 // Refuses what makes YAML dangerous or ambiguous: anchors and aliases, tags, repeated keys, keys
-// that are not scalars, several documents, NUL and text that is not UTF-8, and texts above the
-// limits. Thread-compatible.
+// that are not scalars, several documents, NUL (also as "\0") and text that is not UTF-8, and texts
+// above the limits. Thread-compatible.
 class Document {
  public:
   // `file_name` is how messages call the text. kInvalidArgument: "file:line:column: what".

@@ -44,6 +44,8 @@ class Builder final : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
                 const std::string& value) override {
     RefuseTag(mark, tag);
+    // As "\0"; in C strings, values would end there.
+    if (value.find('\0') != std::string::npos) Refuse(mark, "NUL is not allowed");
     if (ExpectsKey()) {
       TakeKey(mark, value);
       return;
@@ -219,7 +221,18 @@ absl::Status CheckNesting(std::string_view text, const std::string& file) {
 }  // namespace
 
 std::string At(std::string_view file, int line, int column, std::string_view text) {
-  return fmt::format("{}:{}:{}: {}", file, line, column, text);
+  std::string message = fmt::format("{}:{}:{}: ", file, line, column);
+  // Quoted keys and values may hold line ends, which would look like further mistakes.
+  for (const char c : text) {
+    if (c == '\n') {
+      message += "\\n";
+    } else if ((c >= 0 && c < ' ') || c == 0x7f) {
+      message += fmt::format("\\x{:02x}", static_cast<unsigned>(c));
+    } else {
+      message += c;
+    }
+  }
+  return message;
 }
 
 absl::StatusOr<Tree> ParseTree(std::string_view text, std::string file_name,

@@ -50,7 +50,7 @@ struct Tree {
   std::vector<Note> notes;
 };
 
-// "file:line:column: text".
+// "file:line:column: text", one line whatever `text` holds.
 std::string At(std::string_view file, int line, int column, std::string_view text);
 
 // `text` as a tree whose root is a map. kInvalidArgument as Document::Parse.

@@ -23,7 +23,6 @@ using internal::StatusFromOpenSsl;
 constexpr std::string_view kUriScheme = "slipway://";
 constexpr std::string_view kAgentPart = "/agent/";
 // Machines of one farm may disagree a little about the time.
-constexpr auto kClockSkew = std::chrono::minutes(5);
 constexpr std::size_t kMaxNames = 100;
 
 absl::Status Invalid(std::string_view message) {

@@ -30,6 +30,8 @@ struct KeyAndRequest {
 inline constexpr auto kCaLifetime = std::chrono::hours(24) * 3653;
 inline constexpr auto kServerLifetime = std::chrono::hours(24) * 397;
 inline constexpr auto kAgentLifetime = std::chrono::hours(24) * 90;
+// Certificates begin this much before they are issued, for clocks that are behind.
+inline constexpr auto kClockSkew = std::chrono::minutes(5);
 
 // The farm's root: may sign certificates, no further CAs.
 absl::StatusOr<KeyAndCertificate> CreateCa(const FarmId& farm, WallTime now);

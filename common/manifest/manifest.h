@@ -57,7 +57,7 @@ class Manifest {
                                          const ManifestLimits& limits = {});
 
   // Reads the canonical text and refuses every other spelling of the same content, so that
-  // Encode() gives back the same bytes. Errors name the line.
+  // Encode() gives back the same bytes. Errors name the line, or the paths that do not go together.
   static absl::StatusOr<Manifest> Parse(std::string_view text, const ManifestLimits& limits = {});
 
   [[nodiscard]] std::string Encode() const;

@@ -37,11 +37,12 @@ absl::StatusOr<QrMatrix> Encode(std::string_view text);
 
 enum class TerminalStyle {
   kUtf8,   // half blocks, two rows of modules per line, colours set explicitly
+  kPlain,  // the same blocks without colours: for files and for whoever wants none
   kAscii,  // two characters per module, '#' for dark: for logs and old terminals
 };
 
 // Lines to print. kUtf8 sets black on white itself, so that it scans on dark and light terminals
-// alike; kAscii cannot and needs a light background.
+// alike; the others hold no escape sequence and need a light background.
 std::string RenderTerminal(const QrMatrix& matrix, TerminalStyle style);
 
 // A black-and-white PNG, `scale` pixels per module (1 to 64).

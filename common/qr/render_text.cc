@@ -5,19 +5,21 @@
 namespace slipway::qr {
 namespace {
 
-std::string RenderUtf8(const QrMatrix& matrix) {
-  // 256-colour black on white: what "white" of the basic 16 looks like is the user's theme.
-  constexpr std::string_view kBegin = "\x1b[38;5;16;48;5;231m";
-  constexpr std::string_view kEnd = "\x1b[0m\n";
+// 256-colour black on white: what "white" of the basic 16 looks like is the user's theme.
+constexpr std::string_view kBlackOnWhite = "\x1b[38;5;16;48;5;231m";
+constexpr std::string_view kAsBefore = "\x1b[0m";
+
+std::string RenderBlocks(const QrMatrix& matrix, bool coloured) {
   std::string text;
   for (int y = -kQuietZone; y < matrix.width() + kQuietZone; y += 2) {
-    text += kBegin;
+    if (coloured) text += kBlackOnWhite;
     for (int x = -kQuietZone; x < matrix.width() + kQuietZone; ++x) {
       const bool upper = matrix.dark(x, y);
       const bool lower = matrix.dark(x, y + 1);
       text += upper ? (lower ? "█" : "▀") : (lower ? "▄" : " ");
     }
-    text += kEnd;
+    if (coloured) text += kAsBefore;
+    text += '\n';
   }
   return text;
 }
@@ -36,7 +38,8 @@ std::string RenderAscii(const QrMatrix& matrix) {
 }  // namespace
 
 std::string RenderTerminal(const QrMatrix& matrix, TerminalStyle style) {
-  return style == TerminalStyle::kUtf8 ? RenderUtf8(matrix) : RenderAscii(matrix);
+  if (style == TerminalStyle::kAscii) return RenderAscii(matrix);
+  return RenderBlocks(matrix, style == TerminalStyle::kUtf8);
 }
 
 std::string RenderSvg(const QrMatrix& matrix) {

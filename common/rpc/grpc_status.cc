@@ -3,6 +3,7 @@
 #include <string>
 
 #include "common/rpc/text.h"
+#include "common/status/remedies.h"
 #include "common/status/status.h"
 #include "slipway/v1/common.pb.h"
 
@@ -13,8 +14,10 @@ grpc::Status ToGrpc(grpc::ServerContextBase& context, const absl::Status& status
   const ErrorInfo info = GetErrorInfo(status);
   if (!info.reason.empty() || !info.remedy.empty()) {
     v1::ErrorDetail detail;
+    const Remedy known = RemedyFor(info.reason).value_or(Remedy());
     detail.set_reason(info.reason);
-    detail.set_remedy(ValidUtf8(info.remedy));
+    detail.set_remedy(info.remedy.empty() ? std::string(known.english) : ValidUtf8(info.remedy));
+    detail.set_remedy_zh(std::string(known.chinese));
     context.AddTrailingMetadata(kErrorTrailer, detail.SerializeAsString());
   }
   return {static_cast<grpc::StatusCode>(status.raw_code()),
@@ -28,8 +31,9 @@ absl::Status FromGrpc(const grpc::ClientContext& context, const grpc::Status& st
   if (const auto it = trailers.find(kErrorTrailer); it != trailers.end()) {
     detail.ParseFromArray(it->second.data(), static_cast<int>(it->second.size()));
   }
-  return MakeError(static_cast<absl::StatusCode>(status.error_code()), detail.reason(),
-                   status.error_message(), detail.remedy());
+  return WithRemedyZh(MakeError(static_cast<absl::StatusCode>(status.error_code()), detail.reason(),
+                                status.error_message(), detail.remedy()),
+                      detail.remedy_zh());
 }
 
 }  // namespace slipway::rpc

@@ -4,8 +4,9 @@
 
 #include "absl/status/status.h"
 
-// The one place where statuses cross gRPC. Code and message travel as they are; reason and remedy
-// travel as a slipway.v1.ErrorDetail in the trailing metadata `slipway-error-bin`.
+// The one place where statuses cross gRPC. Code and message travel as they are; reason and remedies
+// travel as a slipway.v1.ErrorDetail in the trailing metadata `slipway-error-bin`. What the status
+// does not say, in English or Chinese, is added from the table of remedies (common/status).
 namespace slipway::rpc {
 
 inline constexpr char kErrorTrailer[] = "slipway-error-bin";
@@ -14,8 +15,8 @@ inline constexpr char kErrorTrailer[] = "slipway-error-bin";
 // UTF-8 is made so, because HTTP/2 peers refuse the whole answer otherwise.
 [[nodiscard]] grpc::Status ToGrpc(grpc::ServerContextBase& context, const absl::Status& status);
 
-// Client side, after the call has ended. A transport failure (no answer at all) says in words that
-// `peer` does not answer.
+// Client side, after the call has ended; GetRemedyZh has the Chinese remedy. A transport failure
+// (no answer at all) says in words that `peer` does not answer.
 [[nodiscard]] absl::Status FromGrpc(const grpc::ClientContext& context, const grpc::Status& status);
 
 }  // namespace slipway::rpc

@@ -9,6 +9,7 @@
 #include "common/rpc/convert.h"
 #include "common/rpc/grpc_status.h"
 #include "common/status/status.h"
+#include "controller/agent_gateway/agent_call.h"
 #include "controller/agent_gateway/artifact_stream.h"
 #include "controller/agent_gateway/connect_stream.h"
 #include "controller/agent_gateway/log_stream.h"
@@ -53,11 +54,10 @@ grpc::ServerBidiReactor<v1::AppendLogRequest, v1::AppendLogResponse>* AgentServi
   return NewLogStream(*context, deps_.gateway, deps_.peers, deps_.logs);
 }
 
-absl::StatusOr<domain::Task> AgentService::CurrentTask(grpc::ServerContext& context,
+absl::StatusOr<domain::Task> AgentService::CurrentTask(const AgentCall& call,
                                                        const v1::AttemptRef& ref) {
-  SLIPWAY_ASSIGN_OR_RETURN(const auto agent, deps_.peers.Identify(context));
   SLIPWAY_ASSIGN_OR_RETURN(const AttemptKey key, rpc::FromProto(ref));
-  SLIPWAY_RETURN_IF_ERROR(deps_.gateway.scheduler().CheckCurrent(agent.id, key));
+  SLIPWAY_RETURN_IF_ERROR(deps_.gateway.scheduler().CheckCurrent(call.agent().id, key));
   SLIPWAY_ASSIGN_OR_RETURN(auto found, deps_.reader.GetTask(key.task));
   return found.task;
 }
@@ -68,7 +68,7 @@ grpc::Status AgentService::FindMissingBlobs(grpc::ServerContext* context, Missin
 
 absl::Status AgentService::DoFindMissing(grpc::ServerContext& context, MissingStream& stream) {
   // Strangers hold no thread and no memory while they take their time.
-  SLIPWAY_RETURN_IF_ERROR(deps_.peers.Identify(context).status());
+  SLIPWAY_ASSIGN_OR_RETURN(const auto call, AgentCall::Begin(context, deps_.gateway, deps_.peers));
   v1::FindMissingBlobsRequest request;
   std::string encoded;
   v1::AttemptRef ref;
@@ -80,7 +80,7 @@ absl::Status AgentService::DoFindMissing(grpc::ServerContext& context, MissingSt
     }
     encoded += request.manifest_part();
   }
-  SLIPWAY_ASSIGN_OR_RETURN(const auto task, CurrentTask(context, ref));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto task, CurrentTask(*call, ref));
   SLIPWAY_ASSIGN_OR_RETURN(const auto plan, deps_.archive.FindMissing(task.application, encoded));
   v1::FindMissingBlobsResponse response;
   for (std::size_t i = 0; i < plan.missing.size(); ++i) {
@@ -103,13 +103,13 @@ grpc::Status AgentService::PutBlobs(grpc::ServerContext* context,
 absl::Status AgentService::DoPut(grpc::ServerContext& context,
                                  grpc::ServerReader<v1::PutBlobsRequest>& reader,
                                  v1::PutBlobsResponse& response) {
-  SLIPWAY_RETURN_IF_ERROR(deps_.peers.Identify(context).status());
+  SLIPWAY_ASSIGN_OR_RETURN(const auto call, AgentCall::Begin(context, deps_.gateway, deps_.peers));
   v1::PutBlobsRequest request;
   std::unique_ptr<artifacts::ArchiveUpload> upload;
   PieceReader pieces;
   while (reader.Read(&request)) {
     if (!upload) {
-      SLIPWAY_ASSIGN_OR_RETURN(const auto task, CurrentTask(context, request.ref()));
+      SLIPWAY_ASSIGN_OR_RETURN(const auto task, CurrentTask(*call, request.ref()));
       SLIPWAY_ASSIGN_OR_RETURN(upload, deps_.archive.NewUpload(task.application));
     }
     std::vector<manifest::BlobPiece> batch;
@@ -135,7 +135,8 @@ grpc::Status AgentService::FinalizeArtifact(grpc::ServerContext* context,
 
 absl::Status AgentService::DoFinalize(grpc::ServerContext& context,
                                       const v1::FinalizeArtifactRequest& request) {
-  SLIPWAY_ASSIGN_OR_RETURN(const auto task, CurrentTask(context, request.ref()));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto call, AgentCall::Begin(context, deps_.gateway, deps_.peers));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto task, CurrentTask(*call, request.ref()));
   SLIPWAY_ASSIGN_OR_RETURN(const auto digest, rpc::DigestFromProto(request.manifest(), "manifest"));
   return deps_.archive.Finalize(task.application, digest);
 }
@@ -149,7 +150,8 @@ grpc::Status AgentService::FetchArtifact(grpc::ServerContext* context,
 absl::Status AgentService::DoFetch(grpc::ServerContext& context,
                                    const v1::FetchArtifactRequest& request,
                                    grpc::ServerWriter<v1::FetchArtifactResponse>& writer) {
-  SLIPWAY_ASSIGN_OR_RETURN(const auto task, CurrentTask(context, request.ref()));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto call, AgentCall::Begin(context, deps_.gateway, deps_.peers));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto task, CurrentTask(*call, request.ref()));
   SLIPWAY_ASSIGN_OR_RETURN(const auto digest, rpc::DigestFromProto(request.manifest(), "manifest"));
   SLIPWAY_ASSIGN_OR_RETURN(const auto build, deps_.reader.GetTask(task.depends_on));
   if (!build.task.result || !build.task.result->build ||

@@ -2,6 +2,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include "controller/agent_gateway/agent_call.h"
 #include "controller/agent_gateway/gateway.h"
 #include "controller/agent_gateway/peer.h"
 #include "controller/artifacts/artifact_archive.h"
@@ -47,7 +48,7 @@ class AgentService final
 
  private:
   // The task of an attempt that the calling agent holds. kFailedPrecondition, reason STALE_ATTEMPT.
-  absl::StatusOr<domain::Task> CurrentTask(grpc::ServerContext& context, const v1::AttemptRef& ref);
+  absl::StatusOr<domain::Task> CurrentTask(const AgentCall& call, const v1::AttemptRef& ref);
   absl::Status DoFindMissing(grpc::ServerContext& context, MissingStream& stream);
   absl::Status DoPut(grpc::ServerContext& context, grpc::ServerReader<v1::PutBlobsRequest>& reader,
                      v1::PutBlobsResponse& response);

@@ -8,6 +8,7 @@
 #include "common/crypto/secret.h"
 #include "common/log/log.h"
 #include "common/status/status.h"
+#include "controller/agent_gateway/peer.h"
 
 namespace slipway::agent_gateway {
 namespace {
@@ -67,7 +68,7 @@ absl::StatusOr<SessionId> Gateway::Open(const AgentId& agent, std::weak_ptr<Agen
   SessionTable::Opened opened;
   {
     const std::lock_guard lock(mu_);
-    if (stopping_) return Stopping();
+    SLIPWAY_RETURN_IF_ERROR(CheckWelcome(agent));
     opened = table_.Open(agent);
     if (opened.replaced) {
       const auto it = streams_.find(*opened.replaced);
@@ -89,11 +90,36 @@ void Gateway::Close(const AgentId& agent, SessionId session) {
   if (table_.Close(agent, session)) about_.erase(agent);
 }
 
-absl::Status Gateway::Attach(const OpenStream* key, std::weak_ptr<OpenStream> stream) {
-  const std::lock_guard lock(mu_);
+absl::Status Gateway::CheckWelcome(const AgentId& agent) const {
   if (stopping_) return Stopping();
-  others_[key] = std::move(stream);
+  const auto it = dismissed_.find(agent);
+  return it == dismissed_.end() ? absl::OkStatus() : it->second;
+}
+
+absl::Status Gateway::Attach(const AgentId& agent, const OpenStream* key,
+                             std::weak_ptr<OpenStream> stream) {
+  const std::lock_guard lock(mu_);
+  SLIPWAY_RETURN_IF_ERROR(CheckWelcome(agent));
+  others_[key] = {agent, std::move(stream)};
   return absl::OkStatus();
+}
+
+void Gateway::Dismiss(const AgentId& agent, const domain::Availability& why) {
+  const absl::Status status = AgentGone(why);
+  std::vector<std::shared_ptr<OpenStream>> open;
+  {
+    const std::lock_guard lock(mu_);
+    dismissed_.emplace(agent, status);
+    const auto session = table_.Current(agent);
+    if (const auto it = session ? streams_.find(*session) : streams_.end(); it != streams_.end()) {
+      if (auto stream = it->second.lock()) open.push_back(std::move(stream));
+    }
+    for (const auto& [key, other] : others_) {
+      if (other.agent != agent) continue;
+      if (auto stream = other.stream.lock()) open.push_back(std::move(stream));
+    }
+  }
+  for (const auto& stream : open) stream->End(status);
 }
 
 void Gateway::Detach(const OpenStream* key) {
@@ -168,8 +194,8 @@ void Gateway::Shutdown() {
     for (const auto& [session, weak] : streams_) {
       if (auto stream = weak.lock()) open.push_back(std::move(stream));
     }
-    for (const auto& [key, weak] : others_) {
-      if (auto stream = weak.lock()) open.push_back(std::move(stream));
+    for (const auto& [key, other] : others_) {
+      if (auto stream = other.stream.lock()) open.push_back(std::move(stream));
     }
   }
   wake_.notify_all();

@@ -42,8 +42,8 @@ class AgentStream : public OpenStream {
 };
 
 // Which streams are open and which is each agent's current one. Passes the scheduler's messages on,
-// watches for silence, and ends all streams at shutdown so that agents reconnect elsewhere or
-// later.
+// watches for silence, ends the streams of an agent that leaves the farm, and all of them at
+// shutdown so that agents reconnect elsewhere or later.
 //
 // Thread-safe. Outlives every stream: the server is shut down first.
 class Gateway final : public scheduler::SessionSink {
@@ -59,14 +59,18 @@ class Gateway final : public scheduler::SessionSink {
 
   void Send(SessionId session, Body body) override;
 
+  void Dismiss(const AgentId& agent, const domain::Availability& why) override;
+
   // A number for a new stream of the agent; the older stream of the same agent is ended.
-  // kUnavailable, STOPPING.
+  // kUnavailable, STOPPING; kUnauthenticated: it was dismissed meanwhile.
   [[nodiscard]] absl::StatusOr<SessionId> Open(const AgentId& agent,
                                                std::weak_ptr<AgentStream> stream);
   void Close(const AgentId& agent, SessionId session);
 
-  // Any other long stream, to be ended at shutdown. kUnavailable, STOPPING.
-  [[nodiscard]] absl::Status Attach(const OpenStream* key, std::weak_ptr<OpenStream> stream);
+  // Any other long call of the agent, to be ended at shutdown or with its dismissal. Errors as of
+  // Open.
+  [[nodiscard]] absl::Status Attach(const AgentId& agent, const OpenStream* key,
+                                    std::weak_ptr<OpenStream> stream);
   void Detach(const OpenStream* key);
 
   // What an agent said about itself, for people.
@@ -96,6 +100,8 @@ class Gateway final : public scheduler::SessionSink {
 
  private:
   void TickLoop();
+  // REQUIRES: mu_. Why no stream of the agent may begin.
+  [[nodiscard]] absl::Status CheckWelcome(const AgentId& agent) const;
 
   scheduler::Scheduler& scheduler_;
   store::AgentStore& agents_;
@@ -109,7 +115,13 @@ class Gateway final : public scheduler::SessionSink {
   bool stopping_ = false;
   SessionTable table_;
   std::map<SessionId, std::weak_ptr<AgentStream>> streams_;
-  std::map<const OpenStream*, std::weak_ptr<OpenStream>> others_;
+  struct Other {
+    AgentId agent;
+    std::weak_ptr<OpenStream> stream;
+  };
+  std::map<const OpenStream*, Other> others_;
+  // Left the farm in this process's time: whoever was identified just before gets no stream.
+  std::map<AgentId, absl::Status> dismissed_;
   std::map<AgentId, About> about_;
   std::vector<domain::ImageOrder> image_orders_;
   // Agents whose row is to be touched, by the tick thread, so that no stream waits for the

@@ -84,7 +84,7 @@ class LogStream final : public Reactor, public OpenStream {
   absl::Status Admit(const PeerCheck& peers) {
     SLIPWAY_ASSIGN_OR_RETURN(const auto agent, peers.Identify(context_));
     agent_ = agent.id;
-    return gateway_.Attach(this, self_);
+    return gateway_.Attach(agent_, this, self_);
   }
 
   absl::Status Take() {

@@ -2,6 +2,8 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <map>
+
 #include "common/base/digest.h"
 #include "controller/agent_gateway/gateway.h"
 #include "controller/api/task_service.h"
@@ -18,15 +20,39 @@ class AgentAdminService final : public v1::AgentAdminService::Service {
 
   grpc::Status ListAgents(grpc::ServerContext* context, const v1::ListAgentsRequest* request,
                           v1::ListAgentsResponse* response) override;
+  grpc::Status GetAgent(grpc::ServerContext* context, const v1::GetAgentRequest* request,
+                        v1::Agent* response) override;
+  grpc::Status ChangeAgents(grpc::ServerContext* context, const v1::ChangeAgentsRequest* request,
+                            v1::ChangeAgentsResponse* response) override;
   grpc::Status CreateJoinToken(grpc::ServerContext* context,
                                const v1::CreateJoinTokenRequest* request,
                                v1::CreateJoinTokenResponse* response) override;
+  grpc::Status ListJoinTokens(grpc::ServerContext* context,
+                              const v1::ListJoinTokensRequest* request,
+                              v1::ListJoinTokensResponse* response) override;
+  grpc::Status RevokeJoinToken(grpc::ServerContext* context,
+                               const v1::RevokeJoinTokenRequest* request,
+                               v1::RevokeJoinTokenResponse* response) override;
 
  private:
-  absl::Status DoList(grpc::ServerContext& context, v1::ListAgentsResponse& response);
+  using Views = std::map<AgentId, scheduler::AgentView>;
+
+  absl::Status DoList(grpc::ServerContext& context, const v1::ListAgentsRequest& request,
+                      v1::ListAgentsResponse& response);
+  absl::Status DoGet(grpc::ServerContext& context, const v1::GetAgentRequest& request,
+                     v1::Agent& response);
+  absl::Status DoChange(grpc::ServerContext& context, const v1::ChangeAgentsRequest& request,
+                        v1::ChangeAgentsResponse& response);
   absl::Status DoCreateToken(grpc::ServerContext& context,
                              const v1::CreateJoinTokenRequest& request,
                              v1::CreateJoinTokenResponse& response);
+  absl::Status DoListTokens(grpc::ServerContext& context, const v1::ListJoinTokensRequest& request,
+                            v1::ListJoinTokensResponse& response);
+  absl::Status DoRevokeToken(grpc::ServerContext& context,
+                             const v1::RevokeJoinTokenRequest& request);
+
+  [[nodiscard]] Views AllViews() const;
+  [[nodiscard]] v1::Agent Describe(const domain::Agent& agent, const Views& views) const;
 
   const Deps deps_;
   agent_gateway::Gateway& gateway_;

@@ -10,6 +10,7 @@
 #include "common/rpc/grpc_status.h"
 #include "common/rpc/health_convert.h"
 #include "common/status/status.h"
+#include "controller/api/agent_selection.h"
 
 namespace slipway::api {
 namespace {
@@ -34,20 +35,14 @@ absl::Status CheckReference(const std::string& image) {
       "Write it as for docker pull: NAME:TAG, REGISTRY/NAME:TAG or NAME@sha256:….");
 }
 
-// Ids of agents by name or id.
+// Ids of the agents that names, ids and patterns mean.
 absl::StatusOr<std::set<AgentId>> Find(const std::map<AgentId, domain::Agent>& agents,
                                        const std::vector<std::string>& wanted) {
+  std::vector<domain::Agent> all;
+  for (const auto& [id, agent] : agents) all.push_back(agent);
+  SLIPWAY_ASSIGN_OR_RETURN(const auto selected, SelectAgents(all, wanted));
   std::set<AgentId> found;
-  for (const std::string& word : wanted) {
-    const auto it = std::find_if(agents.begin(), agents.end(), [&](const auto& entry) {
-      return entry.first.value() == word || entry.second.name == word;
-    });
-    if (it == agents.end()) {
-      return MakeError(absl::StatusCode::kNotFound, "NO_SUCH_AGENT",
-                       fmt::format("there is no agent '{}'", word), "`slipway agents` lists them.");
-    }
-    found.insert(it->first);
-  }
+  for (const domain::Agent& agent : selected) found.insert(agent.id);
   return found;
 }
 
@@ -137,6 +132,10 @@ absl::Status AgentImageService::DoForget(grpc::ServerContext& context,
   if (!request.agent().empty()) {
     SLIPWAY_ASSIGN_OR_RETURN(const Agents agents, LoadAgents());
     SLIPWAY_ASSIGN_OR_RETURN(const std::set<AgentId> found, Find(agents, {request.agent()}));
+    if (found.size() != 1) {
+      return MakeError(absl::StatusCode::kInvalidArgument, "BAD_FIELD",
+                       "agent: the pattern means several agents", "Name one, or none for all.");
+    }
     agent = *found.begin();
   }
   SLIPWAY_ASSIGN_OR_RETURN(const int removed, orders_.Remove(request.image(), agent));
@@ -153,7 +152,7 @@ absl::StatusOr<AgentImageService::Agents> AgentImageService::LoadAgents() {
   SLIPWAY_ASSIGN_OR_RETURN(const auto all, deps_.agents.List());
   Agents agents;
   for (const domain::Agent& agent : all) {
-    if (!agent.revoked) agents.emplace(agent.id, agent);
+    if (!domain::IsGone(agent.availability.mode)) agents.emplace(agent.id, agent);
   }
   return agents;
 }

@@ -137,9 +137,6 @@ grpc::Status ApplicationService::GetApplication(grpc::ServerContext* context,
   const auto account = deps_.auth.Authenticate(*context);
   if (!account.ok()) return rpc::ToGrpc(*context, account.status());
   const auto application = deps_.applications.GetByName(request->name());
-  if (application.status().code() == absl::StatusCode::kNotFound) {
-    return rpc::ToGrpc(*context, NoSuchApplication(request->name()));
-  }
   if (application.ok()) *response = ToProto(*application);
   return rpc::ToGrpc(*context, application.status());
 }

@@ -1,5 +1,7 @@
 #include "controller/api/follow.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <atomic>
 #include <memory>
@@ -24,7 +26,7 @@ bool IsFinished(const v1::Task& task) {
 class RunFollower final : public FollowStream<v1::WatchRunResponse> {
  public:
   RunFollower(grpc::CallbackServerContext& context, const Deps& deps, v1::WatchRunRequest request)
-      : FollowStream(context, deps.pool), deps_(deps), request_(std::move(request)) {}
+      : FollowStream(context, deps.pool, deps.streams), deps_(deps), request_(std::move(request)) {}
 
  private:
   Then Next(v1::WatchRunResponse& response, absl::Status& status) override {
@@ -70,7 +72,7 @@ class RunFollower final : public FollowStream<v1::WatchRunResponse> {
 class LogFollower final : public FollowStream<v1::ReadLogResponse> {
  public:
   LogFollower(grpc::CallbackServerContext& context, const Deps& deps, v1::ReadLogRequest request)
-      : FollowStream(context, deps.pool),
+      : FollowStream(context, deps.pool, deps.streams),
         deps_(deps),
         request_(std::move(request)),
         offset_(request_.offset()),
@@ -89,7 +91,8 @@ class LogFollower final : public FollowStream<v1::ReadLogResponse> {
     if (!watched_) {
       SLIPWAY_RETURN_IF_ERROR(deps_.auth.Authenticate(context()).status());
       if (request_.attempt() < 0) {
-        return MakeError(absl::StatusCode::kInvalidArgument, "BAD_FIELD", "attempt: below 0");
+        return MakeError(absl::StatusCode::kInvalidArgument, "BAD_FIELD", "attempt: below 0",
+                         "Count from 1; 0 or none means the newest.");
       }
       watched_ = deps_.watch.Subscribe({key_.task}, [this, stream = weak()] {
         if (const auto self = stream.lock()) {
@@ -136,7 +139,8 @@ class LogFollower final : public FollowStream<v1::ReadLogResponse> {
     const Attempt newest = found.task.attempt;
     if (request_.attempt() > newest.value()) {
       return MakeError(absl::StatusCode::kNotFound, "NO_SUCH_ATTEMPT",
-                       "the task has no such attempt");
+                       fmt::format("task {} has no attempt {}; its newest is {}", key_.task.value(),
+                                   request_.attempt(), newest.value()));
     }
     if (request_.attempt() == 0 && newest != key_.attempt) {
       // Started again on another agent: the newest log is the one to follow, from its beginning.

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "common/rpc/grpc_status.h"
+#include "controller/api/open_streams.h"
 #include "controller/work/work_pool.h"
 
 namespace slipway::api {
@@ -24,13 +25,20 @@ class FollowStream : public grpc::ServerWriteReactor<Response> {
  public:
   enum class Then { kWrite, kWait, kFinish };
 
-  FollowStream(grpc::CallbackServerContext& context, work::WorkPool& pool)
-      : context_(context), pool_(pool) {}
+  FollowStream(grpc::CallbackServerContext& context, work::WorkPool& pool, OpenStreams& streams)
+      : context_(context), pool_(pool), streams_(streams) {}
 
   void Start(std::shared_ptr<FollowStream> self) {
     self_ = self;
     weak_ = self;
-    Wake();
+    open_ = streams_.Add([stream = weak_](const absl::Status& why) {
+      if (const auto alive = stream.lock()) alive->EndEarly(why);
+    });
+    if (open_) {
+      Wake();
+    } else {
+      EndEarly(OpenStreams::Stopping());
+    }
   }
 
   // Something may have changed. From any thread.
@@ -47,20 +55,18 @@ class FollowStream : public grpc::ServerWriteReactor<Response> {
 
   void OnWriteDone(bool ok) final {
     const std::lock_guard lock(mu_);
-    if (!ok || ended_) {
-      End(absl::CancelledError("the client has left"));
-      return;
+    if (!ok) over_ = ClientLeft();
+    if (over_) {
+      End(*over_);
+    } else {
+      PostStep();
     }
-    PostStep();
   }
 
-  void OnCancel() final {
-    const std::lock_guard lock(mu_);
-    canceled_ = true;
-    if (!busy_) End(absl::CancelledError("the client has left"));
-  }
+  void OnCancel() final { EndEarly(ClientLeft()); }
 
   void OnDone() final {
+    open_.reset();
     Unsubscribe();
     const auto self = std::move(self_);
   }
@@ -77,6 +83,15 @@ class FollowStream : public grpc::ServerWriteReactor<Response> {
   [[nodiscard]] std::weak_ptr<FollowStream> weak() { return weak_; }
 
  private:
+  static absl::Status ClientLeft() { return absl::CancelledError("the client has left"); }
+
+  // Before what is followed has ended: now, or after the step or write that is under way.
+  void EndEarly(const absl::Status& why) {
+    const std::lock_guard lock(mu_);
+    if (!over_) over_ = why;
+    if (!busy_) End(*over_);
+  }
+
   void PostStep() {
     pool_.Post([self = weak_.lock()] {
       if (self) self->Step();
@@ -87,8 +102,8 @@ class FollowStream : public grpc::ServerWriteReactor<Response> {
     {
       const std::lock_guard lock(mu_);
       again_ = false;
-      if (canceled_) {
-        End(absl::CancelledError("the client has left"));
+      if (over_) {
+        End(*over_);
         return;
       }
     }
@@ -100,8 +115,8 @@ class FollowStream : public grpc::ServerWriteReactor<Response> {
       case Then::kWrite: this->StartWrite(&response_); break;
       case Then::kFinish: End(status); break;
       case Then::kWait:
-        if (canceled_) {
-          End(absl::CancelledError("the client has left"));
+        if (over_) {
+          End(*over_);
         } else if (again_) {
           PostStep();
         } else {
@@ -121,6 +136,8 @@ class FollowStream : public grpc::ServerWriteReactor<Response> {
 
   grpc::CallbackServerContext& context_;
   work::WorkPool& pool_;
+  OpenStreams& streams_;
+  std::shared_ptr<void> open_;  // among streams_
   std::shared_ptr<FollowStream> self_;
   std::weak_ptr<FollowStream> weak_;
   Response response_;  // owned by the step or the pending write
@@ -128,7 +145,7 @@ class FollowStream : public grpc::ServerWriteReactor<Response> {
   std::mutex mu_;
   bool busy_ = false;  // a step is posted or running, or a write is pending
   bool again_ = false;
-  bool canceled_ = false;
+  std::optional<absl::Status> over_;  // why the stream ends before what it follows
   bool ended_ = false;
 };
 

@@ -19,9 +19,7 @@ namespace {
 
 absl::Status NoSuchProduct(const std::string& name, const char* why) {
   return MakeError(absl::StatusCode::kNotFound, "NO_SUCH_PRODUCT",
-                   fmt::format("'{}': {}", rpc::ValidUtf8(name.substr(0, 200)), why),
-                   "Name a release, a task or the text of a release's QR code; `slipway archive "
-                   "list` shows releases, `slipway tasks` tasks.");
+                   fmt::format("'{}': {}", rpc::ValidUtf8(name.substr(0, 200)), why));
 }
 
 std::string PublishState(const std::optional<domain::Task>& publish) {
@@ -57,7 +55,7 @@ absl::StatusOr<ReleaseService::Product> ReleaseService::Find(const std::string& 
   }
   auto found = deps_.reader.GetTask(task);
   if (found.status().code() == absl::StatusCode::kNotFound) {
-    return NoSuchProduct(name, "there is no such task");
+    return NoSuchProduct(name, "neither a release nor a task has this name");
   }
   SLIPWAY_RETURN_IF_ERROR(found.status());
   if (found->task.kind == domain::TaskKind::kPublish) {
@@ -99,7 +97,8 @@ absl::Status ReleaseService::DoList(grpc::ServerContext& context,
   filter.platform = request.platform();
   if (request.page_size() != 0) filter.page_size = request.page_size();
   if (filter.page_size < 1 || filter.page_size > 1000) {
-    return MakeError(absl::StatusCode::kInvalidArgument, "BAD_FIELD", "page_size: not in 1 … 1000");
+    return MakeError(absl::StatusCode::kInvalidArgument, "BAD_FIELD", "page_size: not in 1 … 1000",
+                     "Ask for 1 to 1000 rows, and for the next page with page_token.");
   }
   filter.page_token = request.page_token();
   SLIPWAY_ASSIGN_OR_RETURN(const auto page, deps_.reader.ListReleases(filter));

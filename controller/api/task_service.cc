@@ -80,15 +80,10 @@ absl::Status TaskService::DoSubmit(grpc::ServerContext& context,
                                    const v1::SubmitRunRequest& request,
                                    v1::SubmitRunResponse& response) {
   SLIPWAY_ASSIGN_OR_RETURN(const auto account, deps_.auth.Authenticate(context));
-  auto application = deps_.applications.GetByName(request.application());
-  if (application.status().code() == absl::StatusCode::kNotFound) {
-    return MakeError(absl::StatusCode::kNotFound, "NO_SUCH_APPLICATION",
-                     fmt::format("there is no application '{}'", request.application()),
-                     "`slipway apps` lists them; `slipway apps create` adds one.");
-  }
-  SLIPWAY_RETURN_IF_ERROR(application.status());
+  SLIPWAY_ASSIGN_OR_RETURN(const auto application,
+                           deps_.applications.GetByName(request.application()));
   SLIPWAY_ASSIGN_OR_RETURN(
-      auto expanded, Expand(request, *application, account, deps_.targets, deps_.clock.Wall()));
+      auto expanded, Expand(request, application, account, deps_.targets, deps_.clock.Wall()));
   RunId run = expanded.run.id;
   SLIPWAY_ASSIGN_OR_RETURN(const auto reply, AwaitReply([&](scheduler::Scheduler::OnReply answer) {
                              deps_.scheduler.Submit(std::move(expanded.run),
@@ -139,18 +134,24 @@ absl::Status TaskService::DoList(grpc::ServerContext& context, const v1::ListTas
                              deps_.applications.GetByName(request.application()));
     filter.application = application.id;
   }
-  if (!request.run().empty()) filter.run = RunId(request.run());
+  if (!request.run().empty()) {
+    filter.run = RunId(request.run());
+    // A list of nothing would say that the run has no tasks.
+    SLIPWAY_RETURN_IF_ERROR(deps_.reader.GetRun(*filter.run).status());
+  }
   for (const int state : request.states()) {
     const auto known = StateFromProto(static_cast<v1::TaskState>(state));
     if (!known) {
       return MakeError(absl::StatusCode::kInvalidArgument, "BAD_FIELD",
-                       fmt::format("states: {} is no state", state));
+                       fmt::format("states: {} is no state", state),
+                       "Use values of TaskState from slipway/v1/common.proto.");
     }
     filter.states.push_back(*known);
   }
   if (request.page_size() != 0) filter.page_size = request.page_size();
   if (filter.page_size < 1 || filter.page_size > 1000) {
-    return MakeError(absl::StatusCode::kInvalidArgument, "BAD_FIELD", "page_size: not in 1 … 1000");
+    return MakeError(absl::StatusCode::kInvalidArgument, "BAD_FIELD", "page_size: not in 1 … 1000",
+                     "Ask for 1 to 1000 rows, and for the next page with page_token.");
   }
   filter.page_token = request.page_token();
   SLIPWAY_ASSIGN_OR_RETURN(const auto page, deps_.reader.ListTasks(filter));

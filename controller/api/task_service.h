@@ -7,6 +7,7 @@
 
 #include "common/base/time.h"
 #include "controller/api/auth.h"
+#include "controller/api/open_streams.h"
 #include "controller/logs/log_store.h"
 #include "controller/runs/targets.h"
 #include "controller/runs/task_watch.h"
@@ -30,6 +31,7 @@ struct Deps {
   const runs::Targets& targets;
   // For streams that follow: no callback of gRPC or the scheduler waits for a disk or the database.
   work::WorkPool& pool;
+  OpenStreams& streams;
   const Clock& clock;
 };
 

@@ -7,27 +7,62 @@
 #include "controller/cli/format.h"
 
 namespace slipway::cli {
+namespace {
 
-Outcome ListAgents(Session& session) {
+using Agents = v1::AgentAdminService::Stub;
+
+absl::StatusOr<google::protobuf::Duration> DurationFlag(const std::string& text, const char* flag) {
+  const auto duration = config::ParseDuration(text);
+  if (!duration.ok()) return UsageError(WithContext(duration.status(), flag));
+  return rpc::ToProtoDuration(*duration);
+}
+
+}  // namespace
+
+Outcome ListAgents(Session& session, bool all) {
   SLIPWAY_ASSIGN_OR_RETURN(const Client* client, session.Controller());
+  v1::ListAgentsRequest request;
+  request.set_include_gone(all);
   v1::ListAgentsResponse response;
-  SLIPWAY_RETURN_IF_ERROR(client->Call(client->agents(), &v1::AgentAdminService::Stub::ListAgents,
-                                       v1::ListAgentsRequest(), response));
+  SLIPWAY_RETURN_IF_ERROR(client->Call(client->agents(), &Agents::ListAgents, request, response));
   session.Print(response, RenderAgents);
+  return ExitCode::kOk;
+}
+
+Outcome ShowAgent(Session& session, const std::string& agent) {
+  SLIPWAY_ASSIGN_OR_RETURN(const Client* client, session.Controller());
+  v1::GetAgentRequest request;
+  request.set_agent(agent);
+  v1::Agent response;
+  SLIPWAY_RETURN_IF_ERROR(client->Call(client->agents(), &Agents::GetAgent, request, response));
+  session.Print(response, RenderAgent);
+  return ExitCode::kOk;
+}
+
+Outcome ChangeAgents(Session& session, v1::AgentAction action, const ChangeAgentsFlags& flags) {
+  v1::ChangeAgentsRequest request;
+  request.mutable_agents()->Assign(flags.agents.begin(), flags.agents.end());
+  request.set_action(action);
+  request.set_reason(flags.reason);
+  if (!flags.timeout.empty()) {
+    SLIPWAY_ASSIGN_OR_RETURN(*request.mutable_timeout(), DurationFlag(flags.timeout, "--timeout"));
+  }
+  SLIPWAY_ASSIGN_OR_RETURN(const Client* client, session.Controller());
+  v1::ChangeAgentsResponse response;
+  SLIPWAY_RETURN_IF_ERROR(client->Call(client->agents(), &Agents::ChangeAgents, request, response));
+  session.Print(response, RenderChangedAgents);
   return ExitCode::kOk;
 }
 
 Outcome CreateJoinToken(Session& session, const std::string& lifetime) {
   v1::CreateJoinTokenRequest request;
   if (!lifetime.empty()) {
-    const auto duration = config::ParseDuration(lifetime);
-    if (!duration.ok()) return UsageError(WithContext(duration.status(), "--lifetime"));
-    *request.mutable_lifetime() = rpc::ToProtoDuration(*duration);
+    SLIPWAY_ASSIGN_OR_RETURN(*request.mutable_lifetime(), DurationFlag(lifetime, "--lifetime"));
   }
   SLIPWAY_ASSIGN_OR_RETURN(const Client* client, session.Controller());
   v1::CreateJoinTokenResponse response;
-  SLIPWAY_RETURN_IF_ERROR(client->Call(
-      client->agents(), &v1::AgentAdminService::Stub::CreateJoinToken, request, response));
+  SLIPWAY_RETURN_IF_ERROR(
+      client->Call(client->agents(), &Agents::CreateJoinToken, request, response));
   if (session.json) {
     session.PrintJson(response);
     return ExitCode::kOk;
@@ -36,9 +71,38 @@ Outcome CreateJoinToken(Session& session, const std::string& lifetime) {
   session.out.flush();
   // Beside the token, so that `TOKEN=$(slipway agents token)` gets nothing else.
   session.err << fmt::format(
-      fmt::runtime(session.text("one agent can join with it until {}; it is shown only once\n",
-                                "可供一个代理加入，有效期至 {}；仅显示一次\n")),
-      FormatTime(response.expires_at()));
+      fmt::runtime(session.text(
+          "one agent can join with it until {}; it is shown only once, and called {}\n",
+          "可供一个代理加入，有效期至 {}；仅显示一次，编号 {}\n")),
+      FormatTime(response.expires_at()), response.id());
+  return ExitCode::kOk;
+}
+
+Outcome ListJoinTokens(Session& session, bool all) {
+  SLIPWAY_ASSIGN_OR_RETURN(const Client* client, session.Controller());
+  v1::ListJoinTokensRequest request;
+  request.set_include_closed(all);
+  v1::ListJoinTokensResponse response;
+  SLIPWAY_RETURN_IF_ERROR(
+      client->Call(client->agents(), &Agents::ListJoinTokens, request, response));
+  session.Print(response, RenderJoinTokens);
+  return ExitCode::kOk;
+}
+
+Outcome RevokeJoinToken(Session& session, const std::string& id) {
+  SLIPWAY_ASSIGN_OR_RETURN(const Client* client, session.Controller());
+  v1::RevokeJoinTokenRequest request;
+  request.set_id(id);
+  v1::RevokeJoinTokenResponse response;
+  SLIPWAY_RETURN_IF_ERROR(
+      client->Call(client->agents(), &Agents::RevokeJoinToken, request, response));
+  if (session.json) {
+    session.PrintJson(response);
+  } else {
+    session.out << fmt::format(fmt::runtime(session.text("nobody can join with token {} any more\n",
+                                                         "令牌 {} 已作废，无法再用于加入\n")),
+                               id);
+  }
   return ExitCode::kOk;
 }
 

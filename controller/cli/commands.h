@@ -12,6 +12,7 @@
 #include "controller/cli/exit_code.h"
 #include "controller/cli/session.h"
 #include "controller/cli/stream_retry.h"
+#include "slipway/v1/agent_admin.pb.h"
 
 // What the program can do: one function per command, with its flags in a struct. Each prints to the
 // session and gives the exit code; an error is printed by whoever called.
@@ -64,8 +65,21 @@ struct LogsFlags {
 };
 [[nodiscard]] Outcome Logs(Session& session, const LogsFlags& flags);
 
-[[nodiscard]] Outcome ListAgents(Session& session);
+// `all`: also those that have left the farm.
+[[nodiscard]] Outcome ListAgents(Session& session, bool all);
+[[nodiscard]] Outcome ShowAgent(Session& session, const std::string& agent);
+struct ChangeAgentsFlags {
+  // Names, ids or patterns.
+  std::vector<std::string> agents;
+  std::string reason;
+  std::string timeout;  // duration; empty: none
+};
+[[nodiscard]] Outcome ChangeAgents(Session& session, v1::AgentAction action,
+                                   const ChangeAgentsFlags& flags);
 [[nodiscard]] Outcome CreateJoinToken(Session& session, const std::string& lifetime);
+// `all`: also those that cannot be used any more.
+[[nodiscard]] Outcome ListJoinTokens(Session& session, bool all);
+[[nodiscard]] Outcome RevokeJoinToken(Session& session, const std::string& id);
 
 struct PrepareImagesFlags {
   std::vector<std::string> images;

@@ -1,12 +1,16 @@
 #include "controller/cli/program.h"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <functional>
 #include <utility>
 
+#include "common/config/document.h"
 #include "common/status/status.h"
 #include "controller/cli/commands.h"
+#include "controller/cli/table.h"
 
 namespace slipway::cli {
 namespace {
@@ -45,6 +49,7 @@ class Program {
     AddRuns();
     AddTasks();
     AddArchive();
+    AddAgents();
     AddReleases();
     AddFarm();
     app_.footer(t_(
@@ -277,17 +282,63 @@ class Program {
         ->required();
   }
 
-  void AddFarm() {
+  void AddAgents() {
     CLI::App* agents = Command(app_, "agents", "Lists agents", "列出代理",
-                               [](Session& s) { return ListAgents(s); });
+                               [this](Session& s) { return ListAgents(s, all_); });
     agents->require_subcommand(0, 1);
+    AddAll(agents);
+    AddAll(Command(*agents, "list", "Lists agents", "列出代理",
+                   [this](Session& s) { return ListAgents(s, all_); }));
+    CLI::App* show =
+        Command(*agents, "show", "One agent, and what it holds", "显示一个代理及其任务",
+                [this](Session& s) { return ShowAgent(s, id_); });
+    Option(show, "AGENT", id_, "Name or id", "名称或 ID")->required();
+
+    CLI::App* pause = AddChange(*agents, "pause", v1::AGENT_ACTION_PAUSE,
+                                "Takes no new work for a while", "暂停接收新任务");
+    pause->get_option("--reason")->required();
+    Option(pause, "--timeout", change_.timeout, "Resumes by itself after this long, 1s to 30d",
+           "到时自动恢复，1s 到 30d");
+    AddChange(*agents, "drain", v1::AGENT_ACTION_DRAIN, "Finishes its work and takes no more",
+              "完成手头任务，不再接收新任务");
+    AddChange(*agents, "resume", v1::AGENT_ACTION_RESUME,
+              "Takes work again after pause, drain or retire", "恢复接收任务");
+    AddChange(*agents, "retire", v1::AGENT_ACTION_RETIRE,
+              "Finishes its work, then leaves the farm for good", "完成手头任务后永久退出");
+    AddChange(*agents, "revoke", v1::AGENT_ACTION_REVOKE,
+              "Throws it out at once; its builds go elsewhere", "立即吊销，构建转到其他代理");
+
     CLI::App* token = Command(*agents, "token", "Makes a one-time token for one agent to join",
                               "生成一次性的代理加入令牌",
                               [this](Session& s) { return CreateJoinToken(s, lifetime_); });
+    token->require_subcommand(0, 1);
     Option(token, "--lifetime", lifetime_, "1m to 7d (1h)", "1m 到 7d（1h）");
-
+    AddAll(Command(*token, "list", "Lists join tokens that can be used", "列出可用的加入令牌",
+                   [this](Session& s) { return ListJoinTokens(s, all_); }));
+    CLI::App* revoke = Command(*token, "revoke", "Makes a join token useless", "作废一个加入令牌",
+                               [this](Session& s) { return RevokeJoinToken(s, id_); });
+    Option(revoke, "TOKEN", id_, "Its short name, from the list", "列表中的编号")->required();
     AddImages(*agents);
+  }
 
+  void AddAll(CLI::App* command) {
+    Flag(command, "--all", all_, "Also what is over", "包括已失效的");
+  }
+
+  CLI::App* AddChange(CLI::App& parent, const char* name, v1::AgentAction action,
+                      const char* english, const char* chinese) {
+    CLI::App* command = Command(parent, name, english, chinese, [this, action](Session& s) {
+      return ChangeAgents(s, action, change_);
+    });
+    Option(command, "AGENT", change_.agents, "Names, ids or patterns like 'mac-*'",
+           "名称、ID，或 'mac-*' 这样的模式")
+        ->required();
+    Option(command, "--reason", change_.reason, "For the next person, and for the record",
+           "原因，供他人查看和记录");
+    return command;
+  }
+
+  void AddFarm() {
     CLI::App* apps = Command(app_, "apps", "Lists applications", "列出应用",
                              [](Session& s) { return ListApplications(s); });
     apps->require_subcommand(0, 1);
@@ -375,7 +426,36 @@ class Program {
   std::string id_;
   std::string reason_;
   std::string lifetime_;
+  ChangeAgentsFlags change_;
+  bool all_ = false;
 };
+
+// What is wrong with the command line. CLI11 asks for what is missing before it says what it did
+// not understand, which is what the person typed.
+std::string UsageProblem(const CLI::App& app, const CLI::ParseError& error, Text t) {
+  const std::vector<std::string> left = app.remaining(true);
+  if (left.empty()) return error.what();
+  const CLI::App* place = &app;
+  std::string path;
+  while (!place->get_subcommands().empty()) {
+    place = place->get_subcommands().back();
+    path += place->get_name() + " ";
+  }
+  std::vector<std::string> commands;
+  for (const CLI::App* command : place->get_subcommands([](const CLI::App*) { return true; })) {
+    // Groups of options have no name.
+    if (!command->get_name().empty()) commands.push_back(command->get_name());
+  }
+  const std::string word = OneLine(left.front());
+  if (commands.empty() || word.starts_with('-')) {
+    return fmt::format(fmt::runtime(t("'{}' was not expected", "不应出现 '{}'")), word);
+  }
+  const std::string near = config::NearestWord(word, commands);
+  return fmt::format(fmt::runtime(near.empty() ? t("there is no command '{}'", "没有命令 '{}'")
+                                               : t("there is no command '{}'; did you mean '{}'?",
+                                                   "没有命令 '{}'；您是想用 '{}' 吗？")),
+                     path + word, path + near);
+}
 
 }  // namespace
 
@@ -387,7 +467,8 @@ int RunProgram(const std::vector<std::string>& arguments, Surroundings& surround
     program.app().parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return program.app().exit(e, surroundings.out, surroundings.err);
-    surroundings.err << "slipway: " << text("", "用法错误：") << e.what() << '\n'
+    surroundings.err << "slipway: " << text("", "用法错误：")
+                     << UsageProblem(program.app(), e, text) << '\n'
                      << text("  → slipway --help, or slipway COMMAND --help\n",
                              "  → slipway --help，或 slipway 命令 --help\n");
     return static_cast<int>(ExitCode::kUsage);

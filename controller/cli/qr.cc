@@ -25,10 +25,11 @@ absl::Status WriteFile(Session& session, const std::string& path, const std::str
 
 }  // namespace
 
-absl::StatusOr<std::string> RenderQr(std::string_view text, QrStyle style) {
+absl::StatusOr<std::string> RenderQr(std::string_view text, QrShape shape, const Style& style) {
   SLIPWAY_ASSIGN_OR_RETURN(const auto matrix, qr::Encode(text));
+  if (shape == QrShape::kAscii) return qr::RenderTerminal(matrix, qr::TerminalStyle::kAscii);
   return qr::RenderTerminal(
-      matrix, style == QrStyle::kAscii ? qr::TerminalStyle::kAscii : qr::TerminalStyle::kUtf8);
+      matrix, style.coloured() ? qr::TerminalStyle::kUtf8 : qr::TerminalStyle::kPlain);
 }
 
 Outcome ShowQr(Session& session, const QrFlags& flags) {
@@ -63,8 +64,9 @@ Outcome ShowQr(Session& session, const QrFlags& flags) {
   }
   const bool elsewhere = session.json || flags.text || !flags.png.empty() || !flags.svg.empty();
   if (flags.ascii || !elsewhere) {
-    SLIPWAY_ASSIGN_OR_RETURN(const auto code,
-                             RenderQr(text, flags.ascii ? QrStyle::kAscii : QrStyle::kBlocks));
+    SLIPWAY_ASSIGN_OR_RETURN(
+        const auto code,
+        RenderQr(text, flags.ascii ? QrShape::kAscii : QrShape::kBlocks, session.OutView().style));
     session.out << code;
   }
   return ExitCode::kOk;

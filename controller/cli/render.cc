@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "common/rpc/convert.h"
+#include "common/status/remedies.h"
 #include "common/status/status.h"
 #include "controller/cli/exit_code.h"
 #include "controller/cli/format.h"
@@ -53,6 +56,26 @@ void AddProduct(Facts& facts, const v1::BuildOutcome& build, Text t) {
   facts.Add(t("artifact", "产物"), FormatDigest(build.manifest()));
   facts.Add("", FilesAndSize(build.artifact_files(), build.artifact_bytes(), t));
   facts.Add(t("script's code", "脚本的码"), build.script_qr());
+}
+
+bool HasChinese(std::string_view text) {
+  // The first byte of U+4000 to U+9FFF in UTF-8.
+  return std::any_of(text.begin(), text.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte >= 0xE4 && byte <= 0xE9;
+  });
+}
+
+// The controller says it in both languages; this program in its user's; a library in English, or
+// not at all.
+std::string RemedyOf(const absl::Status& status, Text text) {
+  const ErrorInfo info = GetErrorInfo(status);
+  const Remedy known = RemedyFor(info.reason).value_or(Remedy());
+  if (text.chinese() && !HasChinese(info.remedy)) {
+    if (std::string chinese = GetRemedyZh(status); !chinese.empty()) return chinese;
+    if (!known.chinese.empty()) return std::string(known.chinese);
+  }
+  return info.remedy.empty() ? std::string(known.english) : info.remedy;
 }
 
 const char* VerdictName(v1::ProbeVerdict verdict, Text t) {
@@ -239,14 +262,12 @@ std::string RenderRelease(const v1::Archived& archived, const View& view) {
 }
 
 std::string RenderError(const absl::Status& status, const View& view) {
-  const ErrorInfo info = GetErrorInfo(status);
   std::string text = view.style.Bad("slipway:") + " ";
   std::string message = Indented(std::string(status.message()), "");
   if (message.empty()) message = absl::StatusCodeToString(status.code()) + "\n";
   text += message;
-  if (!info.remedy.empty()) {
-    std::string remedy = Indented(info.remedy, "    ");
-    text += "  → " + remedy.substr(4);
+  if (const std::string remedy = RemedyOf(status, view.text); !remedy.empty()) {
+    text += "  → " + Indented(remedy, "    ").substr(4);
   }
   return text;
 }

@@ -25,6 +25,13 @@ struct View {
 // One task with its steps and its failure.
 [[nodiscard]] std::string RenderTask(const v1::Task& task, const View& view);
 [[nodiscard]] std::string RenderAgents(const v1::ListAgentsResponse& agents, const View& view);
+// One agent with its story and what it holds.
+[[nodiscard]] std::string RenderAgent(const v1::Agent& agent, const View& view);
+// One line per agent: what it is now, and whether that is new.
+[[nodiscard]] std::string RenderChangedAgents(const v1::ChangeAgentsResponse& changed,
+                                              const View& view);
+[[nodiscard]] std::string RenderJoinTokens(const v1::ListJoinTokensResponse& tokens,
+                                           const View& view);
 [[nodiscard]] std::string RenderApplications(const v1::ListApplicationsResponse& applications,
                                              const View& view);
 [[nodiscard]] std::string RenderApplication(const v1::Application& application, const View& view);
@@ -40,7 +47,7 @@ struct View {
 // What a release is and where: version, digest, files, link. Without its code.
 [[nodiscard]] std::string RenderRelease(const v1::Archived& archived, const View& view);
 
-// "slipway: message\n  → remedy".
+// "slipway: message\n  → remedy", the remedy in the view's language when it is known in it.
 [[nodiscard]] std::string RenderError(const absl::Status& status, const View& view);
 
 }  // namespace slipway::cli

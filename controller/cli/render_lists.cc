@@ -3,34 +3,9 @@
 #include "common/rpc/convert.h"
 #include "controller/cli/format.h"
 #include "controller/cli/render.h"
-#include "controller/cli/render_health.h"
 #include "controller/cli/table.h"
 
 namespace slipway::cli {
-std::string RenderAgents(const v1::ListAgentsResponse& agents, const View& view) {
-  const Text t = view.text;
-  if (agents.agents().empty()) {
-    return t("no agents; `slipway agents token` makes a join token for one\n",
-             "没有代理；用 `slipway agents token` 生成加入令牌\n");
-  }
-  Table table({t("AGENT", "代理"), t("STATE", "状态"), t("HEALTH", "健康"), t("BUSY", "忙/槽位"),
-               t("VERSION", "版本"), t("LAST SEEN", "最近联系"),
-               t("CERTIFICATE UNTIL", "证书有效期至"), t("LABELS", "标签")});
-  std::string troubles;
-  for (const v1::Agent& agent : agents.agents()) {
-    const char* state = !agent.online()    ? t("offline", "离线")
-                        : agent.draining() ? t("draining", "排空中")
-                                           : t("online", "在线");
-    table.Add({agent.name(), state, agent.has_health() ? HealthWord(agent.health(), view) : "",
-               agent.online() ? fmt::format("{}/{}", agent.busy(), agent.slots()) : "",
-               agent.version(), FormatTime(agent.last_seen()),
-               FormatTime(agent.certificate_not_after()), FormatLabels(agent.labels())});
-    const std::string trouble = RenderTroubles(agent.health(), "  ", view);
-    if (!trouble.empty()) troubles += fmt::format("\n{}:\n{}", OneLine(agent.name()), trouble);
-  }
-  return table.Render() + troubles;
-}
-
 std::string RenderApplications(const v1::ListApplicationsResponse& applications, const View& view) {
   const Text t = view.text;
   if (applications.applications().empty()) {

@@ -8,6 +8,7 @@ namespace slipway::cli {
 class Style {
  public:
   explicit Style(bool colour) : colour_(colour) {}
+  [[nodiscard]] bool coloured() const { return colour_; }
   [[nodiscard]] std::string Good(const std::string& text) const { return In("32", text); }
   [[nodiscard]] std::string Bad(const std::string& text) const { return In("31;1", text); }
   [[nodiscard]] std::string Warning(const std::string& text) const { return In("33", text); }

@@ -51,7 +51,7 @@ absl::Status PrintRelease(Session& session, const Client& client, const std::str
   out << RenderRelease(archived, view);
   if (archived.release().qr_text().empty()) return absl::OkStatus();
   SLIPWAY_ASSIGN_OR_RETURN(const auto code,
-                           RenderQr(archived.release().qr_text(), QrStyle::kBlocks));
+                           RenderQr(archived.release().qr_text(), QrShape::kBlocks, view.style));
   out << code;
   out << fmt::format(fmt::runtime(session.text("  as an image: slipway qr {} --png FILE\n",
                                                "  保存为图片：slipway qr {} --png 文件\n")),
@@ -70,6 +70,12 @@ Outcome FollowToEnd(Session& session, const Client& client, const std::string& r
   auto end = FollowRun(client, run, retry, follow, live);
   if (!end.ok()) {
     live.flush();
+    // Of a run that is not there, or not for us, nothing goes on.
+    if (end.status().code() == absl::StatusCode::kNotFound ||
+        end.status().code() == absl::StatusCode::kUnauthenticated ||
+        end.status().code() == absl::StatusCode::kPermissionDenied) {
+      return end.status();
+    }
     const bool interrupted = ExitCodeOf(end.status()) == ExitCode::kInterrupted;
     session.err << fmt::format(
         fmt::runtime(

@@ -3,218 +3,30 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
-#include <cstring>
 #include <deque>
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <utility>
 
 #include "common/loghash/segment_hasher.h"
 #include "common/status/status.h"
+#include "controller/logs/open_log.h"
 #include "controller/logs/segment_files.h"
 
 namespace slipway::logs {
 namespace {
 
 using loghash::kSegmentBytes;
-
-absl::Status StaleAppender() {
-  return MakeError(absl::StatusCode::kAborted, "LOG_TAKEN_OVER",
-                   "a newer stream appends to this log");
-}
-
-void AppendTimes(std::string& out, const std::vector<LogTime>& times) {
-  for (const LogTime& t : times) {
-    char record[16];
-    std::memcpy(record, &t.offset, 8);
-    std::memcpy(record + 8, &t.unix_micros, 8);
-    out.append(record, sizeof record);
-  }
-}
-
-// A log that somebody appends to.
-class OpenLog {
- public:
-  OpenLog(AttemptKey key, std::string dir, std::uint64_t size, std::vector<Sha256Digest> closed)
-      : dir_(std::move(dir)), closed_(std::move(closed)), cursor_(std::move(key), size) {}
-
-  // Feeds the hash with what the open segment holds already.
-  absl::Status Resume() {
-    const std::uint64_t start = closed_.size() * kSegmentBytes;
-    while (start + open_hash_bytes_ < cursor_.received()) {
-      SLIPWAY_ASSIGN_OR_RETURN(const std::string bytes,
-                               ReadSlice(dir_, start + open_hash_bytes_, 1 << 20));
-      if (bytes.empty()) return absl::DataLossError(dir_ + " is shorter than its files say");
-      open_hash_.Update(bytes);
-      open_hash_bytes_ += bytes.size();
-    }
-    return absl::OkStatus();
-  }
-
-  absl::StatusOr<std::optional<protocol::LogAck>> Append(std::uint64_t generation,
-                                                         std::uint64_t offset,
-                                                         std::string_view data,
-                                                         const std::vector<LogTime>& times) {
-    const std::lock_guard lock(mu_);
-    if (generation != generation_ || sealed_) return StaleAppender();
-    SLIPWAY_RETURN_IF_ERROR(failed_);
-    const std::uint64_t before = cursor_.received();
-    const ChunkVerdict verdict = cursor_.OnChunk(offset, data.size());
-    if (verdict.take > 0) {
-      if (auto written = Write(before, data.substr(verdict.skip, verdict.take), times);
-          !written.ok()) {
-        // The cursor believes in bytes that are not there; the next Open starts from the disk.
-        failed_ = written;
-        return written;
-      }
-    }
-    if (!verdict.ack_now) return std::optional<protocol::LogAck>();
-    return std::optional(cursor_.Ack());
-  }
-
-  // Makes everything received so far durable. The sink is called without mu_.
-  absl::Status Sync() {
-    std::uint64_t target = 0;
-    std::vector<std::shared_ptr<fs::UniqueFd>> files;
-    bool new_names = false;
-    {
-      const std::lock_guard lock(mu_);
-      target = cursor_.received();
-      files.swap(unsynced_);
-      if (segment_) files.push_back(segment_);
-      new_names = std::exchange(new_names_, false);
-    }
-    absl::Status status;
-    for (const auto& file : files) {
-      if (fdatasync(file->get()) != 0) status = ErrnoError(errno, dir_);
-    }
-    if (new_names && status.ok()) status = SyncDir(dir_);
-    std::optional<protocol::LogAck> ack;
-    {
-      const std::lock_guard lock(mu_);
-      // After a failed sync nobody knows what is on the disk; the kernel forgets the error.
-      if (!status.ok()) failed_ = status;
-      if (failed_.ok() && cursor_.OnSynced(target)) ack = cursor_.Ack();
-    }
-    if (ack) {
-      const std::lock_guard lock(sink_mu_);
-      if (sink_) sink_(*ack);
-    }
-    return status;
-  }
-
-  void SetSink(std::uint64_t generation, LogAppender::AckSink sink) {
-    const std::lock_guard sink_lock(sink_mu_);
-    const std::lock_guard lock(mu_);
-    if (generation == generation_) sink_ = std::move(sink);
-  }
-
-  std::uint64_t NewGeneration() {
-    const std::lock_guard sink_lock(sink_mu_);
-    const std::lock_guard lock(mu_);
-    sink_ = nullptr;
-    return ++generation_;
-  }
-
-  struct Position {
-    std::uint64_t received = 0;
-    std::uint64_t durable = 0;
-  };
-  Position position() const {
-    const std::lock_guard lock(mu_);
-    return {cursor_.received(), cursor_.durable()};
-  }
-  bool failed() const {
-    const std::lock_guard lock(mu_);
-    return !failed_.ok();
-  }
-  void MarkSealed() {
-    const std::lock_guard lock(mu_);
-    sealed_ = true;
-  }
-
- private:
-  absl::Status Write(std::uint64_t offset, std::string_view data,
-                     const std::vector<LogTime>& times) {
-    while (!data.empty()) {
-      const std::uint64_t at = offset % kSegmentBytes;
-      if (!segment_ || at == 0) {
-        if (segment_) unsynced_.push_back(segment_);
-        SLIPWAY_ASSIGN_OR_RETURN(
-            fs::UniqueFd fd,
-            OpenFile(SegmentPath(dir_, offset / kSegmentBytes), O_WRONLY | O_CREAT));
-        segment_ = std::make_shared<fs::UniqueFd>(std::move(fd));
-        new_names_ = true;
-      }
-      const std::string_view part = data.substr(0, kSegmentBytes - at);
-      SLIPWAY_RETURN_IF_ERROR(WriteAll(segment_->get(), part, at));
-      open_hash_.Update(part);
-      open_hash_bytes_ += part.size();
-      if (open_hash_bytes_ == kSegmentBytes) {
-        SLIPWAY_RETURN_IF_ERROR(CloseSegment());
-      }
-      offset += part.size();
-      data.remove_prefix(part.size());
-    }
-    return WriteTimes(times);
-  }
-
-  absl::Status CloseSegment() {
-    if (!hashes_) {
-      SLIPWAY_ASSIGN_OR_RETURN(fs::UniqueFd fd, OpenFile(dir_ + "/hashes", O_WRONLY | O_CREAT));
-      hashes_ = std::make_shared<fs::UniqueFd>(std::move(fd));
-    }
-    const Sha256Digest digest = open_hash_.Finish();
-    SLIPWAY_RETURN_IF_ERROR(
-        WriteAll(hashes_->get(), digest.Bytes(), closed_.size() * Sha256Digest::kSize));
-    unsynced_.push_back(hashes_);
-    closed_.push_back(digest);
-    open_hash_bytes_ = 0;
-    return absl::OkStatus();
-  }
-
-  // Times are for people: a repeated or lost record does no harm, so they are not synced.
-  absl::Status WriteTimes(const std::vector<LogTime>& times) {
-    if (times.empty()) return absl::OkStatus();
-    if (!times_) {
-      SLIPWAY_ASSIGN_OR_RETURN(fs::UniqueFd fd,
-                               OpenFile(dir_ + "/times", O_WRONLY | O_CREAT | O_APPEND));
-      times_ = std::make_shared<fs::UniqueFd>(std::move(fd));
-    }
-    std::string records;
-    AppendTimes(records, times);
-    if (write(times_->get(), records.data(), records.size()) < 0) return ErrnoError(errno, dir_);
-    return absl::OkStatus();
-  }
-
-  const std::string dir_;
-
-  // Held while the sink runs, so that changing it waits; taken before mu_.
-  std::mutex sink_mu_;
-  LogAppender::AckSink sink_;
-
-  mutable std::mutex mu_;
-  std::uint64_t generation_ = 0;
-  bool sealed_ = false;
-  absl::Status failed_;
-  std::vector<Sha256Digest> closed_;
-  crypto::Sha256Hasher open_hash_;
-  std::uint64_t open_hash_bytes_ = 0;
-  LogCursor cursor_;
-  std::shared_ptr<fs::UniqueFd> segment_;
-  std::shared_ptr<fs::UniqueFd> hashes_;
-  std::shared_ptr<fs::UniqueFd> times_;
-  std::vector<std::shared_ptr<fs::UniqueFd>> unsynced_;
-  bool new_names_ = true;
-};
 
 struct Subscription {
   explicit Subscription(std::function<void()> fn) : wake(std::move(fn)) {}
@@ -244,12 +56,20 @@ class DirectoryLogStore final : public LogStore {
     std::error_code error;
     std::filesystem::create_directories(PendingDir(), error);
     if (error) return ErrnoError(error.value(), PendingDir());
+    // Masked or not, what builds say is not for every account of the machine.
+    if (chmod(options_.root.c_str(), 0700) != 0) return ErrnoError(errno, options_.root);
     for (const auto& entry : std::filesystem::directory_iterator(PendingDir(), error)) {
       const std::string name = entry.path().filename().string();
       const auto dot = name.rfind('.');
       if (dot == std::string::npos) continue;
-      to_pack_.push_back({TaskId(name.substr(0, dot)),
-                          Attempt(std::strtoll(name.c_str() + dot + 1, nullptr, 10))});
+      const AttemptKey key{TaskId(name.substr(0, dot)),
+                           Attempt(std::strtoll(name.c_str() + dot + 1, nullptr, 10))};
+      const auto seal = ReadSeal(LogDir(options_.root, key));
+      if (seal.ok() && !*seal) {
+        unsealed_.insert(key);
+      } else {
+        to_pack_.push_back(key);
+      }
     }
     syncer_ = std::thread([this] { SyncLoop(); });
     packer_ = std::thread([this] { PackLoop(); });
@@ -292,14 +112,17 @@ class DirectoryLogStore final : public LogStore {
     {
       const std::lock_guard lock(mu_);
       open_.erase(key);
-      // A marker, so that a restart finds what is left to compress without walking all logs.
-      if (auto marker = OpenFile(PendingPath(key), O_WRONLY | O_CREAT); marker.ok()) {
-        to_pack_.push_back(key);
-      }
+      unsealed_.erase(key);
+      to_pack_.push_back(key);
     }
     work_.notify_all();
     Wake(key);
     return absl::OkStatus();
+  }
+
+  std::vector<AttemptKey> Unsealed() const override {
+    const std::lock_guard lock(mu_);
+    return {unsealed_.begin(), unsealed_.end()};
   }
 
   absl::StatusOr<Slice> Read(const AttemptKey& key, std::uint64_t offset,
@@ -370,6 +193,7 @@ class DirectoryLogStore final : public LogStore {
     const std::lock_guard opening(opening_mu_);
     if (auto log = Find(key); log && !log->failed()) return log;
     const std::string dir = LogDir(options_.root, key);
+    SLIPWAY_RETURN_IF_ERROR(MarkPending(key));
     std::error_code error;
     if (std::filesystem::create_directories(dir, error)) {
       SLIPWAY_RETURN_IF_ERROR(SyncDir(options_.root));
@@ -389,6 +213,20 @@ class DirectoryLogStore final : public LogStore {
     const std::lock_guard lock(mu_);
     open_[key] = log;
     return log;
+  }
+
+  // A marker from before the first byte until the log is compressed, so that a restart finds what
+  // is left to seal and to compress without walking all logs.
+  absl::Status MarkPending(const AttemptKey& key) {
+    {
+      const std::lock_guard lock(mu_);
+      if (unsealed_.contains(key)) return absl::OkStatus();
+    }
+    SLIPWAY_RETURN_IF_ERROR(OpenFile(PendingPath(key), O_WRONLY | O_CREAT).status());
+    SLIPWAY_RETURN_IF_ERROR(SyncDir(PendingDir()));
+    const std::lock_guard lock(mu_);
+    unsealed_.insert(key);
+    return absl::OkStatus();
   }
 
   void Wake(const AttemptKey& key) {
@@ -441,9 +279,10 @@ class DirectoryLogStore final : public LogStore {
   const Options options_;
   std::mutex opening_mu_;  // taken before mu_
 
-  std::mutex mu_;
+  mutable std::mutex mu_;
   std::condition_variable work_;
   bool stopping_ = false;
+  std::set<AttemptKey> unsealed_;
   std::map<AttemptKey, std::weak_ptr<OpenLog>> open_;
   std::map<AttemptKey, std::shared_ptr<OpenLog>> dirty_;
   std::multimap<AttemptKey, std::shared_ptr<Subscription>> subscriptions_;

@@ -52,9 +52,9 @@ class LogAppender {
   virtual void SetAckSink(AckSink sink) = 0;
 };
 
-// The logs of all attempts, as files of 4 MiB segments below one folder: written as they come,
-// synced in groups, compressed when sealed, readable at any offset at any time. Followers cost no
-// memory: each reads the files for itself.
+// The logs of all attempts, as files of 4 MiB segments below one folder that only its owner enters:
+// written as they come, synced in groups, compressed when sealed, readable at any offset at any
+// time. Followers cost no memory: each reads the files for itself.
 //
 // Survives kill -9: what was acknowledged as durable is there, and the next Open goes on behind it.
 // Thread-safe.
@@ -80,6 +80,10 @@ class LogStore {
 
   // No more bytes will come. Wakes followers; compresses in the background. Idempotent.
   [[nodiscard]] virtual absl::Status Seal(const AttemptKey& key, const LogSeal& seal) = 0;
+
+  // The logs that take bytes: opened, also by an earlier process, and never sealed. Whoever knows
+  // that an attempt is over seals what its end did not get to.
+  [[nodiscard]] virtual std::vector<AttemptKey> Unsealed() const = 0;
 
   struct Slice {
     std::string data;             // empty: nothing at this offset yet

@@ -284,6 +284,23 @@ void RunOrders::ResultTaken(const scheduler::TakenResult& result) {
       .IgnoreError();
 }
 
+void RunOrders::Loaded() {
+  for (const AttemptKey& key : deps_.logs.Unsealed()) {
+    const auto found = deps_.reader.GetTask(key.task);
+    // Not known now; the next load looks again.
+    if (!found.ok()) continue;
+    const domain::Task& task = found->task;
+    const bool current = task.attempt == key.attempt;
+    if (current && !domain::IsTerminal(task.state)) continue;
+    logs::LogSeal seal;
+    if (current && task.result) {
+      // The row of a damaged log has no root.
+      seal = {.complete = !task.result->log.root.IsZero(), .missing = task.result->log.missing};
+    }
+    deps_.logs.Seal(key, seal).IgnoreError();
+  }
+}
+
 void RunOrders::Changed(const std::vector<TaskId>& tasks) { deps_.watch.Changed(tasks); }
 
 }  // namespace slipway::runs

@@ -53,6 +53,9 @@ class RunOrders final : public scheduler::WorkOrders {
       const TaskId& task) override;
   void ResultTaken(const scheduler::TakenResult& result) override;
   void Changed(const std::vector<TaskId>& tasks) override;
+  // Seals the logs of attempts that are over: their result was taken by a commit in doubt, or never
+  // came.
+  void Loaded() override;
 
  private:
   struct Publish {

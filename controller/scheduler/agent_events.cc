@@ -34,6 +34,7 @@ SchedulerCore::Impl::Entry* SchedulerCore::Impl::Current(const Origin& from,
 
 void SchedulerCore::Impl::On(const InventoryReceived& event, Moment at) {
   const AgentId& id = event.from.agent;
+  if (gone_.contains(id)) return;
   Agent& agent = agents_[id];
   if (event.from.session < agent.last_session) return;
   if (event.from.session == agent.last_session && !agent.session) return;  // closed before
@@ -43,6 +44,7 @@ void SchedulerCore::Impl::On(const InventoryReceived& event, Moment at) {
   agent.draining = event.inventory.draining;
   agent.takes_work = protocol::TakesWork(event.inventory.health);
   agent.labels = event.inventory.labels;
+  agent.reported = event.inventory.attempts.size();
   agent.name = event.agent_name;
   Reconsider(roster_.Put(id, {agent.name, agent.labels, true}), at);
   due_.Set({Due::kLease, id.value()}, at.now + options_.lease_ttl);
@@ -123,8 +125,8 @@ void SchedulerCore::Impl::On(const Refused& event, Moment at) {
   if (!Listening(event.from)) return;
   Entry* entry = Current(event.from, event.key);
   if (entry == nullptr || entry->task.state != TaskState::kOffered) return;
-  agents_.at(event.from.agent).paused = true;
-  due_.Set({Due::kPause, event.from.agent.value()}, at.now + options_.refusal_pause);
+  agents_.at(event.from.agent).refused = true;
+  due_.Set({Due::kRefusal, event.from.agent.value()}, at.now + options_.refusal_pause);
   Requeue(*entry, "refused: " + event.reason, Duration::zero(), at);
 }
 

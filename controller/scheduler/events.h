@@ -12,6 +12,7 @@
 #include "common/base/strong_type.h"
 #include "common/protocol/attempt_result.h"
 #include "common/protocol/messages.h"
+#include "controller/domain/agent.h"
 #include "controller/domain/task.h"
 
 // What goes into a SchedulerCore and what comes out of it, as values.
@@ -42,6 +43,13 @@ struct Cancel {
   TaskId task;
   std::string actor;
   std::string why;
+};
+
+// What operators want of an agent. `since` is filled in by the core.
+struct ChangeAgent {
+  Ticket ticket;
+  AgentId agent;
+  domain::Availability availability;
 };
 
 // Says what became of a publish of unknown outcome. The shell fills in `result` and, for one that
@@ -131,8 +139,8 @@ struct PermitRequested {
 // Time has passed. Last in a batch, so that what arrived in time counts.
 struct Tick {};
 
-using Event = std::variant<Submit, Cancel, Resolve, InventoryReceived, SessionClosed, Accepted,
-                           Refused, StepReported, ResultReported, PermitRequested, Tick>;
+using Event = std::variant<Submit, Cancel, ChangeAgent, Resolve, InventoryReceived, SessionClosed,
+                           Accepted, Refused, StepReported, ResultReported, PermitRequested, Tick>;
 
 // ---- effects
 
@@ -154,6 +162,7 @@ struct Outgoing {
 //   Cancel: ok; kNotFound: no unfinished task has this id (the caller looks whether it has
 //   finished);
 //     kFailedPrecondition, PUBLISH_UNKNOWN: it cannot be taken back any more.
+//   ChangeAgent: ok; kFailedPrecondition, AGENT_GONE: it has left the farm.
 //   Resolve: ok; kNotFound: as for Cancel; kFailedPrecondition, NOT_UNKNOWN: it has not ended yet,
 //     or RESOLVE_TOO_EARLY: its client may still be at work.
 //   Each: kUnavailable, COMMIT_IN_DOUBT: nothing is known, ask again with the same request id.
@@ -170,8 +179,16 @@ struct TakenResult {
   std::uint64_t log_missing = 0;  // as in ResultReported
 };
 
+// An agent that has left the farm: its streams are to be ended and no new one is to begin.
+struct DismissedAgent {
+  AgentId agent;
+  domain::Availability availability;
+};
+
 // Everything the shell may do once the batch is committed, in this order.
 struct Effects {
+  // Also when nobody knows whether a revocation was stored: refusing too much is the safe side.
+  std::vector<DismissedAgent> dismissed;
   std::vector<Reply> replies;
   std::vector<Outgoing> sends;
   // Tasks whose row changed, for watchers; each once.

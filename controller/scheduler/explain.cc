@@ -10,13 +10,12 @@ namespace slipway::scheduler {
 
 using domain::TaskState;
 
-std::vector<AgentFit> SchedulerCore::Impl::FitsOf(const domain::Task& task, Moment at) const {
+std::vector<AgentFit> SchedulerCore::Impl::FitsOf(const domain::Task& task) const {
   std::vector<AgentFit> fits;
   for (const auto& [id, known] : roster_.agents()) {
     AgentFit fit{.agent = id, .name = known.name, .unmet = {}};
     const auto connected = agents_.find(id);
-    fit.condition =
-        ConditionOf(connected == agents_.end() ? nullptr : &connected->second, known.seen, at);
+    fit.condition = ConditionOf(id, known.seen);
     if (connected != agents_.end()) {
       if (connected->second.session) fit.slots = connected->second.slots;
       fit.held = static_cast<std::uint32_t>(connected->second.held.size());
@@ -37,14 +36,20 @@ std::vector<AgentFit> SchedulerCore::Impl::FitsOf(const domain::Task& task, Mome
   return fits;
 }
 
-AgentCondition SchedulerCore::Impl::ConditionOf(const Agent* agent, bool seen, Moment) const {
-  if (agent == nullptr || !agent->session || !agent->fresh) {
+AgentCondition SchedulerCore::Impl::ConditionOf(const AgentId& id, bool seen) const {
+  const auto it = agents_.find(id);
+  if (it == agents_.end() || !it->second.session || !it->second.fresh) {
     return seen ? AgentCondition::kOffline : AgentCondition::kNeverSeen;
   }
-  if (agent->draining) return AgentCondition::kDraining;
-  if (!agent->takes_work) return AgentCondition::kUnwell;
-  if (agent->held.size() >= agent->slots) return AgentCondition::kBusy;
-  return agent->paused ? AgentCondition::kResting : AgentCondition::kFree;
+  const Agent& agent = it->second;
+  if (const auto wished = availability_.find(id); wished != availability_.end()) {
+    return wished->second.mode == domain::AgentMode::kPaused ? AgentCondition::kPaused
+                                                             : AgentCondition::kDraining;
+  }
+  if (agent.draining) return AgentCondition::kDraining;
+  if (!agent.takes_work) return AgentCondition::kUnwell;
+  if (agent.held.size() >= agent.slots) return AgentCondition::kBusy;
+  return agent.refused ? AgentCondition::kResting : AgentCondition::kFree;
 }
 
 Await SchedulerCore::Impl::AwaitedBy(const Entry& entry) const {
@@ -94,7 +99,7 @@ std::optional<Explanation> SchedulerCore::Impl::Explain(const TaskId& id, Moment
                                    .ahead = place.ahead,
                                    .members = place.members};
   }
-  why.agents = FitsOf(entry.task, at);
+  why.agents = FitsOf(entry.task);
   std::vector<Labels> takers;
   for (const AgentFit& fit : why.agents) {
     const bool takes = fit.unmet.empty() && (fit.condition == AgentCondition::kFree ||

@@ -35,7 +35,8 @@ Scheduler::Scheduler(Options options, store::SchedulerStore& store, WorkOrders& 
       store_(store),
       orders_(orders),
       clock_(clock),
-      core_(options_.core) {}
+      core_(options_.core),
+      last_turn_(clock.Mono().time_since_epoch().count()) {}
 
 Scheduler::~Scheduler() { Stop(); }
 
@@ -98,6 +99,11 @@ void Scheduler::Cancel(TaskId task, std::string actor, std::string why, OnReply 
       std::move(reply));
 }
 
+void Scheduler::ChangeAgent(AgentId agent, domain::Availability availability, OnReply reply) {
+  Ask(scheduler::ChangeAgent{Ticket(), std::move(agent), std::move(availability)},
+      std::move(reply));
+}
+
 void Scheduler::Resolve(scheduler::Resolve event, OnReply reply) {
   Ask(std::move(event), std::move(reply));
 }
@@ -157,8 +163,14 @@ absl::StatusOr<std::optional<Explanation>> Scheduler::Explain(const TaskId& task
   return core_.Explain(task, clock_.Mono(), clock_.Wall());
 }
 
+MonoTime Scheduler::last_turn() const { return MonoTime(Duration(last_turn_.load())); }
+
+void Scheduler::NoteTurn() { last_turn_ = clock_.Mono().time_since_epoch().count(); }
+
 void Scheduler::Loop() {
+  orders_.Loaded();
   while (true) {
+    NoteTurn();
     std::optional<MonoTime> deadline;
     {
       const std::lock_guard lock(core_mu_);
@@ -222,6 +234,7 @@ void Scheduler::RunBatch(std::vector<Event> events) {
 
 void Scheduler::CommitAll() {
   while (true) {
+    NoteTurn();
     std::vector<store::Change> changes;
     {
       const std::lock_guard lock(core_mu_);
@@ -245,6 +258,9 @@ void Scheduler::CommitAll() {
 }
 
 void Scheduler::Perform(Effects effects) {
+  for (const DismissedAgent& gone : effects.dismissed) {
+    sink_->Dismiss(gone.agent, gone.availability);
+  }
   for (const Reply& reply : effects.replies) Answer(reply);
   for (Outgoing& message : effects.sends) Dispatch(std::move(message));
   if (!effects.changed.empty()) orders_.Changed(effects.changed);
@@ -279,10 +295,14 @@ void Scheduler::Dispatch(Outgoing message) {
 
 bool Scheduler::Reload() {
   while (!stopping()) {
+    NoteTurn();
     auto unfinished = store_.LoadUnfinished();
     if (unfinished.ok()) {
-      const std::lock_guard lock(core_mu_);
-      core_.Load(std::move(*unfinished), clock_.Mono(), clock_.Wall());
+      {
+        const std::lock_guard lock(core_mu_);
+        core_.Load(std::move(*unfinished), clock_.Mono(), clock_.Wall());
+      }
+      orders_.Loaded();
       return true;
     }
     if (LostLeadership(unfinished.status())) return false;

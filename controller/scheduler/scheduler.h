@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -17,6 +18,7 @@
 #include "common/base/ids.h"
 #include "common/base/time.h"
 #include "common/protocol/messages.h"
+#include "controller/domain/agent.h"
 #include "controller/domain/task.h"
 #include "controller/scheduler/events.h"
 #include "controller/scheduler/scheduler_core.h"
@@ -49,6 +51,9 @@ class WorkOrders {
   virtual void ResultTaken(const TakenResult& result) = 0;
   // Rows of these tasks have changed.
   virtual void Changed(const std::vector<TaskId>& tasks) = 0;
+  // The rows were read, at the start or after a commit in doubt: what became of results whose
+  // ResultTaken was never called can now be seen in them.
+  virtual void Loaded() = 0;
 };
 
 // Where messages for agents go. Thread-safe; never blocks; a session that is gone swallows them.
@@ -58,6 +63,8 @@ class SessionSink {
       std::variant<protocol::Desired, protocol::LogAck, protocol::Permit, protocol::PermitDenied>;
   virtual ~SessionSink() = default;
   virtual void Send(SessionId session, Body body) = 0;
+  // The agent has left the farm: ends its streams, and refuses new ones from now on.
+  virtual void Dismiss(const AgentId& agent, const domain::Availability& why) = 0;
 };
 
 // The shell around a SchedulerCore: one thread gathers events, lets the core decide, commits what
@@ -92,6 +99,7 @@ class Scheduler {
   // `reply` is called from the scheduler's thread, after the commit; it must not block.
   void Submit(domain::Run run, std::vector<domain::Task> tasks, OnReply reply);
   void Cancel(TaskId task, std::string actor, std::string why, OnReply reply);
+  void ChangeAgent(AgentId agent, domain::Availability availability, OnReply reply);
   // What became of a publish of unknown outcome; `event` without ticket, result and release.
   void Resolve(scheduler::Resolve event, OnReply reply);
   // An event of a session. False: too many wait, end the session; its next inventory makes up for
@@ -104,6 +112,9 @@ class Scheduler {
   [[nodiscard]] std::vector<AgentView> Agents() const;
   // nullopt: no unfinished task has this id. kUnavailable: as in CheckCurrent.
   [[nodiscard]] absl::StatusOr<std::optional<Explanation>> Explain(const TaskId& task) const;
+  // When its thread last began something; it never rests for longer than some seconds, and a
+  // database that does not answer holds it for as long as statements may take.
+  [[nodiscard]] MonoTime last_turn() const;
 
  private:
   // Takes an event that somebody waits for.
@@ -123,6 +134,7 @@ class Scheduler {
   // Tells everybody who waits that nothing is known.
   void AnswerAll();
   [[nodiscard]] bool stopping() const;
+  void NoteTurn();
 
   const Options options_;
   store::SchedulerStore& store_;
@@ -140,6 +152,8 @@ class Scheduler {
   std::deque<Event> urgent_;
   std::map<Ticket, OnReply> waiting_;
   std::uint64_t last_ticket_ = 0;
+
+  std::atomic<Duration::rep> last_turn_;  // ticks of MonoTime
 
   std::thread thread_;
 };

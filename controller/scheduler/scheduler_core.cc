@@ -67,13 +67,16 @@ void SchedulerCore::Impl::Forget() {
   for (auto& [id, agent] : agents_) {
     agent.held.clear();
     agent.fresh = false;
-    agent.paused = false;
+    agent.refused = false;
   }
+  availability_.clear();
+  retiring_.clear();
 }
 
 void SchedulerCore::Impl::Load(store::Unfinished unfinished, Moment at) {
   Forget();
   loaded_ = true;
+  last_entry_ = at.now;
   for (const store::RosterAgent& agent : unfinished.agents) {
     roster_.Put(agent.id, {agent.name, agent.labels, agent.seen});
   }
@@ -108,6 +111,7 @@ void SchedulerCore::Impl::Load(store::Unfinished unfinished, Moment at) {
   for (domain::PublishPermit& permit : unfinished.permits) {
     if (Entry* entry = Find(permit.key.task)) entry->permit = std::move(permit);
   }
+  LoadAvailability(unfinished.availability, at);
   for (domain::OpenResolution& open : unfinished.resolved) {
     const TaskId id = open.key.task;
     resolved_.insert_or_assign(id, std::move(open));
@@ -123,12 +127,16 @@ void SchedulerCore::Impl::Load(store::Unfinished unfinished, Moment at) {
       Finish(*entry, "scheduler", TaskState::kSkipped, std::nullopt, std::nullopt, at);
     }
   }
+  RetireIdle(at);
 }
 
 void SchedulerCore::Impl::Apply(const Event& event, Moment at) {
   SLIPWAY_CHECK(loaded_ && !committing_);
+  if (at.now - last_entry_ > options_.standstill) ForgiveStandstill(at);
+  last_entry_ = at.now;
   std::visit([&](const auto& what) { On(what, at); }, event);
   Dispatch(at);
+  RetireIdle(at);
 }
 
 bool SchedulerCore::Impl::HasWork() const { return loaded_ && !open_.empty(); }
@@ -146,7 +154,8 @@ Effects SchedulerCore::Impl::OnCommitted(const std::vector<absl::Status>& status
   for (std::size_t i = 0; i < statuses.size(); ++i) {
     const store::Change& change = batch.changes[i];
     const bool alone = std::holds_alternative<store::CreateRun>(change) ||
-                       std::holds_alternative<store::RecordStep>(change);
+                       std::holds_alternative<store::RecordStep>(change) ||
+                       std::holds_alternative<store::SetAvailability>(change);
     differs |= !statuses[i].ok() && !alone;
   }
   if (differs) {
@@ -171,7 +180,11 @@ Effects SchedulerCore::Impl::OnCommitted(const std::vector<absl::Status>& status
       Enqueue(entry);
     }
   }
-  if (!differs) Dispatch(at);
+  GrantWishes(batch, statuses, differs, at);
+  if (!differs) {
+    Dispatch(at);
+    RetireIdle(at);
+  }
   return std::move(batch.effects);
 }
 
@@ -184,6 +197,13 @@ Effects SchedulerCore::Impl::OnInDoubt() {
   for (Reply& reply : effects.replies) reply.status = InDoubt();
   for (const PendingSubmit& submit : batch.submits) {
     effects.replies.push_back({submit.ticket, InDoubt(), RunId()});
+  }
+  for (const PendingAvailability& wish : batch.wishes) {
+    if (wish.ticket) effects.replies.push_back({*wish.ticket, InDoubt(), RunId()});
+    if (domain::IsGone(wish.availability.mode)) {
+      gone_.insert(wish.agent);
+      effects.dismissed.push_back({wish.agent, wish.availability});
+    }
   }
   Forget();
   return effects;
@@ -255,15 +275,15 @@ void SchedulerCore::Impl::On(const Cancel& event, Moment at) {
 }
 
 void SchedulerCore::Impl::On(const Tick&, Moment at) {
-  if (const auto next = due_.Next(); next && at.now - *next > options_.standstill) {
-    ForgiveStandstill(at);
-  }
   while (auto key = due_.PopDue(at.now)) {
     const auto& [what, id] = *key;
     if (what == Due::kLease) {
       ExpireLease(AgentId(id), at);
-    } else if (what == Due::kPause) {
-      agents_.at(AgentId(id)).paused = false;
+    } else if (what == Due::kRefusal) {
+      agents_.at(AgentId(id)).refused = false;
+      UpdateRoom(AgentId(id));
+    } else if (what == Due::kAvailability) {
+      availability_.erase(AgentId(id));
       UpdateRoom(AgentId(id));
     } else if (what == Due::kWait) {
       Entry* entry = Find(TaskId(id));

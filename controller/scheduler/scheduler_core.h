@@ -23,8 +23,9 @@ struct SchedulerOptions {
   Duration lease_ttl = std::chrono::minutes(2);
   // After Load no lease ends for this long, so that a controller restart costs no build.
   Duration grace = std::chrono::minutes(2);
-  // A deadline found this much later than it was due means that the controller itself stood still
-  // (suspended, swapped out): leases get the grace period again instead of ending.
+  // More than this between two events means that the controller itself stood still (suspended,
+  // swapped out, waiting for its database): what agents said meanwhile may be unread, so leases get
+  // the grace period again instead of ending. NextDeadline asks for a Tick well before.
   Duration standstill = std::chrono::seconds(20);
   // Which failures are tried again is retry_policy.h's business; how often and when, these say.
   // Starts of one build before its failure is final.
@@ -51,7 +52,7 @@ struct SchedulerOptions {
 struct AgentView {
   AgentId agent;
   bool online = false;
-  bool draining = false;
+  bool draining = false;  // its program is being stopped
   std::uint32_t slots = 0;
   std::vector<AttemptKey> attempts;  // offered to it or running on it
 };
@@ -68,13 +69,17 @@ struct AgentView {
 //     statuses = changes.empty() ? ok : store.Commit(changes)          // no Apply meanwhile
 //     effects  = statuses.ok() ? core.OnCommitted(*statuses, now, wall)
 //                              : core.OnInDoubt()                       // effects.reload is set
-//     do effects.replies, sends, changed
+//     do effects.dismissed, replies, sends, changed
 //     if effects.reload: core.Load(*store.LoadUnfinished(), now, wall)  // until it succeeds
 //
-// A refused CreateRun or RecordStep concerns nobody else and is dealt with inside. Any other
-// refusal and any error of the whole call means that memory and rows differ: the core forgets
-// everything but its sessions, answers the batch's tickets with kUnavailable, and asks every agent
-// for an inventory after Load. There is no other way of repair.
+// A refused CreateRun, RecordStep or wish of an operator concerns nobody else and is dealt with
+// inside. Any other refusal and any error of the whole call means that memory and rows differ: the
+// core forgets everything but its sessions, answers the batch's tickets with kUnavailable, and asks
+// every agent for an inventory after Load. There is no other way of repair.
+//
+// Work is offered only to agents that domain::TakesWork(). What a revoked agent holds is lost at
+// once; a retiring one is retired when it says that it holds nothing, or is offline and has no
+// task.
 //
 // Invariants: a task has at most one current attempt; a message about another attempt changes
 // nothing and is answered kForget; a publish that was started is never queued again; at most one

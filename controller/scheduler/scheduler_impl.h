@@ -71,16 +71,16 @@ class SchedulerCore::Impl {
     // An inventory came since the session opened, the core was loaded, or the lease ended.
     bool fresh = false;
     bool draining = false;
-    bool paused = false;
-    // Well enough for new work, by its own word.
-    bool takes_work = true;
+    bool refused = false;    // an offer, a moment ago
+    bool takes_work = true;  // well enough for it, by its own word
     std::uint32_t slots = 0;
+    std::size_t reported = 0;  // attempts of the last inventory
     Labels labels;
     std::set<TaskId> held;  // tasks offered to it or running on it
   };
   // kTask: the end of an offer or of a pause; kWait: Entry::wait_end; kNobody: the end of the grace
   // of a task that no agent could run.
-  enum class Due { kLease, kPause, kTask, kWait, kNobody };
+  enum class Due { kLease, kRefusal, kAvailability, kTask, kWait, kNobody };
   using DueKey = std::pair<Due, std::string>;
 
   struct PendingSubmit {
@@ -90,9 +90,16 @@ class SchedulerCore::Impl {
     std::string submitter;
     std::vector<domain::Task> tasks;
   };
+  struct PendingAvailability {
+    std::size_t change = 0;  // index of its SetAvailability
+    std::optional<Ticket> ticket;
+    AgentId agent;
+    domain::Availability availability;
+  };
   struct Batch {
     std::vector<store::Change> changes;
     std::vector<PendingSubmit> submits;
+    std::vector<PendingAvailability> wishes;
     Effects effects;
     std::set<TaskId> changed;  // what effects.changed lists
     [[nodiscard]] bool empty() const {
@@ -101,14 +108,26 @@ class SchedulerCore::Impl {
     }
   };
 
-  // People (scheduler_core.cc).
+  // People (scheduler_core.cc, availability.cc).
   void On(const Submit& event, Moment at);
   void On(const Cancel& event, Moment at);
+  void On(const ChangeAgent& event, Moment at);
   void On(const Tick& event, Moment at);
   void On(const Resolve& event, Moment at);
   // A member of its group from now on, but not yet queued: Enqueue.
   Entry& Admit(domain::Task task, const std::string& submitter);
   void EndOfOfferOrPause(const TaskId& id, Moment at);
+
+  // Availability (availability.cc).
+  void LoadAvailability(const std::map<AgentId, domain::Availability>& stored, Moment at);
+  void Wish(std::optional<Ticket> ticket, const AgentId& agent, domain::Availability availability,
+            Moment at);
+  // Of a batch that was committed; `differs`: memory is forgotten, only tell what happened.
+  void GrantWishes(Batch& batch, const std::vector<absl::Status>& statuses, bool differs,
+                   Moment at);
+  void SetAvailability(const AgentId& agent, const domain::Availability& availability, Moment at);
+  void Dismiss(const AgentId& agent, const domain::Availability& availability, Moment at);
+  void RetireIdle(Moment at);
 
   // Agents (agent_events.cc).
   void On(const InventoryReceived& event, Moment at);
@@ -170,8 +189,8 @@ class SchedulerCore::Impl {
   void SettleDependents(const Entry& entry, bool succeeded, Moment at);
 
   // Explanations (explain.cc).
-  [[nodiscard]] std::vector<AgentFit> FitsOf(const domain::Task& task, Moment at) const;
-  [[nodiscard]] AgentCondition ConditionOf(const Agent* agent, bool seen, Moment at) const;
+  [[nodiscard]] std::vector<AgentFit> FitsOf(const domain::Task& task) const;
+  [[nodiscard]] AgentCondition ConditionOf(const AgentId& id, bool seen) const;
   [[nodiscard]] Await AwaitedBy(const Entry& entry) const;
   [[nodiscard]] std::vector<Deadline> DeadlinesOf(const Entry& entry, Moment at) const;
 
@@ -201,10 +220,16 @@ class SchedulerCore::Impl {
 
   // Confined to the owner's mutex.
   bool loaded_ = false;
+  MonoTime last_entry_;
   std::uint64_t last_order_ = 0;
   std::map<TaskId, Entry> tasks_;
   std::map<TaskId, std::set<TaskId>> dependents_;  // by the unfinished task they depend on
   std::map<AgentId, Agent> agents_;
+  // Of agents that take no work by the wish of an operator.
+  std::map<AgentId, domain::Availability> availability_;
+  std::set<AgentId> retiring_;  // of these, until they are idle
+  // Left the farm in this process's time: what their streams still say is dropped.
+  std::set<AgentId> gone_;
   std::map<TaskId, domain::OpenResolution> resolved_;
   AgentRoster roster_;
   ConcurrencyGroups groups_;

@@ -4,7 +4,11 @@ namespace slipway::scheduler {
 
 using domain::TaskState;
 
-std::optional<MonoTime> SchedulerCore::Impl::NextDeadline() const { return due_.Next(); }
+std::optional<MonoTime> SchedulerCore::Impl::NextDeadline() const {
+  const auto next = due_.Next();
+  if (!next) return std::nullopt;
+  return std::min<MonoTime>(*next, last_entry_ + options_.standstill / 2);
+}
 
 bool SchedulerCore::Impl::IsCurrent(const AgentId& agent, const AttemptKey& key) const {
   if (Resolved(agent, key) != nullptr) return true;

@@ -58,14 +58,14 @@ void SchedulerCore::Impl::UpdateRoom(const AgentId& id) {
   const auto it = agents_.find(id);
   if (it == agents_.end()) return;
   const Agent& agent = it->second;
-  const bool open =
-      agent.session && agent.fresh && !agent.draining && !agent.paused && agent.takes_work;
+  const bool open = agent.session && agent.fresh && !agent.draining && !agent.refused &&
+                    agent.takes_work && !availability_.contains(id);
   const std::size_t held = agent.held.size();
   queue_.SetRoom(id, agent.labels,
                  open && agent.slots > held ? static_cast<std::uint32_t>(agent.slots - held) : 0);
   if (agent.session || !agent.held.empty()) return;
   due_.Clear({Due::kLease, id.value()});
-  due_.Clear({Due::kPause, id.value()});
+  due_.Clear({Due::kRefusal, id.value()});
   agents_.erase(it);
 }
 

@@ -35,23 +35,41 @@ class ApplicationStore {
   [[nodiscard]] virtual absl::StatusOr<std::vector<domain::Application>> List() = 0;
 };
 
-// Agents and the tokens by which they join. Thread-safe.
+// Agents and the tokens by which they join; every change but Touch is audited with it. What
+// operators want of an agent is changed by SchedulerStore (SetAvailability). Thread-safe.
 class AgentStore {
  public:
   virtual ~AgentStore() = default;
   [[nodiscard]] virtual absl::Status AddJoinToken(const domain::JoinToken& token) = 0;
-  // Uses the token up and inserts the agent, in one transaction. kPermissionDenied, reason
-  // BAD_TOKEN: no such token, used or expired at `now` (told apart to nobody). kAlreadyExists: the
-  // agent's name.
-  [[nodiscard]] virtual absl::Status Join(const std::string& token_hash, const domain::Agent& agent,
-                                          WallTime now) = 0;
+  // Newest first; open ones only, or the newest 1000 of all.
+  [[nodiscard]] virtual absl::StatusOr<std::vector<domain::JoinToken>> ListJoinTokens(
+      bool open_only, WallTime now) = 0;
+  // Ends the open token whose ShortId() this is. The state it was in: anything but kOpen means that
+  // nothing was changed.
+  [[nodiscard]] virtual absl::StatusOr<domain::JoinTokenState> RevokeJoinToken(
+      const std::string& short_id, const std::string& actor, WallTime now) = 0;
+  // Uses the token up and inserts the agent, in one transaction. kOpen: done; any other state of
+  // the token: nothing changed but the audit trail, where the try with a token that once was good
+  // is kept. kAlreadyExists: an agent that is not gone has this name; the token stays good.
+  [[nodiscard]] virtual absl::StatusOr<domain::JoinTokenState> Join(const std::string& token_hash,
+                                                                    const domain::Agent& agent,
+                                                                    WallTime now) = 0;
   [[nodiscard]] virtual absl::StatusOr<domain::Agent> Get(const AgentId& id) = 0;
-  // By name.
+  // By name; of one name the agent that is not gone first, then the one that joined last.
   [[nodiscard]] virtual absl::StatusOr<std::vector<domain::Agent>> List() = 0;
   // Last seen and labels; at connect and once in a while. kNotFound.
   [[nodiscard]] virtual absl::Status Touch(const AgentId& id,
                                            const std::map<std::string, std::string>& labels,
                                            WallTime now) = 0;
+  // Stores what is to replace the agent's certificate; an older successor is forgotten. kNotFound:
+  // no such agent, or it is gone.
+  [[nodiscard]] virtual absl::Status AddSuccessor(const AgentId& id,
+                                                  const domain::AgentCertificate& successor,
+                                                  WallTime now) = 0;
+  // The successor becomes the certificate. kNotFound: the agent has no such successor (any more).
+  [[nodiscard]] virtual absl::Status PromoteSuccessor(const AgentId& id,
+                                                      const std::string& fingerprint,
+                                                      WallTime now) = 0;
 };
 
 // API tokens of people and machines; only hashes are stored. Thread-safe.

@@ -7,6 +7,7 @@
 #include "common/base/ids.h"
 #include "common/base/time.h"
 #include "common/protocol/attempt_result.h"
+#include "controller/domain/agent.h"
 #include "controller/domain/task.h"
 
 // Every change of the scheduling state, as data. The scheduler core produces them; a SchedulerStore
@@ -115,8 +116,15 @@ struct RecordStep {
   domain::Step step;
 };
 
-using Change =
-    std::variant<CreateRun, OfferTask, StartTask, RequeueTask, ReleaseTask, RequestCancel,
-                 FinishTask, MarkUnknown, GrantPermit, RecordStep, RecordLateResult>;
+// What operators decided about an agent. Guard: the stored mode MayBecome() this one.
+struct SetAvailability {
+  Cause cause;
+  AgentId agent;
+  domain::Availability availability;
+};
+
+using Change = std::variant<CreateRun, OfferTask, StartTask, RequeueTask, ReleaseTask,
+                            RequestCancel, FinishTask, MarkUnknown, GrantPermit, RecordStep,
+                            SetAvailability, RecordLateResult>;
 
 }  // namespace slipway::store

@@ -43,7 +43,8 @@ struct ReleasePage {
 };
 
 // What people read of runs, tasks and releases. Every read sees only committed rows.
-// kNotFound names the id; kInvalidArgument: a bad page token. Thread-safe.
+// kNotFound names the id, with reason NO_SUCH_TASK, NO_SUCH_RUN or NO_SUCH_PRODUCT (a release);
+// kInvalidArgument: a bad page token. Thread-safe.
 class RunReader {
  public:
   virtual ~RunReader() = default;

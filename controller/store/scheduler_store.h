@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/ids.h"
+#include "controller/domain/agent.h"
 #include "controller/domain/task.h"
 #include "controller/store/changes.h"
 
@@ -24,6 +25,8 @@ struct RosterAgent {
 struct Unfinished {
   std::vector<domain::Task> tasks;             // state not terminal, oldest first
   std::vector<domain::PublishPermit> permits;  // of those tasks
+  // Agents in another mode than active that are not gone.
+  std::map<AgentId, domain::Availability> availability = {};
   // Of finished publishes: resolved ones whose attempt has not said its own word.
   std::vector<domain::OpenResolution> resolved = {};
   std::map<RunId, std::string> submitters{};  // of their runs

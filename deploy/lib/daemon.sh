@@ -70,11 +70,11 @@ daemon_start() {
   wait_until 5 daemon_has_pid_file
 }
 
-# daemon_stop NAME SECONDS: TERM, then KILL. True when it is gone (also when it never was there).
+# daemon_stop NAME SECONDS [SIGNAL]: SIGNAL (TERM), then KILL. True when it is gone (also when it never was there).
 daemon_stop() {
-  local name=$1 seconds=$2 pid
+  local name=$1 seconds=$2 signal=${3:-TERM} pid
   if pid=$(daemon_pid "$name"); then
-    kill -TERM "$pid" 2>/dev/null || true
+    kill "-$signal" "$pid" 2>/dev/null || true
     daemon_gone() { ! daemon_pid "$name" >/dev/null; }
     if ! wait_until "$seconds" daemon_gone; then
       note "$name (pid $pid) did not end within $seconds s and is killed"

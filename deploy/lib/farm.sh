@@ -267,7 +267,7 @@ CONFIG
   print=$(daemon_print "$farm_programs/slipway-agent" "$farm_programs/slipway-init" "$config" "$data/agent.yaml")
   if daemon_is_current "$name" "$print"; then return; fi
   # What it builds goes on without it, and the next one takes it over.
-  daemon_stop "$name" 20 || die "$name does not end" "Look at $DAEMON_DIR/$name.log."
+  daemon_stop "$name" 20 QUIT || die "$name does not end" "Look at $DAEMON_DIR/$name.log."
   daemon_start "$name" "$print" "$farm_programs/slipway-agent" run --data-dir "$data" --config "$config"
 }
 
@@ -370,12 +370,15 @@ TEXT
 # --- The end --------------------------------------------------------------------------------------
 
 farm_down() {
-  local file name
+  local file name signal
   [[ -e $SLIPWAY_STATE/made-by ]] || { step "nothing of ours in $SLIPWAY_STATE"; return 0; }
   for file in "$DAEMON_DIR"/agent-*.pid "$DAEMON_DIR"/controller.pid; do
     [[ -e $file ]] || continue
     name=$(basename "$file" .pid)
-    daemon_stop "$name" 40 || die "$name does not end" "Look at $DAEMON_DIR/$name.log."
+    # An agent would first finish what it builds.
+    signal=TERM
+    [[ $name == agent-* ]] && signal=QUIT
+    daemon_stop "$name" 40 "$signal" || die "$name does not end" "Look at $DAEMON_DIR/$name.log."
     step "$name: stopped"
   done
   engine_answers || return 0

@@ -124,10 +124,12 @@ class ChaosFarm(Farm):
             data = self.folder / agent.name
             for part in ("attempts", "work/run", "work/trash"):
                 found += [f"{agent.name} keeps {part}/{entry.name}" for entry in sorted((data / part).glob("*"))]
-        for pattern in ("*.part", "*.new", "*.tmp", "*.tmp.*"):
-            for top in ("controller/logs", "controller/blobs", "controller/keys", *(agent.name for agent in self.agents)):
-                found += [f"temporary file {path.relative_to(self.folder)}" for path in sorted((self.folder / top).rglob(pattern))
-                          if "mirrors" not in path.parts]
+        for top in ("controller/logs", "controller/blobs", "controller/keys", *(agent.name for agent in self.agents)):
+            # Unlike rglob it bears that directories disappear while it walks.
+            for folder, below, names in os.walk(self.folder / top):
+                below[:] = [name for name in below if name != "mirrors"]
+                found += [f"temporary file {pathlib.Path(folder, name).relative_to(self.folder)}" for name in sorted(names)
+                          if name.endswith((".part", ".new", ".tmp"))]
         return found
 
     def close(self, keep=False):
@@ -135,8 +137,10 @@ class ChaosFarm(Farm):
         for daemon in self.daemons():
             if daemon is not None and daemon.running():
                 daemon.process.send_signal(signal.SIGCONT)
-                if daemon.stop() is None:
-                    left.append(f"{daemon.name} did not end on SIGTERM")
+                # An agent would first finish what it builds.
+                number = signal.SIGTERM if daemon is self.controller else signal.SIGQUIT
+                if daemon.stop(number=number) is None:
+                    left.append(f"{daemon.name} did not end on {number.name}")
         for gate in self.gates.values():
             gate.stop()
         left += [f"process {pid}: {line}" for pid, line in processes(str(self.folder)) if "standin" not in line]

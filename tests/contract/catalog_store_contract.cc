@@ -19,17 +19,6 @@ domain::Application MakeApplication(const std::string& name) {
           .created_by = "admin"};
 }
 
-domain::Agent MakeAgent(const std::string& name) {
-  return {.id = AgentId("id-" + name),
-          .name = name,
-          .labels = {{"os", "linux"}, {"quote\"", "é"}},
-          .certificate_fingerprint = "ab" + name,
-          .certificate_not_after = FromUnixMicros(1'800'000'000'000'000),
-          .joined_at = FromUnixMicros(1'700'000'000'000'001),
-          .last_seen = {},
-          .revoked = false};
-}
-
 std::unique_ptr<StoreProcess> Leader(StoreHarness& harness) {
   auto process = harness.NewProcess();
   REQUIRE_OK(process->scheduler().BecomeLeader());
@@ -111,65 +100,6 @@ TEST_CASE("ApplicationStore: a text that cannot be stored is refused", "[contrac
   CHECK_THAT(process->applications().Create(application),
              StatusIs(absl::StatusCode::kInvalidArgument));
   CHECK_FALSE(process->applications().GetByName("shop").ok());
-}
-
-TEST_CASE("AgentStore: a join token lets one agent in, once, in its time", "[contract]") {
-  auto harness = MakeStoreHarness();
-  auto process = Leader(*harness);
-  store::AgentStore& store = process->agents();
-  const WallTime expires = FromUnixMicros(1'700'000'100'000'000);
-  const WallTime before = expires - std::chrono::seconds(1);
-  REQUIRE_OK(store.AddJoinToken({"hash-1", FromUnixMicros(1), "admin", expires}));
-  CHECK_THAT(store.Join("no-such-hash", MakeAgent("a"), before),
-             StatusIs(absl::StatusCode::kPermissionDenied, "BAD_TOKEN"));
-  CHECK_THAT(store.Join("hash-1", MakeAgent("a"), expires),
-             StatusIs(absl::StatusCode::kPermissionDenied, "BAD_TOKEN"));
-  REQUIRE_OK(store.Join("hash-1", MakeAgent("a"), before));
-  CHECK_THAT(store.Join("hash-1", MakeAgent("b"), before),
-             StatusIs(absl::StatusCode::kPermissionDenied, "BAD_TOKEN"));
-  const auto agent = store.Get(AgentId("id-a"));
-  REQUIRE_OK(agent);
-  CHECK(agent->labels == MakeAgent("a").labels);
-  CHECK(agent->certificate_fingerprint == "aba");
-  CHECK(agent->certificate_not_after == MakeAgent("a").certificate_not_after);
-  CHECK(agent->joined_at == MakeAgent("a").joined_at);
-  CHECK(agent->last_seen == WallTime());
-  CHECK_FALSE(agent->revoked);
-  CHECK(store.List()->size() == 1);
-}
-
-TEST_CASE("AgentStore: a taken name refuses the join and leaves the token good", "[contract]") {
-  auto harness = MakeStoreHarness();
-  auto process = Leader(*harness);
-  store::AgentStore& store = process->agents();
-  const WallTime expires = FromUnixMicros(1'700'000'100'000'000);
-  REQUIRE_OK(store.AddJoinToken({"hash-1", FromUnixMicros(1), "admin", expires}));
-  REQUIRE_OK(store.AddJoinToken({"hash-2", FromUnixMicros(1), "admin", expires}));
-  REQUIRE_OK(store.Join("hash-1", MakeAgent("a"), FromUnixMicros(2)));
-  domain::Agent same_name = MakeAgent("a");
-  same_name.id = AgentId("another");
-  CHECK_THAT(store.Join("hash-2", same_name, FromUnixMicros(3)),
-             StatusIs(absl::StatusCode::kAlreadyExists, "'a'"));
-  CHECK_OK(store.Join("hash-2", MakeAgent("b"), FromUnixMicros(3)));
-  const auto all = store.List();
-  REQUIRE_OK(all);
-  REQUIRE(all->size() == 2);
-  CHECK(all->at(1).name == "b");
-}
-
-TEST_CASE("AgentStore: touching tells when and with what labels it was last seen", "[contract]") {
-  auto harness = MakeStoreHarness();
-  auto process = Leader(*harness);
-  store::AgentStore& store = process->agents();
-  REQUIRE_OK(store.AddJoinToken({"hash-1", FromUnixMicros(1), "admin", FromUnixMicros(100)}));
-  REQUIRE_OK(store.Join("hash-1", MakeAgent("a"), FromUnixMicros(2)));
-  REQUIRE_OK(store.Touch(AgentId("id-a"), {{"os", "bsd"}}, FromUnixMicros(77)));
-  const auto agent = store.Get(AgentId("id-a"));
-  REQUIRE_OK(agent);
-  CHECK(agent->last_seen == FromUnixMicros(77));
-  CHECK(agent->labels == std::map<std::string, std::string>{{"os", "bsd"}});
-  CHECK_THAT(store.Touch(AgentId("none"), {}, FromUnixMicros(1)),
-             StatusIs(absl::StatusCode::kNotFound));
 }
 
 TEST_CASE("TokenStore: a token is its account's; an unknown one is nobody's", "[contract]") {

@@ -4,6 +4,7 @@
 
 #include "common/base/check.h"
 #include "common/crypto/hash.h"
+#include "controller/store/pg/pg_agent_store.h"
 #include "controller/store/pg/pg_artifact_index.h"
 #include "controller/store/pg/pg_catalog_stores.h"
 #include "controller/store/pg/pg_image_order_store.h"

@@ -53,6 +53,9 @@ TEST_CASE("RunReader: what is not there is named; a bad page is refused", "[cont
   CHECK_THAT(reader.GetTask(TaskId("nope")).status(),
              StatusIs(absl::StatusCode::kNotFound, "nope"));
   CHECK_THAT(reader.GetRun(RunId("nope")).status(), StatusIs(absl::StatusCode::kNotFound, "nope"));
+  CHECK(GetErrorInfo(reader.GetTask(TaskId("nope")).status()).reason == "NO_SUCH_TASK");
+  CHECK(GetErrorInfo(reader.GetRun(RunId("nope")).status()).reason == "NO_SUCH_RUN");
+  CHECK(GetErrorInfo(reader.GetRelease(ReleaseId("nope")).status()).reason == "NO_SUCH_PRODUCT");
   CHECK_THAT(reader.TasksOfRun(RunId("nope")).status(),
              StatusIs(absl::StatusCode::kNotFound, "nope"));
   CHECK_THAT(reader.ListSteps(TaskId("nope")).status(),

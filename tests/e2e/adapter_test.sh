@@ -142,6 +142,9 @@ expect "progress is short and for people" 'len(output.splitlines()) <= 6 and "up
 expect "it announces its stages" 'open(directory + "/out/progress").read() == "prove\nupload\n"'
 expect_always success
 
+publish options right good '{}' '{"useProjectConfig": false, "settings": {"es6": true, "minify_wxml": true}, "proveTimeoutSeconds": 40, "robot": 7}'
+expect "options of slipway.yaml reach the client" 'r["ok"] and uploads[0]["robot"] == "7"'
+
 publish probe right good '{}' '{"operation": "probe", "projectDir": null}'
 expect "a probe proves the key, sends nothing and says who can tell" \
   'r["ok"] and exit == 0 and r["probe"]["verdict"] == "cannot_tell" and "1.4.2" in r["probe"]["remedy"] and r["probe"]["remedyZh"] and len(log) == 2 and not uploads'
@@ -189,7 +192,10 @@ a product whose SWC settings could load code is not compiled | right | swc | {} 
 a version with blanks is not sent | right | good | {} | {"version": "1.0 beta"} | r["class"] == "build" and r["stage"] == "check" and not log
 a proxy that is down is a network failure | right | good | {} | {"proxy": "http://$gateway:9"} | r["class"] == "network" and r["retryable"] and r["stage"] == "prove" and "proxy" in r["reason"] and not log
 a certificate nobody vouches for is a network failure | right | good | {} | {"caFile": null} | r["class"] == "network" and r["stage"] == "prove" and "certificate" in r["reason"] and "CA" in r["remedy"] and not uploads
-a malformed request is the farm's fault | right | good | {} | {"robot": 99} | r["class"] == "infrastructure" and r["stage"] == "check" and "robot" in r["reason"] and not log
+a malformed request is the farm's fault | right | good | {} | {"mode": "sell"} | r["class"] == "infrastructure" and r["stage"] == "check" and "mode" in r["reason"] and not log
+an option out of range is named as in slipway.yaml | right | good | {} | {"proveTimeoutSeconds": 999} | r["class"] == "build" and r["stage"] == "check" and "prove_timeout_seconds" in r["reason"] and not log
+an option nobody knows is refused with those there are | right | good | {} | {"settings": {"minify_wxlm": true}} | r["class"] == "build" and "minify_wxlm" in r["reason"] and "minify_wxml" in r["reason"] and not log
+a setting that would run code next to the key is no option | right | good | {} | {"settings": {"use_compiler_plugins": "less"}} | r["class"] == "build" and "use_compiler_plugins" in r["reason"] and not log
 TABLE
 
 # A cancelled publish: the answer depends on whether the upload had begun.
@@ -206,7 +212,7 @@ canceled "a publish stopped after the upload began is unknown" '{"fault": "hang"
   'r["class"] == "publish_unknown" and "SIGTERM" in r["reason"] and len(uploads) == 1'
 
 accepted=$(wc -l <"$work/cloud/releases.jsonl")
-if [[ $accepted -eq 3 ]]; then # upload, preview, and the preview whose code was withheld
+if [[ $accepted -eq 4 ]]; then # two uploads, preview, and the preview whose code was withheld
   ok "the platform accepted exactly what the adapter published"
 else
   not_ok "the platform accepted exactly what the adapter published" "$(cat "$work/cloud/releases.jsonl")"

@@ -102,10 +102,11 @@ class Daemon:
         self.name, self.command, self.log = name, command, log
         self.process = None
 
-    def start(self):
+    def start(self, **environment):
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, start_new_session=True, cwd="/")
+                                            stderr=log, start_new_session=True, cwd="/",
+                                            env=dict(os.environ, **environment))
 
     def running(self):
         return self.process is not None and self.process.poll() is None
@@ -114,12 +115,12 @@ class Daemon:
         self.process.kill()
         self.process.wait(10)
 
-    def stop(self, seconds=40):
+    def stop(self, seconds=40, number=signal.SIGTERM):
         """The exit status; None when it had to be killed."""
         if self.process is None:
             return 0
         if self.running():
-            self.process.terminate()
+            self.process.send_signal(number)
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -139,7 +140,8 @@ class Daemon:
 
 class Farm:
     """See the top of the file. `targets`: further publish targets, as lines of YAML below
-    `targets:`, with {proxy} and {ca} filled in. `agent_options`: YAML of the agents' options."""
+    `targets:`, with {proxy} and {ca} filled in. `agent_options`, `controller_options`: YAML of
+    their options."""
 
     def __init__(self, agents=1, standin=False, targets="", agent_options="", deadline="2m", controller_options=""):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="slipway-e2e-"))
@@ -202,8 +204,8 @@ class Farm:
         answer = dict(line.split(" ", 1) for line in done.stdout.splitlines())
         return answer["proxy"], answer["ca"]
 
-    def start_controller(self, seconds=60):
-        self.controller.start()
+    def start_controller(self, seconds=60, **environment):
+        self.controller.start(**environment)
         def ready():
             if not self.controller.running():
                 raise Failed(f"the controller ended:\n{self.controller.tail()}")
@@ -417,8 +419,10 @@ class Farm:
                 follower.kill()
                 follower.wait()
         for daemon in [*self.agents, self.controller]:
-            if daemon is not None and daemon.stop() is None:
-                left.append(f"{daemon.name} did not end on SIGTERM")
+            # An agent would first finish what it builds.
+            number = signal.SIGTERM if daemon is self.controller else signal.SIGQUIT
+            if daemon is not None and daemon.stop(number=number) is None:
+                left.append(f"{daemon.name} did not end on {number.name}")
         if self.farm_id:
             for container in self.containers():
                 left.append(f"container {container[:12]} {docker('inspect', '--format', '{{.Name}} {{.State.Status}} {{.Config.Labels}}', container, check=False)}")

@@ -132,10 +132,10 @@ def container_gone(farm):
     expect(build["state"] == "TASK_STATE_SUCCEEDED" and build["attempt"] == "2", build["state"], build["attempt"], failure_of(build))
 
 
-@case("SIGTERM of the agent leaves the build running")
+@case("SIGQUIT of the agent leaves the build running")
 def agent_stop(farm):
     run, task, container, follower = begin(farm, "stop")
-    expect(farm.agents[0].stop(10) == 0, farm.agents[0].tail())
+    expect(farm.agents[0].stop(10, signal.SIGQUIT) == 0, farm.agents[0].tail())
     seen = set(farm.containers())
     farm.agents[0].start()
     went_on(farm, run, task, container, follower, seen | {container})

@@ -1,6 +1,9 @@
 #include "tests/integration/agent_program.h"
 
+#include <filesystem>
 #include <fstream>
+
+#include "common/process/process.h"
 
 namespace slipway::testing {
 namespace {
@@ -143,6 +146,31 @@ TEST_CASE("slipway-agent: what is wrong before the script runs is told as such",
                 "version: 1\nbuild: {image: slipway-missing:9, script: build.sh}\n"
                 "platforms:\n  weixin: {output: dist}\n"}});
   expect(farm.BuildSpec(), v1::FAILURE_CLASS_POLICY, "IMAGE_MISSING", "slipway-missing:9");
+}
+
+TEST_CASE("slipway-agent: a wrong flag is named, with exit 2", "[integration]") {
+  for (const std::vector<std::string>& wrong :
+       std::vector<std::vector<std::string>>{{"--frobnicate"}, {"join"}, {"jion", "x"}}) {
+    process::Command command;
+    command.argv = {SLIPWAY_AGENT_BINARY};
+    command.argv.insert(command.argv.end(), wrong.begin(), wrong.end());
+    const auto run = process::Run(command);
+    REQUIRE_OK(run);
+    CHECK(run->exit_code == 2);
+    CHECK_THAT(run->err, Contains("slipway-agent --help"));
+  }
+}
+
+TEST_CASE("slipway-agent: only its own account may look into what it keeps", "[integration]") {
+  AgentFarm farm;
+  farm.CommitScript(kGoodScript);
+  farm.StartAndConnect();
+  (void)farm.Build();
+  for (const char* name : {"", "/attempts", "/work/run", "/work/mirrors", "/work/trash"}) {
+    INFO(name);
+    CHECK(std::filesystem::status(farm.data_dir() + name).permissions() ==
+          std::filesystem::perms::owner_all);
+  }
 }
 
 TEST_CASE("slipway-agent: a canceled build ends, whatever it ignores", "[integration]") {

@@ -133,7 +133,7 @@ TEST_CASE("Controller: a certificate of another CA does not get past the handsha
   CHECK_FALSE(agent.channel()->WaitForConnected(std::chrono::system_clock::now() + seconds(2)));
 }
 
-TEST_CASE("Controller: a certificate that another one has replaced is revoked", "[integration]") {
+TEST_CASE("Controller: a certificate that another one has replaced is refused", "[integration]") {
   FarmFixture farm;
   farm.Start();
   const link::Identity identity = farm.Join("builder");
@@ -143,7 +143,7 @@ TEST_CASE("Controller: a certificate that another one has replaced is revoked", 
   agent.Connect();
   const auto end = agent.WaitEnded();
   REQUIRE(end);
-  CHECK_THAT(*end, StatusIs(absl::StatusCode::kUnauthenticated, "AGENT_REVOKED"));
+  CHECK_THAT(*end, StatusIs(absl::StatusCode::kUnauthenticated, "CERTIFICATE_REPLACED"));
 }
 
 TEST_CASE("Controller: the second stream of an agent replaces the first", "[integration]") {

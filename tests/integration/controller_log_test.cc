@@ -1,16 +1,20 @@
 #include <algorithm>
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <thread>
 
 #include "common/crypto/hash.h"
 #include "common/loghash/segment_hasher.h"
+#include "common/rpc/grpc_status.h"
 #include "tests/support/farm_fixture.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/wait_until.h"
 
 namespace slipway::testing {
 namespace {
@@ -84,6 +88,43 @@ TEST_CASE("Controller: a follower sees every byte of a log exactly once while it
   CHECK(seen == log);
   CHECK(last.complete());
   CHECK(last.missing() == 0);
+}
+
+TEST_CASE("Controller: its stop ends whoever follows, with the reason", "[integration]") {
+  Farm f;
+  REQUIRE_OK(f.agent->AppendLog(f.key, "working\n"));
+  const auto task = f.farm.client().GetTask(f.key.task.value());
+  REQUIRE_OK(task);
+  std::atomic<int> following{0};
+  absl::Status log_end;
+  absl::Status run_end;
+  std::thread log(
+      [&] { log_end = f.farm.client().ReadLog(f.Follow(), [&](const auto&) { ++following; }); });
+  std::thread run([&] {
+    const auto context = f.farm.client().Context();
+    v1::WatchRunRequest request;
+    request.set_run(task->run());
+    const auto stream = f.farm.client().tasks().WatchRun(context.get(), request);
+    v1::WatchRunResponse message;
+    while (stream->Read(&message)) ++following;
+    run_end = rpc::FromGrpc(*context, stream->Finish());
+  });
+  CHECK(WaitUntil([&] { return following >= 2; }));
+  f.farm.Stop();
+  log.join();
+  run.join();
+  CHECK_THAT(log_end, StatusIs(absl::StatusCode::kUnavailable, "STOPPING"));
+  CHECK_THAT(run_end, StatusIs(absl::StatusCode::kUnavailable, "STOPPING"));
+}
+
+TEST_CASE("Controller: only its own account may look into logs, products and keys",
+          "[integration]") {
+  Farm f;
+  for (const char* name : {"logs", "blobs", "keys"}) {
+    INFO(name);
+    CHECK(std::filesystem::status(f.farm.data_dir() + "/" + name).permissions() ==
+          std::filesystem::perms::owner_all);
+  }
 }
 
 TEST_CASE("Controller: a log goes on where it was after its stream broke", "[integration]") {

@@ -4,6 +4,7 @@
 #include "tests/support/farm_fixture.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/wait_until.h"
 
 namespace slipway::testing {
 namespace {
@@ -99,7 +100,8 @@ TEST_CASE("Controller: a controller that another one has displaced says so and c
   REQUIRE_OK(RunSql(farm.options().database_url, "UPDATE leadership SET epoch = epoch + 1"));
   CHECK_THAT(farm.client().Submit(SubmitOf("shop", false)).status(),
              StatusIs(absl::StatusCode::kUnavailable));
-  REQUIRE(farm.fatal());
+  // Callers are told before the program is.
+  REQUIRE(WaitUntil([&] { return farm.fatal().has_value(); }));
   CHECK_THAT(*farm.fatal(), StatusIs(absl::StatusCode::kFailedPrecondition, "NOT_LEADER"));
 }
 

@@ -2,6 +2,8 @@
 #include <string>
 
 #include "common/rpc/grpc_status.h"
+#include "common/status/remedies.h"
+#include "common/status/status.h"
 #include "tests/support/farm_fixture.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
@@ -38,14 +40,28 @@ TEST_CASE("Controller: unknown names are not found, with a reason", "[integratio
   Farm f;
   CHECK_THAT(f.client().Submit(SubmitOf("nope", false)).status(),
              StatusIs(absl::StatusCode::kNotFound, "NO_SUCH_APPLICATION"));
-  CHECK_THAT(f.client().GetTask("task-nope").status(), StatusIs(absl::StatusCode::kNotFound));
-  CHECK_THAT(f.client().Watch("run-nope").status(), StatusIs(absl::StatusCode::kNotFound));
-  CHECK_THAT(f.client().Cancel("task-nope").status(), StatusIs(absl::StatusCode::kNotFound));
+  CHECK_THAT(f.client().GetTask("task-nope").status(),
+             StatusIs(absl::StatusCode::kNotFound, "NO_SUCH_TASK"));
+  CHECK_THAT(f.client().Watch("run-nope").status(),
+             StatusIs(absl::StatusCode::kNotFound, "NO_SUCH_RUN"));
+  CHECK_THAT(f.client().Cancel("task-nope").status(),
+             StatusIs(absl::StatusCode::kNotFound, "NO_SUCH_TASK"));
   CHECK_THAT(f.client().GetArchived("task-nope").status(),
              StatusIs(absl::StatusCode::kNotFound, "NO_SUCH_PRODUCT"));
   v1::ReadLogRequest log;
   log.set_task("task-nope");
-  CHECK_THAT(f.client().ReadLog(log, [](const auto&) {}), StatusIs(absl::StatusCode::kNotFound));
+  const absl::Status no_log = f.client().ReadLog(log, [](const auto&) {});
+  CHECK_THAT(no_log, StatusIs(absl::StatusCode::kNotFound, "NO_SUCH_TASK"));
+  // What to do travels in both languages.
+  CHECK_THAT(GetErrorInfo(no_log).remedy, Catch::Contains("slipway tasks"));
+  CHECK_THAT(GetRemedyZh(no_log), Catch::Contains("查看任务"));
+
+  const auto context = f.client().Context();
+  v1::ListTasksRequest list;
+  list.set_run("run-nope");
+  v1::ListTasksResponse tasks;
+  CHECK_THAT(rpc::FromGrpc(*context, f.client().tasks().ListTasks(context.get(), list, &tasks)),
+             StatusIs(absl::StatusCode::kNotFound, "NO_SUCH_RUN"));
 }
 
 TEST_CASE("Controller: a platform without a target takes no publish", "[integration]") {

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <string>
 
+#include "common/process/process.h"
 #include "controller/app.h"
 #include "controller/farm_keys.h"
 #include "controller/options.h"
@@ -66,6 +67,15 @@ TEST_CASE("Controller: a database that does not answer is said", "[integration]"
   options.listen = "127.0.0.1:0";
   options.database_url = fmt::format("host={} dbname=none connect_timeout=2", dir.path());
   CHECK_THAT(TryStart(options), StatusIs(absl::StatusCode::kUnavailable));
+}
+
+TEST_CASE("Controller: a wrong flag is named, with exit 2", "[integration]") {
+  process::Command command;
+  command.argv = {SLIPWAY_CONTROLLER_BINARY, "--frobnicate"};
+  const auto run = process::Run(command);
+  REQUIRE_OK(run);
+  CHECK(run->exit_code == 2);
+  CHECK_THAT(run->err, Catch::Contains("--frobnicate") && Catch::Contains("--help"));
 }
 
 TEST_CASE("Controller: farm keys that do not fit together are damage, not a new farm",

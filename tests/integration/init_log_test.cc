@@ -10,7 +10,7 @@
 #include <fstream>
 #include <random>
 
-#include "agent/init/sha256.h"
+#include "common/crypto/hash.h"
 #include "tests/integration/init_container.h"
 
 namespace slipway::testing {
@@ -19,14 +19,9 @@ namespace {
 using init::Millis;
 using init::StopReason;
 
-std::array<std::uint8_t, 32> Sha256Of(std::string_view bytes) {
-  init::RunningSha256 sha;
-  sha.Update(bytes);
-  return sha.Value();
-}
-
-// A file of bytes that do not repeat, readable by every step.
-void WriteNoise(const std::string& path, std::size_t size, init::RunningSha256* sha) {
+// A file of bytes that do not repeat, readable by every step, and their digest.
+Sha256Digest WriteNoise(const std::string& path, std::size_t size) {
+  crypto::Sha256Hasher sha;
   std::mt19937_64 random(42);
   std::ofstream out(path, std::ios::binary);
   std::string block(1 << 20, '\0');
@@ -37,22 +32,23 @@ void WriteNoise(const std::string& path, std::size_t size, init::RunningSha256* 
     }
     block.resize(std::min(block.size(), size - at));
     out.write(block.data(), static_cast<std::streamsize>(block.size()));
-    sha->Update(block);
+    sha.Update(block);
   }
   out.close();
   REQUIRE(chmod(path.c_str(), 0644) == 0);
+  return sha.Finish();
 }
 
 // What an agent does with a log: read, hash, acknowledge, free. Until the step has ended and all is
 // read.
 struct Consumed {
   init::StepResult result;
-  std::array<std::uint8_t, 32> sha256{};
+  Sha256Digest sha256;
   std::uint64_t bytes = 0;
 };
 Consumed Consume(InitContainer& c) {
   Consumed consumed;
-  init::RunningSha256 sha;
+  crypto::Sha256Hasher sha;
   std::vector<char> buffer(256 << 10);
   bool ended = false;
   for (;;) {
@@ -74,7 +70,7 @@ Consumed Consume(InitContainer& c) {
       ended = true;
     }
   }
-  consumed.sha256 = sha.Value();
+  consumed.sha256 = sha.Finish();
   return consumed;
 }
 
@@ -82,8 +78,7 @@ TEST_CASE("slipway-init: 200 MB of log arrive byte-exact through a small budget"
           "[integration][init]") {
   constexpr std::size_t kSize = std::size_t{200} << 20;
   ScratchDir data;
-  init::RunningSha256 expected;
-  WriteNoise(data.path() + "/noise", kSize, &expected);
+  const Sha256Digest expected = WriteNoise(data.path() + "/noise", kSize);
   InitContainer c("--mount type=bind,readonly,src=" + data.path() + "/noise,dst=/noise");
   REQUIRE_OK(c.client().SetMasks({"hunter2swordfish", "another-secret", "third secret"}, In(5s)));
   REQUIRE_OK(c.client().SetBudget(16 << 20, In(5s)));
@@ -91,14 +86,13 @@ TEST_CASE("slipway-init: 200 MB of log arrive byte-exact through a small budget"
   const Consumed consumed = Consume(c);
   CHECK(consumed.result.exit_code == 0);
   CHECK(consumed.bytes == kSize);
-  CHECK(consumed.sha256 == expected.Value());
-  CHECK(consumed.result.spool_sha256 == expected.Value());
+  CHECK(consumed.sha256 == expected);
   struct stat st {};
   REQUIRE(stat((c.dir().path() + "/log").c_str(), &st) == 0);
   CHECK(st.st_blocks * 512 < (24 << 20));  // what was acknowledged does not take space
 }
 
-TEST_CASE("slipway-init: a secret split over two writes is masked, in counts and hash too",
+TEST_CASE("slipway-init: a secret split over two writes is masked, and counted as masked",
           "[integration][init]") {
   InitContainer c;
   REQUIRE_OK(c.client().SetMasks({"hunter2swordfish"}, In(5s)));
@@ -107,7 +101,6 @@ TEST_CASE("slipway-init: a secret split over two writes is masked, in counts and
   const std::string expected = "agent: using ***\npw=***\nhunter2";
   CHECK(c.Log() == expected);
   CHECK(result.spool_end == expected.size());
-  CHECK(result.spool_sha256 == Sha256Of(expected));
   CHECK(Shell("grep -rc swordfish " + c.dir().path() + "/log").output == "0");
 }
 
@@ -175,7 +168,6 @@ TEST_CASE("slipway-init: an agent killed in mid-step finds everything again",
   std::string expected;
   for (int i = 1; i <= 10; ++i) expected += "line " + std::to_string(i) + "\n";
   CHECK(c.Output(result) == expected);
-  CHECK(result.spool_sha256 == Sha256Of(expected));
 }
 
 TEST_CASE("slipway-init: a newcomer replaces the connected agent", "[integration][init]") {
@@ -206,7 +198,7 @@ TEST_CASE("slipway-init: a full budget makes the step wait, durable offsets rele
   const Consumed consumed = Consume(c);
   CHECK(consumed.result.reason == StopReason::kExited);
   CHECK(consumed.bytes == kTotal + 5);
-  CHECK(consumed.sha256 == consumed.result.spool_sha256);
+  CHECK(consumed.sha256 == crypto::Sha256Of(std::string(kTotal, '\0') + "done\n"));
 }
 
 TEST_CASE("slipway-init: a full budget does not hold back the result", "[integration][init]") {
@@ -228,7 +220,7 @@ TEST_CASE("slipway-init: a full disk makes the step wait and loses nothing",
     const Consumed consumed = Consume(c);
     CHECK(consumed.result.reason == StopReason::kExited);
     CHECK(consumed.bytes == 31457280 + 5);
-    CHECK(consumed.sha256 == consumed.result.spool_sha256);
+    CHECK(consumed.sha256 == crypto::Sha256Of(std::string(31457280, '\0') + "done\n"));
     REQUIRE_OK(c.dir().ReadResult(1));
   }
   REQUIRE(umount(mount_point.path().c_str()) == 0);

@@ -185,5 +185,6 @@ NOT_REASONS = {
                      "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "GIT_NO_REPLACE_OBJECTS",
                      "GIT_SSH_COMMAND", "GIT_TERMINAL_PROMPT", "SSH_ASKPASS"), "variables of git"),
     **dict.fromkeys(("LC_ALL", "LC_MESSAGES", "NO_COLOR", "GRPC_VERBOSITY"), "variables of programs"),
+    **dict.fromkeys(("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"), "variables of systemd"),
     "PG_VERSION": "a file of PostgreSQL",
 }

@@ -29,7 +29,7 @@ def sources_are_listed(tree):
     for cmake in cmake_files(tree):
         for _, command, words in tree.cmake_calls(cmake):
             paths = set(listed(tree, cmake, words))
-            if command in ("slipway_library", "slipway_test", "add_library", "add_executable",
+            if command in ("slipway_library", "slipway_test", "slipway_fuzz", "add_library", "add_executable",
                            "target_sources", "set", "list"):
                 in_target |= paths
             if command == "slipway_test":

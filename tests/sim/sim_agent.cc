@@ -4,7 +4,6 @@
 #include <utility>
 #include <variant>
 
-#include "common/loghash/segment_hasher.h"
 #include "tests/sim/sim_controller.h"
 
 namespace slipway::sim {
@@ -15,102 +14,166 @@ using std::chrono::seconds;
 
 namespace {
 
-std::string NameOf(const AttemptKey& key) {
-  return key.task.value() + "/" + std::to_string(key.attempt.value());
-}
-
-Sha256Digest ManifestOf(const AttemptKey& key) {
-  return *Sha256Digest::FromBytes((key.task.value() + std::string(32, 'm')).substr(0, 32));
-}
-
-protocol::Failure FailureOf(FailureClass klass, std::string reason) {
-  protocol::Failure failure;
-  failure.klass = klass;
-  failure.reason = std::move(reason);
-  return failure;
-}
-
-}  // namespace
-
-SimAgent::SimAgent(World& world, int number) : world_(world), number_(number) {}
-
-// ---- process
-
-void SimAgent::Later(Duration delay, std::function<void()> what) {
-  world_.After(delay, [this, life = life_, what = std::move(what)] {
-    if (core_ && life == life_) what();
-  });
-}
-
-void SimAgent::Boot() {
-  if (core_) return;
-  ++life_;
-  world_.Trace("agent " + std::to_string(number_) + " starts");
+agent::AgentOptions OptionsOf(int number) {
   agent::AgentOptions options{.slots = 2,
                               .labels = {{"os", "linux"}},
                               .sync_interval = seconds(5),
                               .log_window_bytes = 512,
                               .max_publish_starts = 3};
-  if (number_ == 0) options.labels["xcode"] = "15";
-  core_.emplace(options);
+  if (number == 0) options.labels["xcode"] = "15";
+  return options;
+}
+
+}  // namespace
+
+SimAgent::SimAgent(World& world, int number)
+    : world_(world), number_(number), machine_(world), process_(world) {
+  machine_.Start();
+}
+
+// ---- process
+
+void SimAgent::Boot() {
+  if (machine_.frozen()) return machine_.Do([this] { Boot(); });
+  if (alive()) return;
+  process_.Start();
+  world_.Trace("agent ", number_, " starts");
+  core_.emplace(OptionsOf(number_));
   last_id_ = 0;
   sync_armed_ = false;
   tick_armed_.reset();
   stream_ = nullptr;
-  journal_synced_ = journal_.size();
-  auto actions = core_->Load(journal_, world_.now());
-  if (world_.Chance(0.5)) {
-    journal_ = core_->Snapshot();
-    journal_synced_ = journal_.size();
-  }
-  Perform(std::move(actions));
-  if (core_) TryConnect();
+  results_sent_.clear();
+  deleting_.clear();
+  // What survived is synced before it is read.
+  NoteSynced(std::exchange(journal_synced_, journal_.size()));
+  auto actions =
+      std::make_shared<std::vector<agent::Action>>(core_->Load(journal_, process_.now()));
+  Perform(actions, 0);
+  if (alive()) TryConnect();
 }
 
 void SimAgent::CrashProcess() {
-  if (!core_) return;
-  world_.Trace("agent " + std::to_string(number_) + " crashes");
+  if (!alive()) return;
+  world_.Trace("agent ", number_, " crashes");
+  LoseUnsyncedJournal();
+  for (const auto& [key, container] : containers_) {
+    if (container.alive && container.kind == TaskKind::kPublish && !container.client_started &&
+        Durable(key) == JournalState::kMarker) {
+      world_.Hit(Message::kClient, CrashPoint::kLost, key, number_);
+    }
+  }
   core_.reset();
-  ++life_;
+  process_.Die();
   if (stream_) world_.Reset(stream_);
   stream_ = nullptr;
+  BootLater();
+}
+
+void SimAgent::BootLater() {
   world_.After(world_.RandomMillis(100, 8000), [this] { Boot(); });
 }
 
 void SimAgent::CrashMachine() {
-  world_.Trace("machine " + std::to_string(number_) + " crashes");
-  journal_.resize(journal_synced_ + world_.Random(journal_.size() - journal_synced_ + 1));
-  journal_synced_ = journal_.size();
-  for (auto& [key, container] : containers_) container.alive = false;
+  world_.Trace("machine ", number_, " crashes");
+  CrashProcess();
+  LoseUnsyncedJournal();
+  machine_.Die();
+  machine_.Start();
+  BootLater();
+  for (auto& [key, container] : containers_) {
+    if (!container.alive) continue;
+    container.alive = false;
+    if (Durable(key) == JournalState::kRunning) {
+      world_.Hit(Message::kContainer, CrashPoint::kLost, key, number_);
+    } else if (container.client_started) {
+      world_.Hit(Message::kClient, CrashPoint::kLost, key, number_);
+      // It may have been the very end of the client.
+      if (container.outcome == Outcome::kSuccess && world_.Chance(0.5)) {
+        world_.oracles.Published(key, process_.clock_stood());
+      }
+    }
+  }
   std::erase_if(containers_, [](const auto& entry) { return !entry.second.result; });
   for (auto& [key, spool] : spools_) {
     SimFile& file = spool.file;
+    if (file.bytes.size() > file.synced) {
+      world_.Hit(Message::kLogChunk, CrashPoint::kSenderBefore, key, number_);
+    }
     file.bytes.resize(file.synced + world_.Random(file.bytes.size() - file.synced + 1));
     file.synced = file.bytes.size();
   }
-  if (core_) CrashProcess();
+}
+
+void SimAgent::Freeze(Duration length) {
+  world_.Trace("agent ", number_, " is frozen");
+  process_.Freeze(length, world_.scenario.faults.clocks_stand);
+}
+
+void SimAgent::Suspend(Duration length) {
+  world_.Trace("machine ", number_, " is suspended");
+  process_.Freeze(length, world_.scenario.faults.clocks_stand);
+  machine_.Freeze(length, world_.scenario.faults.clocks_stand);
 }
 
 void SimAgent::Apply(agent::Event event) {
-  if (!core_ || world_.failed()) return;
-  Perform(core_->Apply(std::move(event), world_.now(), world_.wall()));
+  if (!alive() || world_.failed()) return;
+  if (process_.frozen()) {
+    return process_.Do([this, event = std::move(event)]() mutable { Apply(std::move(event)); });
+  }
+  Perform(std::make_shared<std::vector<agent::Action>>(
+              core_->Apply(std::move(event), process_.now(), process_.wall())),
+          0);
 }
 
-void SimAgent::Perform(std::vector<agent::Action> actions) {
-  const std::uint64_t life = life_;
-  for (const agent::Action& action : actions) {
-    if (world_.Mishap(world_.scenario.faults.crash_between_actions)) CrashProcess();
-    if (life != life_ || !core_) return;
-    std::visit([&](const auto& what) { Do(what); }, action);
+void SimAgent::Perform(const Actions& actions, std::size_t from) {
+  const Faults& faults = world_.scenario.faults;
+  const std::uint64_t life = process_.life();
+  for (std::size_t i = from; i < actions->size(); ++i) {
+    if (world_.Mishap(faults.crash_between_actions)) {
+      DiedBefore(*actions, i);
+      CrashProcess();
+    } else if (world_.Mishap(faults.freeze_between_actions)) {
+      world_.Trace("agent ", number_, " is frozen between two actions");
+      process_.FreezeBefore(world_.RandomMillis(1000, 60'000), faults.clocks_stand,
+                            [this, actions, i] { Perform(actions, i); });
+      return;
+    }
+    if (life != process_.life() || world_.failed()) return;
+    std::visit([&](auto& what) { Do(what); }, (*actions)[i]);
+    if (life != process_.life()) return;
+    // What this action led to may have frozen it.
+    if (process_.frozen()) return process_.Do([this, actions, i] { Perform(actions, i + 1); });
   }
   ArmTick();
 }
 
+void SimAgent::DiedBefore(const std::vector<agent::Action>& actions, std::size_t from) {
+  for (std::size_t i = from; i < actions.size(); ++i) {
+    if (const auto* send = std::get_if<agent::Send>(&actions[i])) {
+      world_.HitLost(send->message, number_, CrashPoint::kSenderBefore);
+    } else if (const auto* start = std::get_if<agent::StartAttempt>(&actions[i])) {
+      world_.Hit(Message::kContainer, CrashPoint::kLost, start->key, number_);
+    } else if (const auto* permit = std::get_if<agent::GivePermit>(&actions[i])) {
+      world_.Hit(Message::kClient, CrashPoint::kLost, permit->key, number_);
+    } else if (const auto* free = std::get_if<agent::FreeSpool>(&actions[i])) {
+      world_.Hit(Message::kLogAck, CrashPoint::kReceiverBefore, free->key, number_);
+    } else if (const auto* deny = std::get_if<agent::DenyPermit>(&actions[i])) {
+      denied_.insert(deny->key);
+    } else if (const auto* cancel = std::get_if<agent::CancelAttempt>(&actions[i])) {
+      canceled_.insert(cancel->key);
+    } else if (const auto* gone = std::get_if<agent::DeleteAttempt>(&actions[i])) {
+      forgotten_.insert(gone->key);
+    }
+  }
+}
+
 void SimAgent::ArmTick() {
-  const auto due = core_ ? core_->NextDeadline() : std::nullopt;
+  const auto due = core_->NextDeadline();
   if (!due || (tick_armed_ && *tick_armed_ <= *due)) return;
-  tick_armed_ = std::max(*due, world_.now());
-  Later(*tick_armed_ - world_.now(), [this] {
+  tick_armed_ = std::max(*due, process_.now());
+  process_.After(*tick_armed_ - process_.now(), [this, mine = ++ticks_armed_] {
+    if (mine != ticks_armed_) return;
     tick_armed_.reset();
     Apply(agent::Tick{});
   });
@@ -119,289 +182,177 @@ void SimAgent::ArmTick() {
 // ---- link
 
 void SimAgent::TryConnect() {
-  Later(world_.RandomMillis(50, 1500), [this] {
+  process_.After(world_.RandomMillis(50, 1500), [this] {
     if (stream_) return;
-    stream_ = world_.Connect(number_, life_);
+    stream_ = world_.Connect(number_);
     if (!stream_) return TryConnect();
     Apply(agent::Connected{});
   });
 }
 
 void SimAgent::Closed(const std::shared_ptr<Stream>& stream) {
-  if (!core_ || stream_ != stream) return;
-  stream_ = nullptr;
-  Apply(agent::Disconnected{});
-  if (core_) TryConnect();
+  process_.Do([this, stream] {
+    if (stream_ != stream) return;
+    stream_ = nullptr;
+    const std::uint64_t life = process_.life();
+    Apply(agent::Disconnected{});
+    if (alive() && life == process_.life()) TryConnect();
+  });
 }
 
 void SimAgent::Receive(const std::shared_ptr<Stream>& stream,
                        const protocol::ControllerMessage& message) {
-  if (!core_ || stream_ != stream) return;
-  Apply(agent::Received{message});
-}
-
-void SimAgent::Do(const agent::Send& action) {
-  if (!stream_) return;
-  world_.ToController(stream_, 0, [stream = stream_, message = action.message] {
-    stream->controller->Receive(stream, message);
+  process_.Do([this, stream, message] {
+    if (stream_ != stream || (!stream->open && stream->unread_is_lost)) {
+      return world_.HitLost(message, number_, CrashPoint::kLost);
+    }
+    if (world_.failed()) return;
+    auto actions = std::make_shared<std::vector<agent::Action>>(
+        core_->Apply(agent::Received{message}, process_.now(), process_.wall()));
+    world_.oracles.Received(number_, stream->controller->epoch(), !actions->empty());
+    Perform(actions, 0);
   });
 }
 
-void SimAgent::Do(const agent::SendLog& action) {
+void SimAgent::SendOut(protocol::AgentMessage message) {
+  world_.oracles.Said(message);
+  if (stream_) {
+    world_.ToController(stream_, std::move(message));
+  } else {
+    world_.HitLost(message, number_, CrashPoint::kLost);
+  }
+}
+
+void SimAgent::Do(agent::Send& action) {
+  if (const auto* report = std::get_if<protocol::ResultReport>(&action.message)) {
+    if (world_.scenario.planted.result_given_up && ++results_sent_[report->key] > 1) return;
+  }
+  SendOut(std::move(action.message));
+}
+
+void SimAgent::Do(agent::SendLog& action) {
   if (!stream_) return;
   const Spool& spool = spools_[action.key];
-  if (action.offset < spool.begin || action.end > spool.file.synced) {
-    return world_.Violation("6: agent sends log bytes that it does not have or has not synced");
-  }
+  world_.oracles.LogSent(action.key, action.offset, action.end, spool.begin, spool.file.synced);
   std::uint64_t offset = action.offset;
   do {
-    const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(100, action.end - offset));
-    protocol::LogChunk chunk{action.key, offset, spool.file.bytes.substr(offset, size)};
-    world_.ToController(stream_, 1, [stream = stream_, chunk = std::move(chunk)] {
-      stream->controller->Receive(stream, chunk);
-    });
+    const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(150, action.end - offset));
+    SendOut(protocol::LogChunk{action.key, offset, spool.file.bytes.substr(offset, size)});
     offset += size;
-  } while (offset < action.end);
+  } while (offset < action.end && stream_);
 }
 
 // ---- journal
 
-void SimAgent::Do(const agent::WriteJournal& action) {
-  journal_.push_back(action.entry);
+void SimAgent::Do(agent::WriteJournal& action) {
+  const AttemptKey& key = action.entry.key;
   const auto* finished = std::get_if<agent::JournalFinished>(&action.entry.what);
   if (finished != nullptr && world_.scenario.planted.result_before_log) {
-    Do(agent::Send{protocol::ResultReport{action.entry.key, finished->result}});
+    SendOut(protocol::ResultReport{key, finished->result});
   }
+  if (auto* marker = std::get_if<agent::JournalPublishStarted>(&action.entry.what);
+      marker != nullptr && world_.scenario.planted.secret_in_journal) {
+    marker->nonce += " " + SecretOf(key.task);
+  }
+  if (std::holds_alternative<agent::JournalAccepted>(action.entry.what) &&
+      world_.scenario.planted.started_on_promise) {
+    StartContainer(key, TaskKind::kBuild);
+  }
+  world_.oracles.Journalled(action.entry);
+  journal_.push_back(std::move(action.entry));
   last_id_ = action.id;
   if (sync_armed_) return;
   sync_armed_ = true;
-  Later(world_.RandomMillis(1, 30), [this] {
-    sync_armed_ = false;
-    if (!world_.scenario.planted.journal_not_synced) journal_synced_ = journal_.size();
-    Apply(agent::JournalSynced{last_id_});
-  });
+  process_.After(world_.RandomMillis(1, 30), [this] { SyncJournal(); });
 }
 
-bool SimAgent::MarkerSynced(const AttemptKey& key) const {
-  return std::any_of(
-      journal_.begin(), journal_.begin() + static_cast<std::ptrdiff_t>(journal_synced_),
-      [&](const agent::JournalEntry& entry) {
-        return entry.key == key && std::holds_alternative<agent::JournalPublishStarted>(entry.what);
-      });
+void SimAgent::SyncJournal() {
+  sync_armed_ = false;
+  if (world_.agent_disk_full(number_)) {
+    // A journal that cannot be written ends the process.
+    world_.Trace("the disk of agent ", number_, " is full");
+    return CrashProcess();
+  }
+  // Now and then the file is rewritten.
+  if (world_.Chance(0.03)) {
+    journal_ = core_->Snapshot();
+    journal_synced_ = 0;
+    durable_.clear();
+  }
+  if (!world_.scenario.planted.journal_not_synced) {
+    NoteSynced(std::exchange(journal_synced_, journal_.size()));
+  }
+  Apply(agent::JournalSynced{last_id_});
 }
 
-// ---- runner
-
-void SimAgent::Do(const agent::StartAttempt& action) {
-  // 4: only what is stored as running is started.
-  if (!world_.store.WasStarted(action.key)) {
-    world_.Violation("4: " + NameOf(action.key) + " is started but was never stored as running");
-  }
-  StartContainer(action.key, action.kind);
-}
-
-void SimAgent::StartContainer(const AttemptKey& key, TaskKind kind) {
-  // 5: an attempt of a build is executed once, whatever becomes of the agent process.
-  if (kind == TaskKind::kBuild && ++build_starts_[key] > 1) {
-    world_.Violation("5: build " + NameOf(key) + " is executed twice");
-  }
-  world_.Trace("container of " + NameOf(key) + " on agent " + std::to_string(number_));
-  Container container;
-  container.generation = ++last_generation_;
-  container.kind = kind;
-  container.writes_left = 1 + static_cast<int>(world_.Random(8));
-  const auto dice = world_.Random(100);
-  if (kind == TaskKind::kBuild) {
-    container.outcome = dice < 70   ? Outcome::kSuccess
-                        : dice < 85 ? Outcome::kBuildFails
-                        : dice < 95 ? Outcome::kNetworkFails
-                                    : Outcome::kInfrastructureFails;
-  } else {
-    container.outcome = dice < 85 ? Outcome::kSuccess : Outcome::kPlatformRefuses;
-  }
-  const std::uint64_t generation = container.generation;
-  containers_[key] = std::move(container);
-  spools_.try_emplace(key);
-  world_.After(world_.RandomMillis(10, 300), [this, key, generation] { Work(key, generation); });
-  Apply(agent::StepHappened{{.key = key,
-                             .number = 1,
-                             .name = "start",
-                             .state = protocol::StepState::kSucceeded,
-                             .at = world_.wall(),
-                             .detail = {}}});
-}
-
-void SimAgent::Work(const AttemptKey& key, std::uint64_t generation) {
-  const auto it = containers_.find(key);
-  if (it == containers_.end() || it->second.generation != generation || !it->second.alive) return;
-  Container& container = it->second;
-  if (container.canceling && !container.client_started) {
-    return End(key, container, FailureOf(FailureClass::kCanceled, "CANCELED"));
-  }
-  if (container.writes_left > 0) {
-    --container.writes_left;
-    std::string& bytes = spools_[key].file.bytes;
-    const auto length = world_.Random(300);
-    for (std::uint64_t i = 0; i < length; ++i) {
-      bytes.push_back(static_cast<char>('a' + (world_.Random(26))));
+void SimAgent::NoteSynced(std::size_t from) {
+  for (std::size_t i = from; i < journal_.size(); ++i) {
+    const agent::JournalEntry& entry = journal_[i];
+    if (const auto* epoch = std::get_if<agent::JournalEpoch>(&entry.what)) {
+      world_.oracles.EpochSynced(number_, epoch->epoch);
+    } else if (std::holds_alternative<agent::JournalAccepted>(entry.what)) {
+      durable_[entry.key] = JournalState::kAccepted;
+    } else if (std::holds_alternative<agent::JournalRunning>(entry.what)) {
+      durable_[entry.key] = JournalState::kRunning;
+    } else if (std::holds_alternative<agent::JournalPublishStarted>(entry.what)) {
+      durable_[entry.key] = JournalState::kMarker;
+    } else if (std::holds_alternative<agent::JournalFinished>(entry.what)) {
+      durable_[entry.key] = JournalState::kFinished;
+    } else {
+      durable_.erase(entry.key);
     }
-    world_.After(world_.RandomMillis(10, 2500), [this, key, generation] { Work(key, generation); });
-    return Doorbell(key);
-  }
-  if (container.kind == TaskKind::kPublish && !container.client_started) {
-    container.ready = true;
-    return Doorbell(key);
-  }
-  switch (container.outcome) {
-    case Outcome::kSuccess:
-      if (container.kind == TaskKind::kPublish) world_.Published(key);
-      return End(key, container, std::nullopt);
-    case Outcome::kBuildFails:
-      return End(key, container, FailureOf(FailureClass::kBuild, "SCRIPT_FAILED"));
-    case Outcome::kNetworkFails:
-      return End(key, container, FailureOf(FailureClass::kNetwork, "UNREACHABLE"));
-    case Outcome::kInfrastructureFails:
-      return End(key, container, FailureOf(FailureClass::kInfrastructure, "NO_IMAGE"));
-    case Outcome::kPlatformRefuses:
-      return End(key, container, FailureOf(FailureClass::kPlatformRefused, "REFUSED"));
   }
 }
 
-void SimAgent::End(const AttemptKey& key, Container& container,
-                   std::optional<protocol::Failure> failure) {
-  container.alive = false;
-  container.ready = false;
-  protocol::AttemptResult result;
-  result.failure = std::move(failure);
-  result.exit_code = result.ok() ? 0 : 1;
-  if (container.kind == TaskKind::kBuild) {
-    result.build.emplace();
-    result.build->commit = NameOf(key);
-  }
-  container.result = std::move(result);
-  Doorbell(key);
-}
-
-void SimAgent::SyncSpool(const AttemptKey& key) {
-  const auto it = spools_.find(key);
-  if (it == spools_.end()) return;
-  it->second.file.synced = it->second.file.bytes.size();
-  Apply(agent::LogGrew{key, it->second.begin, it->second.file.synced});
-}
-
-protocol::LogSummary SimAgent::SummaryOf(const AttemptKey& key) {
-  SyncSpool(key);
-  const std::string& bytes = spools_[key].file.bytes;
-  world_.ended_logs[key] = bytes;
-  return {.size = bytes.size(), .root = loghash::RootOf(bytes), .missing = 0};
-}
-
-// Something happened in the container; the runner looks when its process lives.
-void SimAgent::Doorbell(const AttemptKey& key) {
-  Later(world_.RandomMillis(5, 80), [this, key] {
-    const auto it = containers_.find(key);
-    if (it == containers_.end()) return;
-    SyncSpool(key);
-    if (!core_) return;
-    if (it->second.result) {
-      protocol::AttemptResult result = *it->second.result;
-      result.log = SummaryOf(key);
-      Apply(agent::AttemptEnded{key, std::move(result)});
-    } else if (it->second.ready && !it->second.client_started) {
-      Apply(agent::PublishReady{key, ManifestOf(key)});
+// Any end of what is not synced may be gone, also when only the process dies: it writes in groups.
+// (That a record torn in the middle is read as one that is not there, agent_journal_test shows.)
+void SimAgent::LoseUnsyncedJournal() {
+  const std::size_t keep = journal_synced_ + world_.Random(journal_.size() - journal_synced_ + 1);
+  const auto hit = [&](Message message, CrashPoint point, const AttemptKey& key) {
+    world_.Hit(message, point, key, number_);
+  };
+  for (std::size_t i = journal_.size(); i-- > keep;) {
+    const agent::JournalEntry& entry = journal_[i];
+    if (std::holds_alternative<agent::JournalAccepted>(entry.what)) {
+      hit(Message::kOffer, CrashPoint::kReceiverBefore, entry.key);
+      hit(Message::kAccept, CrashPoint::kSenderBefore, entry.key);
+    } else if (std::holds_alternative<agent::JournalRunning>(entry.what)) {
+      hit(Message::kStart, CrashPoint::kReceiverBefore, entry.key);
+      hit(Message::kContainer, CrashPoint::kSenderBefore, entry.key);
+    } else if (std::holds_alternative<agent::JournalPublishStarted>(entry.what)) {
+      hit(Message::kPermit, CrashPoint::kReceiverBefore, entry.key);
+      hit(Message::kClient, CrashPoint::kSenderBefore, entry.key);
+    } else if (std::holds_alternative<agent::JournalFinished>(entry.what)) {
+      hit(Message::kResultReport, CrashPoint::kSenderBefore, entry.key);
+    } else if (std::holds_alternative<agent::JournalDeleted>(entry.what)) {
+      hit(Message::kDeleted, CrashPoint::kSenderBefore, entry.key);
+      forgotten_.insert(entry.key);
     }
-  });
-}
-
-void SimAgent::Do(const agent::AdoptAttempt& action) {
-  Later(world_.RandomMillis(5, 200), [this, action] {
-    const auto spool = spools_.find(action.key);
-    if (spool != spools_.end()) SyncSpool(action.key);
-    if (!core_ || action.phase == protocol::AttemptPhase::kFinished) return;
-    auto it = containers_.find(action.key);
-    if (world_.scenario.planted.build_not_attached && action.kind == TaskKind::kBuild) {
-      return StartContainer(action.key, action.kind);
+  }
+  journal_.resize(keep);
+  for (const AttemptKey& key : canceled_) {
+    if (Durable(key) != JournalState::kFinished) {
+      hit(Message::kCancel, CrashPoint::kReceiverBefore, key);
     }
-    const bool leave_unused = it != containers_.end() && it->second.alive &&
-                              action.publish_started && !it->second.client_started;
-    if (it == containers_.end() || leave_unused) {
-      if (it != containers_.end()) containers_.erase(it);
-      if (world_.scenario.planted.publish_again_after_crash && action.publish_started) {
-        StartContainer(action.key, action.kind);
-        return StartClient(action.key, "remembered");
-      }
-      const auto log = SummaryOf(action.key);
-      if (core_) Apply(agent::AttemptVanished{action.key, log});
-      return;
+  }
+  for (const AttemptKey& key : denied_) {
+    if (Durable(key) != JournalState::kFinished) {
+      hit(Message::kPermitDenied, CrashPoint::kReceiverBefore, key);
     }
-    Doorbell(action.key);
-  });
-}
-
-void SimAgent::Do(const agent::CancelAttempt& action) {
-  const auto it = containers_.find(action.key);
-  if (it == containers_.end()) return;
-  it->second.canceling = true;
-  if (it->second.alive && it->second.ready) {
-    const std::uint64_t generation = it->second.generation;
-    world_.After(world_.RandomMillis(10, 100),
-                 [this, key = action.key, generation] { Work(key, generation); });
   }
+  for (const AttemptKey& key : forgotten_) hit(Message::kForget, CrashPoint::kReceiverBefore, key);
+  canceled_.clear();
+  denied_.clear();
+  forgotten_.clear();
 }
 
-void SimAgent::Do(const agent::DeleteAttempt& action) {
-  // 7: only what the stored rows disown is thrown away.
-  const domain::Task* row = world_.store.Find(action.key.task);
-  const bool wanted = world_.store.IsCurrent(action.key) &&
-                      row->agent == AgentId("agent-" + std::to_string(number_)) &&
-                      !(row->state == domain::TaskState::kUnknown && row->result);
-  if (wanted) world_.Violation("7: " + NameOf(action.key) + " is deleted but still wanted");
-  Later(world_.RandomMillis(5, 400), [this, key = action.key] {
-    containers_.erase(key);
-    spools_.erase(key);
-    Apply(agent::AttemptDeleted{key});
-  });
-}
-
-void SimAgent::Do(const agent::GivePermit& action) {
-  const auto it = containers_.find(action.key);
-  if (it == containers_.end() || !it->second.alive || it->second.canceling ||
-      world_.now() >= action.valid_until) {
-    return;
-  }
-  StartClient(action.key, action.nonce);
-}
-
-void SimAgent::StartClient(const AttemptKey& key, const std::string& nonce) {
-  world_.ClientStarted(key, nonce, MarkerSynced(key));
-  Container& container = containers_.at(key);
-  container.client_started = true;
-  container.ready = false;
-  container.writes_left = 1;
-  world_.After(world_.RandomMillis(50, 4000),
-               [this, key, generation = container.generation] { Work(key, generation); });
-}
-
-void SimAgent::Do(const agent::DenyPermit& action) {
-  const auto it = containers_.find(action.key);
-  if (it == containers_.end() || !it->second.alive || it->second.client_started) return;
-  End(action.key, it->second, action.failure);
-}
-
-void SimAgent::Do(const agent::FreeSpool& action) {
-  // 6: nothing is freed that the controller does not have on its disk.
-  const SimFile& stored = world_.controller_logs[action.key];
-  if (action.below > stored.synced) {
-    world_.Violation("6: spool of " + NameOf(action.key) + " freed below " +
-                     std::to_string(action.below) + ", on the controller's disk are " +
-                     std::to_string(stored.synced));
-  }
-  Spool& spool = spools_[action.key];
-  spool.begin = std::max<std::size_t>(spool.begin, action.below);
+JournalState SimAgent::Durable(const AttemptKey& key) const {
+  const auto it = durable_.find(key);
+  return it == durable_.end() ? JournalState::kNone : it->second;
 }
 
 std::string SimAgent::Leftovers() const {
-  if (!core_) return "the process is not running";
+  if (!alive()) return " the process is not running";
   std::string left;
   for (const auto& view : core_->Attempts()) {
     left += " attempt " + NameOf(view.key) + " phase " +

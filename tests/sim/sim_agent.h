@@ -4,10 +4,12 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "agent/core/agent_core.h"
+#include "tests/sim/process.h"
 #include "tests/sim/sim_world.h"
 
 namespace slipway::sim {
@@ -18,15 +20,20 @@ class SimAgent {
  public:
   SimAgent(World& world, int number);
 
+  // ---- what happens to it
   void Boot();
   void CrashProcess();
   void CrashMachine();
-  [[nodiscard]] bool alive() const { return core_.has_value(); }
-  [[nodiscard]] std::uint64_t life() const { return life_; }
-
+  void Freeze(Duration length);
+  void Suspend(Duration length);
+  void StepWall(Duration by) { process_.StepWall(by); }
   void Receive(const std::shared_ptr<Stream>& stream, const protocol::ControllerMessage& message);
   void Closed(const std::shared_ptr<Stream>& stream);
 
+  // ---- what is seen
+  [[nodiscard]] bool alive() const { return process_.alive(); }
+  // What the synced journal says of an attempt.
+  [[nodiscard]] JournalState Durable(const AttemptKey& key) const;
   // 3: what is left of work when nothing is wanted any more; empty: nothing.
   [[nodiscard]] std::string Leftovers() const;
 
@@ -42,8 +49,11 @@ class SimAgent {
     std::uint64_t generation = 0;
     protocol::TaskKind kind = protocol::TaskKind::kBuild;
     bool alive = true;
-    bool ready = false;  // a publish that stands before its client
+    bool ready = false;    // a publish that stands before its client
+    bool blocked = false;  // its spool is full
     bool client_started = false;
+    // The client is ended then, by the machine's clock.
+    MonoTime client_deadline;
     bool canceling = false;
     int writes_left = 0;
     Outcome outcome = Outcome::kSuccess;
@@ -53,53 +63,70 @@ class SimAgent {
     SimFile file;
     std::size_t begin = 0;  // freed below
   };
+  using Actions = std::shared_ptr<std::vector<agent::Action>>;
 
+  // The process.
   void Apply(agent::Event event);
-  void Perform(std::vector<agent::Action> actions);
-  void Do(const agent::Send& action);
-  void Do(const agent::SendLog& action);
-  void Do(const agent::WriteJournal& action);
-  void Do(const agent::StartAttempt& action);
-  void Do(const agent::AdoptAttempt& action);
-  void Do(const agent::CancelAttempt& action);
-  void Do(const agent::DeleteAttempt& action);
-  void Do(const agent::GivePermit& action);
-  void Do(const agent::DenyPermit& action);
-  void Do(const agent::FreeSpool& action);
-  void Do(const agent::PrepareImages&) {}
-  void Do(const agent::Drained&) {}
-
-  void StartContainer(const AttemptKey& key, protocol::TaskKind kind);
-  void StartClient(const AttemptKey& key, const std::string& nonce);
-  void Work(const AttemptKey& key, std::uint64_t generation);
-  void End(const AttemptKey& key, Container& container, std::optional<protocol::Failure> failure);
-  void Doorbell(const AttemptKey& key);
-  protocol::LogSummary SummaryOf(const AttemptKey& key);
-  void SyncSpool(const AttemptKey& key);
-  bool MarkerSynced(const AttemptKey& key) const;
+  void Perform(const Actions& actions, std::size_t from);
+  void DiedBefore(const std::vector<agent::Action>& actions, std::size_t from);
+  void Do(agent::Send& action);
+  void Do(agent::SendLog& action);
+  void Do(agent::WriteJournal& action);
+  void Do(agent::StartAttempt& action);
+  void Do(agent::AdoptAttempt& action);
+  void Do(agent::CancelAttempt& action);
+  void Do(agent::DeleteAttempt& action);
+  void Do(agent::GivePermit& action);
+  void Do(agent::DenyPermit& action);
+  void Do(agent::FreeSpool& action);
+  void Do(agent::PrepareImages&) {}
+  void Do(agent::Drained&) {}
+  void SyncJournal();
+  void LoseUnsyncedJournal();
+  void NoteSynced(std::size_t from);
+  void BootLater();
   void TryConnect();
   void ArmTick();
-  // Runs `what` later unless the process has died by then.
-  void Later(Duration delay, std::function<void()> what);
+  void SendOut(protocol::AgentMessage message);
+  void Adopt(const agent::AdoptAttempt& action);
+  // Something happened in the container; the runner looks when its process lives.
+  void Doorbell(const AttemptKey& key);
+  void SyncSpool(const AttemptKey& key);
+  protocol::LogSummary SummaryOf(const AttemptKey& key);
+
+  // The machine.
+  void StartContainer(const AttemptKey& key, protocol::TaskKind kind);
+  void StartClient(const AttemptKey& key, const std::string& nonce, Duration deadline);
+  void WorkLater(const AttemptKey& key, Duration delay);
+  void Work(const AttemptKey& key);
+  void End(const AttemptKey& key, Container& container, std::optional<protocol::Failure> failure);
+
+  [[nodiscard]] AgentId id() const { return AgentId("agent-" + std::to_string(number_)); }
 
   World& world_;
   const int number_;
 
-  // The machine.
+  Process machine_;
   std::vector<agent::JournalEntry> journal_;
   std::size_t journal_synced_ = 0;
+  std::map<AttemptKey, JournalState> durable_;  // by the synced part
   std::map<AttemptKey, Container> containers_;
   std::map<AttemptKey, Spool> spools_;
-  std::map<AttemptKey, int> build_starts_;
   std::uint64_t last_generation_ = 0;
 
-  // The process.
+  Process process_;
   std::optional<agent::AgentCore> core_;
-  std::uint64_t life_ = 0;
   std::shared_ptr<Stream> stream_;
   agent::JournalId last_id_ = 0;
   bool sync_armed_ = false;
   std::optional<MonoTime> tick_armed_;
+  std::uint64_t ticks_armed_ = 0;
+  std::map<AttemptKey, int> results_sent_;
+  std::set<AttemptKey> deleting_;  // or deleted in this life
+  // Orders of this life whose outcome is not in the journal yet.
+  std::set<AttemptKey> canceled_;
+  std::set<AttemptKey> denied_;
+  std::set<AttemptKey> forgotten_;
 };
 
 }  // namespace slipway::sim

@@ -1,5 +1,7 @@
 #include "tests/sim/sim_store.h"
 
+#include <algorithm>
+#include <iterator>
 #include <variant>
 
 namespace slipway::sim {
@@ -29,10 +31,34 @@ domain::Task* SimStore::At(const AttemptKey& key) {
   return it == tasks_.end() || it->second.attempt != key.attempt ? nullptr : &it->second;
 }
 
-absl::StatusOr<std::vector<absl::Status>> SimStore::Commit(
-    Epoch epoch, const std::vector<store::Change>& changes) {
+int SimStore::Starts(const TaskId& task) const {
+  const auto begin = started_.lower_bound({task, Attempt()});
+  const auto end =
+      std::find_if(begin, started_.end(), [&](const AttemptKey& key) { return key.task != task; });
+  return static_cast<int>(std::distance(begin, end));
+}
+
+absl::StatusOr<Epoch> SimStore::BecomeLeader() {
+  if (!open_.empty() && !planted_.commit_not_fenced) {
+    return absl::UnavailableError("a transaction holds the fence");
+  }
+  return epoch_ = Epoch(epoch_.value() + 1);
+}
+
+absl::StatusOr<SimStore::Transaction> SimStore::Begin(Epoch epoch) {
   if (epoch != epoch_) return absl::FailedPreconditionError("NOT_LEADER");
+  open_.emplace(++last_transaction_, epoch);
+  return last_transaction_;
+}
+
+absl::StatusOr<std::vector<absl::Status>> SimStore::Commit(
+    Transaction transaction, const std::vector<store::Change>& changes) {
+  const auto it = open_.find(transaction);
+  if (it == open_.end()) return absl::UnavailableError("the transaction was ended");
+  if (it->second != epoch_) fence_broken_ = true;
+  open_.erase(it);
   std::vector<absl::Status> statuses;
+  statuses.reserve(changes.size());
   for (const store::Change& change : changes) {
     statuses.push_back(std::visit([&](const auto& what) { return Apply(what); }, change));
   }
@@ -44,10 +70,27 @@ absl::StatusOr<store::Unfinished> SimStore::Load(Epoch epoch) const {
   store::Unfinished unfinished;
   for (const TaskId& id : order_) {
     const domain::Task& task = tasks_.at(id);
-    if (!domain::IsTerminal(task.state)) unfinished.tasks.push_back(task);
+    if (domain::IsTerminal(task.state)) continue;
+    unfinished.tasks.push_back(task);
+    if (planted_.permit_despite_cancel && task.state == TaskState::kRunning &&
+        task.kind == TaskKind::kPublish) {
+      unfinished.tasks.back().cancel_requested = false;
+    }
   }
   for (const auto& [id, permit] : permits_) {
     if (!domain::IsTerminal(tasks_.at(id).state)) unfinished.permits.push_back(permit);
+  }
+  for (const auto& [id, resolution] : resolutions_) {
+    const auto permit = permits_.find(id);
+    const bool reported = permit != permits_.end() && permit->second.reported;
+    if (resolution.late_result || reported) continue;
+    const domain::Task& task = tasks_.at(id);
+    unfinished.resolved.push_back({{id, task.attempt}, task.agent, resolution.verdict});
+  }
+  for (const auto& [agent, availability] : availability_) {
+    if (availability.mode != domain::AgentMode::kActive && !domain::IsGone(availability.mode)) {
+      unfinished.availability.emplace(agent, availability);
+    }
   }
   return unfinished;
 }
@@ -123,8 +166,9 @@ absl::Status SimStore::Apply(const store::FinishTask& change) {
   }
   task->state = change.state;
   task->result = change.result;
-  if (change.result) stored_results_.emplace_back(change.key, task->agent);
+  if (change.result && !change.resolution) stored_results_.emplace_back(change.key, task->agent);
   if (change.release) releases_.emplace(change.key.task, *change.release);
+  if (change.resolution) resolutions_.emplace(change.key.task, *change.resolution);
   return absl::OkStatus();
 }
 
@@ -135,6 +179,12 @@ absl::Status SimStore::Apply(const store::MarkUnknown& change) {
   if (!open || task->kind != TaskKind::kPublish) return Refused("unknown");
   task->state = TaskState::kUnknown;
   task->result = change.result;
+  if (const auto permit = permits_.find(change.key.task); permit != permits_.end()) {
+    permit->second.reported |= change.reported;
+    if (change.result.client_ended && permit->second.client_ended_at == WallTime()) {
+      permit->second.client_ended_at = change.cause.at;
+    }
+  }
   stored_results_.emplace_back(change.key, task->agent);
   return absl::OkStatus();
 }
@@ -142,8 +192,8 @@ absl::Status SimStore::Apply(const store::MarkUnknown& change) {
 absl::Status SimStore::Apply(const store::GrantPermit& change) {
   const domain::PublishPermit& permit = change.permit;
   domain::Task* task = At(permit.key);
-  if (task == nullptr || task->state != TaskState::kRunning || task->cancel_requested ||
-      task->kind != TaskKind::kPublish) {
+  if (task == nullptr || task->state != TaskState::kRunning || task->kind != TaskKind::kPublish ||
+      (task->cancel_requested && !planted_.permit_despite_cancel)) {
     return Refused("permit");
   }
   for (const auto& [id, held] : permits_) {
@@ -160,11 +210,29 @@ absl::Status SimStore::Apply(const store::GrantPermit& change) {
   return absl::OkStatus();
 }
 
-// Nobody resolves anything in the simulation.
-absl::Status SimStore::Apply(const store::RecordLateResult&) { return Refused("late result"); }
+absl::Status SimStore::Apply(const store::RecordLateResult& change) {
+  const auto resolution = resolutions_.find(change.key.task);
+  domain::Task* task = At(change.key);
+  if (task == nullptr || resolution == resolutions_.end() || resolution->second.late_result ||
+      (change.release && task->state != TaskState::kFailed)) {
+    return Refused("late result");
+  }
+  resolution->second.late_result = change.result;
+  if (!change.release) return absl::OkStatus();
+  releases_.emplace(change.key.task, *change.release);
+  task->state = TaskState::kSucceeded;
+  task->result = change.result;
+  return absl::OkStatus();
+}
 
 absl::Status SimStore::Apply(const store::RecordStep& change) {
   return At(change.step.key) == nullptr ? Refused("step") : absl::OkStatus();
+}
+
+absl::Status SimStore::Apply(const store::SetAvailability& change) {
+  if (!domain::MayBecome(ModeOf(change.agent), change.availability.mode)) return Refused("mode");
+  availability_[change.agent] = change.availability;
+  return absl::OkStatus();
 }
 
 }  // namespace slipway::sim

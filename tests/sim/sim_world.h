@@ -1,61 +1,28 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
-#include <optional>
-#include <random>
 #include <set>
+#include <sstream>
 #include <string>
-#include <utility>
+#include <variant>
 #include <vector>
 
 #include "common/base/ids.h"
 #include "common/base/time.h"
+#include "common/protocol/messages.h"
+#include "tests/sim/crash_points.h"
+#include "tests/sim/event_queue.h"
+#include "tests/sim/oracles.h"
+#include "tests/sim/process.h"
+#include "tests/sim/scenario.h"
+#include "tests/sim/sim_random.h"
 #include "tests/sim/sim_store.h"
 
 namespace slipway::sim {
-
-using Millis = std::chrono::milliseconds;
-
-// What goes wrong, and how often. Times are means between two events of a kind; 0: never.
-struct Faults {
-  double drop = 0;
-  double repeat = 0;
-  bool reorder = false;  // inside one stream; otherwise only between streams
-  double in_doubt = 0;
-  Millis controller_crash{};
-  Millis controller_takeover{};  // a second controller leads while the first lives on
-  Millis agent_crash{};
-  Millis machine_crash{};
-  Millis connection_reset{};
-  Millis partition{};
-  double crash_between_actions = 0;
-};
-
-// Faults of our own making, in the harness only: each must be found by the checks.
-struct Planted {
-  bool journal_not_synced = false;
-  bool log_acked_before_synced = false;
-  bool old_result_accepted = false;
-  bool publish_again_after_crash = false;
-  bool told_before_commit = false;
-  bool epoch_ignored = false;
-  bool build_not_attached = false;
-  bool result_before_log = false;
-};
-
-struct Scenario {
-  std::uint64_t seed = 0;
-  int agents = 3;
-  Faults faults;
-  Planted planted;
-  Millis workload{120'000};
-  int submits = 25;
-  int cancels = 5;
-};
 
 // Bytes of a file and how many of them survive the machine.
 struct SimFile {
@@ -66,94 +33,117 @@ struct SimFile {
 class SimAgent;
 class SimController;
 
-// One open stream. Messages are closures, because only the ends know what they carry.
+// One open stream. Its ends learn of its end one after the other.
 struct Stream {
   std::uint64_t id = 0;
   int agent = 0;
-  std::uint64_t agent_life = 0;
   SimController* controller = nullptr;
   bool open = true;
+  // What one end had not read when the stream broke is gone.
+  bool unread_is_lost = false;
+  // By lane: 0 main stream, 1 log bytes and their acks.
   MonoTime last_to_controller[2];
   MonoTime last_to_agent[2];
 };
 
-// Virtual time, network, disks of the controller, platform and all checks of one simulated farm.
+// How to play a scenario; none of it changes the story.
+struct PlayOptions {
+  bool keep_trace = false;      // of everything; otherwise nothing is written down
+  std::uint64_t max_steps = 0;  // stop after as many events; 0: play to the end
+};
+
+// Virtual time, chance, network, disk of the controller, platform and plot of one simulated farm.
 class World {
  public:
-  explicit World(const Scenario& scenario);
+  explicit World(const Scenario& scenario, PlayOptions options = {});
   ~World();
   World(const World&) = delete;
   World& operator=(const World&) = delete;
 
   // Plays the scenario to its end. Empty: every check held; else the first that did not.
   std::string Play();
+  [[nodiscard]] std::uint64_t steps() const { return steps_; }
 
   // ---- time and chance
   [[nodiscard]] MonoTime now() const { return now_; }
   [[nodiscard]] WallTime wall() const {
     return WallTime(now_.time_since_epoch() + std::chrono::hours(24 * 365 * 50));
   }
-  void After(Duration delay, std::function<void()> what);
-  std::uint64_t Random(std::uint64_t bound);  // [0, bound)
+  void After(Duration delay, Job what);
+  std::uint64_t Random(std::uint64_t bound) { return random_.Below(bound); }  // [0, bound)
   Millis RandomMillis(int low, int high);
-  bool Chance(double probability);
+  bool Chance(double probability) { return random_.Chance(probability); }
   // Faults happen only while the workload lasts.
   [[nodiscard]] bool Mishap(double probability) { return faulty_ && Chance(probability); }
+  [[nodiscard]] bool agent_disk_full(int agent) const;
+  [[nodiscard]] bool controller_disk_full() const { return now_ < controller_disk_full_until_; }
 
-  // ---- network. `lane`: 0 main stream, 1 log stream.
-  std::shared_ptr<Stream> Connect(int agent, std::uint64_t agent_life);
-  void ToController(const std::shared_ptr<Stream>& stream, int lane, std::function<void()> deliver);
-  void ToAgent(const std::shared_ptr<Stream>& stream, int lane, std::function<void()> deliver);
+  // ---- network
+  std::shared_ptr<Stream> Connect(int agent);
+  void ToController(const std::shared_ptr<Stream>& stream, protocol::AgentMessage message);
+  void ToAgent(const std::shared_ptr<Stream>& stream, protocol::ControllerMessage message);
   void Reset(const std::shared_ptr<Stream>& stream);
+  // Its streams break, and its supervisor starts another one unless one lives by then.
+  void ControllerDied(const SimController& controller);
 
-  // ---- checks
-  void Violation(const std::string& what);
-  [[nodiscard]] bool failed() const { return !violation_.empty(); }
-  void Trace(const std::string& line);
-  [[nodiscard]] std::string TraceTail() const;
+  // ---- what is seen
+  [[nodiscard]] bool failed() const { return oracles.failed(); }
+  template <typename... Parts>
+  void Trace(const Parts&... parts) {
+    if (!options_.keep_trace) return;
+    std::ostringstream line;
+    (line << ... << parts);
+    WriteTrace(line.str());
+  }
+  [[nodiscard]] bool tracing() const { return options_.keep_trace; }
+  [[nodiscard]] const std::vector<std::string>& trace() const { return trace_; }
+  // A message met a crash point. `agent`: whose journal tells; -1: nobody's.
+  void Hit(Message message, CrashPoint point, const AttemptKey& key, int agent);
+  void HitLost(const protocol::AgentMessage& message, int agent, CrashPoint point);
+  void HitLost(const protocol::ControllerMessage& message, int agent, CrashPoint point);
 
-  // ---- platform
-  void ClientStarted(const AttemptKey& key, const std::string& nonce, bool marker_synced);
-  void Published(const AttemptKey& key);
+  // A publish of unknown outcome holds its group until somebody resolves it.
+  [[nodiscard]] bool Blocked(const domain::Task& task) const;
 
   const Scenario scenario;
   SimStore store;
+  Oracles oracles;
+  CrashPoints crash_points;
+  // Commits whose answer was lost, by the kinds of change in them: not stored, stored.
+  std::array<std::array<std::uint64_t, 2>, std::variant_size_v<store::Change>> doubts{};
   std::map<AttemptKey, SimFile> controller_logs;  // on the controller's disk
-  std::map<AttemptKey, std::string> ended_logs;   // what an ended attempt had written
   std::vector<std::unique_ptr<SimAgent>> agents;
-  std::vector<std::unique_ptr<SimController>> controllers;  // the last one leads
+  std::vector<std::unique_ptr<SimController>> controllers;  // all there ever were
 
  private:
-  struct Timer {
-    MonoTime at;
-    std::uint64_t order;
-    std::function<void()> what;
-  };
   void RunUntil(MonoTime end, const std::function<bool()>& done);
-  void Repeat(Millis mean, std::function<void()> what);
+  void Repeat(Millis mean, const Job& what);
   void PlanFaults();
   void PlanWork();
   void Submit(int number, int tries);
+  void Cancel();
+  void Resolve();
   void StartController();
-  // A publish of unknown outcome holds its group until somebody resolves it.
-  bool Blocked(const domain::Task& task) const;
+  // The living one of the newest term; a dead one when none lives.
+  [[nodiscard]] SimController& Leader() const;
   bool Settled() const;
   void CheckEnd();
-  void Deliver(const std::shared_ptr<Stream>& stream, MonoTime& last,
-               std::function<void()> deliver);
+  void WriteTrace(const std::string& line);
+  // When the next message of this lane arrives.
+  Duration Travel(MonoTime& last);
 
-  std::mt19937_64 random_;
+  const PlayOptions options_;
+  SimRandom random_;
   MonoTime now_{};
-  std::uint64_t last_timer_ = 0;
-  std::map<std::pair<MonoTime, std::uint64_t>, std::function<void()>> timers_;
+  EventQueue events_;
+  std::uint64_t steps_ = 0;
   bool faulty_ = true;
-  std::string violation_;
-  std::deque<std::string> trace_;
+  std::vector<std::string> trace_;
   std::uint64_t last_stream_ = 0;
   std::vector<std::shared_ptr<Stream>> streams_;
-  std::vector<MonoTime> cut_until_;  // by agent
-  std::map<TaskId, int> published_;
-  std::map<TaskId, int> clients_;
+  std::vector<MonoTime> cut_until_;        // by agent
+  std::vector<MonoTime> disk_full_until_;  // by agent
+  MonoTime controller_disk_full_until_;
   std::set<int> answered_;  // submits
 };
 

@@ -327,7 +327,7 @@ absl::Status FakeAgent::AppendLog(const AttemptKey& key, std::string_view log) {
 
 absl::StatusOr<artifacts::UploadReport> FakeAgent::Upload(const AttemptKey& key,
                                                           const std::string& directory) {
-  const auto sink = link::MakeArtifactSink(channel_, key);
+  const auto sink = link::MakeArtifactSink([this] { return channel_; }, key);
   SLIPWAY_ASSIGN_OR_RETURN(const auto folder, fs::OpenDirectory(directory));
   SLIPWAY_ASSIGN_OR_RETURN(const auto manifest, manifest::ScanTree(folder.get(), {}));
   artifacts::TreeUploader uploader(*sink, [](Duration) { return false; });

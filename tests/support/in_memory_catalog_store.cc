@@ -8,7 +8,9 @@
 namespace slipway::testing {
 namespace {
 
-absl::Status NoSuch(const std::string& what) { return absl::NotFoundError("there is no " + what); }
+absl::Status NoSuch(const std::string& what, const std::string& reason = "") {
+  return MakeError(absl::StatusCode::kNotFound, reason, "there is no " + what);
+}
 
 absl::StatusOr<std::size_t> ParsePageToken(const std::string& token) {
   if (token.empty()) return std::numeric_limits<std::size_t>::max();
@@ -28,22 +30,22 @@ absl::Status CheckPageSize(int size) {
 }  // namespace
 
 absl::StatusOr<store::TaskWithRun> InMemoryRunReader::GetTask(const TaskId& id) {
-  absl::MutexLock lock(&state_.mu);
+  const std::lock_guard lock(state_.mu);
   const auto it = state_.tables.tasks.find(id);
-  if (it == state_.tables.tasks.end()) return NoSuch("task '" + id.value() + "'");
+  if (it == state_.tables.tasks.end()) return NoSuch("task '" + id.value() + "'", "NO_SUCH_TASK");
   return store::TaskWithRun{it->second, state_.tables.runs.at(it->second.run)};
 }
 
 absl::StatusOr<domain::Run> InMemoryRunReader::GetRun(const RunId& id) {
-  absl::MutexLock lock(&state_.mu);
+  const std::lock_guard lock(state_.mu);
   const auto it = state_.tables.runs.find(id);
-  if (it == state_.tables.runs.end()) return NoSuch("run '" + id.value() + "'");
+  if (it == state_.tables.runs.end()) return NoSuch("run '" + id.value() + "'", "NO_SUCH_RUN");
   return it->second;
 }
 
 absl::StatusOr<std::vector<domain::Task>> InMemoryRunReader::TasksOfRun(const RunId& id) {
   SLIPWAY_RETURN_IF_ERROR(GetRun(id).status());
-  absl::MutexLock lock(&state_.mu);
+  const std::lock_guard lock(state_.mu);
   std::vector<domain::Task> tasks;
   for (const TaskId& task : state_.tables.task_order) {
     if (state_.tables.tasks.at(task).run == id) tasks.push_back(state_.tables.tasks.at(task));
@@ -56,7 +58,7 @@ absl::StatusOr<std::vector<domain::Task>> InMemoryRunReader::TasksOfRun(const Ru
 absl::StatusOr<store::TaskPage> InMemoryRunReader::ListTasks(const store::TaskFilter& filter) {
   SLIPWAY_RETURN_IF_ERROR(CheckPageSize(filter.page_size));
   SLIPWAY_ASSIGN_OR_RETURN(const std::size_t below, ParsePageToken(filter.page_token));
-  absl::MutexLock lock(&state_.mu);
+  const std::lock_guard lock(state_.mu);
   store::TaskPage page;
   std::size_t last = 0;
   for (std::size_t i = std::min(state_.tables.task_order.size(), below - 1); i > 0; --i) {
@@ -79,7 +81,7 @@ absl::StatusOr<store::TaskPage> InMemoryRunReader::ListTasks(const store::TaskFi
 
 absl::StatusOr<std::vector<domain::Step>> InMemoryRunReader::ListSteps(const TaskId& id) {
   SLIPWAY_RETURN_IF_ERROR(GetTask(id).status());
-  absl::MutexLock lock(&state_.mu);
+  const std::lock_guard lock(state_.mu);
   std::vector<domain::Step> steps;
   for (const auto& [key, step] : state_.tables.steps) {
     if (std::get<0>(key) == id) steps.push_back(step);
@@ -88,35 +90,35 @@ absl::StatusOr<std::vector<domain::Step>> InMemoryRunReader::ListSteps(const Tas
 }
 
 absl::StatusOr<domain::Release> InMemoryRunReader::GetRelease(const ReleaseId& id) {
-  absl::MutexLock lock(&state_.mu);
+  const std::lock_guard lock(state_.mu);
   for (const domain::Release& release : state_.tables.releases) {
     if (release.id == id) return release;
   }
-  return NoSuch("release '" + id.value() + "'");
+  return NoSuch("release '" + id.value() + "'", "NO_SUCH_PRODUCT");
 }
 
 absl::StatusOr<domain::Resolution> InMemoryRunReader::ResolutionOf(const TaskId& publish_task) {
-  absl::MutexLock lock(&state_.mu);
+  const std::lock_guard lock(state_.mu);
   const auto it = state_.tables.resolutions.find(publish_task);
   if (it == state_.tables.resolutions.end()) {
-    return NoSuch("resolution of the task '" + publish_task.value() + "'");
+    return NoSuch("resolution of the task '" + publish_task.value() + "'", "NO_SUCH_TASK");
   }
   return it->second.second;
 }
 
 absl::StatusOr<domain::Release> InMemoryRunReader::ReleaseOfTask(const TaskId& publish_task) {
-  absl::MutexLock lock(&state_.mu);
+  const std::lock_guard lock(state_.mu);
   for (const domain::Release& release : state_.tables.releases) {
     if (release.publish_task == publish_task) return release;
   }
-  return NoSuch("release by the task '" + publish_task.value() + "'");
+  return NoSuch("release by the task '" + publish_task.value() + "'", "NO_SUCH_PRODUCT");
 }
 
 absl::StatusOr<store::ReleasePage> InMemoryRunReader::ListReleases(
     const store::ReleaseFilter& filter) {
   SLIPWAY_RETURN_IF_ERROR(CheckPageSize(filter.page_size));
   SLIPWAY_ASSIGN_OR_RETURN(const std::size_t below, ParsePageToken(filter.page_token));
-  absl::MutexLock lock(&state_.mu);
+  const std::lock_guard lock(state_.mu);
   store::ReleasePage page;
   std::size_t last = 0;
   for (std::size_t i = std::min(state_.tables.releases.size(), below - 1); i > 0; --i) {
@@ -136,7 +138,7 @@ absl::StatusOr<store::ReleasePage> InMemoryRunReader::ListReleases(
 }
 
 absl::Status InMemoryApplicationStore::Create(const domain::Application& application) {
-  absl::MutexLock lock(&state_.mu);
+  const std::lock_guard lock(state_.mu);
   if (application.description.find('\0') != std::string::npos) {
     return absl::InvalidArgumentError("a text cannot be stored");
   }
@@ -148,7 +150,7 @@ absl::Status InMemoryApplicationStore::Create(const domain::Application& applica
 
 absl::StatusOr<domain::Application> InMemoryApplicationStore::Update(
     const std::string& name, const store::ApplicationChange& change) {
-  absl::MutexLock lock(&state_.mu);
+  const std::lock_guard lock(state_.mu);
   const auto it = state_.applications.find(name);
   if (it == state_.applications.end()) return NoSuch("application '" + name + "'");
   domain::Application& application = it->second;
@@ -159,83 +161,31 @@ absl::StatusOr<domain::Application> InMemoryApplicationStore::Update(
 }
 
 absl::StatusOr<domain::Application> InMemoryApplicationStore::GetByName(const std::string& name) {
-  absl::MutexLock lock(&state_.mu);
+  const std::lock_guard lock(state_.mu);
   const auto it = state_.applications.find(name);
-  if (it == state_.applications.end()) return NoSuch("application '" + name + "'");
+  if (it == state_.applications.end())
+    return NoSuch("application '" + name + "'", "NO_SUCH_APPLICATION");
   return it->second;
 }
 
 absl::StatusOr<domain::Application> InMemoryApplicationStore::Get(const ApplicationId& id) {
-  absl::MutexLock lock(&state_.mu);
+  const std::lock_guard lock(state_.mu);
   for (const auto& [name, application] : state_.applications) {
     if (application.id == id) return application;
   }
-  return NoSuch("application with the id '" + id.value() + "'");
+  return NoSuch("application with the id '" + id.value() + "'", "NO_SUCH_APPLICATION");
 }
 
 absl::StatusOr<std::vector<domain::Application>> InMemoryApplicationStore::List() {
-  absl::MutexLock lock(&state_.mu);
+  const std::lock_guard lock(state_.mu);
   std::vector<domain::Application> all;
   for (const auto& [name, application] : state_.applications) all.push_back(application);
   return all;
 }
 
-absl::Status InMemoryAgentStore::AddJoinToken(const domain::JoinToken& token) {
-  absl::MutexLock lock(&state_.mu);
-  if (!state_.join_tokens.try_emplace(token.token_hash, token, false).second) {
-    return absl::AlreadyExistsError("this join token exists already");
-  }
-  return absl::OkStatus();
-}
-
-absl::Status InMemoryAgentStore::Join(const std::string& token_hash, const domain::Agent& agent,
-                                      WallTime now) {
-  absl::MutexLock lock(&state_.mu);
-  const auto it = state_.join_tokens.find(token_hash);
-  if (it == state_.join_tokens.end() || it->second.second || it->second.first.expires_at <= now) {
-    return MakeError(absl::StatusCode::kPermissionDenied, "BAD_TOKEN",
-                     "the join token is not valid");
-  }
-  for (const auto& [id, known] : state_.agents) {
-    if (id == agent.id || known.name == agent.name) {
-      return absl::AlreadyExistsError("an agent named '" + agent.name + "' has joined already");
-    }
-  }
-  it->second.second = true;
-  state_.agents[agent.id] = agent;
-  return absl::OkStatus();
-}
-
-absl::StatusOr<domain::Agent> InMemoryAgentStore::Get(const AgentId& id) {
-  absl::MutexLock lock(&state_.mu);
-  const auto it = state_.agents.find(id);
-  if (it == state_.agents.end()) return NoSuch("agent '" + id.value() + "'");
-  return it->second;
-}
-
-absl::StatusOr<std::vector<domain::Agent>> InMemoryAgentStore::List() {
-  absl::MutexLock lock(&state_.mu);
-  std::vector<domain::Agent> all;
-  for (const auto& [id, agent] : state_.agents) all.push_back(agent);
-  std::sort(all.begin(), all.end(),
-            [](const domain::Agent& a, const domain::Agent& b) { return a.name < b.name; });
-  return all;
-}
-
-absl::Status InMemoryAgentStore::Touch(const AgentId& id,
-                                       const std::map<std::string, std::string>& labels,
-                                       WallTime now) {
-  absl::MutexLock lock(&state_.mu);
-  const auto it = state_.agents.find(id);
-  if (it == state_.agents.end()) return NoSuch("agent '" + id.value() + "'");
-  it->second.labels = labels;
-  it->second.last_seen = now;
-  return absl::OkStatus();
-}
-
 absl::Status InMemoryTokenStore::Add(const std::string& token_hash, const domain::Account& account,
                                      WallTime) {
-  absl::MutexLock lock(&state_.mu);
+  const std::lock_guard lock(state_.mu);
   if (!state_.api_tokens.try_emplace(token_hash, account).second) {
     return absl::AlreadyExistsError("this API token exists already");
   }
@@ -243,7 +193,7 @@ absl::Status InMemoryTokenStore::Add(const std::string& token_hash, const domain
 }
 
 absl::StatusOr<domain::Account> InMemoryTokenStore::Find(const std::string& token_hash) {
-  absl::MutexLock lock(&state_.mu);
+  const std::lock_guard lock(state_.mu);
   const auto it = state_.api_tokens.find(token_hash);
   if (it == state_.api_tokens.end()) return NoSuch("such API token");
   return it->second;
@@ -251,7 +201,7 @@ absl::StatusOr<domain::Account> InMemoryTokenStore::Find(const std::string& toke
 
 absl::StatusOr<std::vector<domain::ImageOrder>> InMemoryImageOrderStore::Put(
     std::vector<domain::ImageOrder> orders) {
-  absl::MutexLock lock(&state_.mu);
+  const std::lock_guard lock(state_.mu);
   for (domain::ImageOrder& order : orders) {
     order.number = ++state_.last_image_order;
     state_.image_orders[{order.image, order.agent}] = order;
@@ -261,21 +211,21 @@ absl::StatusOr<std::vector<domain::ImageOrder>> InMemoryImageOrderStore::Put(
 
 absl::StatusOr<int> InMemoryImageOrderStore::Remove(const std::string& image,
                                                     const AgentId& agent) {
-  absl::MutexLock lock(&state_.mu);
+  const std::lock_guard lock(state_.mu);
   return static_cast<int>(std::erase_if(state_.image_orders, [&](const auto& entry) {
     return entry.first.first == image && (agent.value().empty() || entry.first.second == agent);
   }));
 }
 
 absl::StatusOr<std::vector<domain::ImageOrder>> InMemoryImageOrderStore::List() {
-  absl::MutexLock lock(&state_.mu);
+  const std::lock_guard lock(state_.mu);
   std::vector<domain::ImageOrder> orders;
   for (const auto& [key, order] : state_.image_orders) orders.push_back(order);
   return orders;
 }
 
 absl::StatusOr<FarmId> InMemoryFarmStore::GetOrCreateFarmId() {
-  absl::MutexLock lock(&state_.mu);
+  const std::lock_guard lock(state_.mu);
   if (state_.farm.value().empty()) state_.farm = FarmId(NewId("farm-"));
   return state_.farm;
 }

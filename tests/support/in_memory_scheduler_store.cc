@@ -12,8 +12,9 @@ namespace {
 using domain::TaskState;
 using protocol::TaskKind;
 
-absl::Status Refused(const TaskId& task) {
-  return absl::AbortedError(task.value() + ": the stored state does not fit the change any more");
+template <typename Id>
+absl::Status Refused(const Id& id) {
+  return absl::AbortedError(id.value() + ": the stored state does not fit the change any more");
 }
 
 absl::Status NotLeader() {
@@ -41,6 +42,8 @@ bool Storable(const store::Change& change) {
           return (!c.resolution || Storable({c.resolution->reason})) &&
                  (!c.result || !c.result->failure ||
                   Storable({c.result->failure->message, c.result->failure->tool_words}));
+        } else if constexpr (std::is_same_v<T, store::SetAvailability>) {
+          return Storable({c.availability.reason, c.availability.by});
         } else {
           return true;
         }
@@ -208,6 +211,16 @@ class Writer {
     return absl::OkStatus();
   }
 
+  absl::Status operator()(const store::SetAvailability& c) {
+    const auto it = tables_.agents.find(c.agent);
+    if (it == tables_.agents.end() ||
+        !domain::MayBecome(it->second.availability.mode, c.availability.mode)) {
+      return Refused(c.agent);
+    }
+    it->second.availability = c.availability;
+    return absl::OkStatus();
+  }
+
  private:
   domain::Task* Find(const TaskId& id) {
     const auto it = tables_.tasks.find(id);
@@ -236,6 +249,8 @@ std::string AuditLine(const store::Change& change) {
           return c.run.id.value();
         } else if constexpr (std::is_same_v<T, store::GrantPermit>) {
           return c.permit.key.task.value();
+        } else if constexpr (std::is_same_v<T, store::SetAvailability>) {
+          return c.agent.value();
         } else if constexpr (requires { c.key; }) {
           return c.key.task.value();
         } else {
@@ -251,25 +266,25 @@ InMemoryDatabase::InMemoryDatabase() : state_(std::make_unique<State>()) {}
 InMemoryDatabase::~InMemoryDatabase() = default;
 
 std::vector<std::string> InMemoryDatabase::AuditedSubjects() const {
-  absl::MutexLock lock(&state_->mu);
+  const std::lock_guard lock(state_->mu);
   return state_->tables.audit;
 }
 
 void InMemoryDatabase::FailCommits(int calls, bool applied) {
-  absl::MutexLock lock(&state_->mu);
+  const std::lock_guard lock(state_->mu);
   state_->failing_commits = calls;
   state_->failing_commits_apply = applied;
 }
 
 absl::StatusOr<Epoch> InMemorySchedulerStore::BecomeLeader() {
-  absl::MutexLock lock(&state_.mu);
+  const std::lock_guard lock(state_.mu);
   epoch_ = ++state_.epoch;
   return Epoch(epoch_);
 }
 
 absl::StatusOr<std::vector<absl::Status>> InMemorySchedulerStore::Commit(
     const std::vector<store::Change>& changes) {
-  absl::MutexLock lock(&state_.mu);
+  const std::lock_guard lock(state_.mu);
   if (epoch_ == 0 || epoch_ != state_.epoch) return NotLeader();
   const bool fails = state_.failing_commits > 0;
   if (fails) --state_.failing_commits;
@@ -291,12 +306,14 @@ absl::StatusOr<std::vector<absl::Status>> InMemorySchedulerStore::Commit(
 }
 
 absl::StatusOr<store::Unfinished> InMemorySchedulerStore::LoadUnfinished() {
-  absl::MutexLock lock(&state_.mu);
+  const std::lock_guard lock(state_.mu);
   if (epoch_ == 0 || epoch_ != state_.epoch) return NotLeader();
   store::Unfinished unfinished;
-  for (const auto& [id, agent] : state_.agents) {
-    if (agent.revoked) continue;
+  for (const auto& [id, agent] : state_.tables.agents) {
+    const domain::AgentMode mode = agent.availability.mode;
+    if (domain::IsGone(mode)) continue;
     unfinished.agents.push_back({id, agent.name, agent.labels, agent.last_seen != WallTime()});
+    if (mode != domain::AgentMode::kActive) unfinished.availability.emplace(id, agent.availability);
   }
   for (const TaskId& id : state_.tables.task_order) {
     const domain::Task& task = state_.tables.tasks.at(id);

@@ -23,7 +23,7 @@ class InMemoryDatabase {
   InMemoryDatabase(const InMemoryDatabase&) = delete;
   InMemoryDatabase& operator=(const InMemoryDatabase&) = delete;
 
-  // Run or task of each applied change that has a cause, oldest first.
+  // What each applied change that has a cause is about, oldest first.
   [[nodiscard]] std::vector<std::string> AuditedSubjects() const;
   // From now on `calls` calls of Commit fail after (`applied`) or before they took effect.
   void FailCommits(int calls, bool applied);
@@ -85,12 +85,21 @@ class InMemoryAgentStore final : public store::AgentStore {
  public:
   explicit InMemoryAgentStore(InMemoryDatabase& database) : state_(database.state()) {}
   absl::Status AddJoinToken(const domain::JoinToken& token) override;
-  absl::Status Join(const std::string& token_hash, const domain::Agent& agent,
-                    WallTime now) override;
+  absl::StatusOr<std::vector<domain::JoinToken>> ListJoinTokens(bool open_only,
+                                                                WallTime now) override;
+  absl::StatusOr<domain::JoinTokenState> RevokeJoinToken(const std::string& short_id,
+                                                         const std::string& actor,
+                                                         WallTime now) override;
+  absl::StatusOr<domain::JoinTokenState> Join(const std::string& token_hash,
+                                              const domain::Agent& agent, WallTime now) override;
   absl::StatusOr<domain::Agent> Get(const AgentId& id) override;
   absl::StatusOr<std::vector<domain::Agent>> List() override;
   absl::Status Touch(const AgentId& id, const std::map<std::string, std::string>& labels,
                      WallTime now) override;
+  absl::Status AddSuccessor(const AgentId& id, const domain::AgentCertificate& successor,
+                            WallTime now) override;
+  absl::Status PromoteSuccessor(const AgentId& id, const std::string& fingerprint,
+                                WallTime now) override;
 
  private:
   InMemoryDatabase::State& state_;

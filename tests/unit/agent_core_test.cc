@@ -49,7 +49,7 @@ TEST_CASE("AgentCore: without a free slot or while draining it refuses", "[unit]
   CHECK(draining.Sent<protocol::Inventory>()->draining);
   CHECK(draining.Found<Drained>() != nullptr);
   draining.Tell(Want::kOffer, Key("u"));
-  CHECK(draining.Sent<protocol::Refuse>()->reason == "the agent is draining");
+  CHECK(draining.Sent<protocol::Refuse>()->reason == "the agent is being stopped");
 }
 
 TEST_CASE("AgentCore: a start is journalled first and done once", "[unit][agent]") {
@@ -109,6 +109,20 @@ TEST_CASE("AgentCore: the result is sent again at each sync and after a restart 
   again.Do(AttemptDeleted{Key()});
   CHECK(std::holds_alternative<JournalDeleted>(again.journal.back().what));
   CHECK(Shell(again.journal).core.Attempts().empty());
+}
+
+TEST_CASE("AgentCore: a result whose spool is gone is sent when the controller has its log",
+          "[unit][agent]") {
+  Shell shell({{Key(), JournalAccepted{TaskKind::kBuild}},
+               {Key(), JournalRunning{"spec"}},
+               {Key(), JournalFinished{ResultOf(10)}}});
+  shell.Do(LogGrew{Key(), 0, 0});
+  shell.Do(Connected{});
+  CHECK(shell.Sent<protocol::ResultReport>() == nullptr);
+  REQUIRE(shell.Found<SendLog>() != nullptr);
+  CHECK(shell.Found<SendLog>()->offset == shell.Found<SendLog>()->end);
+  shell.Tell(protocol::LogAck{Key(), 10, 10});
+  CHECK(shell.Sent<protocol::ResultReport>() != nullptr);
 }
 
 TEST_CASE("AgentCore: an answer that leaves an attempt out disowns it, a push does not",

@@ -281,9 +281,14 @@ TEST_CASE("Adapter: the request has the adapter's own options apart from the com
                                                    .ca_file = "",
                                                    .proxy = "http://proxy:1",
                                                    .deadline = std::chrono::seconds(600),
-                                                   .options = {{"robot", "3"}, {"es6", "true"}}});
-  for (const char* part : {"\"robot\":3", "\"settings\":{\"es6\":true}", "\"deadlineSeconds\":585",
-                           "\"proxy\":\"http://proxy:1\"", "\"description\":\"a \\\"b\\\"\""}) {
+                                                   .options = {{"robot", "3"},
+                                                               {"use_project_config", "false"},
+                                                               {"prove_timeout_seconds", "40"},
+                                                               {"minify_wxml", "true"}}});
+  for (const char* part :
+       {"\"robot\":3", "\"useProjectConfig\":false", "\"proveTimeoutSeconds\":40",
+        "\"settings\":{\"minify_wxml\":true}", "\"deadlineSeconds\":585",
+        "\"proxy\":\"http://proxy:1\"", "\"description\":\"a \\\"b\\\"\""}) {
     INFO(json);
     CHECK(json.find(part) != std::string::npos);
   }
@@ -350,6 +355,17 @@ TEST_CASE("Adapter: only whole lines of the progress file announce a stage", "[u
   CHECK_FALSE(publish::Announces("uploads\n", "upload"));
   CHECK_FALSE(publish::Announces("", "upload"));
   CHECK_FALSE(publish::Announces("\n\n", "upload"));
+}
+
+TEST_CASE("Adapter: details that nobody could read again are left out", "[unit]") {
+  const auto kept = publish::ParseResult(R"({"ok": true, "sizes": [1, 2.5]})");
+  REQUIRE_OK(kept);
+  CHECK(std::get<protocol::PublishOutcome>(kept->what).details_json.find("2.5") !=
+        std::string::npos);
+  const auto infinite = publish::ParseResult(R"({"ok": true, "size": 1e999, "link": "https://x"})");
+  REQUIRE_OK(infinite);
+  CHECK(std::get<protocol::PublishOutcome>(infinite->what).details_json == "{}");
+  CHECK(std::get<protocol::PublishOutcome>(infinite->what).link == "https://x");
 }
 
 TEST_CASE("Adapter: a result that makes no sense is refused", "[unit]") {

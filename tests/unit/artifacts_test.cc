@@ -424,6 +424,19 @@ TEST_CASE("WriteArchive: tar and unzip unpack exactly the tree", "[unit][artifac
   }
 }
 
+TEST_CASE("WriteArchive: a name that some readers of zip files unpack elsewhere goes into tar only",
+          "[unit][artifacts]") {
+  const TempDir dir;
+  Controller controller(dir);
+  FakeLink link(controller, kShop);
+  WriteFile(dir / "in/..\\..\\x", "content");
+  REQUIRE_OK(Upload(link, dir / "in"));
+  const Manifest manifest = Scan(dir / "in").value();
+  CHECK_OK(Export(controller, manifest, archive::Format::kTar));
+  CHECK_THAT(Export(controller, manifest, archive::Format::kZip).status(),
+             StatusIs(StatusCode::kInvalidArgument, "UNSAFE_PATH"));
+}
+
 TEST_CASE("WriteArchive: damage and a receiver that refuses end it", "[unit][artifacts]") {
   const TempDir dir;
   Controller controller(dir);

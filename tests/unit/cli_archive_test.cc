@@ -111,6 +111,60 @@ TEST_CASE("slipway qr: the PNG decodes to the release's text; nothing for what w
   CHECK_FALSE(std::filesystem::exists(dir / "none.png"));
 }
 
+void MakeKey(const std::string& file, const std::string& algorithm, const std::string& option,
+             const std::vector<std::string>& more = {}) {
+  process::Command openssl;
+  openssl.argv = {"openssl", "genpkey", "-algorithm", algorithm, "-pkeyopt", option, "-out", file};
+  openssl.argv.insert(openssl.argv.end(), more.begin(), more.end());
+  const auto made = process::Run(openssl);
+  REQUIRE_OK(made);
+  REQUIRE(made->exit_code == 0);
+  REQUIRE(chmod(file.c_str(), 0644) == 0);
+}
+
+TEST_CASE("slipway credentials seal: what can't be weixin's key is refused with what it is",
+          "[unit][cli]") {
+  Fixture f;
+  const auto sealing = crypto::CreateEncryptionCertificate(FarmId("farm-1"), SystemClock().Wall());
+  REQUIRE_OK(sealing);
+  f.farm.farm.set_sealing_certificate(sealing->certificate_pem);
+  const TempDir dir;
+  MakeKey(dir / "ec", "EC", "ec_paramgen_curve:P-256");
+  MakeKey(dir / "locked", "RSA", "rsa_keygen_bits:2048", {"-aes128", "-pass", "pass:x"});
+  WriteFile(dir / "public", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n");
+  WriteFile(dir / "cut", "-----BEGIN RSA PRIVATE KEY-----\nabc\n");
+  WriteFile(dir / "other", "appid=wx123\n");
+  struct Case {
+    const char* file;
+    const char* english;
+    const char* chinese;
+  };
+  for (const Case& c :
+       std::vector<Case>{{"ec", "not an RSA key", "不是 RSA 密钥"},
+                         {"locked", "password", "密码"},
+                         {"public", "a public key or certificate", "公钥或证书"},
+                         {"cut", "no private key in PEM form", "不是 PEM 格式"},
+                         {"other", "no private key in PEM form", "不是 PEM 格式"}}) {
+    INFO(c.file);
+    const auto arguments = [&](const char* platform, const char* language) {
+      return std::vector<std::string>{
+          "credentials", "seal",  "--app",      "pocket-shop", "--platform", platform, "--app-id",
+          "wx123",       "--key", dir / c.file, "--out",       dir / "out",  "--lang", language};
+    };
+    CliRun english(f.controller, arguments("weixin", "en"));
+    CHECK(english.Wait() == 1);
+    CHECK_THAT(english.err.text(), Contains(c.file) && Contains(c.english) && Contains("→ Give"));
+    CliRun chinese(f.controller, arguments("weixin", "zh"));
+    CHECK(chinese.Wait() == 1);
+    CHECK_THAT(chinese.err.text(), Contains(c.chinese) && Contains("→ 请使用"));
+    CHECK_FALSE(std::filesystem::exists(dir / "out"));
+    // Of other platforms' keys nothing is known.
+    CliRun elsewhere(f.controller, arguments("alipay", "en"));
+    CHECK(elsewhere.Wait() == 0);
+    std::filesystem::remove(dir / "out");
+  }
+}
+
 TEST_CASE(
     "slipway credentials seal: opens for its application alone, never overwrites, and says "
     "what it is bound to",
@@ -120,7 +174,9 @@ TEST_CASE(
   REQUIRE_OK(sealing);
   f.farm.farm.set_sealing_certificate(sealing->certificate_pem);
   const TempDir dir;
-  WriteFile(dir / "key", "-----BEGIN RSA PRIVATE KEY-----\nabc\n");
+  MakeKey(dir / "key", "RSA", "rsa_keygen_bits:2048");
+  const std::string key = ReadFile(dir / "key");
+  const std::string secret_line = key.substr(key.find('\n') + 1, 60);
   const std::vector<std::string> arguments = {
       "credentials", "seal",  "--app", "pocket-shop", "--platform", "weixin",
       "--app-id",    "wx123", "--key", dir / "key",   "--out",      dir / "weixin.credential"};
@@ -128,7 +184,7 @@ TEST_CASE(
   CHECK(seal.Wait() == 0);
   CHECK_THAT(seal.err.text(), Contains("chmod 600") && Contains("farm-1") &&
                                   Contains(f.farm.application.id()) && Contains("wx123"));
-  CHECK_FALSE((seal.err.Has("abc") || seal.out.Has("abc")));
+  CHECK_FALSE((seal.err.Has(secret_line) || seal.out.Has(secret_line)));
 
   const std::string sealed = ReadFile(dir / "weixin.credential");
   const crypto::CredentialBinding binding{FarmId("farm-1"), ApplicationId(f.farm.application.id()),
@@ -137,7 +193,7 @@ TEST_CASE(
       crypto::OpenCredential(sealed, sealing->certificate_pem, sealing->key_pem.view(), binding);
   REQUIRE_OK(opened);
   CHECK(opened->app_id == "wx123");
-  CHECK(opened->secret.view() == "-----BEGIN RSA PRIVATE KEY-----\nabc\n");
+  CHECK(opened->secret.view() == key);
   auto foreign = binding;
   foreign.platform = "alipay";
   CHECK_FALSE(

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <string_view>
 #include <thread>
@@ -32,8 +33,11 @@ grpc::Status Authorize(ServerContext& context) {
 }
 
 grpc::Status NotFound(ServerContext& context, const std::string& what) {
-  return rpc::ToGrpc(
-      context, MakeError(absl::StatusCode::kNotFound, "NO_SUCH_THING", "there is no " + what));
+  std::string reason = "NO_SUCH_" + what;
+  std::transform(reason.begin(), reason.end(), reason.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  return rpc::ToGrpc(context,
+                     MakeError(absl::StatusCode::kNotFound, reason, "there is no such " + what));
 }
 
 #define SLIPWAY_AUTHORIZE(context)                                           \
@@ -94,6 +98,7 @@ class Tasks final : public v1::TaskService::Service {
   grpc::Status ListTasks(ServerContext* context, const v1::ListTasksRequest* request,
                          v1::ListTasksResponse* response) override {
     SLIPWAY_AUTHORIZE(context);
+    if (!request->run().empty() && request->run() != "run-1") return NotFound(*context, "run");
     const std::lock_guard lock(farm_.mu);
     for (const auto& [id, task] : farm_.tasks) {
       if (request->states().empty() ||
@@ -300,14 +305,72 @@ class AgentImages final : public v1::AgentImageService::Service {
   FakeFarm& farm_;
 };
 
+class Agents final : public v1::AgentAdminService::Service {
+ public:
+  explicit Agents(FakeFarm& farm) : farm_(farm) {}
+  grpc::Status ListAgents(ServerContext* context, const v1::ListAgentsRequest* request,
+                          v1::ListAgentsResponse* response) override {
+    SLIPWAY_AUTHORIZE(context);
+    const std::lock_guard lock(farm_.mu);
+    for (const auto& [name, agent] : farm_.agents) {
+      const bool gone = agent.mode() == v1::AGENT_MODE_REVOKED;
+      if (!gone || request->include_gone()) *response->add_agents() = agent;
+    }
+    return grpc::Status::OK;
+  }
+  grpc::Status GetAgent(ServerContext* context, const v1::GetAgentRequest* request,
+                        v1::Agent* response) override {
+    SLIPWAY_AUTHORIZE(context);
+    const std::lock_guard lock(farm_.mu);
+    const auto it = farm_.agents.find(request->agent());
+    if (it == farm_.agents.end()) return NotFound(*context, "agent");
+    *response = it->second;
+    return grpc::Status::OK;
+  }
+  // Every agent there is, whatever was named; those that are active change.
+  grpc::Status ChangeAgents(ServerContext* context, const v1::ChangeAgentsRequest* request,
+                            v1::ChangeAgentsResponse* response) override {
+    SLIPWAY_AUTHORIZE(context);
+    const std::lock_guard lock(farm_.mu);
+    farm_.agent_changes.push_back(*request);
+    for (auto& [name, agent] : farm_.agents) {
+      v1::ChangedAgent& changed = *response->add_agents();
+      changed.set_changed(agent.mode() == v1::AGENT_MODE_ACTIVE);
+      if (changed.changed()) agent.set_mode(v1::AGENT_MODE_DRAINING);
+      *changed.mutable_agent() = agent;
+    }
+    return grpc::Status::OK;
+  }
+  grpc::Status ListJoinTokens(ServerContext* context, const v1::ListJoinTokensRequest* request,
+                              v1::ListJoinTokensResponse* response) override {
+    SLIPWAY_AUTHORIZE(context);
+    const std::lock_guard lock(farm_.mu);
+    for (const v1::JoinToken& token : farm_.join_tokens) {
+      if (token.state() == "open" || request->include_closed()) *response->add_tokens() = token;
+    }
+    return grpc::Status::OK;
+  }
+  grpc::Status RevokeJoinToken(ServerContext* context, const v1::RevokeJoinTokenRequest* request,
+                               v1::RevokeJoinTokenResponse*) override {
+    SLIPWAY_AUTHORIZE(context);
+    const std::lock_guard lock(farm_.mu);
+    farm_.revoked_tokens.push_back(request->id());
+    return grpc::Status::OK;
+  }
+
+ private:
+  FakeFarm& farm_;
+};
+
 }  // namespace
 
 struct FakeController::Services {
   explicit Services(FakeFarm& farm)
-      : tasks(farm), applications(farm), releases(farm), agent_images(farm) {}
+      : tasks(farm), applications(farm), releases(farm), agents(farm), agent_images(farm) {}
   Tasks tasks;
   Applications applications;
   Releases releases;
+  Agents agents;
   AgentImages agent_images;
 };
 
@@ -345,6 +408,7 @@ void FakeController::Start() {
   builder.RegisterService(&services_->applications);
   builder.RegisterService(&services_->releases);
   builder.RegisterService(&services_->agent_images);
+  builder.RegisterService(&services_->agents);
   server_ = builder.BuildAndStart();
   REQUIRE(server_ != nullptr);
 }

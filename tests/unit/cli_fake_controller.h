@@ -48,6 +48,8 @@ struct FakeFarm {
   std::map<std::string, v1::Task> tasks;
   std::map<std::pair<std::string, std::int64_t>, Log> logs;
   std::map<std::string, Product> products;
+  std::map<std::string, v1::Agent> agents;  // by name
+  std::vector<v1::JoinToken> join_tokens;
   std::map<std::string, v1::ExplainTaskResponse> explanations;  // by task; the task is added
   v1::Application application;
   v1::Farm farm;
@@ -60,6 +62,8 @@ struct FakeFarm {
   std::vector<v1::UpdateApplicationRequest> updates;
   std::vector<v1::ResolvePublishRequest> resolves;
   std::vector<v1::ReadLogRequest> log_reads;
+  std::vector<v1::ChangeAgentsRequest> agent_changes;
+  std::vector<std::string> revoked_tokens;
   int unavailable_submits = 0;  // so many are answered UNAVAILABLE, though they took effect
 };
 

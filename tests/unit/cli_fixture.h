@@ -48,8 +48,16 @@ class SharedText final : public std::streambuf {
 // One run of the program against the fake controller.
 class CliRun {
  public:
+  // What the program finds around itself.
+  struct Place {
+    bool terminal = false;
+    std::string no_color = {};  // the variable NO_COLOR
+  };
+
   CliRun(const FakeController& controller, std::vector<std::string> arguments)
-      : arguments_(std::move(arguments)) {
+      : CliRun(controller, std::move(arguments), Place()) {}
+  CliRun(const FakeController& controller, std::vector<std::string> arguments, Place place)
+      : arguments_(std::move(arguments)), place_(std::move(place)) {
     for (const std::string& flag :
          {"--server=" + controller.address(), "--ca=" + controller.ca_file(),
           "--token-file=" + controller.token_file()}) {
@@ -85,13 +93,19 @@ class CliRun {
       std::ostream err_stream(&err);
       Surroundings surroundings{.out = out_stream,
                                 .err = err_stream,
-                                .environment = [](const char*) { return std::string(); },
+                                .out_is_terminal = place_.terminal,
+                                .err_is_terminal = place_.terminal,
+                                .environment =
+                                    [this](const char* name) {
+                                      return std::string(name) == "NO_COLOR" ? place_.no_color : "";
+                                    },
                                 .stop = stop_.get_token()};
       code_ = RunProgram(arguments_, surroundings);
     });
   }
 
   std::vector<std::string> arguments_;
+  const Place place_;
   std::stop_source stop_;
   int code_ = -1;
   std::thread thread_;

@@ -58,8 +58,9 @@ TEST_CASE("slipway submit --follow: steps, log, release and code; exit 0", "[uni
                  Contains("2 files, 18 B") && Contains("weixin, target production") &&
                  Contains("https://example.invalid/shop") && Contains(kQrText) &&
                  Contains("slipway qr rel-1"));
-  // Half blocks of the code.
+  // Half blocks of the code; without a terminal nothing steers one.
   CHECK(cli.out.Has("\xe2\x96"));
+  CHECK_FALSE(cli.out.Has("\x1b"));
   REQUIRE(f.farm.submits.size() == 1);
   CHECK(f.farm.submits[0].publish());
   CHECK(f.farm.submits[0].request_id().size() == 36);
@@ -188,6 +189,9 @@ TEST_CASE("slipway: what the controller refuses is exit 3 with its reason and re
   CHECK(unknown.Wait() == 3);
   CHECK_THAT(unknown.err.text(), Contains("there is no application 'nope'") &&
                                      Contains("→ `slipway apps` lists them."));
+  CliRun chinese(f.controller, {"submit", "--app", "nope", "--platform", "weixin", "--lang=zh"});
+  CHECK(chinese.Wait() == 3);
+  CHECK_THAT(chinese.err.text(), Contains("→ 用 `slipway apps` 查看应用"));
 
   const TempDir dir;
   WriteFile(dir / "token", "wrong\n");
@@ -205,15 +209,18 @@ TEST_CASE("slipway: what the controller refuses is exit 3 with its reason and re
 }
 
 TEST_CASE("slipway: wrong usage is exit 2 and help is exit 0", "[unit][cli]") {
-  for (const std::vector<std::string>& arguments :
-       std::vector<std::vector<std::string>>{{},
-                                             {"submit"},
-                                             {"tasks", "--limit", "0"},
-                                             {"archive", "get", "rel-1"},
-                                             {"archive", "get", "x", "--dir", "a", "--tar", "b"},
-                                             {"logs", "x", "--offset", "-1"},
-                                             {"agents", "token", "--lifetime", "soon"},
-                                             {"tasks"}}) {
+  for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
+           {},
+           {"submit"},
+           {"tasks", "--limit", "0"},
+           {"archive", "get", "rel-1"},
+           {"archive", "get", "x", "--dir", "a", "--tar", "b"},
+           {"logs", "x", "--offset", "-1"},
+           {"agents", "token", "--lifetime", "soon"},
+           {"agents", "drain"},
+           {"agents", "pause", "mac-1"},
+           {"agents", "pause", "x", "--reason", "y", "--timeout", "long"},
+           {"tasks"}}) {
     CliRun cli(arguments);
     CHECK(cli.Wait() == 2);
     CHECK_FALSE(cli.err.text().empty());
@@ -224,6 +231,33 @@ TEST_CASE("slipway: wrong usage is exit 2 and help is exit 0", "[unit][cli]") {
   CliRun codes({"--help"});
   CHECK(codes.Wait() == 0);
   CHECK_THAT(codes.out.text(), Contains("4 outcome unknown"));
+}
+
+TEST_CASE("slipway: what is no command is named, with the nearest one", "[unit][cli]") {
+  const auto problem = [](std::vector<std::string> arguments) {
+    CliRun cli(std::move(arguments));
+    CHECK(cli.Wait() == 2);
+    CHECK(cli.err.Has("slipway --help"));
+    return cli.err.text();
+  };
+  CHECK_THAT(problem({"tsaks"}), Contains("no command 'tsaks'; did you mean 'tasks'?"));
+  CHECK_THAT(problem({"frobnicate", "--limit", "3"}), Contains("no command 'frobnicate'\n"));
+  CHECK_THAT(problem({"archive", "shwo", "x"}),
+             Contains("no command 'archive shwo'; did you mean 'archive show'?"));
+  CHECK_THAT(problem({"tasks", "task-1"}), Contains("no command 'tasks task-1'"));
+  CHECK_THAT(problem({"--bogus"}), Contains("'--bogus' was not expected"));
+  CHECK_THAT(problem({"tsaks", "--lang", "zh"}),
+             Contains("没有命令 'tsaks'；您是想用 'tasks' 吗？"));
+}
+
+TEST_CASE("slipway: a run that is not there is an error and goes nowhere", "[unit][cli]") {
+  Fixture f;
+  CliRun list(f.controller, {"tasks", "--run", "nope"});
+  CHECK(list.Wait() == 3);
+  CHECK_THAT(list.err.text(), Contains("no such run") && Contains("→ `slipway tasks`"));
+  CliRun follow(f.controller, {"follow", "nope"});
+  CHECK(follow.Wait() == 3);
+  CHECK_THAT(follow.err.text(), Contains("no such run") && !Contains("goes on"));
 }
 
 TEST_CASE("slipway tasks: --state filters, show shows steps, cancel cancels", "[unit][cli]") {
@@ -353,6 +387,22 @@ TEST_CASE("slipway logs -f: a controller that was away for seconds is found agai
   CHECK(WaitUntil([&] { return cli.out.Has("two"); }, 5s));
   f.End(kBuild, v1::TASK_STATE_SUCCEEDED);
   CHECK(cli.Wait() == 0);
+}
+
+TEST_CASE("slipway qr: colours for a terminal that wants them, plain blocks otherwise",
+          "[unit][cli]") {
+  Fixture f;
+  f.AddProduct();
+  CliRun piped(f.controller, {"qr", kRelease});
+  CHECK(piped.Wait() == 0);
+  CHECK(piped.out.Has("\xe2\x96"));
+  CHECK_FALSE(piped.out.Has("\x1b"));
+  CliRun terminal(f.controller, {"qr", kRelease}, {.terminal = true});
+  CHECK(terminal.Wait() == 0);
+  CHECK(terminal.out.Has("\x1b["));
+  CliRun colourless(f.controller, {"qr", kRelease}, {.terminal = true, .no_color = "1"});
+  CHECK(colourless.Wait() == 0);
+  CHECK(colourless.out.text() == piped.out.text());
 }
 
 TEST_CASE("slipway version: the controller's too when there is one", "[unit][cli]") {

@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 
+#include "common/status/remedies.h"
 #include "common/status/status.h"
 #include "controller/cli/client_options.h"
 #include "controller/cli/exit_code.h"
@@ -144,6 +145,27 @@ TEST_CASE("A refused publish says where the product is kept", "[unit][cli]") {
 TEST_CASE("Errors: message and remedy, nothing that steers the terminal", "[unit][cli]") {
   CHECK(RenderError(MakeError(absl::StatusCode::kNotFound, "X", "no\x1b task", "Look."),
                     PlainView()) == "slipway: no  task\n  → Look.\n");
+}
+
+TEST_CASE("Errors: the remedy is in the user's language, whoever found the error", "[unit][cli]") {
+  const auto error = [](const char* reason, const char* remedy) {
+    return MakeError(absl::StatusCode::kNotFound, reason, "no", remedy);
+  };
+  // The controller's, in both.
+  const absl::Status sent = WithRemedyZh(error("X", "Look."), "请查看。");
+  CHECK(RenderError(sent, PlainView()) == "slipway: no\n  → Look.\n");
+  CHECK(RenderError(sent, PlainView(kChinese)) == "slipway: no\n  → 请查看。\n");
+  // A library's, in English or none.
+  for (const char* remedy : {"Fetch it anew.", ""}) {
+    CHECK(RenderError(error("MANIFEST_CORRUPT", remedy), PlainView(kChinese)) ==
+          "slipway: no\n  → 请重新获取。\n");
+  }
+  CHECK(RenderError(error("MANIFEST_CORRUPT", ""), PlainView()) ==
+        "slipway: no\n  → Fetch it again.\n");
+  // This program's own, which knows more than the table.
+  CHECK(RenderError(error("FILE_EXISTS", "请指定不存在的目录。"), PlainView(kChinese)) ==
+        "slipway: no\n  → 请指定不存在的目录。\n");
+  CHECK(RenderError(error("", ""), PlainView(kChinese)) == "slipway: no\n");
 }
 
 TEST_CASE("Lists: nothing to list is said, states and failure classes are shown", "[unit][cli]") {

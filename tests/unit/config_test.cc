@@ -119,12 +119,21 @@ TEST_CASE("Document: dangerous or ambiguous YAML is refused where it stands", "[
   CHECK_THAT(ErrorOf(std::string("a: b\nc: x\0y", 11)), Catch::Contains("f.yaml:2:5: control"));
   CHECK_THAT(ErrorOf("a: b\nc: \xff\xfe\n"), Catch::Contains("f.yaml:2:4: this is not UTF-8"));
   CHECK_THAT(ErrorOf("a: \xc0\xaf\n"), Catch::Contains("UTF-8"));
+  CHECK_THAT(ErrorOf("a: b\nc: \"x\\0y\"\n"), Catch::Contains("f.yaml:2:4: NUL"));
   CHECK_THAT(ErrorOf("a: [1, 2\n"), Catch::Contains("not valid YAML"));
   CHECK_THAT(ErrorOf("a:\n\t- b\n  c\n"), Catch::Contains("f.yaml:"));
   CHECK_THAT(ErrorOf(std::string(300 * 1024, 'a')), Catch::Contains("larger than"));
   std::string deep;
   for (int i = 0; i < 17; ++i) deep += std::string(static_cast<std::size_t>(i), ' ') + "k:\n";
   CHECK_THAT(ErrorOf(deep + std::string(17, ' ') + "k: 1\n"), Catch::Contains("levels"));
+}
+
+TEST_CASE("Document: a key or value with line ends cannot make up a mistake of its own",
+          "[unit][config]") {
+  auto document = Document::Parse("\"a\\nf.yaml:9:9: b\\x1b\": 1\n", "f.yaml");
+  REQUIRE_OK(document);
+  const std::string text(document->Finish().message());
+  CHECK(text == "f.yaml:1:1: a\\nf.yaml:9:9: b\\x1b: unknown key; no keys are allowed here");
 }
 
 TEST_CASE("Document: text made to exhaust the parser ends soon", "[unit][config]") {

@@ -41,6 +41,7 @@ class NoOrders final : public scheduler::WorkOrders {
   }
   void ResultTaken(const scheduler::TakenResult&) override {}
   void Changed(const std::vector<TaskId>&) override {}
+  void Loaded() override {}
 };
 
 struct Farm {
@@ -100,8 +101,8 @@ TEST_CASE("Gateway: shutdown ends every stream and lets no new one in", "[unit]"
   const auto log = std::make_shared<FakeStream>();
   const auto gone = std::make_shared<FakeStream>();
   REQUIRE_OK(farm.gateway.Open(kAgent, stream));
-  REQUIRE_OK(farm.gateway.Attach(log.get(), log));
-  REQUIRE_OK(farm.gateway.Attach(gone.get(), gone));
+  REQUIRE_OK(farm.gateway.Attach(kAgent, log.get(), log));
+  REQUIRE_OK(farm.gateway.Attach(kAgent, gone.get(), gone));
   farm.gateway.Detach(gone.get());
   farm.gateway.Shutdown();
   REQUIRE(stream->ended);
@@ -110,7 +111,7 @@ TEST_CASE("Gateway: shutdown ends every stream and lets no new one in", "[unit]"
   CHECK_FALSE(gone->ended);
   CHECK_THAT(farm.gateway.Open(kAgent, stream).status(),
              StatusIs(absl::StatusCode::kUnavailable, "STOPPING"));
-  CHECK_THAT(farm.gateway.Attach(log.get(), log),
+  CHECK_THAT(farm.gateway.Attach(kAgent, log.get(), log),
              StatusIs(absl::StatusCode::kUnavailable, "STOPPING"));
 }
 
@@ -142,6 +143,33 @@ TEST_CASE("Gateway: an agent has the images of all and its own, each under its h
   CHECK(push.answers == 0);
   CHECK(push.attempts.empty());
   CHECK(push.images == expected);
+}
+
+TEST_CASE("Gateway: who leaves the farm loses the streams at once and gets no new one", "[unit]") {
+  Farm farm;
+  const AgentId other("agent-2");
+  const auto stream = std::make_shared<FakeStream>();
+  const auto log = std::make_shared<FakeStream>();
+  const auto others = std::make_shared<FakeStream>();
+  REQUIRE_OK(farm.gateway.Open(kAgent, stream));
+  REQUIRE_OK(farm.gateway.Attach(kAgent, log.get(), log));
+  REQUIRE_OK(farm.gateway.Open(other, others));
+  farm.gateway.Dismiss(kAgent, {.mode = domain::AgentMode::kRevoked,
+                                .reason = "stolen",
+                                .by = "admin",
+                                .since = {},
+                                .until = {}});
+  for (const auto& one : {stream, log}) {
+    REQUIRE(one->ended);
+    CHECK_THAT(*one->ended, StatusIs(absl::StatusCode::kUnauthenticated, "AGENT_REVOKED"));
+  }
+  CHECK_FALSE(others->ended);
+  // Whoever was identified just before it was stored comes too late as well.
+  CHECK_THAT(farm.gateway.Open(kAgent, stream).status(),
+             StatusIs(absl::StatusCode::kUnauthenticated, "AGENT_REVOKED"));
+  CHECK_THAT(farm.gateway.Attach(kAgent, log.get(), log),
+             StatusIs(absl::StatusCode::kUnauthenticated, "AGENT_REVOKED"));
+  CHECK_OK(farm.gateway.Open(other, others));
 }
 
 }  // namespace

@@ -19,7 +19,6 @@ StepResult SomeResult() {
   r.error = "execve: Permission denied";
   r.spool_begin = 10;
   r.spool_end = (std::uint64_t{1} << 40) + 7;
-  r.spool_sha256.fill(0xab);
   r.user_us = 1;
   r.system_us = 2;
   r.max_rss_kib = 3;
@@ -141,6 +140,15 @@ TEST_CASE("init frames: unknown types are told apart from broken ones", "[unit][
   const auto event = DecodeEvent("\x7frest");
   REQUIRE(std::holds_alternative<DecodeError>(event));
   CHECK(std::get<DecodeError>(event) == DecodeError::kUnknownType);
+
+  // Bytes that are reserved say nothing, so whatever lies there is no error.
+  std::string reserved = Body(Encode(Event(StepExited{SomeResult()})));
+  const std::size_t at = reserved.rfind(std::string(32, '\0'));
+  REQUIRE(at != std::string::npos);
+  reserved.replace(at, 32, 32, '\xab');
+  const auto ignored = DecodeEvent(reserved);
+  REQUIRE(std::holds_alternative<Event>(ignored));
+  CHECK(std::get<StepExited>(std::get<Event>(ignored)).result == SomeResult());
 
   std::string bad_reason = Body(Encode(Event(StepExited{SomeResult()})));
   bad_reason[5] = 99;

@@ -219,5 +219,38 @@ TEST_CASE("LogStore: followers are woken by growth and by the seal, and a sealed
   CHECK(woken == 2);
 }
 
+TEST_CASE(
+    "LogStore: a log whose seal never came is known to the next store, and packed once sealed",
+    "[unit][logs]") {
+  const Folder folder;
+  {
+    auto store = OpenStore(folder.path());
+    CHECK(store->Unsealed().empty());
+    for (int attempt : {1, 2}) {
+      auto log = store->Open(Key(attempt));
+      REQUIRE_OK(log);
+      REQUIRE_OK((*log)->Append(0, "hello\n", {}));
+    }
+    CHECK(store->Unsealed() == std::vector<AttemptKey>{Key(1), Key(2)});
+    REQUIRE_OK(store->Seal(Key(1), {.complete = true}));
+    CHECK(store->Unsealed() == std::vector<AttemptKey>{Key(2)});
+  }
+  auto store = OpenStore(folder.path());
+  CHECK(store->Unsealed() == std::vector<AttemptKey>{Key(2)});
+  REQUIRE_OK(store->Seal(Key(2), {.complete = true}));
+  CHECK(store->Unsealed().empty());
+  CHECK(WaitUntil([&] { return fs::is_empty(folder.path() + "/.pending"); }));
+  CHECK(fs::exists(folder.path() + "/task-a/2/000000.zst"));
+  CHECK(ReadAll(*store, Key(2)) == "hello\n");
+}
+
+TEST_CASE("LogStore: only its owner enters the folder, also one that others could enter",
+          "[unit][logs]") {
+  const Folder folder;
+  fs::permissions(folder.path(), static_cast<fs::perms>(0755));
+  auto store = OpenStore(folder.path());
+  CHECK(fs::status(folder.path()).permissions() == fs::perms::owner_all);
+}
+
 }  // namespace
 }  // namespace slipway::logs

@@ -52,13 +52,14 @@ std::string Bitmap(const std::vector<std::vector<bool>>& dark, int scale) {
   return out.str();
 }
 
-// What a terminal shows for RenderTerminal(kUtf8): black on white, two modules per cell.
-std::vector<std::vector<bool>> RasteriseUtf8(const std::string& text) {
+// What a terminal shows for RenderTerminal(kUtf8): black on white, two modules per cell. Every line
+// stands between `begin` and `end`.
+std::vector<std::vector<bool>> RasteriseUtf8(const std::string& text,
+                                             const std::string& begin = "\x1b[38;5;16;48;5;231m",
+                                             const std::string& end = "\x1b[0m") {
   std::vector<std::vector<bool>> rows;
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) {
-    const std::string begin = "\x1b[38;5;16;48;5;231m";
-    const std::string end = "\x1b[0m";
     REQUIRE(line.starts_with(begin));
     REQUIRE(line.ends_with(end));
     std::string_view cells(line);
@@ -101,6 +102,11 @@ TEST_CASE("Qr: an independent reader decodes what a terminal shows", "[unit][qr]
   WriteFile(dir / "utf8.pbm",
             Bitmap(RasteriseUtf8(RenderTerminal(*matrix, TerminalStyle::kUtf8)), 4));
   CHECK(Decode(dir, "utf8.pbm") == text);
+
+  const std::string plain = RenderTerminal(*matrix, TerminalStyle::kPlain);
+  CHECK(plain.find('\x1b') == std::string::npos);
+  WriteFile(dir / "plain.pbm", Bitmap(RasteriseUtf8(plain, "", ""), 4));
+  CHECK(Decode(dir, "plain.pbm") == text);
 
   std::vector<std::vector<bool>> rows;
   std::istringstream lines(RenderTerminal(*matrix, TerminalStyle::kAscii));

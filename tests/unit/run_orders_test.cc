@@ -354,5 +354,31 @@ TEST_CASE("RunOrders: a result that was taken seals its log", "[unit]") {
   CHECK(slice->seal->complete);
 }
 
+TEST_CASE("RunOrders: a load seals the logs of attempts that are over, and no others", "[unit]") {
+  Farm farm;
+  RunOrders orders = farm.Orders(farm.none);
+  const store::Cause cause{"admin", WallTime()};
+  const AttemptKey ended{kBuild, Attempt(1)};
+  const AttemptKey running{kPublish, Attempt(2)};
+  const AttemptKey superseded{kPublish, Attempt(1)};
+  farm.Commit(store::ReleaseTask{cause, kPublish});
+  farm.Commit(store::OfferTask{cause, superseded, AgentId("agent-1"), WallTime()});
+  farm.Commit(store::RequeueTask{cause, superseded, "offer not answered"});
+  farm.Commit(store::OfferTask{cause, running, AgentId("agent-1"), WallTime()});
+  farm.Commit(store::StartTask{cause, running});
+  for (const AttemptKey& key : {ended, superseded, running}) {
+    const auto log = farm.logs->Open(key);
+    REQUIRE_OK(log);
+    REQUIRE_OK((*log)->Append(0, "x", {}));
+  }
+  orders.Loaded();
+  CHECK(farm.logs->Unsealed() == std::vector<AttemptKey>{running});
+  const auto seal = farm.logs->Read(ended, 0, 1);
+  REQUIRE_OK(seal);
+  REQUIRE(seal->seal);
+  // The row has no root of it.
+  CHECK_FALSE(seal->seal->complete);
+}
+
 }  // namespace
 }  // namespace slipway::runs

@@ -227,10 +227,29 @@ TEST_CASE("Scheduler: a controller that stood still does not take its agents for
   farm.Connect("a", 1);
   farm.Submit({Farm::Build("t")});
   farm.Run("t");
-  farm.Pass(kLease + seconds(301));
+  farm.StandStill(kLease + seconds(301));
   CHECK(farm.changes.empty());
   farm.Pass(kGrace + seconds(1));
   CHECK(farm.Changed<store::RequeueTask>() != nullptr);
+}
+
+TEST_CASE("Scheduler: how long it stood still counts, not how late the lease is found",
+          "[unit][scheduler]") {
+  Farm farm;
+  farm.Connect("a", 1);
+  farm.Submit({Farm::Build("t")});
+  farm.Run("t");
+  farm.StandStill(seconds(301));  // the lease ran out in the middle of it
+  CHECK(farm.changes.empty());
+  farm.Connect("a", 1, {{Farm::Key("t"), TaskKind::kBuild, AttemptPhase::kRunning}});
+  CHECK(farm.WantOf(Farm::Key("t")) == Want::kKeep);
+}
+
+TEST_CASE("Scheduler: it asks to be woken so often that a standstill shows", "[unit][scheduler]") {
+  Farm farm;
+  farm.Connect("a", 1);
+  REQUIRE(farm.core.NextDeadline().has_value());
+  CHECK(*farm.core.NextDeadline() - farm.now <= seconds(150));
 }
 
 TEST_CASE(

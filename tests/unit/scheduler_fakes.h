@@ -89,6 +89,10 @@ class FakeOrders final : public WorkOrders {
     const std::lock_guard lock(mu);
     ++results_seen;
     event.log = log;
+    if (event.result.ok() && event.result.publish) {
+      event.release.emplace();
+      event.release->publish_task = event.key.task;
+    }
     return absl::OkStatus();
   }
   absl::StatusOr<std::optional<protocol::Failure>> Complete(PermitRequested& event) override {
@@ -119,6 +123,10 @@ class FakeOrders final : public WorkOrders {
     const std::lock_guard lock(mu);
     changed.insert(changed.end(), tasks.begin(), tasks.end());
   }
+  void Loaded() override {
+    const std::lock_guard lock(mu);
+    ++loads_seen;
+  }
 
   std::mutex mu;
   LogState log = LogState::kComplete;
@@ -127,6 +135,7 @@ class FakeOrders final : public WorkOrders {
   std::variant<std::string, protocol::Failure> secret = std::string("secret");
   int results_seen = 0;
   int permits_seen = 0;
+  int loads_seen = 0;
   std::vector<AttemptKey> taken;
   std::vector<TaskId> changed;
 };
@@ -137,6 +146,14 @@ class FakeSink final : public SessionSink {
     const std::lock_guard lock(mu_);
     sent_.push_back(std::move(body));
     changed_.notify_all();
+  }
+  void Dismiss(const AgentId& agent, const domain::Availability& why) override {
+    const std::lock_guard lock(mu_);
+    dismissed_.emplace_back(agent, why.mode);
+  }
+  std::vector<std::pair<AgentId, domain::AgentMode>> dismissed() {
+    const std::lock_guard lock(mu_);
+    return dismissed_;
   }
   // The first message from `from` on that `predicate` accepts.
   template <typename Predicate>
@@ -176,6 +193,7 @@ class FakeSink final : public SessionSink {
   std::mutex mu_;
   std::condition_variable changed_;
   std::vector<Body> sent_;
+  std::vector<std::pair<AgentId, domain::AgentMode>> dismissed_;
 };
 
 }  // namespace slipway::scheduler

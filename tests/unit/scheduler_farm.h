@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <optional>
 #include <string>
@@ -40,6 +41,7 @@ struct Farm {
     changes.clear();
     told.clear();
     replies.clear();
+    dismissed.clear();
     core.Apply(event, now, wall());
     Commit();
   }
@@ -54,10 +56,25 @@ struct Farm {
   void Take(Effects effects) {
     for (auto& send : effects.sends) told.push_back(std::move(send));
     for (auto& reply : effects.replies) replies.push_back(std::move(reply));
+    for (auto& gone : effects.dismissed) dismissed.push_back(std::move(gone));
   }
   [[nodiscard]] WallTime wall() const { return WallTime(now.time_since_epoch()); }
 
+  // With a Tick now and then, as the shell does.
   void Pass(Duration time) {
+    changes.clear();
+    told.clear();
+    replies.clear();
+    do {
+      const Duration step = std::min<Duration>(time, std::chrono::seconds(100));
+      now += step;
+      time -= step;
+      core.Apply(Tick{}, now, wall());
+      Commit();
+    } while (time > Duration::zero());
+  }
+  // Nothing happens for so long, not even a Tick.
+  void StandStill(Duration time) {
     now += time;
     Do(Tick{});
   }
@@ -171,6 +188,7 @@ struct Farm {
   std::vector<store::Change> changes;
   std::vector<Outgoing> told;
   std::vector<Reply> replies;
+  std::vector<DismissedAgent> dismissed;
 };
 
 }  // namespace slipway::scheduler

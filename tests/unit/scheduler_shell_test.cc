@@ -232,7 +232,8 @@ TEST_CASE("Scheduler: a result is taken once its log is whole, and only from its
   CHECK(farm.orders.results_seen == 2);
 }
 
-TEST_CASE("Scheduler: a result whose commit is in doubt seals nothing", "[unit]") {
+TEST_CASE("Scheduler: a result whose commit is in doubt seals nothing until the rows are read",
+          "[unit]") {
   Farm farm;
   const AttemptKey key = farm.StartBuild("first").key;
   farm.database.FailCommits(1, false);
@@ -240,6 +241,8 @@ TEST_CASE("Scheduler: a result whose commit is in doubt seals nothing", "[unit]"
   REQUIRE(WaitUntil([&] { return farm.store.loads() >= 2; }));
   REQUIRE_OK(Farm::Get(farm.Submit("second")).status);
   CHECK(farm.orders.taken.empty());
+  // At the start, and now: whoever seals looks at what the rows say.
+  CHECK(farm.orders.loads_seen == 2);
   CHECK_OK(farm.scheduler->CheckCurrent(kAgent, key));
   // A new controller's core has heard of no session until its inventory.
   farm.Inventory({{.key = key, .phase = protocol::AttemptPhase::kFinished}});
@@ -363,6 +366,56 @@ TEST_CASE("Scheduler: a permit carries the secret, a refused or sealed-off one s
       PermitRequested{Origin{AgentId("agent-2"), SessionId(2)}, publish, manifest, {}});
   REQUIRE_OK(Farm::Get(farm.Submit("barrier")).status);
   CHECK(farm.orders.permits_seen == seen);
+}
+
+TEST_CASE("Scheduler: a resolved publish's late success is taken, log and all, and is released",
+          "[unit]") {
+  Scheduler::Options options;
+  options.core.lease_ttl = seconds(2);
+  options.core.permit_ttl = std::chrono::milliseconds(100);
+  options.core.publish_margin = Duration::zero();
+  Farm farm(std::move(options));
+  testing::InMemoryRunReader reader(farm.database);
+  const auto build = farm.StartBuild("0", true);
+  farm.sink.Clear();
+  farm.Report(build.key);
+  const AttemptKey publish = farm.Accept().key;
+  farm.Inventory({{publish, protocol::TaskKind::kPublish, protocol::AttemptPhase::kRunning}});
+  PermitRequested ask;
+  ask.from = kOrigin;
+  ask.key = publish;
+  farm.scheduler->Post(ask);
+  REQUIRE(farm.sink.Wait(
+      [](const auto& body) { return std::holds_alternative<protocol::Permit>(body); }));
+  // The agent is silent until its lease has ended.
+  const auto state = [&] { return reader.GetTask(publish.task)->task.state; };
+  REQUIRE(WaitUntil([&] { return state() == domain::TaskState::kUnknown; }));
+
+  Resolve word;
+  word.task = publish.task;
+  word.resolution.resolved_by = "ann";
+  word.resolution.reason = "not in the list";
+  std::promise<Reply> said;
+  farm.scheduler->Resolve(word, [&](const Reply& reply) { said.set_value(reply); });
+  CHECK_OK(Farm::Get(said.get_future()).status);
+  CHECK(state() == domain::TaskState::kFailed);
+
+  // It is back: its log is still wanted, and its word outranks the person's.
+  CHECK_OK(farm.scheduler->CheckCurrent(kAgent, publish));
+  farm.sink.Clear();
+  ResultReported late;
+  late.from = kOrigin;
+  late.key = publish;
+  late.result.publish.emplace();
+  farm.scheduler->Post(late);
+  const auto forget = farm.sink.WaitWant(protocol::Want::kForget);
+  REQUIRE(forget);
+  CHECK(forget->key == publish);
+  CHECK(state() == domain::TaskState::kSucceeded);
+  CHECK_OK(reader.ReleaseOfTask(publish.task));
+  CHECK(reader.ResolutionOf(publish.task)->late_result.has_value());
+  CHECK_THAT(farm.scheduler->CheckCurrent(kAgent, publish),
+             StatusIs(absl::StatusCode::kFailedPrecondition, "STALE_ATTEMPT"));
 }
 
 }  // namespace

@@ -3,10 +3,13 @@
 #include <boost/json.hpp>
 
 #include "common/crypto/hash.h"
+#include "controller/store/pg/lock_keys.h"
 
 namespace slipway::store::pg {
 namespace {
 
+// A statement of its own, so that the next one sees what was committed while this one waited.
+constexpr Statement kLockChain{"audit_lock", "SELECT pg_advisory_xact_lock($1)"};
 constexpr Statement kLastEntry{"audit_last",
                                "SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1"};
 constexpr Statement kAppend{"audit_append", R"(
@@ -17,6 +20,7 @@ SELECT * FROM jsonb_to_recordset($1::jsonb) AS c(sequence bigint, entry text, ha
 
 void AppendAudit(Transaction& transaction, const std::vector<std::string>& entries) {
   if (entries.empty()) return;
+  transaction.Run(kLockChain, kAuditChain);
   std::int64_t sequence = 0;
   std::string hash;
   if (const pqxx::result last = transaction.Run(kLastEntry); !last.empty()) {

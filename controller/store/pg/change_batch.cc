@@ -53,6 +53,25 @@ json::object AllowedBefore(TaskState to) {
   return allowed;
 }
 
+json::object AvailabilityToJson(const SetAvailability& change) {
+  const domain::Availability& wanted = change.availability;
+  json::array allowed;
+  for (int value = static_cast<int>(domain::AgentMode::kActive);
+       value <= static_cast<int>(domain::AgentMode::kRevoked); ++value) {
+    const auto from = static_cast<domain::AgentMode>(value);
+    if (domain::MayBecome(from, wanted.mode)) {
+      allowed.emplace_back(View(domain::AgentModeName(from)));
+    }
+  }
+  return {{"agent", change.agent.value()},
+          {"mode", View(domain::AgentModeName(wanted.mode))},
+          {"reason", wanted.reason},
+          {"actor", wanted.by},
+          {"since", ToUnixMicros(wanted.since)},
+          {"until", ToUnixMicros(wanted.until)},
+          {"allowed", std::move(allowed)}};
+}
+
 json::object Keyed(const AttemptKey& key) {
   return {{"task", key.task.value()}, {"attempt", key.attempt.value()}};
 }
@@ -110,6 +129,7 @@ std::string SubjectOf(const Change& change) {
                                [](const RequestCancel& c) { return c.task.value(); },
                                [](const GrantPermit& c) { return c.permit.key.task.value(); },
                                [](const RecordStep& c) { return c.step.key.task.value(); },
+                               [](const SetAvailability& c) { return c.agent.value(); },
                                [](const auto& c) { return c.key.task.value(); }},
                     change);
 }
@@ -216,6 +236,13 @@ std::string AuditEntry(const Change& change) {
             }
           } else if constexpr (std::is_same_v<T, MarkUnknown>) {
             say("mark_unknown");
+          } else if constexpr (std::is_same_v<T, SetAvailability>) {
+            say("set_agent_mode");
+            entry["mode"] = View(domain::AgentModeName(c.availability.mode));
+            entry["why"] = c.availability.reason;
+            if (c.availability.until != WallTime()) {
+              entry["until"] = ToUnixMicros(c.availability.until);
+            }
           } else if constexpr (std::is_same_v<T, RecordLateResult>) {
             say("record_late_result");
             if (c.release) entry["release"] = c.release->id.value();

@@ -2,12 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <boost/json/serialize.hpp>
-#include <initializer_list>
-
-#include "common/status/status.h"
+#include "controller/store/pg/catalog_sql.h"
 #include "controller/store/pg/rows.h"
-#include "controller/store/pg/session.h"
 
 namespace slipway::store::pg {
 namespace {
@@ -36,33 +32,6 @@ constexpr Statement kApplicationById{"catalog_application_by_id",
 constexpr Statement kApplications{"catalog_applications",
                                   SLIPWAY_PG_APPLICATION_QUERY "ORDER BY name COLLATE \"C\""};
 
-constexpr Statement kAddJoinToken{"catalog_add_join_token", R"(
-INSERT INTO join_tokens (token_hash, created_at, created_by, expires_at)
-VALUES ($1, from_micros($2), $3, from_micros($4)))"};
-// The token is used up and the agent inserted, or neither.
-constexpr Statement kJoin{"catalog_join", R"(
-WITH token AS (
-  UPDATE join_tokens
-     SET used_at = from_micros($2), used_by = $3
-   WHERE token_hash = $1 AND used_at IS NULL AND expires_at > from_micros($2)
-  RETURNING 1
-), agent AS (
-  INSERT INTO agents (id, name, labels, certificate_fingerprint, certificate_not_after, joined_at,
-                      last_seen, revoked)
-  SELECT $3, $4, $5::jsonb, $6, from_micros($7), from_micros($8), from_micros($9), $10 FROM token
-)
-SELECT 1 FROM token)"};
-
-#define SLIPWAY_PG_AGENT_QUERY                                  \
-  "SELECT id, name, labels, certificate_fingerprint, "          \
-  "to_micros(certificate_not_after) AS certificate_not_after, " \
-  "to_micros(joined_at) AS joined_at, to_micros(last_seen) AS last_seen, revoked FROM agents "
-constexpr Statement kAgentById{"catalog_agent_by_id", SLIPWAY_PG_AGENT_QUERY "WHERE id = $1"};
-constexpr Statement kAgents{"catalog_agents", SLIPWAY_PG_AGENT_QUERY "ORDER BY name COLLATE \"C\""};
-constexpr Statement kTouchAgent{
-    "catalog_touch_agent",
-    "UPDATE agents SET labels = $2::jsonb, last_seen = from_micros($3) WHERE id = $1 RETURNING 1"};
-
 constexpr Statement kAddToken{"catalog_add_token", R"(
 INSERT INTO api_tokens (token_hash, account, admin, created_at)
 VALUES ($1, $2, $3, from_micros($4)))"};
@@ -73,28 +42,6 @@ constexpr Statement kFarmId{"catalog_farm_id", "SELECT id FROM farm"};
 constexpr Statement kMakeFarmId{"catalog_make_farm_id", R"(
 INSERT INTO farm (id) VALUES ($1) ON CONFLICT DO NOTHING)"};
 
-absl::Status CheckStorable(std::initializer_list<std::string_view> texts) {
-  for (const std::string_view text : texts) {
-    if (!IsStorableText(text)) {
-      return MakeError(absl::StatusCode::kInvalidArgument, "BAD_TEXT",
-                       "a text holds a NUL byte or bytes that are no UTF-8", "Send text in UTF-8.");
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<std::string> LabelsText(const std::map<std::string, std::string>& labels) {
-  for (const auto& [key, value] : labels) SLIPWAY_RETURN_IF_ERROR(CheckStorable({key, value}));
-  return std::string(boost::json::serialize(LabelsToJson(labels)));
-}
-
-// Says in the caller's words what a unique constraint said in the table's.
-absl::Status ExplainDuplicate(const absl::Status& status, std::string_view message) {
-  return absl::IsAlreadyExists(status)
-             ? absl::AlreadyExistsError(absl::string_view(message.data(), message.size()))
-             : status;
-}
-
 domain::Application ApplicationFromRow(const pqxx::row& row) {
   return {.id = ApplicationId(row["id"].as<std::string>()),
           .name = row["name"].as<std::string>(),
@@ -104,50 +51,6 @@ domain::Application ApplicationFromRow(const pqxx::row& row) {
           .queue_timeout = SpanOf(row["queue_timeout"]),
           .created_at = TimeOf(row["created_at"]),
           .created_by = row["created_by"].as<std::string>()};
-}
-
-domain::Agent AgentFromRow(const pqxx::row& row) {
-  return {.id = AgentId(row["id"].as<std::string>()),
-          .name = row["name"].as<std::string>(),
-          .labels = LabelsFromJson(row["labels"].as<std::string>()),
-          .certificate_fingerprint = row["certificate_fingerprint"].as<std::string>(),
-          .certificate_not_after = TimeOf(row["certificate_not_after"]),
-          .joined_at = TimeOf(row["joined_at"]),
-          .last_seen = TimeOf(row["last_seen"]),
-          .revoked = row["revoked"].as<bool>()};
-}
-
-template <typename Value, typename FromRow, typename... Arguments>
-absl::StatusOr<std::vector<Value>> Select(Database& database, const Statement& statement,
-                                          FromRow from_row, const Arguments&... arguments) {
-  std::vector<Value> values;
-  SLIPWAY_RETURN_IF_ERROR(database.Read([&](Transaction& transaction) {
-    for (const pqxx::row& row : transaction.Run(statement, arguments...)) {
-      values.push_back(from_row(row));
-    }
-    return absl::OkStatus();
-  }));
-  return values;
-}
-
-template <typename Value, typename FromRow>
-absl::StatusOr<Value> SelectOne(Database& database, const Statement& statement, FromRow from_row,
-                                const std::string& key, std::string_view what) {
-  std::vector<Value> found;
-  if (IsStorableText(key)) {
-    SLIPWAY_ASSIGN_OR_RETURN(found, Select<Value>(database, statement, from_row, key));
-  }
-  if (found.empty()) return absl::NotFoundError(fmt::format("there is no {}", what));
-  return std::move(found.front());
-}
-
-template <typename... Arguments>
-absl::Status Execute(Database& database, const Statement& statement,
-                     const Arguments&... arguments) {
-  return database.Write([&](Transaction& transaction) {
-    transaction.Run(statement, arguments...);
-    return absl::OkStatus();
-  });
 }
 
 }  // namespace
@@ -194,64 +97,18 @@ absl::StatusOr<domain::Application> PgApplicationStore::Update(const std::string
 
 absl::StatusOr<domain::Application> PgApplicationStore::GetByName(const std::string& name) {
   return SelectOne<domain::Application>(database_, kApplicationByName, ApplicationFromRow, name,
-                                        fmt::format("application '{}'", name));
+                                        fmt::format("application '{}'", name),
+                                        "NO_SUCH_APPLICATION");
 }
 
 absl::StatusOr<domain::Application> PgApplicationStore::Get(const ApplicationId& id) {
   return SelectOne<domain::Application>(database_, kApplicationById, ApplicationFromRow, id.value(),
-                                        fmt::format("application with the id '{}'", id.value()));
+                                        fmt::format("application with the id '{}'", id.value()),
+                                        "NO_SUCH_APPLICATION");
 }
 
 absl::StatusOr<std::vector<domain::Application>> PgApplicationStore::List() {
   return Select<domain::Application>(database_, kApplications, ApplicationFromRow);
-}
-
-absl::Status PgAgentStore::AddJoinToken(const domain::JoinToken& token) {
-  SLIPWAY_RETURN_IF_ERROR(CheckStorable({token.token_hash, token.created_by}));
-  return ExplainDuplicate(
-      Execute(database_, kAddJoinToken, token.token_hash, ToUnixMicros(token.created_at),
-              token.created_by, ToUnixMicros(token.expires_at)),
-      "this join token exists already");
-}
-
-absl::Status PgAgentStore::Join(const std::string& token_hash, const domain::Agent& agent,
-                                WallTime now) {
-  SLIPWAY_RETURN_IF_ERROR(
-      CheckStorable({token_hash, agent.id.value(), agent.name, agent.certificate_fingerprint}));
-  SLIPWAY_ASSIGN_OR_RETURN(const std::string labels, LabelsText(agent.labels));
-  const absl::Status status = database_.Write([&](Transaction& transaction) -> absl::Status {
-    const pqxx::result used = transaction.Run(
-        kJoin, token_hash, ToUnixMicros(now), agent.id.value(), agent.name, labels,
-        agent.certificate_fingerprint, ToUnixMicros(agent.certificate_not_after),
-        ToUnixMicros(agent.joined_at), ToUnixMicros(agent.last_seen), agent.revoked);
-    if (!used.empty()) return absl::OkStatus();
-    return MakeError(absl::StatusCode::kPermissionDenied, "BAD_TOKEN",
-                     "the join token is not valid: unknown, used already or expired",
-                     "Ask an administrator for a new one.");
-  });
-  return ExplainDuplicate(status,
-                          fmt::format("an agent named '{}' has joined already", agent.name));
-}
-
-absl::StatusOr<domain::Agent> PgAgentStore::Get(const AgentId& id) {
-  return SelectOne<domain::Agent>(database_, kAgentById, AgentFromRow, id.value(),
-                                  fmt::format("agent '{}'", id.value()));
-}
-
-absl::StatusOr<std::vector<domain::Agent>> PgAgentStore::List() {
-  return Select<domain::Agent>(database_, kAgents, AgentFromRow);
-}
-
-absl::Status PgAgentStore::Touch(const AgentId& id,
-                                 const std::map<std::string, std::string>& labels, WallTime now) {
-  SLIPWAY_RETURN_IF_ERROR(CheckStorable({id.value()}));
-  SLIPWAY_ASSIGN_OR_RETURN(const std::string text, LabelsText(labels));
-  return database_.Write([&](Transaction& transaction) -> absl::Status {
-    if (transaction.Run(kTouchAgent, id.value(), text, ToUnixMicros(now)).empty()) {
-      return absl::NotFoundError(fmt::format("there is no agent '{}'", id.value()));
-    }
-    return absl::OkStatus();
-  });
 }
 
 absl::Status PgTokenStore::Add(const std::string& token_hash, const domain::Account& account,

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <map>
 #include <string>
 #include <vector>
 
@@ -22,22 +21,6 @@ class PgApplicationStore final : public ApplicationStore {
   absl::StatusOr<domain::Application> GetByName(const std::string& name) override;
   absl::StatusOr<domain::Application> Get(const ApplicationId& id) override;
   absl::StatusOr<std::vector<domain::Application>> List() override;
-
- private:
-  Database& database_;
-};
-
-class PgAgentStore final : public AgentStore {
- public:
-  explicit PgAgentStore(Database& database) : database_(database) {}
-
-  absl::Status AddJoinToken(const domain::JoinToken& token) override;
-  absl::Status Join(const std::string& token_hash, const domain::Agent& agent,
-                    WallTime now) override;
-  absl::StatusOr<domain::Agent> Get(const AgentId& id) override;
-  absl::StatusOr<std::vector<domain::Agent>> List() override;
-  absl::Status Touch(const AgentId& id, const std::map<std::string, std::string>& labels,
-                     WallTime now) override;
 
  private:
   Database& database_;

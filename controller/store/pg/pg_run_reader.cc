@@ -64,9 +64,16 @@ constexpr Statement kListReleases{"reader_list_releases", SLIPWAY_PG_RELEASE_QUE
  ORDER BY l.sequence DESC
  LIMIT $4)"};
 
-absl::Status NoSuch(std::string_view what, std::string_view id) {
-  return absl::NotFoundError(fmt::format("there is no {} '{}'", what, id));
-}
+// What a lookup is for, and the reason when there is none.
+struct Kind {
+  std::string_view what;
+  std::string_view reason;
+};
+constexpr Kind kTask = {"task", "NO_SUCH_TASK"};
+constexpr Kind kRun = {"run", "NO_SUCH_RUN"};
+constexpr Kind kRelease = {"release", "NO_SUCH_PRODUCT"};
+constexpr Kind kReleaseByTask = {"release by the task", "NO_SUCH_PRODUCT"};
+constexpr Kind kResolution = {"resolution of the task", "NO_SUCH_TASK"};
 
 // A page goes on below the sequence number that its token holds.
 absl::StatusOr<std::int64_t> ParsePageToken(const std::string& token) {
@@ -102,10 +109,13 @@ absl::StatusOr<std::vector<Value>> FindAll(Database& database, const Statement& 
 
 template <typename Value, typename FromRow>
 absl::StatusOr<Value> FindOne(Database& database, const Statement& statement,
-                              const std::string& key, std::string_view what, FromRow from_row) {
+                              const std::string& key, const Kind& kind, FromRow from_row) {
   SLIPWAY_ASSIGN_OR_RETURN(std::vector<Value> found,
                            FindAll<Value>(database, statement, key, from_row));
-  if (found.empty()) return NoSuch(what, key);
+  if (found.empty()) {
+    return MakeError(absl::StatusCode::kNotFound, kind.reason,
+                     fmt::format("there is no {} '{}'", kind.what, key));
+  }
   return std::move(found.front());
 }
 
@@ -128,11 +138,11 @@ std::string CutToPage(std::vector<Value>& values, const std::vector<std::int64_t
 }  // namespace
 
 absl::StatusOr<TaskWithRun> PgRunReader::GetTask(const TaskId& id) {
-  return FindOne<TaskWithRun>(database_, kGetTask, id.value(), "task", TaskWithRunFromRow);
+  return FindOne<TaskWithRun>(database_, kGetTask, id.value(), kTask, TaskWithRunFromRow);
 }
 
 absl::StatusOr<domain::Run> PgRunReader::GetRun(const RunId& id) {
-  return FindOne<domain::Run>(database_, kGetRun, id.value(), "run", RunFromRow);
+  return FindOne<domain::Run>(database_, kGetRun, id.value(), kRun, RunFromRow);
 }
 
 absl::StatusOr<std::vector<domain::Task>> PgRunReader::TasksOfRun(const RunId& id) {
@@ -175,17 +185,17 @@ absl::StatusOr<std::vector<domain::Step>> PgRunReader::ListSteps(const TaskId& i
 }
 
 absl::StatusOr<domain::Release> PgRunReader::GetRelease(const ReleaseId& id) {
-  return FindOne<domain::Release>(database_, kGetRelease, id.value(), "release", ReleaseFromRow);
+  return FindOne<domain::Release>(database_, kGetRelease, id.value(), kRelease, ReleaseFromRow);
 }
 
 absl::StatusOr<domain::Release> PgRunReader::ReleaseOfTask(const TaskId& publish_task) {
-  return FindOne<domain::Release>(database_, kReleaseOfTask, publish_task.value(),
-                                  "release by the task", ReleaseFromRow);
+  return FindOne<domain::Release>(database_, kReleaseOfTask, publish_task.value(), kReleaseByTask,
+                                  ReleaseFromRow);
 }
 
 absl::StatusOr<domain::Resolution> PgRunReader::ResolutionOf(const TaskId& publish_task) {
-  return FindOne<domain::Resolution>(database_, kResolutionOf, publish_task.value(),
-                                     "resolution of the task", ResolutionFromRow);
+  return FindOne<domain::Resolution>(database_, kResolutionOf, publish_task.value(), kResolution,
+                                     ResolutionFromRow);
 }
 
 absl::StatusOr<ReleasePage> PgRunReader::ListReleases(const ReleaseFilter& filter) {

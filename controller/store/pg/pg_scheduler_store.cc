@@ -212,6 +212,15 @@ WITH c AS (
 )
 SELECT task FROM c)"};
 
+constexpr Statement kSetAvailability{"scheduler_set_availability", R"(
+UPDATE agents a
+   SET mode = c.mode, mode_reason = c.reason, mode_by = c.actor,
+       mode_since = from_micros(c.since), mode_until = from_micros(c.until)
+  FROM jsonb_to_recordset($1::jsonb) AS c(
+         agent text, mode text, reason text, actor text, since bigint, until bigint, allowed jsonb)
+ WHERE a.id = c.agent AND c.allowed ? a.mode
+RETURNING a.id)"};
+
 constexpr Statement kUnfinishedTasks{"scheduler_unfinished_tasks",
                                      "SELECT " SLIPWAY_PG_TASK_COLUMNS R"(
   FROM tasks t
@@ -223,7 +232,8 @@ SELECT r.id, r.submitted_by
  WHERE r.id IN (SELECT run_id FROM tasks
                  WHERE state IN ('waiting', 'queued', 'offered', 'running', 'unknown')))"};
 constexpr Statement kRoster{"scheduler_roster", R"(
-SELECT id, name, labels, last_seen IS NOT NULL AS seen FROM agents WHERE NOT revoked)"};
+SELECT id, name, labels, last_seen IS NOT NULL AS seen FROM agents
+ WHERE mode NOT IN ('retired', 'revoked'))"};
 constexpr Statement kUnfinishedPermits{"scheduler_unfinished_permits", R"(
 SELECT p.task_id, p.attempt, p.nonce, p.manifest, to_micros(p.not_after) AS not_after,
        p.deadline_micros, to_micros(p.client_ended_at) AS client_ended_at, p.reported
@@ -231,6 +241,12 @@ SELECT p.task_id, p.attempt, p.nonce, p.manifest, to_micros(p.not_after) AS not_
   JOIN tasks t ON t.id = p.task_id
  WHERE t.state IN ('waiting', 'queued', 'offered', 'running', 'unknown')
  ORDER BY t.sequence)"};
+
+constexpr Statement kAvailability{"scheduler_availability", R"(
+SELECT id, mode, mode_reason, mode_by, to_micros(mode_since) AS mode_since,
+       to_micros(mode_until) AS mode_until
+  FROM agents
+ WHERE mode NOT IN ('active', 'retired', 'revoked'))"};
 
 constexpr Statement kOpenResolutions{"scheduler_open_resolutions", R"(
 SELECT r.task_id, r.attempt, t.agent_id, r.verdict
@@ -240,9 +256,10 @@ SELECT r.task_id, r.attempt, t.agent_id, r.verdict
  WHERE r.late_at IS NULL AND NOT coalesce(p.reported, false))"};
 
 // In the order of Change's alternatives.
-constexpr const Statement* kStatements[] = {
-    &kCreateRun,  &kOfferTask,   &kStartTask,   &kRequeueTask, &kReleaseTask,     &kRequestCancel,
-    &kFinishTask, &kMarkUnknown, &kGrantPermit, &kRecordStep,  &kRecordLateResult};
+constexpr const Statement* kStatements[] = {&kCreateRun,   &kOfferTask,       &kStartTask,
+                                            &kRequeueTask, &kReleaseTask,     &kRequestCancel,
+                                            &kFinishTask,  &kMarkUnknown,     &kGrantPermit,
+                                            &kRecordStep,  &kSetAvailability, &kRecordLateResult};
 static_assert(std::size(kStatements) == std::variant_size_v<Change>);
 
 absl::Status NotStorable() {
@@ -381,6 +398,9 @@ absl::StatusOr<Unfinished> PgSchedulerStore::LoadUnfinished() {
     }
     for (const pqxx::row& row : transaction.Run(kUnfinishedPermits)) {
       unfinished.permits.push_back(PermitFromRow(row));
+    }
+    for (const pqxx::row& row : transaction.Run(kAvailability)) {
+      unfinished.availability.emplace(row["id"].as<std::string>(), AvailabilityFromRow(row));
     }
     for (const pqxx::row& row : transaction.Run(kRoster)) {
       unfinished.agents.push_back({.id = AgentId(row["id"].as<std::string>()),

@@ -423,4 +423,15 @@ domain::Release ReleaseFromRow(const pqxx::row& row) {
           .released_by = Text(row["released_by"])};
 }
 
+domain::Availability AvailabilityFromRow(const pqxx::row& row) {
+  const std::string mode = Text(row["mode"]);
+  const auto parsed = domain::ParseAgentMode(mode);
+  if (!parsed) throw std::runtime_error(fmt::format("unknown agent mode '{}'", mode));
+  return {.mode = *parsed,
+          .reason = Text(row["mode_reason"]),
+          .by = Text(row["mode_by"]),
+          .since = TimeOf(row["mode_since"]),
+          .until = TimeOf(row["mode_until"])};
+}
+
 }  // namespace slipway::store::pg

@@ -5,6 +5,7 @@
 #include <pqxx/pqxx>
 #include <string>
 
+#include "controller/domain/agent.h"
 #include "controller/domain/task.h"
 
 // Domain values to and from rows and the JSON that carries whole batches of them to the server.
@@ -35,6 +36,8 @@ domain::Run RunFromRow(const pqxx::row& row);
 domain::PublishPermit PermitFromRow(const pqxx::row& row);
 domain::Step StepFromRow(const pqxx::row& row);
 domain::Release ReleaseFromRow(const pqxx::row& row);
+// Of the columns mode, mode_reason, mode_by, mode_since and mode_until.
+domain::Availability AvailabilityFromRow(const pqxx::row& row);
 domain::Resolution ResolutionFromRow(const pqxx::row& row);
 domain::OpenResolution OpenResolutionFromRow(const pqxx::row& row);
 

@@ -26,10 +26,7 @@ CREATE TABLE public.applications (
     repository text NOT NULL,
     description text NOT NULL,
     created_at timestamp with time zone NOT NULL,
-    created_by text NOT NULL,
-    requirements jsonb DEFAULT '{}'::jsonb NOT NULL,
-    queue_timeout bigint DEFAULT 0 NOT NULL,
-    CONSTRAINT applications_queue_timeout_check CHECK ((queue_timeout >= 0))
+    created_by text NOT NULL
 );
 CREATE TABLE public.artifacts (
     application_id text NOT NULL,
@@ -94,23 +91,7 @@ CREATE TABLE public.publish_permits (
     attempt bigint NOT NULL,
     nonce text NOT NULL,
     manifest text NOT NULL,
-    not_after timestamp with time zone NOT NULL,
-    deadline_micros bigint NOT NULL,
-    client_ended_at timestamp with time zone,
-    reported boolean DEFAULT false NOT NULL
-);
-CREATE TABLE public.publish_resolutions (
-    task_id text NOT NULL,
-    attempt bigint NOT NULL,
-    verdict text NOT NULL,
-    resolved_by text NOT NULL,
-    resolved_at timestamp with time zone NOT NULL,
-    probe_task text,
-    reason text NOT NULL,
-    unknown_result jsonb,
-    late_result jsonb,
-    late_at timestamp with time zone,
-    CONSTRAINT publish_resolutions_verdict_check CHECK ((verdict = ANY (ARRAY['published'::text, 'not_published'::text])))
+    not_after timestamp with time zone NOT NULL
 );
 CREATE TABLE public.releases (
     id text NOT NULL,
@@ -185,15 +166,8 @@ CREATE TABLE public.tasks (
     started_at timestamp with time zone,
     finished_at timestamp with time zone,
     result jsonb,
-    concurrency_group text DEFAULT ''::text NOT NULL,
-    queue_timeout bigint DEFAULT 0 NOT NULL,
-    starts integer DEFAULT 0 NOT NULL,
-    not_before timestamp with time zone,
-    queued_since timestamp with time zone,
     CONSTRAINT tasks_attempt_check CHECK ((attempt >= 0)),
-    CONSTRAINT tasks_kind_check CHECK ((kind = ANY (ARRAY['build'::text, 'publish'::text, 'probe'::text]))),
-    CONSTRAINT tasks_queue_timeout_check CHECK ((queue_timeout >= 0)),
-    CONSTRAINT tasks_starts_check CHECK ((starts >= 0)),
+    CONSTRAINT tasks_kind_check CHECK ((kind = ANY (ARRAY['build'::text, 'publish'::text]))),
     CONSTRAINT tasks_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'queued'::text, 'offered'::text, 'running'::text, 'succeeded'::text, 'failed'::text, 'canceled'::text, 'skipped'::text, 'unknown'::text])))
 );
 ALTER TABLE public.tasks ALTER COLUMN sequence ADD GENERATED ALWAYS AS IDENTITY (
@@ -234,8 +208,6 @@ ALTER TABLE ONLY public.publish_permits
     ADD CONSTRAINT publish_permits_nonce_key UNIQUE (nonce);
 ALTER TABLE ONLY public.publish_permits
     ADD CONSTRAINT publish_permits_pkey PRIMARY KEY (task_id);
-ALTER TABLE ONLY public.publish_resolutions
-    ADD CONSTRAINT publish_resolutions_pkey PRIMARY KEY (task_id);
 ALTER TABLE ONLY public.releases
     ADD CONSTRAINT releases_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.releases
@@ -259,7 +231,6 @@ CREATE INDEX blob_holds_of_digest ON public.blob_holds USING btree (digest);
 CREATE INDEX releases_of_application ON public.releases USING btree (application_id, sequence);
 CREATE INDEX tasks_of_application ON public.tasks USING btree (application_id, sequence);
 CREATE INDEX tasks_of_run ON public.tasks USING btree (run_id, sequence);
-CREATE INDEX tasks_publishing ON public.tasks USING btree (application_id, platform, target) WHERE ((kind = 'publish'::text) AND (state = ANY (ARRAY['offered'::text, 'running'::text, 'unknown'::text])));
 CREATE INDEX tasks_unfinished ON public.tasks USING btree (sequence) WHERE (state = ANY (ARRAY['waiting'::text, 'queued'::text, 'offered'::text, 'running'::text, 'unknown'::text]));
 ALTER TABLE ONLY public.artifacts
     ADD CONSTRAINT artifacts_application_id_fkey FOREIGN KEY (application_id) REFERENCES public.applications(id);
@@ -269,10 +240,6 @@ ALTER TABLE ONLY public.join_tokens
     ADD CONSTRAINT join_tokens_used_by_fkey FOREIGN KEY (used_by) REFERENCES public.agents(id);
 ALTER TABLE ONLY public.publish_permits
     ADD CONSTRAINT publish_permits_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.tasks(id);
-ALTER TABLE ONLY public.publish_resolutions
-    ADD CONSTRAINT publish_resolutions_probe_task_fkey FOREIGN KEY (probe_task) REFERENCES public.tasks(id);
-ALTER TABLE ONLY public.publish_resolutions
-    ADD CONSTRAINT publish_resolutions_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.tasks(id);
 ALTER TABLE ONLY public.releases
     ADD CONSTRAINT releases_application_id_fkey FOREIGN KEY (application_id) REFERENCES public.applications(id);
 ALTER TABLE ONLY public.releases

@@ -178,7 +178,7 @@ async function start() {
   try {
     request = readRequest(process.env.SLIPWAY_PUBLISH_REQUEST);
   } catch (error) {
-    finish({ ...error.partial }, farmFault(error.message));
+    finish({ ...error.partial }, { ...farmFault(error.message), ...error.outcome });
     return;
   }
   try {

@@ -4,6 +4,8 @@
 const remedies = {
   request: ['This is the farm\'s fault, not the product\'s: ask its operator to read the log of the agent.',
     '这是构建农场的问题，与产品无关：请联系管理员查看 agent 日志。'],
+  options: ['Correct the options under platforms.weixin.publish in slipway.yaml.',
+    '请改正 slipway.yaml 中 platforms.weixin.publish 下的选项。'],
   output: ['Check "output" in slipway.yaml and what the build script leaves there; it must be a mini program\'s root.',
     '请检查 slipway.yaml 的 output 以及构建脚本的输出目录：它必须是小程序的根目录。'],
   appid: ['Make app_id in slipway.yaml and appid in project.config.json the same.',

@@ -1,11 +1,29 @@
-// Reads and checks the publish request; a wrong one is the farm's fault, never the product's.
+// Reads and checks the publish request. A wrong one is the farm's fault, but for the options, which
+// come from slipway.yaml.
 'use strict';
 const fs = require('fs');
 const path = require('path');
 
+// Settings of the client that a project may decide about, by their names in slipway.yaml. Others are
+// refused: some make the client run code next to the upload key.
+const CLIENT_SETTINGS = {
+  es6: 'es6',
+  es7: 'es7',
+  minify: 'minify',
+  minify_js: 'minifyJS',
+  minify_wxml: 'minifyWXML',
+  minify_wxss: 'minifyWXSS',
+  code_protect: 'codeProtect',
+  auto_prefix_wxss: 'autoPrefixWXSS',
+  disable_use_strict: 'disableUseStrict',
+  compile_worklet: 'compileWorklet',
+};
+
 function readRequest(file) {
   const partial = {};
   const bad = (message) => Object.assign(new Error(message), { partial });
+  const badOption = (message) => Object.assign(
+    bad(`slipway.yaml: platforms.weixin.publish: ${message}`), { outcome: { class: 'build', remedy: 'options' } });
   if (!file) throw bad('SLIPWAY_PUBLISH_REQUEST is not set');
   let raw;
   try {
@@ -24,6 +42,25 @@ function readRequest(file) {
     if (!Number.isInteger(value) || value < low || value > high) throw bad(`publish request: "${key}" must be a whole number from ${low} to ${high}`);
     return value;
   };
+  const numberOption = (name, key, standard, low, high) => {
+    const value = raw[key] ?? standard;
+    if (!Number.isInteger(value) || value < low || value > high) throw badOption(`"${name}" must be a whole number from ${low} to ${high}`);
+    return value;
+  };
+  const flag = (name, value) => {
+    if (typeof value !== 'boolean') throw badOption(`"${name}" must be true or false`);
+    return value;
+  };
+  const clientSettings = () => {
+    const settings = { useProjectConfig: flag('use_project_config', raw.useProjectConfig ?? true) };
+    for (const [name, value] of Object.entries(raw.settings ?? {})) {
+      if (!Object.hasOwn(CLIENT_SETTINGS, name)) {
+        throw badOption(`"${name}" is unknown; there are robot, prove_timeout_seconds, use_project_config, ${Object.keys(CLIENT_SETTINGS).join(', ')}`);
+      }
+      settings[CLIENT_SETTINGS[name]] = flag(name, value);
+    }
+    return settings;
+  };
   const absolute = /^\/[^\0]*$/;
   text('outDir', absolute);
   if (raw.platform !== 'weixin') throw bad(`publish request: this image publishes to weixin, not to "${raw.platform}"`);
@@ -38,14 +75,14 @@ function readRequest(file) {
     projectDir: operation === 'probe' ? null : text('projectDir', absolute),
     version: text('version', /^[^\0\n]{0,256}$/),  // its form is judged with the product
     description: String(raw.description ?? ''),
-    robot: number('robot', 1, 1, 30),
+    robot: numberOption('robot', 'robot', 1, 1, 30),
     proxy,
     caFile: raw.caFile ? text('caFile', absolute) : null,
     credentialFile: text('credentialFile', absolute),
     outDir: raw.outDir,
-    settings: { useProjectConfig: raw.useProjectConfig !== false, ...(raw.settings ?? {}) },
+    settings: clientSettings(),
     deadlineSeconds: number('deadlineSeconds', 600, 1, 7200),
-    proveTimeoutSeconds: number('proveTimeoutSeconds', 20, 1, 300),
+    proveTimeoutSeconds: numberOption('prove_timeout_seconds', 'proveTimeoutSeconds', 20, 1, 300),
   };
 }
 

@@ -1,0 +1,238 @@
+#include "controller/store/pg/pg_agent_store.h"
+
+#include <boost/json.hpp>
+
+#include "common/base/time.h"
+#include "controller/store/pg/audit_chain.h"
+#include "controller/store/pg/catalog_sql.h"
+#include "controller/store/pg/rows.h"
+
+namespace slipway::store::pg {
+namespace {
+
+namespace json = boost::json;
+using domain::JoinTokenState;
+
+constexpr Statement kAddJoinToken{"agents_add_join_token", R"(
+INSERT INTO join_tokens (token_hash, created_at, created_by, expires_at)
+VALUES ($1, from_micros($2), $3, from_micros($4)))"};
+#define SLIPWAY_PG_JOIN_TOKEN_QUERY                                                            \
+  "SELECT token_hash, to_micros(created_at) AS created_at, created_by, to_micros(expires_at) " \
+  "AS expires_at, to_micros(used_at) AS used_at, coalesce(used_by, '') AS used_by, "           \
+  "to_micros(revoked_at) AS revoked_at, revoked_by FROM join_tokens "
+constexpr Statement kJoinTokens{"agents_join_tokens", SLIPWAY_PG_JOIN_TOKEN_QUERY
+                                "WHERE NOT $1 OR (used_at IS NULL AND revoked_at IS NULL AND "
+                                "expires_at > from_micros($2)) ORDER BY created_at DESC LIMIT "
+                                "1000"};
+// Locked, so that of two that use a token the later one sees that it is used.
+constexpr Statement kLockJoinToken{"agents_lock_join_token",
+                                   SLIPWAY_PG_JOIN_TOKEN_QUERY "WHERE token_hash = $1 FOR UPDATE"};
+constexpr Statement kLockByShortId{
+    "agents_lock_by_short_id", SLIPWAY_PG_JOIN_TOKEN_QUERY
+    "WHERE left(token_hash, 12) = $1 ORDER BY created_at DESC LIMIT 1 "
+    "FOR UPDATE"};
+constexpr Statement kRevokeJoinToken{
+    "agents_revoke_join_token",
+    "UPDATE join_tokens SET revoked_at = from_micros($2), revoked_by = $3 WHERE token_hash = $1"};
+constexpr Statement kInsertAgent{"agents_insert", R"(
+INSERT INTO agents (id, name, labels, certificate_fingerprint, certificate_not_after, joined_at,
+                    last_seen)
+VALUES ($1, $2, $3::jsonb, $4, from_micros($5), from_micros($6), from_micros($7)))"};
+constexpr Statement kUseJoinToken{
+    "agents_use_join_token",
+    "UPDATE join_tokens SET used_at = from_micros($2), used_by = $3 WHERE token_hash = $1"};
+
+#define SLIPWAY_PG_AGENT_QUERY                                                                   \
+  "SELECT id, name, labels, certificate_fingerprint, to_micros(certificate_not_after) AS "       \
+  "certificate_not_after, successor_fingerprint, to_micros(successor_not_after) AS "             \
+  "successor_not_after, to_micros(successor_since) AS successor_since, to_micros(joined_at) AS " \
+  "joined_at, to_micros(last_seen) AS last_seen, mode, mode_reason, mode_by, "                   \
+  "to_micros(mode_since) AS mode_since, to_micros(mode_until) AS mode_until FROM agents "
+constexpr Statement kAgentById{"agents_by_id", SLIPWAY_PG_AGENT_QUERY "WHERE id = $1"};
+constexpr Statement kAgents{"agents_all", SLIPWAY_PG_AGENT_QUERY
+                            "ORDER BY name COLLATE \"C\", mode IN ('retired', 'revoked'), "
+                            "joined_at DESC"};
+constexpr Statement kTouchAgent{
+    "agents_touch",
+    "UPDATE agents SET labels = $2::jsonb, last_seen = from_micros($3) WHERE id = $1 RETURNING 1"};
+constexpr Statement kAddSuccessor{"agents_add_successor", R"(
+UPDATE agents
+   SET successor_fingerprint = $2, successor_not_after = from_micros($3),
+       successor_since = from_micros($4)
+ WHERE id = $1 AND mode NOT IN ('retired', 'revoked')
+RETURNING name)"};
+constexpr Statement kPromoteSuccessor{"agents_promote_successor", R"(
+UPDATE agents
+   SET certificate_fingerprint = successor_fingerprint,
+       certificate_not_after = successor_not_after, successor_fingerprint = '',
+       successor_not_after = NULL, successor_since = NULL
+ WHERE id = $1 AND successor_fingerprint = $2 AND successor_fingerprint <> ''
+RETURNING name)"};
+
+absl::StatusOr<std::string> LabelsText(const std::map<std::string, std::string>& labels) {
+  for (const auto& [key, value] : labels) SLIPWAY_RETURN_IF_ERROR(CheckStorable({key, value}));
+  return std::string(json::serialize(LabelsToJson(labels)));
+}
+
+domain::JoinToken JoinTokenFromRow(const pqxx::row& row) {
+  return {.token_hash = row["token_hash"].as<std::string>(),
+          .created_at = TimeOf(row["created_at"]),
+          .created_by = row["created_by"].as<std::string>(),
+          .expires_at = TimeOf(row["expires_at"]),
+          .used_at = TimeOf(row["used_at"]),
+          .used_by = AgentId(row["used_by"].as<std::string>()),
+          .revoked_at = TimeOf(row["revoked_at"]),
+          .revoked_by = row["revoked_by"].as<std::string>()};
+}
+
+domain::Agent AgentFromRow(const pqxx::row& row) {
+  return {.id = AgentId(row["id"].as<std::string>()),
+          .name = row["name"].as<std::string>(),
+          .labels = LabelsFromJson(row["labels"].as<std::string>()),
+          .certificate = {.fingerprint = row["certificate_fingerprint"].as<std::string>(),
+                          .not_after = TimeOf(row["certificate_not_after"])},
+          .successor = {.fingerprint = row["successor_fingerprint"].as<std::string>(),
+                        .not_after = TimeOf(row["successor_not_after"])},
+          .successor_since = TimeOf(row["successor_since"]),
+          .joined_at = TimeOf(row["joined_at"]),
+          .last_seen = TimeOf(row["last_seen"]),
+          .availability = AvailabilityFromRow(row)};
+}
+
+json::string_view View(std::string_view text) { return {text.data(), text.size()}; }
+
+std::string Entry(std::string_view action, const std::string& subject, const std::string& actor,
+                  WallTime at, const json::object& more) {
+  json::object entry{
+      {"at", ToUnixMicros(at)}, {"actor", actor}, {"action", View(action)}, {"subject", subject}};
+  for (const auto& [key, value] : more) entry[key] = value;
+  return std::string(json::serialize(entry));
+}
+
+std::string Actor(const AgentId& agent) { return "agent:" + agent.value(); }
+
+absl::Status NoAgent(const AgentId& id) {
+  return absl::NotFoundError(fmt::format("there is no agent '{}'", id.value()));
+}
+
+}  // namespace
+
+absl::Status PgAgentStore::AddJoinToken(const domain::JoinToken& token) {
+  SLIPWAY_RETURN_IF_ERROR(CheckStorable({token.token_hash, token.created_by}));
+  const absl::Status status = database_.Write([&](Transaction& transaction) {
+    transaction.Run(kAddJoinToken, token.token_hash, ToUnixMicros(token.created_at),
+                    token.created_by, ToUnixMicros(token.expires_at));
+    AppendAudit(transaction,
+                {Entry("create_join_token", domain::ShortId(token), token.created_by,
+                       token.created_at, {{"expires", ToUnixMicros(token.expires_at)}})});
+    return absl::OkStatus();
+  });
+  return ExplainDuplicate(status, "this join token exists already");
+}
+
+absl::StatusOr<std::vector<domain::JoinToken>> PgAgentStore::ListJoinTokens(bool open_only,
+                                                                            WallTime now) {
+  return Select<domain::JoinToken>(database_, kJoinTokens, JoinTokenFromRow, open_only,
+                                   ToUnixMicros(now));
+}
+
+absl::StatusOr<JoinTokenState> PgAgentStore::RevokeJoinToken(const std::string& short_id,
+                                                             const std::string& actor,
+                                                             WallTime now) {
+  if (!IsStorableText(short_id)) return JoinTokenState::kUnknown;
+  SLIPWAY_RETURN_IF_ERROR(CheckStorable({actor}));
+  JoinTokenState state = JoinTokenState::kUnknown;
+  SLIPWAY_RETURN_IF_ERROR(database_.Write([&](Transaction& transaction) {
+    const pqxx::result found = transaction.Run(kLockByShortId, short_id);
+    if (found.empty()) return absl::OkStatus();
+    const domain::JoinToken token = JoinTokenFromRow(found[0]);
+    state = domain::StateAt(token, now);
+    if (state != JoinTokenState::kOpen) return absl::OkStatus();
+    transaction.Run(kRevokeJoinToken, token.token_hash, ToUnixMicros(now), actor);
+    AppendAudit(transaction, {Entry("revoke_join_token", short_id, actor, now, {})});
+    return absl::OkStatus();
+  }));
+  return state;
+}
+
+absl::StatusOr<JoinTokenState> PgAgentStore::Join(const std::string& token_hash,
+                                                  const domain::Agent& agent, WallTime now) {
+  SLIPWAY_RETURN_IF_ERROR(
+      CheckStorable({token_hash, agent.id.value(), agent.name, agent.certificate.fingerprint}));
+  SLIPWAY_ASSIGN_OR_RETURN(const std::string labels, LabelsText(agent.labels));
+  JoinTokenState state = JoinTokenState::kUnknown;
+  const absl::Status status = database_.Write([&](Transaction& transaction) {
+    const pqxx::result found = transaction.Run(kLockJoinToken, token_hash);
+    if (found.empty()) return absl::OkStatus();
+    const domain::JoinToken token = JoinTokenFromRow(found[0]);
+    state = domain::StateAt(token, now);
+    json::object story{{"name", agent.name}, {"token", domain::ShortId(token)}};
+    if (state != JoinTokenState::kOpen) {
+      story["why"] = View(domain::JoinTokenStateName(state));
+      AppendAudit(transaction, {Entry("refuse_join", domain::ShortId(token), "stranger", now,
+                                      std::move(story))});
+      return absl::OkStatus();
+    }
+    transaction.Run(kInsertAgent, agent.id.value(), agent.name, labels,
+                    agent.certificate.fingerprint, ToUnixMicros(agent.certificate.not_after),
+                    ToUnixMicros(agent.joined_at), ToUnixMicros(agent.last_seen));
+    transaction.Run(kUseJoinToken, token_hash, ToUnixMicros(now), agent.id.value());
+    story["token_by"] = token.created_by;
+    AppendAudit(transaction,
+                {Entry("join", agent.id.value(), Actor(agent.id), now, std::move(story))});
+    return absl::OkStatus();
+  });
+  SLIPWAY_RETURN_IF_ERROR(
+      ExplainDuplicate(status, fmt::format("an agent named '{}' has joined already", agent.name)));
+  return state;
+}
+
+absl::StatusOr<domain::Agent> PgAgentStore::Get(const AgentId& id) {
+  return SelectOne<domain::Agent>(database_, kAgentById, AgentFromRow, id.value(),
+                                  fmt::format("agent '{}'", id.value()));
+}
+
+absl::StatusOr<std::vector<domain::Agent>> PgAgentStore::List() {
+  return Select<domain::Agent>(database_, kAgents, AgentFromRow);
+}
+
+absl::Status PgAgentStore::Touch(const AgentId& id,
+                                 const std::map<std::string, std::string>& labels, WallTime now) {
+  SLIPWAY_RETURN_IF_ERROR(CheckStorable({id.value()}));
+  SLIPWAY_ASSIGN_OR_RETURN(const std::string text, LabelsText(labels));
+  return database_.Write([&](Transaction& transaction) -> absl::Status {
+    if (transaction.Run(kTouchAgent, id.value(), text, ToUnixMicros(now)).empty()) {
+      return NoAgent(id);
+    }
+    return absl::OkStatus();
+  });
+}
+
+absl::Status PgAgentStore::AddSuccessor(const AgentId& id,
+                                        const domain::AgentCertificate& successor, WallTime now) {
+  SLIPWAY_RETURN_IF_ERROR(CheckStorable({id.value(), successor.fingerprint}));
+  return database_.Write([&](Transaction& transaction) -> absl::Status {
+    const pqxx::result found =
+        transaction.Run(kAddSuccessor, id.value(), successor.fingerprint,
+                        ToUnixMicros(successor.not_after), ToUnixMicros(now));
+    if (found.empty()) return NoAgent(id);
+    AppendAudit(transaction, {Entry("renew_certificate", id.value(), Actor(id), now,
+                                    {{"fingerprint", successor.fingerprint},
+                                     {"not_after", ToUnixMicros(successor.not_after)}})});
+    return absl::OkStatus();
+  });
+}
+
+absl::Status PgAgentStore::PromoteSuccessor(const AgentId& id, const std::string& fingerprint,
+                                            WallTime now) {
+  SLIPWAY_RETURN_IF_ERROR(CheckStorable({id.value(), fingerprint}));
+  return database_.Write([&](Transaction& transaction) -> absl::Status {
+    const pqxx::result found = transaction.Run(kPromoteSuccessor, id.value(), fingerprint);
+    if (found.empty()) return NoAgent(id);
+    AppendAudit(transaction, {Entry("replace_certificate", id.value(), Actor(id), now,
+                                    {{"fingerprint", fingerprint}})});
+    return absl::OkStatus();
+  });
+}
+
+}  // namespace slipway::store::pg

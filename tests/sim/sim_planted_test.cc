@@ -1,0 +1,142 @@
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <string>
+#include <thread>
+
+#include "tests/sim/play.h"
+
+// Each mistake put in on purpose must be found by the invariant that it breaks: what these tests
+// show is that the simulation can fail.
+namespace slipway::sim {
+namespace {
+
+// What the checks say about the first seed that shows the planted mistake; empty: none does.
+std::string Found(
+    bool Planted::*mistake, void (*provoke)(Faults&) = [](Faults&) {}) {
+  const unsigned jobs = std::clamp(std::thread::hardware_concurrency(), 1U, 4U);
+  const Summary sum = PlaySeeds(1, 400, jobs, [&](std::uint64_t seed) {
+    Scenario scenario = ScenarioOf(seed);
+    scenario.planted.*mistake = true;
+    provoke(scenario.faults);
+    return scenario;
+  });
+  return sum.failure ? sum.failure->violation : "";
+}
+
+TEST_CASE("Planted: an old attempt's result stored for the current one", "[sim]") {
+  CHECK_THAT(Found(&Planted::old_result_accepted), Catch::StartsWith("1:"));
+}
+
+TEST_CASE("Planted: a controller that speaks before the commit", "[sim]") {
+  CHECK_THAT(Found(&Planted::told_before_commit), Catch::StartsWith("2:"));
+}
+
+TEST_CASE("Planted: a commit that a new leader does not wait for", "[sim]") {
+  CHECK_THAT(Found(&Planted::commit_not_fenced,
+                   [](Faults& faults) { faults.controller_takeover = Millis(5'000); }),
+             Catch::StartsWith("2:"));
+}
+
+TEST_CASE("Planted: an agent that obeys an outdated leader", "[sim]") {
+  CHECK_THAT(Found(&Planted::epoch_ignored,
+                   [](Faults& faults) {
+                     faults.controller_takeover = Millis(10'000);
+                     faults.connection_reset = Millis(2'000);
+                   }),
+             Catch::StartsWith("3:"));
+}
+
+TEST_CASE("Planted: a controller that never says forget", "[sim]") {
+  CHECK_THAT(Found(&Planted::never_forgotten), Catch::StartsWith("3:"));
+}
+
+TEST_CASE("Planted: an agent that starts what it has only promised", "[sim]") {
+  CHECK_THAT(Found(&Planted::started_on_promise), Catch::StartsWith("4:"));
+}
+
+TEST_CASE("Planted: a build that is started anew instead of adopted", "[sim]") {
+  CHECK_THAT(Found(&Planted::build_not_attached), Catch::StartsWith("5:"));
+}
+
+TEST_CASE("Planted: log bytes acknowledged before they are on the disk", "[sim]") {
+  CHECK_THAT(Found(&Planted::log_acked_before_synced), Catch::StartsWith("6:"));
+}
+
+TEST_CASE("Planted: a result taken before its log is complete", "[sim]") {
+  CHECK_THAT(Found(&Planted::result_before_log), Catch::StartsWith("6:"));
+}
+
+TEST_CASE("Planted: a spool that grows beyond its budget", "[sim]") {
+  CHECK_THAT(Found(&Planted::spool_not_bounded), Catch::StartsWith("6:"));
+}
+
+TEST_CASE("Planted: a result that is given up after it was sent once", "[sim]") {
+  CHECK_THAT(Found(&Planted::result_given_up), Catch::StartsWith("7:"));
+}
+
+TEST_CASE("Planted: a controller without a grace period after its start", "[sim]") {
+  CHECK_THAT(
+      Found(&Planted::no_grace, [](Faults& faults) { faults.controller_crash = Millis(15'000); }),
+      Catch::StartsWith("8:"));
+}
+
+TEST_CASE("Planted: a controller that does not notice that it stood still", "[sim]") {
+  CHECK_THAT(Found(&Planted::standstill_not_seen,
+                   [](Faults& faults) {
+                     faults.controller_freeze = Millis(20'000);
+                     faults.clocks_stand = false;
+                   }),
+             Catch::StartsWith("8:"));
+}
+
+TEST_CASE("Planted: a marker that was not synced", "[sim]") {
+  CHECK_THAT(Found(&Planted::journal_not_synced), Catch::StartsWith("9:"));
+}
+
+TEST_CASE("Planted: a publish that is done again after a crash", "[sim]") {
+  CHECK_THAT(Found(&Planted::publish_again_after_crash), Catch::StartsWith("9:"));
+}
+
+TEST_CASE("Planted: a permit that has another nonce when it is asked for again", "[sim]") {
+  CHECK_THAT(Found(&Planted::new_nonce_when_asked_again), Catch::StartsWith("9:"));
+}
+
+TEST_CASE("Planted: a client that starts after the end of its permit", "[sim]") {
+  CHECK_THAT(Found(&Planted::permit_end_ignored,
+                   [](Faults& faults) {
+                     faults.freeze_between_actions = 0.02;
+                     faults.clocks_stand = false;
+                     faults.clock_step = Millis();
+                   }),
+             Catch::StartsWith("9:"));
+}
+
+TEST_CASE("Planted: a client that goes on after its deadline", "[sim]") {
+  CHECK_THAT(Found(&Planted::deadline_ignored,
+                   [](Faults& faults) {
+                     faults.machine_suspend = Millis(4'000);
+                     faults.clocks_stand = false;
+                     faults.clock_step = Millis();
+                   }),
+             Catch::StartsWith("9:"));
+}
+
+TEST_CASE("Planted: a build that is tried again whatever it failed of", "[sim]") {
+  CHECK_THAT(Found(&Planted::every_failure_retried), Catch::StartsWith("10:"));
+}
+
+TEST_CASE("Planted: a secret in the text of a step", "[sim]") {
+  CHECK_THAT(Found(&Planted::secret_in_step), Catch::StartsWith("11:"));
+}
+
+TEST_CASE("Planted: a secret in the journal", "[sim]") {
+  CHECK_THAT(Found(&Planted::secret_in_journal), Catch::StartsWith("11:"));
+}
+
+TEST_CASE("Planted: a permit for what was canceled before", "[sim]") {
+  CHECK_THAT(Found(&Planted::permit_despite_cancel, [](Faults& faults) { faults.in_doubt = 0.2; }),
+             Catch::StartsWith("12:"));
+}
+
+}  // namespace
+}  // namespace slipway::sim

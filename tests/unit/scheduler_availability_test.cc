@@ -1,0 +1,222 @@
+#include <chrono>
+
+#include "tests/unit/scheduler_farm.h"
+
+namespace slipway::scheduler {
+namespace {
+
+using domain::AgentMode;
+using domain::TaskState;
+using protocol::AttemptPhase;
+using protocol::AttemptStatus;
+using protocol::Want;
+using namespace std::chrono_literals;
+
+struct OperatedFarm : Farm {
+  void Wish(const std::string& agent, AgentMode mode, Duration pause = {}) {
+    domain::Availability wanted{
+        .mode = mode, .reason = "disk", .by = "admin", .since = {}, .until = {}};
+    if (pause > Duration::zero()) wanted.until = wall() + pause;
+    Do(ChangeAgent{Ticket(++ticket), AgentId(agent), wanted});
+    REQUIRE(replies.size() == 1);
+    CHECK(replies[0].status.ok());
+  }
+  // The modes that the last event stored.
+  std::vector<AgentMode> Stored() const {
+    std::vector<AgentMode> modes;
+    for (const auto& change : changes) {
+      const auto* set = std::get_if<store::SetAvailability>(&change);
+      if (set != nullptr) modes.push_back(set->availability.mode);
+    }
+    return modes;
+  }
+  AttemptStatus Running(const std::string& task) {
+    return {Key(task), protocol::TaskKind::kBuild, AttemptPhase::kRunning};
+  }
+};
+
+TEST_CASE("SchedulerCore: a paused or draining agent is offered nothing until it is resumed",
+          "[unit][scheduler]") {
+  const AgentMode mode = GENERATE(AgentMode::kPaused, AgentMode::kDraining);
+  OperatedFarm farm;
+  farm.Connect("a", 1);
+  farm.Wish("a", mode);
+  CHECK(farm.Stored() == std::vector<AgentMode>{mode});
+  farm.Submit({Farm::Build("t")});
+  CHECK_FALSE(farm.WantOf(Farm::Key("t")));
+  REQUIRE(farm.Why("t").agents.size() == 1);
+  CHECK(farm.Why("t").agents[0].condition ==
+        (mode == AgentMode::kPaused ? AgentCondition::kPaused : AgentCondition::kDraining));
+  // Also not after it connected again.
+  farm.Connect("a", 2);
+  CHECK_FALSE(farm.WantOf(Farm::Key("t")));
+  farm.Wish("a", AgentMode::kActive);
+  CHECK(farm.WantOf(Farm::Key("t")) == Want::kOffer);
+}
+
+TEST_CASE("SchedulerCore: what a paused agent runs goes on", "[unit][scheduler]") {
+  OperatedFarm farm;
+  farm.Connect("a", 1);
+  farm.Submit({Farm::Build("t")});
+  farm.Run("t");
+  farm.Wish("a", AgentMode::kPaused);
+  farm.Connect("a", 1, {farm.Running("t")}, 1, 2);
+  CHECK(farm.WantOf(Farm::Key("t")) == Want::kKeep);
+  farm.Succeed("t");
+  CHECK(farm.Finished("t") == TaskState::kSucceeded);
+}
+
+TEST_CASE("SchedulerCore: a pause ends by itself when its time is over", "[unit][scheduler]") {
+  OperatedFarm farm;
+  farm.Connect("a", 1);
+  farm.Wish("a", AgentMode::kPaused, 30s);
+  farm.Submit({Farm::Build("t")});
+  farm.Pass(29s);
+  CHECK_FALSE(farm.WantOf(Farm::Key("t")));
+  farm.Pass(1s);
+  CHECK(farm.WantOf(Farm::Key("t")) == Want::kOffer);
+}
+
+TEST_CASE("SchedulerCore: a controller that starts knows who is paused, and until when",
+          "[unit][scheduler]") {
+  OperatedFarm farm;
+  store::Unfinished rows;
+  rows.availability[AgentId("a")] = {.mode = AgentMode::kPaused,
+                                     .reason = "disk",
+                                     .by = "admin",
+                                     .since = {},
+                                     .until = farm.wall() + 30s};
+  rows.availability[AgentId("b")] = rows.availability[AgentId("a")];
+  rows.availability[AgentId("b")].until = farm.wall();
+  farm.core.Load(rows, farm.now, farm.wall());
+  farm.Connect("a", 1);
+  farm.Submit({Farm::Build("t")});
+  CHECK_FALSE(farm.WantOf(Farm::Key("t")));
+  farm.Connect("b", 2);
+  CHECK(farm.WantOf(Farm::Key("t")) == Want::kOffer);
+  farm.Submit({Farm::Build("u")});
+  CHECK_FALSE(farm.WantOf(Farm::Key("u")));
+  farm.Pass(30s);
+  CHECK(farm.WantOf(Farm::Key("u")) == Want::kOffer);
+}
+
+TEST_CASE("SchedulerCore: nothing holds before it is stored, and a refusal changes nothing",
+          "[unit][scheduler]") {
+  OperatedFarm farm;
+  farm.Connect("a", 1);
+  const domain::Availability revoked{
+      .mode = AgentMode::kRevoked, .reason = "", .by = "admin", .since = {}, .until = {}};
+  farm.core.Apply(ChangeAgent{Ticket(7), AgentId("a"), revoked}, farm.now, farm.wall());
+  const auto changes = farm.core.TakeChanges();
+  REQUIRE(changes.size() == 1);
+  const Effects effects =
+      farm.core.OnCommitted({absl::AbortedError("gone")}, farm.now, farm.wall());
+  REQUIRE(effects.replies.size() == 1);
+  CHECK(effects.replies[0].status.code() == absl::StatusCode::kFailedPrecondition);
+  CHECK(effects.dismissed.empty());
+  CHECK_FALSE(effects.reload);
+  farm.Submit({Farm::Build("t")});
+  CHECK(farm.WantOf(Farm::Key("t")) == Want::kOffer);
+}
+
+TEST_CASE("SchedulerCore: what a revoked agent held goes elsewhere at once, and it is not heard",
+          "[unit][scheduler]") {
+  OperatedFarm farm;
+  farm.Connect("a", 1);
+  farm.Submit({Farm::Build("t")});
+  farm.Run("t");
+  farm.Connect("b", 2);
+  farm.Wish("a", AgentMode::kRevoked);
+  REQUIRE(farm.dismissed.size() == 1);
+  CHECK(farm.dismissed[0].agent == AgentId("a"));
+  CHECK(farm.Changed<store::RequeueTask>() != nullptr);
+  CHECK(farm.WantOf(Farm::Key("t", 2)) == Want::kOffer);
+  CHECK_FALSE(farm.core.IsCurrent(AgentId("a"), Farm::Key("t")));
+  // Its stream may still have something to say.
+  farm.Report("t", 1, protocol::FailureClass::kBuild);
+  CHECK(farm.changes.empty());
+  farm.Connect("a", 1, {farm.Running("t")}, 1, 2);
+  farm.Connect("a", 9);
+  farm.Submit({Farm::Build("u")});
+  CHECK_FALSE(farm.WantOf(Farm::Key("u")));
+  // It is no agent of the farm any more, also for whoever asks why a task waits.
+  CHECK(farm.Why("u").agents.size() == 1);
+}
+
+TEST_CASE("SchedulerCore: a publish that a revoked agent may have begun is unknown",
+          "[unit][scheduler]") {
+  OperatedFarm farm;
+  farm.Connect("a", 1);
+  farm.Submit({Farm::Build("t"), Farm::Publish("p", "t")});
+  farm.Run("t");
+  farm.Succeed("t");
+  farm.Run("p");
+  farm.Do(PermitRequested{Farm::kA, Farm::Key("p"), {}, "nonce"});
+  REQUIRE(farm.Told<protocol::Permit>() != nullptr);
+  farm.Wish("a", AgentMode::kRevoked);
+  CHECK(farm.Changed<store::MarkUnknown>() != nullptr);
+}
+
+TEST_CASE("SchedulerCore: a revocation in doubt ends the agent's streams all the same",
+          "[unit][scheduler]") {
+  OperatedFarm farm;
+  farm.Connect("a", 1);
+  const domain::Availability revoked{
+      .mode = AgentMode::kRevoked, .reason = "", .by = "admin", .since = {}, .until = {}};
+  farm.core.Apply(ChangeAgent{Ticket(7), AgentId("a"), revoked}, farm.now, farm.wall());
+  (void)farm.core.TakeChanges();
+  const Effects effects = farm.core.OnInDoubt();
+  CHECK(effects.reload);
+  CHECK(effects.dismissed.size() == 1);
+  REQUIRE(effects.replies.size() == 1);
+  CHECK(effects.replies[0].status.code() == absl::StatusCode::kUnavailable);
+}
+
+TEST_CASE("SchedulerCore: a retiring agent finishes, says that it holds nothing, and is retired",
+          "[unit][scheduler]") {
+  OperatedFarm farm;
+  farm.Connect("a", 1);
+  farm.Submit({Farm::Build("t")});
+  farm.Run("t");
+  farm.Connect("a", 1, {farm.Running("t")}, 2, 2);
+  farm.Submit({Farm::Build("u")});
+  REQUIRE(farm.WantOf(Farm::Key("u")) == Want::kOffer);
+  farm.Do(Refused{Farm::kA, Farm::Key("u"), "busy"});
+  farm.Wish("a", AgentMode::kRetiring);
+  CHECK(farm.Stored() == std::vector<AgentMode>{AgentMode::kRetiring});
+  farm.Succeed("t");
+  // It has yet to clean up.
+  CHECK(farm.Stored().empty());
+  farm.Connect("a", 1, {{Farm::Key("t"), protocol::TaskKind::kBuild, AttemptPhase::kFinished}}, 2,
+               3);
+  CHECK(farm.Stored().empty());
+  farm.Connect("a", 1, {}, 2, 4);
+  CHECK(farm.Stored() == std::vector<AgentMode>{AgentMode::kRetired});
+  REQUIRE(farm.dismissed.size() == 1);
+  CHECK(farm.dismissed[0].availability.mode == AgentMode::kRetired);
+}
+
+TEST_CASE("SchedulerCore: a retiring agent that is offline without a task is retired at once",
+          "[unit][scheduler]") {
+  OperatedFarm farm;
+  farm.Wish("a", AgentMode::kRetiring);
+  CHECK(farm.Stored() == std::vector<AgentMode>{AgentMode::kRetiring, AgentMode::kRetired});
+}
+
+TEST_CASE("SchedulerCore: a retirement can be taken back until it is complete",
+          "[unit][scheduler]") {
+  OperatedFarm farm;
+  farm.Connect("a", 1);
+  farm.Submit({Farm::Build("t")});
+  farm.Run("t");
+  farm.Wish("a", AgentMode::kRetiring);
+  farm.Wish("a", AgentMode::kActive);
+  farm.Succeed("t");
+  farm.Connect("a", 1, {}, 1, 2);
+  CHECK(farm.Stored().empty());
+  farm.Submit({Farm::Build("u")});
+  CHECK(farm.WantOf(Farm::Key("u")) == Want::kOffer);
+}
+
+}  // namespace
+}  // namespace slipway::scheduler
