@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <mutex>
 #include <tuple>
+#include <utility>
 
 #include "common/status/status.h"
 #include "tests/support/in_memory_state.h"

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <boost/json/serialize.hpp>
 #include <initializer_list>
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -12,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "common/status/status.h"
 #include "controller/store/pg/database.h"
+#include "controller/store/pg/rows.h"
 #include "controller/store/pg/session.h"
 
 // How the catalog stores run their statements. Private to this library: it shows libpqxx.
@@ -25,6 +28,11 @@ inline absl::Status CheckStorable(std::initializer_list<std::string_view> texts)
     }
   }
   return absl::OkStatus();
+}
+
+inline absl::StatusOr<std::string> LabelsText(const std::map<std::string, std::string>& labels) {
+  for (const auto& [key, value] : labels) SLIPWAY_RETURN_IF_ERROR(CheckStorable({key, value}));
+  return std::string(boost::json::serialize(LabelsToJson(labels)));
 }
 
 // Says in the caller's words what a unique constraint said in the table's.

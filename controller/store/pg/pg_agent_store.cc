@@ -69,11 +69,6 @@ UPDATE agents
  WHERE id = $1 AND successor_fingerprint = $2 AND successor_fingerprint <> ''
 RETURNING name)"};
 
-absl::StatusOr<std::string> LabelsText(const std::map<std::string, std::string>& labels) {
-  for (const auto& [key, value] : labels) SLIPWAY_RETURN_IF_ERROR(CheckStorable({key, value}));
-  return std::string(json::serialize(LabelsToJson(labels)));
-}
-
 domain::JoinToken JoinTokenFromRow(const pqxx::row& row) {
   return {.token_hash = row["token_hash"].as<std::string>(),
           .created_at = TimeOf(row["created_at"]),
