@@ -203,6 +203,17 @@ void Oracles::Judge(const Batch& batch, std::size_t index) {
     }
   } else if (const auto* offer = std::get_if<store::OfferTask>(&change)) {
     holders_[offer->key] = offer->agent;
+    const auto resting = resting_since_.find(offer->agent);
+    if (resting != resting_since_.end() && resting->second < batch.decided_at) {
+      Violation("3: " + NameOf(offer->key) + " is offered to " + offer->agent.value() +
+                ", which is to take no work");
+    }
+  } else if (const auto* order = std::get_if<store::SetAvailability>(&change)) {
+    if (order->availability.mode == domain::AgentMode::kActive) {
+      resting_since_.erase(order->agent);
+    } else {
+      resting_since_.try_emplace(order->agent, world_.now());
+    }
   } else if (const auto* requeue = std::get_if<store::RequeueTask>(&change)) {
     if (world_.store.WasStarted(requeue->key)) JudgeEnd(batch, requeue->key, requeue->why);
   } else if (const auto* finish = std::get_if<store::FinishTask>(&change)) {

@@ -98,6 +98,7 @@ class Oracles {
   std::array<std::uint64_t, 13> cases_{};  // by invariant
 
   std::map<int, Epoch> epochs_;                            // synced, by agent
+  std::map<AgentId, MonoTime> resting_since_;              // ordered to take no work
   std::map<AttemptKey, AgentId> holders_;                  // whom it was offered to
   std::map<AttemptKey, int> containers_;                   // of builds
   std::map<AttemptKey, std::string> ended_logs_;           // what an ended attempt had written

@@ -35,6 +35,7 @@ Scenario ScenarioOf(std::uint64_t seed) {
   faults.agent_disk_full = mean(20'000);
   faults.controller_disk_full = mean(20'000);
   faults.clock_step = mean(15'000);
+  scenario.orders = mean(10'000);
   return scenario;
 }
 

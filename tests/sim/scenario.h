@@ -44,6 +44,7 @@ struct Planted {
   bool commit_not_fenced = false;           // 2
   bool epoch_ignored = false;               // 3
   bool never_forgotten = false;             // 3
+  bool orders_lost_at_reload = false;       // 3
   bool started_on_promise = false;          // 4
   bool build_not_attached = false;          // 5
   bool log_acked_before_synced = false;     // 6
@@ -71,6 +72,7 @@ struct Scenario {
   Millis workload{120'000};
   int submits = 24;
   int cancels = 8;
+  Millis orders{};  // between two orders to pause or drain an agent; 0: none
 };
 
 // The scenario of a seed. The kinds of trouble are mixed by it, so that no seed is everything at

@@ -88,7 +88,8 @@ absl::StatusOr<store::Unfinished> SimStore::Load(Epoch epoch) const {
     unfinished.resolved.push_back({{id, task.attempt}, task.agent, resolution.verdict});
   }
   for (const auto& [agent, availability] : availability_) {
-    if (availability.mode != domain::AgentMode::kActive && !domain::IsGone(availability.mode)) {
+    if (!planted_.orders_lost_at_reload && availability.mode != domain::AgentMode::kActive &&
+        !domain::IsGone(availability.mode)) {
       unfinished.availability.emplace(agent, availability);
     }
   }

@@ -381,12 +381,39 @@ void World::Resolve() {
   });
 }
 
+void World::Order(std::size_t agent, domain::AgentMode mode) {
+  const auto again = [this, agent, mode] {
+    After(seconds(1), [this, agent, mode] { Order(agent, mode); });
+  };
+  SimController& controller = Leader();
+  if (!controller.serving()) return again();
+  scheduler::ChangeAgent order{
+      .ticket = controller.NewTicket(),
+      .agent = AgentId("agent-" + std::to_string(agent)),
+      .availability = {.mode = mode, .reason = "test", .by = "dev", .since = {}, .until = {}}};
+  Trace("order for agent ", agent, ": ", domain::AgentModeName(mode));
+  const auto ticket = order.ticket;
+  const auto heard = std::make_shared<bool>(false);
+  controller.Call(order, ticket, [=, this](const scheduler::Reply& reply) {
+    *heard = true;
+    if (absl::IsUnavailable(reply.status)) again();
+  });
+  After(seconds(30), [heard, again] {
+    if (!*heard) again();
+  });
+}
+
 void World::PlanWork() {
   for (int i = 0; i < scenario.submits; ++i) {
     After(RandomMillis(0, static_cast<int>(scenario.workload.count())),
           [this, i] { Submit(i, 0); });
   }
   Repeat(Millis(1'500), [this] { Resolve(); });
+  Repeat(scenario.orders, [this] {
+    const std::size_t agent = Random(agents.size());
+    Order(agent, Chance(0.5) ? domain::AgentMode::kPaused : domain::AgentMode::kDraining);
+    After(RandomMillis(1000, 20'000), [this, agent] { Order(agent, domain::AgentMode::kActive); });
+  });
   for (int i = 0; i < scenario.cancels; ++i) {
     After(RandomMillis(0, static_cast<int>(scenario.workload.count())), [this] { Cancel(); });
   }

@@ -123,6 +123,8 @@ class World {
   void Submit(int number, int tries);
   void Cancel();
   void Resolve();
+  // An operator's order about an agent, given until somebody hears it.
+  void Order(std::size_t agent, domain::AgentMode mode);
   void StartController();
   // The living one of the newest term; a dead one when none lives.
   [[nodiscard]] SimController& Leader() const;
