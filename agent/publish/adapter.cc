@@ -141,8 +141,9 @@ std::string EncodeRequest(const AdapterRequest& request) {
   if (!request.proxy.empty()) root["proxy"] = request.proxy;
   json::object settings;
   for (const auto& [key, value] : request.options) {
-    const auto* const field = std::find_if(std::begin(kFields), std::end(kFields),
-                                           [&](const auto& known) { return known.first == key; });
+    const auto* const field =
+        std::find_if(std::begin(kFields), std::end(kFields),
+                     [&name = key](const auto& known) { return known.first == name; });
     if (field != std::end(kFields)) {
       root[field->second] = AsValue(value);
     } else {

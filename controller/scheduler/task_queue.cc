@@ -218,9 +218,9 @@ std::size_t TaskQueue::Ahead(const TaskId& task, const std::vector<Labels>& agen
   std::size_t ahead = 0;
   std::size_t own_before = 0;  // tasks of the same submitter in front of this one
   for (const auto& [id, cls] : classes_) {
-    const bool competes = std::any_of(agents.begin(), agents.end(), [&](const Labels& labels) {
-      return Fits(cls.requirements, labels);
-    });
+    const bool competes = std::any_of(
+        agents.begin(), agents.end(),
+        [&wanted = cls.requirements](const Labels& labels) { return Fits(wanted, labels); });
     if (!competes) continue;
     for (const auto& [negated, bucket] : cls.buckets) {
       if (-negated < item.priority) break;
