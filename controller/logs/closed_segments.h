@@ -25,7 +25,7 @@ class ClosedSegments {
   struct Options {
     // Segments of loghash::kSegmentBytes in memory. With more readers at once than this, each at a
     // place of its own, segments are loaded more than once.
-    std::size_t capacity = 16;
+    std::size_t capacity = 4;
   };
 
   explicit ClosedSegments(Options options) : options_(options) {}
