@@ -6,8 +6,8 @@ Evidence:
     record      what submitters asked and were answered: {request, sort, version, run, tasks, cancelled}
     unanswered  calls that were never answered
     runs        every stored run: {id, request}
-    tasks       every task: {id, run, kind, state, attempt, group, failure_class, reason, missing, log_size, release};
-                group: (application, name of the concurrency group), which of a publish is its target's
+    tasks       every task: {id, run, kind, state, attempt, group, failure_class, reason, message, missing, log_size,
+                release}; group: (application, name of the concurrency group), which of a publish is its target's
     again       {task: state} after one more kill -9 of the controller
     logs        {task: bytes as served, of the newest attempt}
     products    {build task: {path: bytes}} of succeeded builds
