@@ -68,8 +68,7 @@ class ChaosFarm(Farm):
         """The server's process, or None when there is none right now."""
         try:
             pid = self.database()["pid"]
-            os.kill(pid, 0)
-            return pid
+            return pid if str(self.folder) in pathlib.Path(f"/proc/{pid}/cmdline").read_text() else None
         except (OSError, ValueError, IndexError):
             return None
 
