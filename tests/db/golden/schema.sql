@@ -34,7 +34,10 @@ CREATE TABLE public.applications (
     repository text NOT NULL,
     description text NOT NULL,
     created_at timestamp with time zone NOT NULL,
-    created_by text NOT NULL
+    created_by text NOT NULL,
+    requirements jsonb DEFAULT '{}'::jsonb NOT NULL,
+    queue_timeout bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT applications_queue_timeout_check CHECK ((queue_timeout >= 0))
 );
 CREATE TABLE public.artifacts (
     application_id text NOT NULL,
@@ -101,7 +104,23 @@ CREATE TABLE public.publish_permits (
     attempt bigint NOT NULL,
     nonce text NOT NULL,
     manifest text NOT NULL,
-    not_after timestamp with time zone NOT NULL
+    not_after timestamp with time zone NOT NULL,
+    deadline_micros bigint NOT NULL,
+    client_ended_at timestamp with time zone,
+    reported boolean DEFAULT false NOT NULL
+);
+CREATE TABLE public.publish_resolutions (
+    task_id text NOT NULL,
+    attempt bigint NOT NULL,
+    verdict text NOT NULL,
+    resolved_by text NOT NULL,
+    resolved_at timestamp with time zone NOT NULL,
+    probe_task text,
+    reason text NOT NULL,
+    unknown_result jsonb,
+    late_result jsonb,
+    late_at timestamp with time zone,
+    CONSTRAINT publish_resolutions_verdict_check CHECK ((verdict = ANY (ARRAY['published'::text, 'not_published'::text])))
 );
 CREATE TABLE public.releases (
     id text NOT NULL,
@@ -176,8 +195,15 @@ CREATE TABLE public.tasks (
     started_at timestamp with time zone,
     finished_at timestamp with time zone,
     result jsonb,
+    concurrency_group text DEFAULT ''::text NOT NULL,
+    queue_timeout bigint DEFAULT 0 NOT NULL,
+    starts integer DEFAULT 0 NOT NULL,
+    not_before timestamp with time zone,
+    queued_since timestamp with time zone,
     CONSTRAINT tasks_attempt_check CHECK ((attempt >= 0)),
-    CONSTRAINT tasks_kind_check CHECK ((kind = ANY (ARRAY['build'::text, 'publish'::text]))),
+    CONSTRAINT tasks_kind_check CHECK ((kind = ANY (ARRAY['build'::text, 'publish'::text, 'probe'::text]))),
+    CONSTRAINT tasks_queue_timeout_check CHECK ((queue_timeout >= 0)),
+    CONSTRAINT tasks_starts_check CHECK ((starts >= 0)),
     CONSTRAINT tasks_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'queued'::text, 'offered'::text, 'running'::text, 'succeeded'::text, 'failed'::text, 'canceled'::text, 'skipped'::text, 'unknown'::text])))
 );
 ALTER TABLE public.tasks ALTER COLUMN sequence ADD GENERATED ALWAYS AS IDENTITY (
@@ -216,6 +242,8 @@ ALTER TABLE ONLY public.publish_permits
     ADD CONSTRAINT publish_permits_nonce_key UNIQUE (nonce);
 ALTER TABLE ONLY public.publish_permits
     ADD CONSTRAINT publish_permits_pkey PRIMARY KEY (task_id);
+ALTER TABLE ONLY public.publish_resolutions
+    ADD CONSTRAINT publish_resolutions_pkey PRIMARY KEY (task_id);
 ALTER TABLE ONLY public.releases
     ADD CONSTRAINT releases_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.releases
@@ -241,6 +269,7 @@ CREATE INDEX join_tokens_by_age ON public.join_tokens USING btree (created_at);
 CREATE INDEX releases_of_application ON public.releases USING btree (application_id, sequence);
 CREATE INDEX tasks_of_application ON public.tasks USING btree (application_id, sequence);
 CREATE INDEX tasks_of_run ON public.tasks USING btree (run_id, sequence);
+CREATE INDEX tasks_publishing ON public.tasks USING btree (application_id, platform, target) WHERE ((kind = 'publish'::text) AND (state = ANY (ARRAY['offered'::text, 'running'::text, 'unknown'::text])));
 CREATE INDEX tasks_unfinished ON public.tasks USING btree (sequence) WHERE (state = ANY (ARRAY['waiting'::text, 'queued'::text, 'offered'::text, 'running'::text, 'unknown'::text]));
 ALTER TABLE ONLY public.artifacts
     ADD CONSTRAINT artifacts_application_id_fkey FOREIGN KEY (application_id) REFERENCES public.applications(id);
@@ -250,6 +279,10 @@ ALTER TABLE ONLY public.join_tokens
     ADD CONSTRAINT join_tokens_used_by_fkey FOREIGN KEY (used_by) REFERENCES public.agents(id);
 ALTER TABLE ONLY public.publish_permits
     ADD CONSTRAINT publish_permits_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.tasks(id);
+ALTER TABLE ONLY public.publish_resolutions
+    ADD CONSTRAINT publish_resolutions_probe_task_fkey FOREIGN KEY (probe_task) REFERENCES public.tasks(id);
+ALTER TABLE ONLY public.publish_resolutions
+    ADD CONSTRAINT publish_resolutions_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.tasks(id);
 ALTER TABLE ONLY public.releases
     ADD CONSTRAINT releases_application_id_fkey FOREIGN KEY (application_id) REFERENCES public.applications(id);
 ALTER TABLE ONLY public.releases
