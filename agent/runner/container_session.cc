@@ -25,8 +25,10 @@ constexpr auto kSlice = 100ms;
 constexpr auto kKillPatience = 15s;
 constexpr int kRemoveTries = 5;
 constexpr auto kEnginePause = 1s;
-// An Engine that is ending stops its containers first, and answers a while longer.
-constexpr int kLooksForEnd = 4;
+// An Engine that is ending stops its containers first, for which it gives itself this long, and
+// answers meanwhile.
+constexpr auto kEngineShutdown = 15s;
+constexpr auto kEngineLook = 500ms;
 constexpr auto kPingPatience = 5s;
 // What the Engine notes of a container that ended while the Engine was not there.
 constexpr int kEndedUnseen = 255;
@@ -189,11 +191,13 @@ bool ContainerSession::EngineWentAway() {
       state->exit_code == kEndedUnseen) {
     return true;
   }
-  for (int i = 0; i < kLooksForEnd; ++i) {
+  // It removes none of them: somebody else did.
+  const bool removed = state.status().code() == StatusCode::kNotFound;
+  const MonoTime give_up = clock_.Mono() + (removed ? Duration::zero() : kEngineShutdown);
+  for (;;) {
     if (!engine_.Ping(kPingPatience).ok() || engine_.TimesLost() != times_lost_) return true;
-    if (!control_.Wait(kEnginePause / 2)) break;
+    if (clock_.Mono() >= give_up || !control_.Wait(kEngineLook)) return false;
   }
-  return false;
 }
 
 absl::StatusOr<std::string> ContainerSession::MaskText(std::string_view bytes) {

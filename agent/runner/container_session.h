@@ -66,7 +66,7 @@ class ContainerSession {
   [[nodiscard]] const std::optional<protocol::Failure>& cause() const { return cause_; }
 
   // Whether the Docker Engine went away since the container was started or taken up: then it took
-  // the container with it. Asks the Engine, and waits a moment for one that is just ending.
+  // the container with it. Asks the Engine, and waits some seconds for one that may just be ending.
   [[nodiscard]] bool EngineWentAway();
 
   // `bytes` with the masks of the container's secrets, which slipway-init alone still knows after a
