@@ -427,7 +427,7 @@ int App::Run(const supervisor::Notifier& notifier) {
 
 void App::Carry(std::vector<Action> actions) {
   const Overloaded carry = {
-      [this](Send& what) { link_->Send(std::move(what.message)); },
+      [this](Send& what) { link_->Send(what.message); },
       [this](SendLog& what) { link_->SendLog(what.key, what.offset, what.end); },
       [this](WriteJournal& what) { journal_->Append(what.id, what.entry); },
       [this](StartAttempt& what) { runner_->Start(what); },

@@ -13,13 +13,21 @@ namespace {
 
 using Maker = std::function<absl::StatusOr<crypto::KeyAndCertificate>()>;
 
-absl::StatusOr<crypto::KeyAndCertificate> LoadOrCreate(const std::string& stem, const Maker& make) {
+absl::StatusOr<crypto::KeyAndCertificate> LoadOrCreate(const std::string& stem, MissingKeys missing,
+                                                       const Maker& make) {
   const std::string key_path = stem + ".key";
   const std::string certificate_path = stem + ".pem";
   // The certificate is written last: a key alone is left over from a crash in the middle.
   std::error_code unknown;
   if (!std::filesystem::exists(certificate_path, unknown)) {
     if (unknown) return ErrnoError(unknown.value(), certificate_path);
+    if (missing == MissingKeys::kRefuse) {
+      return MakeError(
+          absl::StatusCode::kDataLoss, "FARM_KEYS_MISSING",
+          certificate_path + " is not there, but the database is a farm's in use",
+          "Put back the folder `keys` of the controller that used this database; for a "
+          "new farm use a database of its own.");
+    }
     SLIPWAY_ASSIGN_OR_RETURN(auto made, make());
     SLIPWAY_RETURN_IF_ERROR(crypto::WriteSecretFile(key_path, made.key_pem.view()));
     SLIPWAY_RETURN_IF_ERROR(crypto::WriteSecretFile(certificate_path, made.certificate_pem));
@@ -42,11 +50,11 @@ absl::StatusOr<crypto::KeyAndCertificate> LoadOrCreate(const std::string& stem, 
 }  // namespace
 
 absl::StatusOr<FarmKeys> LoadOrCreateFarmKeys(const std::string& dir, const FarmId& farm,
-                                              WallTime now) {
+                                              WallTime now, MissingKeys missing) {
   FarmKeys keys;
-  SLIPWAY_ASSIGN_OR_RETURN(keys.ca,
-                           LoadOrCreate(dir + "/ca", [&] { return crypto::CreateCa(farm, now); }));
-  SLIPWAY_ASSIGN_OR_RETURN(keys.sealing, LoadOrCreate(dir + "/sealing", [&] {
+  SLIPWAY_ASSIGN_OR_RETURN(
+      keys.ca, LoadOrCreate(dir + "/ca", missing, [&] { return crypto::CreateCa(farm, now); }));
+  SLIPWAY_ASSIGN_OR_RETURN(keys.sealing, LoadOrCreate(dir + "/sealing", missing, [&] {
                              return crypto::CreateEncryptionCertificate(farm, now);
                            }));
   SLIPWAY_ASSIGN_OR_RETURN(const auto facts, crypto::ReadCertificate(keys.ca.certificate_pem));

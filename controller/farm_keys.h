@@ -19,10 +19,17 @@ struct FarmKeys {
   Sha256Digest ca_fingerprint;
 };
 
-// Makes what is not there yet. kFailedPrecondition (SECRET_FILE_OPEN_TO_OTHERS); kDataLoss: a key
-// without its certificate, or one that does not belong to it.
+enum class MissingKeys {
+  kCreate,
+  kRefuse,  // agents and credentials depend on keys that were there once
+};
+
+// kFailedPrecondition (SECRET_FILE_OPEN_TO_OTHERS); kDataLoss: a key without its certificate, or
+// one that does not belong to it (FARM_KEYS_DAMAGED), or none although there must be
+// (FARM_KEYS_MISSING).
 [[nodiscard]] absl::StatusOr<FarmKeys> LoadOrCreateFarmKeys(const std::string& dir,
-                                                            const FarmId& farm, WallTime now);
+                                                            const FarmId& farm, WallTime now,
+                                                            MissingKeys missing);
 
 // The API token of the account "admin" in `path` (0600); made when the file is not there.
 [[nodiscard]] absl::StatusOr<crypto::SecretBytes> LoadOrCreateToken(const std::string& path);

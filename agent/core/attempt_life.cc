@@ -53,9 +53,9 @@ protocol::Failure AgentStopped(TaskKind kind) {
 
 // Of an attempt that never began. The root of an empty log is the SHA-256 of nothing.
 protocol::LogSummary EmptyLog() {
-  static const Sha256Digest root =
+  static const Sha256Digest kRoot =
       *Sha256Digest::Parse("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-  return {.size = 0, .root = root, .missing = 0};
+  return {.size = 0, .root = kRoot, .missing = 0};
 }
 
 }  // namespace
@@ -275,7 +275,7 @@ void AgentCore::Impl::AfterMarker(Attempt& attempt, AfterSync& after) {
     attempt.client_may_run = true;
     actions_.push_back(GivePermit{.key = attempt.key,
                                   .nonce = after.permit.nonce,
-                                  .secret = std::move(after.permit.secret),
+                                  .secret = std::exchange(after.permit.secret, {}),
                                   .valid_until = after.valid_until,
                                   .deadline = after.permit.deadline});
   }

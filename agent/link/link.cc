@@ -58,7 +58,7 @@ void Link::Stop() {
   if (worker_.joinable()) worker_.join();
 }
 
-void Link::Send(protocol::AgentMessage message) {
+void Link::Send(const protocol::AgentMessage& message) {
   v1::AgentMessage proto = rpc::ToProto(message);
   if (proto.has_inventory()) {
     proto.mutable_inventory()->set_agent_version(options_.agent_version);

@@ -61,7 +61,7 @@ class Link {
   void Stop();
 
   // Dropped when there is no stream.
-  void Send(protocol::AgentMessage message);
+  void Send(const protocol::AgentMessage& message);
   void SendLog(const AttemptKey& key, std::uint64_t offset, std::uint64_t end);
   // The attempt is gone: so is its log stream.
   void DropLog(const AttemptKey& key);

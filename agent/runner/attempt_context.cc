@@ -117,4 +117,8 @@ std::string HumanDuration(Duration duration) {
   return fmt::format("{}.{} s", ms / 1000, ms % 1000 / 100);
 }
 
+std::string Counted(std::uint64_t number, std::string_view noun) {
+  return fmt::format("{} {}{}", number, noun, number == 1 ? "" : "s");
+}
+
 }  // namespace slipway::runner

@@ -107,5 +107,7 @@ class AttemptContext {
 
 // "12.3 s", "85 ms"
 [[nodiscard]] std::string HumanDuration(Duration duration);
+// "1 file", "2 files"
+[[nodiscard]] std::string Counted(std::uint64_t number, std::string_view noun);
 
 }  // namespace slipway::runner

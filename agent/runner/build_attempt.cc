@@ -117,8 +117,8 @@ BuildAttempt::Trouble BuildAttempt::Fetch() {
   const std::string took = HumanDuration(context_.clock.Mono() - begin);
   context_.Say(fmt::format("fetched {}{} in {}: {}", ShortCommit(ref->commit), name, took,
                            outcome_.commit_subject));
-  context_.EndStep(fmt::format("{}{}, {} files, {} written, {}", ShortCommit(ref->commit), name,
-                               tree->files, tree->written, took));
+  context_.EndStep(fmt::format("{}{}, {}, {} written, {}", ShortCommit(ref->commit), name,
+                               Counted(tree->files, "file"), tree->written, took));
   return std::nullopt;
 }
 
@@ -381,9 +381,9 @@ BuildAttempt::Trouble BuildAttempt::Archive() {
   outcome_.artifact_bytes = product->total_bytes();
   outcome_.artifact_files = static_cast<std::uint32_t>(product->file_count());
   const std::string what =
-      fmt::format("{} files, {}, {}; sent {} blobs, {} in {}", product->file_count(),
+      fmt::format("{}, {}, {}; sent {}, {} in {}", Counted(product->file_count(), "file"),
                   config::FormatSize(static_cast<std::int64_t>(product->total_bytes())),
-                  sent->manifest.ToString().substr(0, 19), sent->blobs_sent,
+                  sent->manifest.ToString().substr(0, 19), Counted(sent->blobs_sent, "blob"),
                   config::FormatSize(static_cast<std::int64_t>(sent->bytes_sent)),
                   HumanDuration(context_.clock.Mono() - begin));
   context_.Say("archived " + what);

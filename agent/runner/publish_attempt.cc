@@ -140,7 +140,7 @@ PublishAttempt::Trouble PublishAttempt::Fetch() {
                            [this](Duration d) { return context_.Wait(d); });
   if (!product.ok()) return FailureOf(product.status());
   const std::string what = fmt::format(
-      "{} files, {}, {} in {}", product->file_count(),
+      "{}, {}, {} in {}", Counted(product->file_count(), "file"),
       config::FormatSize(static_cast<std::int64_t>(product->total_bytes())),
       work_.manifest.ToString().substr(0, 19), HumanDuration(context_.clock.Mono() - begin));
   context_.Say("fetched the product: " + what);

@@ -159,6 +159,10 @@ constexpr Entry kEntries[] = {
     {"ENGINE_TOO_OLD",
      {"Install Docker Engine 20.10 or newer.", "请安装 Docker Engine 20.10 或更高版本。"}},
     {"FARM_KEYS_DAMAGED", {"Restore both from a backup.", "请从备份恢复两者。"}},
+    {"FARM_KEYS_MISSING",
+     {"Put back the folder `keys` of the controller that used this database; for a new farm use a "
+      "database of its own.",
+      "请放回曾使用此数据库的控制器的 keys 目录；若要建立新农场，请使用单独的数据库。"}},
     {"FILE_EXISTS", {"Use --force, or another name.", "请使用 --force，或换一个名称。"}},
     {"FILE_TOO_LARGE", {"Make the file smaller.", "请缩小该文件。"}},
     {"FILE_UNKNOWN", {"Commit the file that is named.", "请提交所指出的文件。"}},

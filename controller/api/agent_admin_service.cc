@@ -16,6 +16,7 @@
 #include "controller/agent_gateway/text.h"
 #include "controller/api/agent_selection.h"
 #include "controller/api/await_reply.h"
+#include "controller/api/fields.h"
 
 namespace slipway::api {
 namespace {
@@ -29,10 +30,6 @@ constexpr Duration kShortestPause = std::chrono::seconds(1);
 constexpr Duration kLongestPause = std::chrono::hours(24 * 30);
 constexpr int kMaxNamed = 1000;
 constexpr std::size_t kMaxReason = 1024;
-
-absl::Status BadField(const std::string& why) {
-  return MakeError(absl::StatusCode::kInvalidArgument, "BAD_FIELD", why);
-}
 
 v1::AgentMode ToProto(AgentMode mode) {
   switch (mode) {
@@ -53,7 +50,7 @@ absl::StatusOr<AgentMode> WantedMode(v1::AgentAction action) {
     case v1::AGENT_ACTION_RESUME: return AgentMode::kActive;
     case v1::AGENT_ACTION_RETIRE: return AgentMode::kRetiring;
     case v1::AGENT_ACTION_REVOKE: return AgentMode::kRevoked;
-    default: return BadField("action: none is given");
+    default: return BadField("action", "none is given");
   }
 }
 
@@ -65,23 +62,23 @@ absl::StatusOr<domain::Availability> Wanted(const v1::ChangeAgentsRequest& reque
   wanted.reason = agent_gateway::StorableText(request.reason(), kMaxReason);
   wanted.by = account.name;
   if (request.agents().empty() || request.agents_size() > kMaxNamed) {
-    return BadField(fmt::format("agents: {}, not 1 to {}", request.agents_size(), kMaxNamed));
+    return BadField("agents", fmt::format("{}, not 1 to {}", request.agents_size(), kMaxNamed));
   }
   const bool pause = wanted.mode == AgentMode::kPaused;
   if (pause && wanted.reason.empty()) {
-    return BadField("reason: a pause needs one, so that the next person knows");
+    return BadField("reason", "a pause needs one, so that the next person knows");
   }
   if (request.has_timeout()) {
     const Duration timeout = rpc::FromProto(request.timeout());
-    if (!pause) return BadField("timeout: only a pause has one");
+    if (!pause) return BadField("timeout", "only a pause has one");
     if (timeout < kShortestPause || timeout > kLongestPause) {
-      return BadField("timeout: not between 1 second and 30 days");
+      return BadField("timeout", "not between 1 second and 30 days");
     }
     wanted.until = now + timeout;
   }
   const bool leaves = wanted.mode == AgentMode::kRetiring || wanted.mode == AgentMode::kRevoked;
   if (leaves && std::any_of(request.agents().begin(), request.agents().end(), IsPattern)) {
-    return BadField("agents: what cannot be taken back needs each agent named, without * and ?");
+    return BadField("agents", "what cannot be taken back needs each agent named, without * and ?");
   }
   return wanted;
 }

@@ -43,12 +43,6 @@ absl::Status CheckRepository(const std::string& url, bool allow_local) {
   return bad("is no git URL");
 }
 
-absl::Status NoSuchApplication(const std::string& name) {
-  return MakeError(absl::StatusCode::kNotFound, "NO_SUCH_APPLICATION",
-                   fmt::format("there is no application '{}'", rpc::ValidUtf8(name)),
-                   "`slipway apps` lists them.");
-}
-
 absl::Status CheckDescription(const std::string& text) {
   return CheckText("description", text, 1024, Lines::kMany);
 }
@@ -122,12 +116,9 @@ absl::Status ApplicationService::DoUpdate(grpc::ServerContext& context,
     }
   }
   if (request.update_mask().paths().empty()) return BadField("update_mask", "names no field");
-  const auto application = deps_.applications.Update(request.name(), change);
-  if (application.status().code() == absl::StatusCode::kNotFound) {
-    return NoSuchApplication(request.name());
-  }
-  SLIPWAY_RETURN_IF_ERROR(application.status());
-  response = ToProto(*application);
+  SLIPWAY_ASSIGN_OR_RETURN(const auto application,
+                           deps_.applications.Update(request.name(), change));
+  response = ToProto(application);
   return absl::OkStatus();
 }
 

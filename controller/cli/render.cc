@@ -31,12 +31,28 @@ std::string Steps(const v1::Task& task, const View& view) {
           "  {}\n", fmt::format(fmt::runtime(view.text("attempt {}", "第 {} 次")), step.attempt()));
     }
     attempt = step.attempt();
+    if (step.state() == v1::STEP_STATE_STARTED &&
+        (attempt < task.attempt() || IsFinished(task.state()))) {
+      text += fmt::format("  {} {}  {}\n", view.style.Bad("✗"), OneLine(step.name()),
+                          view.text("its end never came", "没有等到它结束"));
+      continue;
+    }
     text += fmt::format("  {} {}  {}", StepMark(step.state(), view.style), OneLine(step.name()),
                         FormatBetween(step.started_at(), step.finished_at(), view.now));
     if (!step.detail().empty()) text += "  " + view.style.Faint(OneLine(step.detail()));
     text += '\n';
   }
   return text;
+}
+
+// A publish of unknown outcome is not finished, but nothing of it runs any more: it took until its
+// last step ended.
+std::string Took(const v1::Task& task, const View& view) {
+  if (task.state() != v1::TASK_STATE_UNKNOWN || task.steps().empty())
+    return FormatBetween(task.started_at(), task.finished_at(), view.now);
+  const v1::Step& last = *task.steps().rbegin();
+  return FormatBetween(task.started_at(),
+                       last.has_finished_at() ? last.finished_at() : last.started_at(), view.now);
 }
 
 std::string FilesAndSize(std::uint32_t files, std::uint64_t bytes, Text t) {
@@ -126,8 +142,7 @@ std::string RenderTasks(const v1::ListTasksResponse& tasks, const View& view) {
       state += fmt::format(" ({})", FailureClassWord(task.result().failure().failure_class()));
     }
     table.Add({task.id(), task.application(), TaskTitle(task, t), state, task.version(),
-               task.agent(), FormatTime(task.created_at()),
-               FormatBetween(task.started_at(), task.finished_at(), view.now)});
+               task.agent(), FormatTime(task.created_at()), Took(task, view)});
   }
   std::string text = table.Render();
   if (!tasks.next_page_token().empty()) {
@@ -158,7 +173,7 @@ std::string RenderTask(const v1::Task& task, const View& view) {
   facts.Add(t("queue timeout", "排队时限"), FormatSpan(task.queue_timeout()));
   facts.Add(t("submitted by", "提交人"), task.submitted_by());
   facts.Add(t("created", "创建时间"), FormatTime(task.created_at()));
-  facts.Add(t("took", "用时"), FormatBetween(task.started_at(), task.finished_at(), view.now));
+  facts.Add(t("took", "用时"), Took(task, view));
   if (task.result().has_build()) {
     AddProduct(facts, task.result().build(), t);
   } else {
@@ -208,7 +223,7 @@ std::string RenderFailure(const v1::Failure& failure, const std::string& indent,
 
 std::string RenderEnd(const v1::Task& task, const View& view) {
   const Text t = view.text;
-  const std::string took = FormatBetween(task.started_at(), task.finished_at(), view.now);
+  const std::string took = Took(task, view);
   const std::string title = OneLine(TaskTitle(task, t));
   std::string text;
   if (task.state() == v1::TASK_STATE_SUCCEEDED) {

@@ -83,16 +83,20 @@ TEST_CASE("Controller: farm keys that do not fit together are damage, not a new 
   TempDir dir;
   const FarmId farm("farm-1");
   const WallTime now = SystemClock().Wall();
-  const auto first = controller::LoadOrCreateFarmKeys(dir.path(), farm, now);
+  using controller::MissingKeys;
+  CHECK_THAT(controller::LoadOrCreateFarmKeys(dir.path(), farm, now, MissingKeys::kRefuse).status(),
+             StatusIs(absl::StatusCode::kDataLoss, "FARM_KEYS_MISSING"));
+  CHECK(std::filesystem::is_empty(dir.path()));
+  const auto first = controller::LoadOrCreateFarmKeys(dir.path(), farm, now, MissingKeys::kCreate);
   REQUIRE_OK(first);
-  const auto again = controller::LoadOrCreateFarmKeys(dir.path(), farm, now);
+  const auto again = controller::LoadOrCreateFarmKeys(dir.path(), farm, now, MissingKeys::kRefuse);
   REQUIRE_OK(again);
   CHECK(again->ca_fingerprint == first->ca_fingerprint);
   CHECK(again->sealing.certificate_pem == first->sealing.certificate_pem);
 
   std::filesystem::copy_file(dir / "sealing.key", dir / "ca.key",
                              std::filesystem::copy_options::overwrite_existing);
-  CHECK_THAT(controller::LoadOrCreateFarmKeys(dir.path(), farm, now).status(),
+  CHECK_THAT(controller::LoadOrCreateFarmKeys(dir.path(), farm, now, MissingKeys::kCreate).status(),
              StatusIs(absl::StatusCode::kDataLoss, "FARM_KEYS_DAMAGED"));
 }
 

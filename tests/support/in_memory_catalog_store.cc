@@ -152,7 +152,8 @@ absl::StatusOr<domain::Application> InMemoryApplicationStore::Update(
     const std::string& name, const store::ApplicationChange& change) {
   const std::lock_guard lock(state_.mu);
   const auto it = state_.applications.find(name);
-  if (it == state_.applications.end()) return NoSuch("application '" + name + "'");
+  if (it == state_.applications.end())
+    return NoSuch("application '" + name + "'", "NO_SUCH_APPLICATION");
   domain::Application& application = it->second;
   application.description = change.description.value_or(application.description);
   application.requirements = change.requirements.value_or(application.requirements);

@@ -190,6 +190,39 @@ TEST_CASE("Lists: nothing to list is said, states and failure classes are shown"
              Contains("online") && Contains("1/4") && Contains("arch=amd64,os=linux"));
 }
 
+TEST_CASE("RenderTask: an unknown publish took until its last step, however late one looks",
+          "[unit][cli]") {
+  v1::Task task;
+  task.set_id("task-1");
+  task.set_state(v1::TASK_STATE_UNKNOWN);
+  task.mutable_started_at()->set_seconds(1'700'000'000);
+  v1::Step& step = *task.add_steps();
+  step.set_name("upload");
+  step.set_state(v1::STEP_STATE_FAILED);
+  step.mutable_started_at()->set_seconds(1'700'000'001);
+  step.mutable_finished_at()->set_seconds(1'700'000'007);
+  CHECK_THAT(RenderTask(task, PlainView()), Contains("took   7.0 s"));
+}
+
+TEST_CASE("RenderTask: a step of a lost attempt is not shown as going on", "[unit][cli]") {
+  v1::Task task;
+  task.set_id("task-1");
+  task.set_state(v1::TASK_STATE_RUNNING);
+  task.set_attempt(2);
+  for (const std::uint32_t attempt : {1U, 2U}) {
+    v1::Step& step = *task.add_steps();
+    step.set_attempt(attempt);
+    step.set_name("script");
+    step.set_state(v1::STEP_STATE_STARTED);
+    step.mutable_started_at()->set_seconds(1'700'000'000);
+  }
+  const std::string text = RenderTask(task, PlainView());
+  CHECK_THAT(text, Contains("✗ script  its end never came\n") && Contains("▸ script  "));
+  task.set_state(v1::TASK_STATE_CANCELED);
+  CHECK_THAT(RenderTask(task, PlainView(kChinese)),
+             Contains("✗ script  没有等到它结束") && !Contains("▸"));
+}
+
 TEST_CASE("JSON: names of the wire, also of fields that are not set", "[unit][cli]") {
   v1::Task task;
   task.set_id("task-1");

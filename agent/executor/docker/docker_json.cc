@@ -81,7 +81,7 @@ json::object HostConfig(const ContainerSpec& spec,
                         const std::vector<executor::PathMapping>& path_map) {
   json::array hosts;
   for (const auto& [name, address] : spec.extra_hosts)
-    hosts.push_back(json::string(name + ":" + address));
+    hosts.push_back(json::string(fmt::format("{}:{}", name, address)));
   json::object config = {
       {"NetworkMode", NetworkMode(spec.network)},
       {"ExtraHosts", hosts},
@@ -219,7 +219,8 @@ std::string CreateNetworkBody(const executor::NetworkSpec& spec) {
 
 std::string LabelFilter(const executor::Labels& labels) {
   json::array filters;
-  for (const auto& [key, value] : labels) filters.push_back(json::string(key + "=" + value));
+  for (const auto& [key, value] : labels)
+    filters.push_back(json::string(fmt::format("{}={}", key, value)));
   return json::serialize(json::object{{"label", filters}});
 }
 

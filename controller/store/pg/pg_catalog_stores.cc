@@ -90,8 +90,10 @@ absl::StatusOr<domain::Application> PgApplicationStore::Update(const std::string
       return absl::OkStatus();
     }));
   }
-  if (changed.empty())
-    return absl::NotFoundError(fmt::format("there is no application '{}'", name));
+  if (changed.empty()) {
+    return MakeError(absl::StatusCode::kNotFound, "NO_SUCH_APPLICATION",
+                     fmt::format("there is no application '{}'", name));
+  }
   return std::move(changed.front());
 }
 
