@@ -271,6 +271,7 @@ void AgentCore::Impl::On(AttemptDeleted& event) {
   const auto it = attempts_.find(event.key);
   if (it == attempts_.end() || !it->second.deleting) return;
   attempts_.erase(it);
+  DropUnsynced(event.key);
   Write({.key = event.key, .what = JournalDeleted{}});
   SayIfDrained();
 }

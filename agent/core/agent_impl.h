@@ -108,6 +108,9 @@ class AgentCore::Impl {
   // REQUIRES: a permit is wanted.
   void AskPermit(Attempt& attempt);
   void Write(JournalEntry entry, protocol::Permit permit = {}, MonoTime valid_until = {});
+  // The attempt is gone: what its entries would allow does not hold for one that is offered under
+  // the same key.
+  void DropUnsynced(const AttemptKey& key);
   void SendMessage(protocol::AgentMessage message);
   [[nodiscard]] protocol::AttemptResult Failed(protocol::Failure failure,
                                                const protocol::LogSummary& log) const;

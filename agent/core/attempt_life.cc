@@ -223,6 +223,13 @@ void AgentCore::Impl::Write(JournalEntry entry, protocol::Permit permit, MonoTim
   after_sync_.push_back({id, std::move(entry), std::move(permit), valid_until});
 }
 
+void AgentCore::Impl::DropUnsynced(const AttemptKey& key) {
+  for (AfterSync& after : after_sync_) {
+    if (after.entry.key == key) Wipe(after.permit.secret);
+  }
+  std::erase_if(after_sync_, [&](const AfterSync& after) { return after.entry.key == key; });
+}
+
 void AgentCore::Impl::On(JournalSynced& event) {
   while (!after_sync_.empty() && after_sync_.front().id <= event.id) {
     AfterSync after = std::move(after_sync_.front());

@@ -118,11 +118,14 @@ add_custom_target(fuzz_targets)
 
 # A fuzz target: LLVMFuzzerTestOneInput, whose seeds are in seeds/NAME without "_fuzz". The fuzz
 # preset makes it a libFuzzer program, and its test goes on from the seeds for RUNS inputs that
-# are the same every time; elsewhere it is a program that plays the seeds.
+# are the same every time; without sanitizers it is a program that plays the seeds.
 function(slipway_fuzz NAME)
   cmake_parse_arguments(ARG "" "RUNS" "SOURCES;DEPS" ${ARGN})
   if(ARG_UNPARSED_ARGUMENTS OR NOT ARG_RUNS)
     message(FATAL_ERROR "slipway_fuzz(${NAME}) needs RUNS; unknown: ${ARG_UNPARSED_ARGUMENTS}")
+  endif()
+  if(SLIPWAY_SANITIZE AND NOT SLIPWAY_FUZZ)
+    return()  # the fuzz preset has the same sanitizers
   endif()
   string(REGEX REPLACE "_fuzz$" "" stem ${NAME})
   add_executable(${NAME} ${ARG_SOURCES})

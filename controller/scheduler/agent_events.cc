@@ -47,7 +47,7 @@ void SchedulerCore::Impl::On(const InventoryReceived& event, Moment at) {
   agent.reported = event.inventory.attempts.size();
   agent.name = event.agent_name;
   Reconsider(roster_.Put(id, {agent.name, agent.labels, true}), at);
-  due_.Set({Due::kLease, id.value()}, at.now + options_.lease_ttl);
+  RenewLease(id, at);
 
   protocol::Desired answer{
       .answers = event.inventory.sequence, .attempts = {}, .sync_after = Duration::max()};
@@ -110,7 +110,7 @@ void SchedulerCore::Impl::On(const SessionClosed& event, Moment at) {
   Agent& agent = agents_.at(event.from.agent);
   agent.session.reset();
   agent.fresh = false;
-  due_.Set({Due::kLease, event.from.agent.value()}, at.now + options_.lease_ttl);
+  RenewLease(event.from.agent, at);
   UpdateRoom(event.from.agent);
 }
 
@@ -177,11 +177,12 @@ void SchedulerCore::Impl::On(const ResultReported& event, Moment at) {
     result.log.root = Sha256Digest();
   }
   if (result.ok()) {
+    const WallTime started_at = entry->task.started_at;
     SLIPWAY_CHECK(kind != TaskKind::kPublish || event.release.has_value());
     Finish(*entry, "agent:" + event.from.agent.value(), TaskState::kSucceeded, std::move(result),
            event.release, at);
     // One that says nothing new, or too early, has answered all the same.
-    if (event.resolves) Settle(*event.resolves, at).IgnoreError();
+    if (event.resolves) Settle(*event.resolves, started_at, at).IgnoreError();
   } else {
     TakeFailure(*entry, event, std::move(result), at);
   }
@@ -292,6 +293,10 @@ TaskId SchedulerCore::Impl::OtherPermitOfGroup(const Entry& entry) const {
   return TaskId();
 }
 
+void SchedulerCore::Impl::RenewLease(const AgentId& id, Moment at) {
+  due_.Set({Due::kLease, id.value()}, std::max(at.now + options_.lease_ttl, grace_end_));
+}
+
 void SchedulerCore::Impl::ExpireLease(const AgentId& id, Moment at) {
   Agent& agent = agents_.at(id);
   agent.fresh = false;
@@ -303,8 +308,9 @@ void SchedulerCore::Impl::ExpireLease(const AgentId& id, Moment at) {
 }
 
 void SchedulerCore::Impl::ForgiveStandstill(Moment at) {
+  grace_end_ = at.now + options_.grace;
   for (const auto& [id, agent] : agents_) {
-    due_.Set({Due::kLease, id.value()}, at.now + options_.grace);
+    due_.Set({Due::kLease, id.value()}, grace_end_);
     for (const TaskId& task : agent.held) {
       if (tasks_.at(task).task.state != TaskState::kOffered) continue;
       due_.Set({Due::kTask, task.value()}, at.now + options_.offer_timeout);

@@ -57,6 +57,9 @@ struct ChangeAgent {
 struct Resolve {
   Ticket ticket;
   TaskId task;
+  // When the call came in; a probe's answer counts from the start of its attempt instead. "Not
+  // published" is only taken when that was late enough.
+  WallTime said_at{};
   // resolved_at is set when it is taken.
   domain::Resolution resolution;
   // Of a publish that was published, as far as known: else the build's version, and no link.
@@ -172,7 +175,8 @@ struct Reply {
   RunId run;
 };
 
-// A result that is stored for good.
+// An attempt that is over for good, as stored: with a result of its own, or lost (then its log is
+// what came of it, not complete).
 struct TakenResult {
   AttemptKey key;
   bool log_complete = false;

@@ -39,11 +39,11 @@ WallTime SchedulerCore::Impl::QuietFrom(const Entry& entry) const {
 }
 
 void SchedulerCore::Impl::On(const Resolve& event, Moment at) {
-  Reply reply{event.ticket, Settle(event, at), RunId()};
+  Reply reply{event.ticket, Settle(event, event.said_at, at), RunId()};
   open_.effects.replies.push_back(std::move(reply));
 }
 
-absl::Status SchedulerCore::Impl::Settle(const Resolve& event, Moment at) {
+absl::Status SchedulerCore::Impl::Settle(const Resolve& event, WallTime looked_at, Moment at) {
   Entry* entry = Find(event.task);
   if (entry == nullptr) return absl::NotFoundError("no unfinished task has this id");
   if (entry->task.state != TaskState::kUnknown) {
@@ -57,7 +57,9 @@ absl::Status SchedulerCore::Impl::Settle(const Resolve& event, Moment at) {
     return MakeError(absl::StatusCode::kUnavailable, "COMMIT_IN_DOUBT",
                      "what is known of the publish could not be read", "Ask again.");
   }
-  if (const WallTime quiet = QuietFrom(*entry); !published && at.wall < quiet) {
+  // Neither a word that waited to be heard nor a probe's late result tells of the time since.
+  const WallTime known_at = std::min(looked_at, at.wall);
+  if (const WallTime quiet = QuietFrom(*entry); !published && known_at < quiet) {
     return MakeError(absl::StatusCode::kFailedPrecondition, "RESOLVE_TOO_EARLY",
                      "until " + InUtc(quiet) +
                          " its client may still be at work, and the platform may show the version "

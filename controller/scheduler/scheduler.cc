@@ -14,7 +14,6 @@ namespace {
 
 // Events of one batch at most, so that a flood cannot make a transaction endless.
 constexpr std::size_t kMaxBatch = 1000;
-constexpr auto kReloadPause = std::chrono::milliseconds(500);
 constexpr auto kLongestSleep = std::chrono::seconds(5);
 
 absl::Status Stopping() {
@@ -36,7 +35,8 @@ Scheduler::Scheduler(Options options, store::SchedulerStore& store, WorkOrders& 
       orders_(orders),
       clock_(clock),
       core_(options_.core),
-      last_turn_(clock.Mono().time_since_epoch().count()) {}
+      last_turn_(clock.Mono().time_since_epoch().count()),
+      reload_pause_(options_.reload_pause, std::hash<std::string>()(NewUuid())) {}
 
 Scheduler::~Scheduler() { Stop(); }
 
@@ -65,11 +65,6 @@ void Scheduler::AnswerAll() {
     abandoned.swap(waiting_);
   }
   for (const auto& [ticket, reply] : abandoned) reply(Reply{ticket, Stopping(), RunId()});
-}
-
-bool Scheduler::stopping() const {
-  const std::lock_guard lock(mu_);
-  return stop_;
 }
 
 void Scheduler::Submit(domain::Run run, std::vector<domain::Task> tasks, OnReply reply) {
@@ -105,6 +100,7 @@ void Scheduler::ChangeAgent(AgentId agent, domain::Availability availability, On
 }
 
 void Scheduler::Resolve(scheduler::Resolve event, OnReply reply) {
+  event.said_at = clock_.Wall();
   Ask(std::move(event), std::move(reply));
 }
 
@@ -252,6 +248,7 @@ void Scheduler::CommitAll() {
     }
     const bool reload = effects.reload;
     Perform(std::move(effects));
+    if (!reload && !changes.empty()) reload_pause_.Reset();
     // Goes on after a reload, because Load asks the agents for their inventories.
     if (reload && !Reload()) return;
   }
@@ -294,7 +291,12 @@ void Scheduler::Dispatch(Outgoing message) {
 }
 
 bool Scheduler::Reload() {
-  while (!stopping()) {
+  while (true) {
+    {
+      const Duration pause = reload_pause_.Next();
+      std::unique_lock lock(mu_);
+      if (wake_.wait_for(lock, pause, [this] { return stop_; })) return false;
+    }
     NoteTurn();
     auto unfinished = store_.LoadUnfinished();
     if (unfinished.ok()) {
@@ -306,10 +308,7 @@ bool Scheduler::Reload() {
       return true;
     }
     if (LostLeadership(unfinished.status())) return false;
-    std::unique_lock lock(mu_);
-    wake_.wait_for(lock, kReloadPause, [this] { return stop_; });
   }
-  return false;
 }
 
 bool Scheduler::LostLeadership(const absl::Status& status) {

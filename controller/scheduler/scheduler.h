@@ -21,6 +21,7 @@
 #include "controller/domain/agent.h"
 #include "controller/domain/task.h"
 #include "controller/scheduler/events.h"
+#include "controller/scheduler/reload_pause.h"
 #include "controller/scheduler/scheduler_core.h"
 #include "controller/store/scheduler_store.h"
 
@@ -47,11 +48,11 @@ class WorkOrders {
   // The opened credential of a publish that holds its permit, or why there is none.
   [[nodiscard]] virtual absl::StatusOr<std::variant<std::string, protocol::Failure>> SecretOf(
       const TaskId& task) = 0;
-  // The result is stored for good: its log takes no more bytes.
+  // The attempt is over for good: its log takes no more bytes.
   virtual void ResultTaken(const TakenResult& result) = 0;
   // Rows of these tasks have changed.
   virtual void Changed(const std::vector<TaskId>& tasks) = 0;
-  // The rows were read, at the start or after a commit in doubt: what became of results whose
+  // The rows were read, at the start or after a commit in doubt: what became of attempts whose
   // ResultTaken was never called can now be seen in them.
   virtual void Loaded() = 0;
 };
@@ -81,6 +82,8 @@ class Scheduler {
     // Waiting messages of agents above which more are refused, so that a database that does not
     // answer does not fill the memory.
     std::size_t max_waiting_messages = 50'000;
+    // Between readings of the rows while no commit goes well.
+    ReloadPauseOptions reload_pause;
     // Called once, from the scheduler's thread, when another controller leads. The process must
     // end; whoever waits has been told kUnavailable.
     std::function<void(const absl::Status&)> on_lost_leadership;
@@ -100,7 +103,7 @@ class Scheduler {
   void Submit(domain::Run run, std::vector<domain::Task> tasks, OnReply reply);
   void Cancel(TaskId task, std::string actor, std::string why, OnReply reply);
   void ChangeAgent(AgentId agent, domain::Availability availability, OnReply reply);
-  // What became of a publish of unknown outcome; `event` without ticket, result and release.
+  // What became of a publish of unknown outcome; `event` without ticket, time, result and release.
   void Resolve(scheduler::Resolve event, OnReply reply);
   // An event of a session. False: too many wait, end the session; its next inventory makes up for
   // what is lost. SessionClosed is always taken.
@@ -133,7 +136,6 @@ class Scheduler {
   void Answer(const Reply& reply);
   // Tells everybody who waits that nothing is known.
   void AnswerAll();
-  [[nodiscard]] bool stopping() const;
   void NoteTurn();
 
   const Options options_;
@@ -154,6 +156,9 @@ class Scheduler {
   std::uint64_t last_ticket_ = 0;
 
   std::atomic<Duration::rep> last_turn_;  // ticks of MonoTime
+
+  // The scheduler's thread's.
+  ReloadPause reload_pause_;
 
   std::thread thread_;
 };

@@ -77,6 +77,7 @@ void SchedulerCore::Impl::Load(store::Unfinished unfinished, Moment at) {
   Forget();
   loaded_ = true;
   last_entry_ = at.now;
+  grace_end_ = at.now + options_.grace;
   for (const store::RosterAgent& agent : unfinished.agents) {
     roster_.Put(agent.id, {agent.name, agent.labels, agent.seen});
   }
@@ -117,7 +118,7 @@ void SchedulerCore::Impl::Load(store::Unfinished unfinished, Moment at) {
     resolved_.insert_or_assign(id, std::move(open));
   }
   for (const auto& [id, agent] : agents_) {
-    due_.Set({Due::kLease, id.value()}, at.now + options_.grace);
+    due_.Set({Due::kLease, id.value()}, grace_end_);
     if (agent.session)
       Send(id, protocol::Desired{.answers = 0, .attempts = {}, .sync_after = Duration::zero()});
   }

@@ -145,11 +145,13 @@ class SchedulerCore::Impl {
                    Moment at);
   // The publish of the same group that holds a permit; empty: none.
   [[nodiscard]] TaskId OtherPermitOfGroup(const Entry& entry) const;
+  void RenewLease(const AgentId& id, Moment at);
   void ExpireLease(const AgentId& id, Moment at);
   void ForgiveStandstill(Moment at);
 
   // Publishes of unknown outcome (resolutions.cc).
-  absl::Status Settle(const Resolve& event, Moment at);
+  // `looked_at`: when whoever says so looked at the platform, or later.
+  absl::Status Settle(const Resolve& event, WallTime looked_at, Moment at);
   // Nothing can be published any more from then on.
   [[nodiscard]] WallTime QuietFrom(const Entry& entry) const;
   // The attempt's own word comes after somebody else's.
@@ -221,6 +223,7 @@ class SchedulerCore::Impl {
   // Confined to the owner's mutex.
   bool loaded_ = false;
   MonoTime last_entry_;
+  MonoTime grace_end_;  // no lease ends before
   std::uint64_t last_order_ = 0;
   std::map<TaskId, Entry> tasks_;
   std::map<TaskId, std::set<TaskId>> dependents_;  // by the unfinished task they depend on

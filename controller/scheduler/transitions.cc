@@ -182,6 +182,7 @@ void SchedulerCore::Impl::Dispatch(Moment at) {
 
 void SchedulerCore::Impl::Start(Entry& entry, Moment at) {
   entry.task.state = TaskState::kRunning;
+  entry.task.started_at = at.wall;
   entry.absent = 0;
   ++entry.task.starts;
   StopAwaiting(entry);
@@ -284,7 +285,12 @@ void SchedulerCore::Impl::Lose(Entry& entry, const std::string& why, Moment at) 
       PauseBeforeRetry(entry.task.kind, FailureClass::kAgentLost, entry.task.starts, Limits());
   if (entry.task.state == TaskState::kOffered) {
     Requeue(entry, why, Duration::zero(), at);
-  } else if (publish && entry.permit) {
+    return;
+  }
+  // Of a publish that may have happened, the log is taken with its late word.
+  const bool unknown = publish && entry.permit;
+  if (!unknown) open_.effects.taken.push_back({KeyOf(entry), false, 0});
+  if (unknown) {
     MarkUnknown(entry,
                 FailedResult(FailureClass::kPublishUnknown, "PUBLISH_UNKNOWN",
                              "Agent " + agent + " had leave to publish and was lost: " + why + ".",

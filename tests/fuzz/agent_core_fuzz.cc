@@ -196,9 +196,11 @@ class Machine {
   void Do(const agent::DenyPermit&) {}
   void Do(const agent::SendLog& action) {
     SLIPWAY_CHECK(connected_);
-    SLIPWAY_CHECK(action.offset <= action.end && action.offset >= freed_[action.key]);
-    // An empty range only asks where to resume.
-    if (action.offset < action.end) SLIPWAY_CHECK(action.end <= log_end(action.key));
+    SLIPWAY_CHECK(action.offset <= action.end);
+    // An empty range only asks where to resume: it reads no spool, and after a restart the spool's
+    // beginning may not be known yet.
+    if (action.offset == action.end) return;
+    SLIPWAY_CHECK(action.offset >= freed_[action.key] && action.end <= log_end(action.key));
   }
   void Do(const agent::FreeSpool& action) {
     SLIPWAY_CHECK(action.below <= told_durable_[action.key]);
@@ -209,6 +211,7 @@ class Machine {
     SLIPWAY_CHECK(OnDisk<agent::JournalRunning>(action.key) != nullptr);
   }
   void Do(const agent::DeleteAttempt&) {}
+  void Do(const agent::PrepareImages&) {}
   void Do(const agent::Drained&) { SLIPWAY_CHECK(core_->Attempts().empty()); }
 
   MonoTime now_{std::chrono::hours(1)};

@@ -102,44 +102,8 @@ void Oracles::Deleted(const AttemptKey& key, const AgentId& agent) {
   const domain::Task* row = world_.store.Find(key.task);
   if (!world_.store.IsCurrent(key) || row->agent != agent) return;
   if (row->state == TaskState::kUnknown && row->result) return;
+  if (unwanted_.contains(agent)) return;
   Violation("7: " + NameOf(key) + " is deleted but still wanted");
-}
-
-void Oracles::ClientStarted(const AttemptKey& key, const std::string& nonce, bool marker_synced,
-                            bool clock_stood) {
-  Case(9);
-  const std::string task = key.task.value();
-  if (!marker_synced) Violation("9: client of " + task + " starts without marker on disk");
-  if (++clients_[key.task] > 1) Violation("9: " + task + " is published a second time");
-  const auto permit = world_.store.permits().find(key.task);
-  if (permit == world_.store.permits().end() || permit->second.key != key ||
-      permit->second.nonce != nonce) {
-    Violation("9: client of " + task + " starts without a stored permit");
-    return;
-  }
-  for (const auto& [id, held] : world_.store.permits()) {
-    const domain::Task& other = *world_.store.Find(id);
-    if (id != key.task && !domain::IsTerminal(other.state) &&
-        domain::GroupOf(other) == domain::GroupOf(*world_.store.Find(key.task))) {
-      Violation("9: client of " + task + " starts while " + id.value() +
-                " publishes to the same target");
-    }
-  }
-  // The documented limits: a measuring clock that stands still, a wall clock that is set back.
-  const bool clocks_agree = !clock_stood && !controller_clock_stepped_;
-  if (clocks_agree && world_.now() > granted_.at(key.task).until) {
-    Violation("9: client of " + task + " starts after the end of its permit");
-  }
-}
-
-void Oracles::Published(const AttemptKey& key, bool clock_stood) {
-  Case(9);
-  published_.insert(key.task);
-  // The same limits: the agent's late word corrects the record then.
-  const bool clocks_agree = !clock_stood && !controller_clock_stepped_;
-  if (clocks_agree && said_not_published_.contains(key.task)) {
-    Violation("9: " + key.task.value() + " is published after it was taken that it is not");
-  }
 }
 
 void Oracles::NoSecret(std::string_view text, const char* where) {
@@ -194,29 +158,35 @@ void Oracles::Judge(const Batch& batch, std::size_t index) {
   const store::Change& change = batch.changes[index];
   if (const auto* start = std::get_if<store::StartTask>(&change)) {
     Case(10);
+    open_.insert(start->key);
+    JudgeSpeaker(batch, start->key);
     const int starts = world_.store.Starts(start->key.task);
     if (world_.store.Find(start->key.task)->kind == TaskKind::kPublish) {
       if (starts > 1) Violation("9: publish " + NameOf(start->key) + " is started again");
     } else if (starts > SimSchedulerOptions().max_attempts) {
-      Violation("10: build " + NameOf(start->key) + " is started for the " +
-                std::to_string(starts) + ". time");
+      Violation("10: " + NameOf(start->key) + " is started for the " + std::to_string(starts) +
+                ". time");
     }
   } else if (const auto* offer = std::get_if<store::OfferTask>(&change)) {
-    holders_[offer->key] = offer->agent;
+    JudgeOffer(batch, *offer);
+  } else if (const auto* order = std::get_if<store::SetAvailability>(&change)) {
+    JudgeOrder(*order);
   } else if (const auto* requeue = std::get_if<store::RequeueTask>(&change)) {
+    open_.erase(requeue->key);
+    waits_stored_[requeue->key.task] = world_.now();
     if (world_.store.WasStarted(requeue->key)) JudgeEnd(batch, requeue->key, requeue->why);
+  } else if (const auto* create = std::get_if<store::CreateRun>(&change)) {
+    for (const domain::Task& task : create->tasks) waits_stored_[task.id] = world_.now();
+  } else if (const auto* release = std::get_if<store::ReleaseTask>(&change)) {
+    waits_stored_[release->task] = world_.now();
   } else if (const auto* finish = std::get_if<store::FinishTask>(&change)) {
-    if (finish->result) NoSecret(*finish->result, "a row");
-    if (finish->resolution) {
-      if (finish->resolution->verdict == domain::PublishVerdict::kNotPublished) {
-        said_not_published_.insert(finish->key.task);
-      }
-    } else if (world_.store.WasStarted(finish->key))
-      JudgeEnd(batch, finish->key, "");
+    JudgeFinish(batch, *finish);
   } else if (const auto* unknown = std::get_if<store::MarkUnknown>(&change)) {
+    open_.erase(unknown->key);
     JudgeEnd(batch, unknown->key, "");
   } else if (const auto* step = std::get_if<store::RecordStep>(&change)) {
     Case(1);
+    JudgeSpeaker(batch, step->step.key);
     NoSecret(step->step.detail, "a row");
     if (step->step.detail != NameOf(step->step.key)) {
       Violation("1: step of " + step->step.detail + " stored for " + NameOf(step->step.key));
@@ -224,6 +194,7 @@ void Oracles::Judge(const Batch& batch, std::size_t index) {
   } else if (const auto* grant = std::get_if<store::GrantPermit>(&change)) {
     Case(12);
     const TaskId& task = grant->permit.key.task;
+    JudgeSpeaker(batch, grant->permit.key);
     granted_.try_emplace(
         task, Granted{grant->permit.nonce, world_.now() + SimSchedulerOptions().permit_ttl});
     const bool canceled_behind =
@@ -235,6 +206,77 @@ void Oracles::Judge(const Batch& batch, std::size_t index) {
     if (world_.store.Find(task)->cancel_requested && !canceled_behind) {
       Violation("12: " + task.value() + " gets its permit though it was canceled before");
     }
+  }
+}
+
+void Oracles::JudgeOffer(const Batch& batch, const store::OfferTask& offer) {
+  holders_[offer.key] = offer.agent;
+  const auto resting = resting_since_.find(offer.agent);
+  if (resting != resting_since_.end() && resting->second < batch.decided_at) {
+    Violation("3: " + NameOf(offer.key) + " is offered to " + offer.agent.value() +
+              ", which is to take no work");
+  }
+}
+
+void Oracles::JudgeOrder(const store::SetAvailability& order) {
+  const domain::AgentMode mode = order.availability.mode;
+  if (mode == domain::AgentMode::kActive) {
+    resting_since_.erase(order.agent);
+    return;
+  }
+  resting_since_.try_emplace(order.agent, world_.now());
+  if (!domain::IsGone(mode)) return;
+  gone_since_.try_emplace(order.agent, world_.now());
+  if (mode != domain::AgentMode::kRetired) return;
+  Case(3);
+  for (const auto& [id, task] : world_.store.tasks()) {
+    const bool held = task.state == TaskState::kOffered || task.state == TaskState::kRunning;
+    if (held && task.agent == order.agent) {
+      Violation("3: " + order.agent.value() + " is retired while it holds " + id.value());
+    }
+  }
+}
+
+// What an agent says that had left the farm when it was decided on changes nothing.
+void Oracles::JudgeSpeaker(const Batch& batch, const AttemptKey& key) {
+  const auto holder = holders_.find(key);
+  if (holder == holders_.end()) return;
+  const auto gone = gone_since_.find(holder->second);
+  if (gone != gone_since_.end() && gone->second < batch.decided_at) {
+    Violation("3: " + NameOf(key) + " goes on at " + holder->second.value() +
+              ", which has left the farm");
+  }
+}
+
+void Oracles::JudgeFinish(const Batch& batch, const store::FinishTask& finish) {
+  const bool was_open = open_.erase(finish.key) > 0;
+  if (finish.result) NoSecret(*finish.result, "a row");
+  if (finish.resolution) {
+    JudgeResolution(finish.key.task, *finish.resolution);
+  } else if (finish.result && finish.result->failure &&
+             finish.result->failure->reason == "QUEUE_TIMEOUT") {
+    if (was_open) Violation("10: " + NameOf(finish.key) + " runs and ends as waited for too long");
+    JudgeTimeout(batch, finish.key);
+  } else if (was_open) {
+    JudgeEnd(batch, finish.key, "");
+  }
+}
+
+// The wait counts from when the task could run, or could run again, and does not end in the grace
+// period when it began before.
+void Oracles::JudgeTimeout(const Batch& batch, const AttemptKey& key) {
+  Case(10);
+  const domain::Task& task = *world_.store.Find(key.task);
+  // By the wall clock over a restart of the controller.
+  if (controller_clock_stepped_) return;
+  const MonoTime since(task.queued_since.time_since_epoch() - world_.wall().time_since_epoch() +
+                       world_.now().time_since_epoch());
+  if (batch.decided_at - since < task.queue_timeout) {
+    Violation("10: " + NameOf(key) + " has not waited for as long as it may");
+  }
+  if (waits_stored_.at(key.task) < batch.awake_since &&
+      batch.decided_at - batch.awake_since < SimSchedulerOptions().grace) {
+    Violation("8: the wait of " + NameOf(key) + " ends in the grace period");
   }
 }
 
@@ -261,7 +303,7 @@ void Oracles::JudgeEnd(const Batch& batch, const AttemptKey& key, const std::str
           batch.events, [&](const auto& event) { return event.from.agent == holders_[key]; }) ||
       Holds<scheduler::Cancel>(batch.events,
                                [&](const auto& event) { return event.task == key.task; });
-  if (said_by_agent) return;
+  if (said_by_agent || gone_since_.contains(holders_[key])) return;
   Case(8);
   if (batch.decided_at - batch.awake_since < SimSchedulerOptions().grace) {
     Violation("8: the lease of " + NameOf(key) + " ends in the grace period");
@@ -303,7 +345,10 @@ void Oracles::Told(Epoch epoch, const scheduler::Outgoing& outgoing) {
                               : std::string(domain::TaskStateName(row->state)) + "/" +
                                     std::to_string(row->attempt.value())));
   };
-  if (const auto* permit = std::get_if<protocol::Permit>(&outgoing.body)) {
+  const auto* permit = std::get_if<protocol::Permit>(&outgoing.body);
+  const domain::Task* asked = permit == nullptr ? nullptr : world_.store.Find(permit->key.task);
+  // A probe's changes nothing and has no row.
+  if (asked != nullptr && asked->kind == TaskKind::kPublish) {
     const auto row = world_.store.permits().find(permit->key.task);
     if (row == world_.store.permits().end()) {
       complain(permit->key, "permit");
@@ -366,7 +411,9 @@ void Oracles::CheckEnd(std::size_t answered) {
   Case(3);
   const auto submits = static_cast<std::size_t>(world_.scenario.submits);
   if (answered < submits) Violation("3: a submit was never answered");
-  if (world_.store.runs() != submits) Violation("2: one request made two runs");
+  if (world_.store.runs() < submits || world_.store.runs() > submits + world_.probes_asked()) {
+    Violation("2: one request made two runs");
+  }
   const auto waits = [this](const domain::Task& task) {
     return !domain::IsTerminal(task.state) && task.state != TaskState::kUnknown &&
            !world_.Blocked(task);

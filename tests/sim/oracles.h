@@ -54,6 +54,10 @@ class Oracles {
   void ClientStarted(const AttemptKey& key, const std::string& nonce, bool marker_synced,
                      bool clock_stood);                     // 9
   void Published(const AttemptKey& key, bool clock_stood);  // 9
+  // What a probe's client saw.
+  void Probed(const AttemptKey& key, protocol::ProbeVerdict verdict) {
+    answers_[key.task] = verdict;
+  }
   // How it really ended: the log it wrote, and the failure (nullopt: success, or it vanished).
   void LogEnded(const AttemptKey& key, const std::string& log) { ended_logs_[key] = log; }
   void FailureOf(const AttemptKey& key, protocol::FailureClass klass) { failures_[key] = klass; }
@@ -76,6 +80,8 @@ class Oracles {
   void CancelAnswered(const TaskId& task, const absl::Status& status);        // 2
   void ResolveAnswered(const TaskId& task, const absl::Status& status);       // 2
   void ControllerClockStepped() { controller_clock_stepped_ = true; }
+  // Somebody is about to order that the agent leaves: it may hear so though that is never stored.
+  void LeaveOrdered(const AgentId& agent) { unwanted_.insert(agent); }
 
   // ---- the end
   void CheckEnd(std::size_t answered);
@@ -83,12 +89,20 @@ class Oracles {
   // How often each judge had something to judge: one that never had shows nothing.
   [[nodiscard]] const std::array<std::uint64_t, 13>& cases() const { return cases_; }
   [[nodiscard]] bool published(const TaskId& task) const { return published_.contains(task); }
+  // Whoever looks at the platform sees it: later than it happened.
+  [[nodiscard]] bool Shown(const TaskId& task) const;
 
  private:
   void Case(std::size_t invariant) { ++cases_.at(invariant); }
   // `queued_why`: why it is tried again; empty: it is not.
   void JudgeEnd(const Batch& batch, const AttemptKey& key, const std::string& queued_why);
   void Judge(const Batch& batch, std::size_t index);
+  void JudgeOffer(const Batch& batch, const store::OfferTask& offer);              // 3
+  void JudgeOrder(const store::SetAvailability& order);                            // 3
+  void JudgeSpeaker(const Batch& batch, const AttemptKey& key);                    // 3
+  void JudgeFinish(const Batch& batch, const store::FinishTask& finish);           // 8, 9, 10, 11
+  void JudgeResolution(const TaskId& task, const domain::Resolution& resolution);  // 9
+  void JudgeTimeout(const Batch& batch, const AttemptKey& key);                    // 8, 10
   void CheckResults();
   void NoSecret(std::string_view text, const char* where);
   void NoSecret(const protocol::AttemptResult& result, const char* where);
@@ -98,12 +112,22 @@ class Oracles {
   std::array<std::uint64_t, 13> cases_{};  // by invariant
 
   std::map<int, Epoch> epochs_;                            // synced, by agent
+  std::map<AgentId, MonoTime> resting_since_;              // ordered to take no work
+  std::map<AgentId, MonoTime> gone_since_;                 // retired or revoked
+  std::set<AgentId> unwanted_;                             // somebody asked to revoke or retire it
+  std::set<AttemptKey> open_;                              // running, as stored
   std::map<AttemptKey, AgentId> holders_;                  // whom it was offered to
   std::map<AttemptKey, int> containers_;                   // of builds
   std::map<AttemptKey, std::string> ended_logs_;           // what an ended attempt had written
   std::map<AttemptKey, protocol::FailureClass> failures_;  // what it came to
   std::map<TaskId, int> clients_;
-  std::set<TaskId> published_;
+  std::map<TaskId, MonoTime> waits_stored_;  // when it was stored that it is queued, or will be
+  struct Publication {
+    MonoTime at;
+    bool clock_stood = false;
+  };
+  std::map<TaskId, Publication> published_;
+  std::map<TaskId, protocol::ProbeVerdict> answers_;  // the newest of each probe
   std::set<TaskId> said_not_published_;
   struct Granted {
     std::string nonce;

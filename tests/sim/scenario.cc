@@ -35,6 +35,9 @@ Scenario ScenarioOf(std::uint64_t seed) {
   faults.agent_disk_full = mean(20'000);
   faults.controller_disk_full = mean(20'000);
   faults.clock_step = mean(15'000);
+  scenario.orders = mean(10'000);
+  scenario.departures = mean(30'000);
+  scenario.short_leases = dice.Chance(0.2);
   return scenario;
 }
 

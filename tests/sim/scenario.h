@@ -44,6 +44,9 @@ struct Planted {
   bool commit_not_fenced = false;           // 2
   bool epoch_ignored = false;               // 3
   bool never_forgotten = false;             // 3
+  bool orders_lost_at_reload = false;       // 3
+  bool revoked_agent_let_in = false;        // 3
+  bool retired_with_work = false;           // 3
   bool started_on_promise = false;          // 4
   bool build_not_attached = false;          // 5
   bool log_acked_before_synced = false;     // 6
@@ -57,7 +60,10 @@ struct Planted {
   bool new_nonce_when_asked_again = false;  // 9
   bool permit_end_ignored = false;          // 9
   bool deadline_ignored = false;            // 9
+  bool margin_forgotten = false;            // 9
+  bool probe_guesses = false;               // 9
   bool every_failure_retried = false;       // 10
+  bool wait_not_begun_anew = false;         // 10
   bool secret_in_step = false;              // 11
   bool secret_in_journal = false;           // 11
   bool permit_despite_cancel = false;       // 12
@@ -71,6 +77,11 @@ struct Scenario {
   Millis workload{120'000};
   int submits = 24;
   int cancels = 8;
+  Millis looks{1'500};  // between two looks at a publish of unknown outcome
+  Millis orders{};      // between two orders to pause or drain an agent; 0: none
+  Millis departures{};  // between two orders to retire or revoke one; 0: none
+  // Leases end sooner than the grace period of a controller start.
+  bool short_leases = false;
 };
 
 // The scenario of a seed. The kinds of trouble are mixed by it, so that no seed is everything at

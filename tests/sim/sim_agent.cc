@@ -26,8 +26,8 @@ agent::AgentOptions OptionsOf(int number) {
 
 }  // namespace
 
-SimAgent::SimAgent(World& world, int number)
-    : world_(world), number_(number), machine_(world), process_(world) {
+SimAgent::SimAgent(World& world, int number, int like)
+    : world_(world), number_(number), like_(like), machine_(world), process_(world) {
   machine_.Start();
 }
 
@@ -35,10 +35,10 @@ SimAgent::SimAgent(World& world, int number)
 
 void SimAgent::Boot() {
   if (machine_.frozen()) return machine_.Do([this] { Boot(); });
-  if (alive()) return;
+  if (alive() || left_) return;
   process_.Start();
   world_.Trace("agent ", number_, " starts");
-  core_.emplace(OptionsOf(number_));
+  core_.emplace(OptionsOf(like_));
   last_id_ = 0;
   sync_armed_ = false;
   tick_armed_.reset();
@@ -87,9 +87,12 @@ void SimAgent::CrashMachine() {
     if (Durable(key) == JournalState::kRunning) {
       world_.Hit(Message::kContainer, CrashPoint::kLost, key, number_);
     } else if (container.client_started) {
-      world_.Hit(Message::kClient, CrashPoint::kLost, key, number_);
+      if (container.kind == TaskKind::kPublish) {
+        world_.Hit(Message::kClient, CrashPoint::kLost, key, number_);
+      }
       // It may have been the very end of the client.
-      if (container.outcome == Outcome::kSuccess && world_.Chance(0.5)) {
+      if (container.kind == TaskKind::kPublish && container.outcome == Outcome::kSuccess &&
+          world_.Chance(0.5)) {
         world_.oracles.Published(key, process_.clock_stood());
       }
     }
@@ -155,6 +158,8 @@ void SimAgent::DiedBefore(const std::vector<agent::Action>& actions, std::size_t
     } else if (const auto* start = std::get_if<agent::StartAttempt>(&actions[i])) {
       world_.Hit(Message::kContainer, CrashPoint::kLost, start->key, number_);
     } else if (const auto* permit = std::get_if<agent::GivePermit>(&actions[i])) {
+      const auto held = containers_.find(permit->key);
+      if (held == containers_.end() || held->second.kind == TaskKind::kProbe) continue;
       world_.Hit(Message::kClient, CrashPoint::kLost, permit->key, number_);
     } else if (const auto* free = std::get_if<agent::FreeSpool>(&actions[i])) {
       world_.Hit(Message::kLogAck, CrashPoint::kReceiverBefore, free->key, number_);
@@ -190,12 +195,24 @@ void SimAgent::TryConnect() {
   });
 }
 
+void SimAgent::BeGone() {
+  world_.Trace("agent ", number_, " is told that it is thrown out");
+  Apply(agent::Disowned{});
+}
+
+// Nothing else drains an agent here.
+void SimAgent::Do(agent::Drained&) {
+  left_ = true;
+  CrashProcess();
+}
+
 void SimAgent::Closed(const std::shared_ptr<Stream>& stream) {
   process_.Do([this, stream] {
     if (stream_ != stream) return;
     stream_ = nullptr;
     const std::uint64_t life = process_.life();
     Apply(agent::Disconnected{});
+    if (stream->refused && life == process_.life()) BeGone();
     if (alive() && life == process_.life()) TryConnect();
   });
 }
@@ -352,9 +369,14 @@ JournalState SimAgent::Durable(const AttemptKey& key) const {
 }
 
 std::string SimAgent::Leftovers() const {
-  if (!alive()) return " the process is not running";
+  const bool gone = domain::IsGone(world_.store.ModeOf(id()));
+  if (gone != left_)
+    return left_ ? " it has left the farm, whose row says it has not"
+                 : " it has not heard that it is thrown out";
+  if (!alive() && !left_) return " the process is not running";
   std::string left;
-  for (const auto& view : core_->Attempts()) {
+  const auto attempts = left_ ? std::vector<agent::AttemptView>() : core_->Attempts();
+  for (const auto& view : attempts) {
     left += " attempt " + NameOf(view.key) + " phase " +
             std::to_string(static_cast<int>(view.phase)) + (view.deleting ? " deleting" : "") +
             " log " + std::to_string(view.log_durable) + " of " + std::to_string(view.log_end) +

@@ -18,8 +18,9 @@ namespace slipway::sim {
 // spools and link. Containers outlive the process, the machine's disk outlives both.
 class SimAgent {
  public:
-  SimAgent(World& world, int number);
-  [[nodiscard]] AgentId id() const { return AgentId("agent-" + std::to_string(number_)); }
+  // `like`: the number of the machine whose place it takes, which has its labels; else its own.
+  SimAgent(World& world, int number, int like);
+  static AgentId IdOf(int number) { return AgentId("agent-" + std::to_string(number)); }
 
   // ---- what happens to it
   void Boot();
@@ -32,6 +33,11 @@ class SimAgent {
   void Closed(const std::shared_ptr<Stream>& stream);
 
   // ---- what is seen
+  [[nodiscard]] AgentId id() const { return IdOf(number_); }
+  // Whose labels it has.
+  [[nodiscard]] int like() const { return like_; }
+  // It was told that it is thrown out, and has ended for good.
+  [[nodiscard]] bool left() const { return left_; }
   [[nodiscard]] bool alive() const { return process_.alive(); }
   // What the synced journal says of an attempt.
   [[nodiscard]] JournalState Durable(const AttemptKey& key) const;
@@ -81,12 +87,14 @@ class SimAgent {
   void Do(agent::DenyPermit& action);
   void Do(agent::FreeSpool& action);
   void Do(agent::PrepareImages&) {}
-  void Do(agent::Drained&) {}
+  void Do(agent::Drained&);
   void SyncJournal();
   void LoseUnsyncedJournal();
   void NoteSynced(std::size_t from);
   void BootLater();
   void TryConnect();
+  // The farm says that it has thrown this agent out.
+  void BeGone();
   void ArmTick();
   void SendOut(protocol::AgentMessage message);
   void Adopt(const agent::AdoptAttempt& action);
@@ -101,9 +109,12 @@ class SimAgent {
   void WorkLater(const AttemptKey& key, Duration delay);
   void Work(const AttemptKey& key);
   void End(const AttemptKey& key, Container& container, std::optional<protocol::Failure> failure);
+  protocol::ProbeOutcome Look(const AttemptKey& key);
 
   World& world_;
   const int number_;
+  const int like_;
+  bool left_ = false;
 
   Process machine_;
   std::vector<agent::JournalEntry> journal_;

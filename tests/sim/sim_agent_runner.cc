@@ -16,6 +16,8 @@ namespace {
 
 constexpr std::size_t kSpoolBudget = 900;
 constexpr std::size_t kLargestWrite = 300;
+// What slipway-init needs to end a client.
+constexpr Millis kKillTime(400);
 
 Sha256Digest ManifestOf(const AttemptKey& key) {
   return *Sha256Digest::FromBytes((key.task.value() + std::string(32, 'm')).substr(0, 32));
@@ -45,6 +47,8 @@ void SimAgent::StartContainer(const AttemptKey& key, TaskKind kind) {
                         : dice < 85 ? Outcome::kBuildFails
                         : dice < 95 ? Outcome::kNetworkFails
                                     : Outcome::kInfrastructureFails;
+  } else if (kind == TaskKind::kProbe) {
+    container.outcome = dice < 90 ? Outcome::kSuccess : Outcome::kNetworkFails;
   } else {
     container.outcome = dice < 85 ? Outcome::kSuccess : Outcome::kPlatformRefuses;
   }
@@ -95,13 +99,16 @@ void SimAgent::Work(const AttemptKey& key) {
     WorkLater(key, world_.RandomMillis(10, 2500));
     return Doorbell(key);
   }
-  if (container.kind == TaskKind::kPublish && !container.client_started) {
+  if (container.kind != TaskKind::kBuild && !container.client_started) {
     container.ready = true;
     return Doorbell(key);
   }
-  if (container.client_started && machine_.now() >= container.client_deadline &&
+  if (container.client_started && machine_.now() >= container.client_deadline + kKillTime &&
       !world_.scenario.planted.deadline_ignored) {
-    return End(key, container, FailureOf(FailureClass::kPublishUnknown, "PUBLISH_UNKNOWN"));
+    const bool probe = container.kind == TaskKind::kProbe;
+    return End(key, container,
+               probe ? FailureOf(FailureClass::kTimeout, "STEP_TIMEOUT")
+                     : FailureOf(FailureClass::kPublishUnknown, "PUBLISH_UNKNOWN"));
   }
   switch (container.outcome) {
     case Outcome::kSuccess:
@@ -131,9 +138,24 @@ void SimAgent::End(const AttemptKey& key, Container& container,
   if (container.kind == TaskKind::kBuild) {
     result.build.emplace();
     result.build->commit = NameOf(key);
+  } else if (container.kind == TaskKind::kProbe && result.ok()) {
+    result.probe = Look(key);
   }
   container.result = std::move(result);
   Doorbell(key);
+}
+
+// A probe's client asks the platform.
+protocol::ProbeOutcome SimAgent::Look(const AttemptKey& key) {
+  using protocol::ProbeVerdict;
+  protocol::ProbeOutcome seen;
+  if (!world_.Chance(0.2)) {
+    seen.verdict = world_.oracles.Shown(world_.store.Find(key.task)->depends_on)
+                       ? ProbeVerdict::kPublished
+                       : ProbeVerdict::kNotPublished;
+  }
+  world_.oracles.Probed(key, seen.verdict);
+  return seen;
 }
 
 // ---- runner
@@ -237,9 +259,11 @@ void SimAgent::Do(agent::GivePermit& action) {
 
 void SimAgent::StartClient(const AttemptKey& key, const std::string& nonce, Duration deadline) {
   world_.Trace("client of ", NameOf(key), " starts with ", nonce);
-  const bool marker_synced = Durable(key) == JournalState::kMarker;
-  world_.oracles.ClientStarted(key, nonce, marker_synced, process_.clock_stood());
   Container& container = containers_.at(key);
+  if (container.kind == TaskKind::kPublish) {
+    const bool marker_synced = Durable(key) == JournalState::kMarker;
+    world_.oracles.ClientStarted(key, nonce, marker_synced, process_.clock_stood());
+  }
   container.client_started = true;
   container.client_deadline = machine_.now() + deadline;
   container.ready = false;

@@ -28,17 +28,19 @@ scheduler::SchedulerOptions SimSchedulerOptions() {
 
 namespace {
 
-scheduler::SchedulerOptions OptionsOf(const Planted& planted) {
+scheduler::SchedulerOptions OptionsOf(const Scenario& scenario) {
   scheduler::SchedulerOptions options = SimSchedulerOptions();
-  if (planted.no_grace) options.grace = seconds(1);
-  if (planted.standstill_not_seen) options.standstill = std::chrono::hours(24);
+  if (scenario.short_leases) options.lease_ttl = seconds(6);
+  if (scenario.planted.no_grace) options.grace = seconds(1);
+  if (scenario.planted.standstill_not_seen) options.standstill = std::chrono::hours(24);
+  if (scenario.planted.margin_forgotten) options.publish_margin = Duration::zero();
   return options;
 }
 
 }  // namespace
 
 SimController::SimController(World& world)
-    : world_(world), process_(world), core_(OptionsOf(world.scenario.planted)) {
+    : world_(world), process_(world), core_(OptionsOf(world.scenario)) {
   process_.Start();
   Lead(0);
 }
@@ -207,6 +209,7 @@ void SimController::Committed(const absl::StatusOr<std::vector<absl::Status>>& a
 }
 
 void SimController::Perform(const scheduler::Effects& effects, const std::function<void()>& then) {
+  for (const scheduler::DismissedAgent& gone : effects.dismissed) Dismiss(gone.agent);
   for (const scheduler::Reply& reply : effects.replies) {
     const auto caller = callers_.find(reply.ticket);
     if (caller == callers_.end()) {
@@ -352,6 +355,11 @@ void SimController::Call(scheduler::Event event, scheduler::Ticket ticket,
                          std::function<void(const scheduler::Reply&)> done) {
   process_.Do([this, event = std::move(event), ticket, done = std::move(done)]() mutable {
     callers_.emplace(ticket, std::move(done));
+    if (auto* resolve = std::get_if<scheduler::Resolve>(&event)) resolve->said_at = process_.wall();
+    if (auto* submit = std::get_if<scheduler::Submit>(&event)) {
+      domain::Task& first = submit->tasks.front();
+      first.created_at = first.queued_since = process_.wall();
+    }
     Enter(std::move(event));
   });
 }

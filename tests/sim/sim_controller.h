@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,8 @@ class SimController {
   // Takes streams and calls.
   [[nodiscard]] bool serving() const { return alive() && epoch_ > Epoch(); }
   [[nodiscard]] Epoch epoch() const { return epoch_; }
+  // Takes no stream of this agent: it has left the farm, as the row says or this process knows.
+  [[nodiscard]] bool Refuses(const AgentId& agent) const;
 
  private:
   struct Session {
@@ -73,6 +76,10 @@ class SimController {
   void SyncLog(const std::shared_ptr<Stream>& stream, const AttemptKey& key);
   void Acknowledge(const std::shared_ptr<Stream>& stream, const AttemptKey& key);
   void FillIn(scheduler::ResultReported& event);
+  // What a probe's answer says of its publish.
+  [[nodiscard]] std::optional<scheduler::Resolve> ResolveBy(
+      const domain::Task& probe, const protocol::AttemptResult& result) const;
+  void Dismiss(const AgentId& agent);
   Session* SessionOf(const AgentId& agent, SessionId id);
   // The batch is lost: `stored` or not, nobody was told.
   void HitBatch(bool stored);
@@ -99,11 +106,15 @@ class SimController {
   MonoTime loaded_at_;
   std::uint64_t last_ticket_ = 0;
   std::map<scheduler::Ticket, std::function<void(const scheduler::Reply&)>> callers_;
+  std::set<AgentId> dismissed_;
   std::optional<MonoTime> tick_armed_;
   std::uint64_t ticks_armed_ = 0;
 };
 
+// Leases may be shorter, as the scenario says.
 scheduler::SchedulerOptions SimSchedulerOptions();
+// The word of a person, or of `probe`, about a publish of unknown outcome.
+scheduler::Resolve ResolutionOf(const TaskId& publish, bool published, const TaskId& probe = {});
 // Of every publish client.
 inline constexpr Duration kClientDeadline = std::chrono::seconds(6);
 

@@ -21,12 +21,31 @@ agent_gateway::SessionOptions SimSessionOptions() {
 
 }  // namespace
 
+scheduler::Resolve ResolutionOf(const TaskId& publish, bool published, const TaskId& probe) {
+  scheduler::Resolve resolve;
+  resolve.task = publish;
+  resolve.resolution.resolved_by = "dev";
+  resolve.resolution.reason = "looked";
+  resolve.resolution.probe = probe;
+  resolve.result.emplace();
+  if (published) {
+    resolve.resolution.verdict = domain::PublishVerdict::kPublished;
+    resolve.release.emplace();
+    resolve.release->id = ReleaseId("release-of-" + publish.value());
+    resolve.release->publish_task = publish;
+  } else {
+    resolve.result->failure.emplace().reason = "PUBLISH_NOT_DONE";
+  }
+  return resolve;
+}
+
 // ---- streams
 
 void SimController::Opened(const std::shared_ptr<Stream>& stream) {
   process_.Do([this, stream] {
     if (!stream->open) return;
-    const AgentId agent("agent-" + std::to_string(stream->agent));
+    const AgentId agent = SimAgent::IdOf(stream->agent);
+    if (Refuses(agent)) return world_.Refuse(stream);
     const auto opened = table_.Open(agent);
     if (opened.replaced) {
       if (Session* old = SessionOf(agent, *opened.replaced)) world_.Reset(old->stream);
@@ -36,6 +55,21 @@ void SimController::Opened(const std::shared_ptr<Stream>& stream) {
                                                       process_.now(), SimSessionOptions())});
     WatchSession(stream->id);
   });
+}
+
+bool SimController::Refuses(const AgentId& agent) const {
+  if (dismissed_.contains(agent)) return true;
+  return domain::IsGone(world_.store.ModeOf(agent)) &&
+         !world_.scenario.planted.revoked_agent_let_in;
+}
+
+void SimController::Dismiss(const AgentId& agent) {
+  if (world_.scenario.planted.revoked_agent_let_in) return;
+  world_.Trace(agent, " is dismissed");
+  dismissed_.insert(agent);
+  for (auto& [id, session] : sessions_) {
+    if (session.core.self().agent == agent) world_.Refuse(session.stream);
+  }
 }
 
 void SimController::WatchSession(std::uint64_t stream) {
@@ -120,6 +154,20 @@ void SimController::FillIn(scheduler::ResultReported& event) {
     release.publish_task = event.key.task;
     event.release = release;
   }
+  if (event.result.ok() && event.result.probe && row != nullptr) {
+    event.resolves = ResolveBy(*row, event.result);
+  }
+}
+
+std::optional<scheduler::Resolve> SimController::ResolveBy(
+    const domain::Task& probe, const protocol::AttemptResult& result) const {
+  using protocol::ProbeVerdict;
+  ProbeVerdict verdict = result.probe->verdict;
+  if (verdict == ProbeVerdict::kCannotTell && world_.scenario.planted.probe_guesses) {
+    verdict = ProbeVerdict::kNotPublished;
+  }
+  if (verdict == ProbeVerdict::kCannotTell) return std::nullopt;
+  return ResolutionOf(probe.depends_on, verdict == ProbeVerdict::kPublished, probe.id);
 }
 
 // ---- logs

@@ -12,12 +12,12 @@ namespace {
 
 // What the checks say about the first seed that shows the planted mistake; empty: none does.
 std::string Found(
-    bool Planted::*mistake, void (*provoke)(Faults&) = [](Faults&) {}) {
+    bool Planted::*mistake, void (*provoke)(Scenario&) = [](Scenario&) {}) {
   const unsigned jobs = std::clamp(std::thread::hardware_concurrency(), 1U, 4U);
   const Summary sum = PlaySeeds(1, 400, jobs, [&](std::uint64_t seed) {
     Scenario scenario = ScenarioOf(seed);
     scenario.planted.*mistake = true;
-    provoke(scenario.faults);
+    provoke(scenario);
     return scenario;
   });
   return sum.failure ? sum.failure->violation : "";
@@ -33,21 +33,45 @@ TEST_CASE("Planted: a controller that speaks before the commit", "[sim]") {
 
 TEST_CASE("Planted: a commit that a new leader does not wait for", "[sim]") {
   CHECK_THAT(Found(&Planted::commit_not_fenced,
-                   [](Faults& faults) { faults.controller_takeover = Millis(5'000); }),
+                   [](Scenario& scenario) { scenario.faults.controller_takeover = Millis(5'000); }),
              Catch::StartsWith("2:"));
 }
 
 TEST_CASE("Planted: an agent that obeys an outdated leader", "[sim]") {
   CHECK_THAT(Found(&Planted::epoch_ignored,
-                   [](Faults& faults) {
-                     faults.controller_takeover = Millis(10'000);
-                     faults.connection_reset = Millis(2'000);
+                   [](Scenario& scenario) {
+                     scenario.faults.controller_takeover = Millis(10'000);
+                     scenario.faults.connection_reset = Millis(2'000);
                    }),
              Catch::StartsWith("3:"));
 }
 
 TEST_CASE("Planted: a controller that never says forget", "[sim]") {
   CHECK_THAT(Found(&Planted::never_forgotten), Catch::StartsWith("3:"));
+}
+
+TEST_CASE("Planted: an operator's order that a reload forgets", "[sim]") {
+  CHECK_THAT(Found(&Planted::orders_lost_at_reload,
+                   [](Scenario& scenario) {
+                     scenario.orders = Millis(5'000);
+                     scenario.faults.in_doubt = 0.1;
+                   }),
+             Catch::StartsWith("3:"));
+}
+
+TEST_CASE("Planted: a revoked agent that another controller lets in", "[sim]") {
+  CHECK_THAT(Found(&Planted::revoked_agent_let_in,
+                   [](Scenario& scenario) {
+                     scenario.departures = Millis(10'000);
+                     scenario.faults.controller_crash = Millis(15'000);
+                   }),
+             Catch::StartsWith("3:"));
+}
+
+TEST_CASE("Planted: an agent that is retired before it has finished", "[sim]") {
+  CHECK_THAT(Found(&Planted::retired_with_work,
+                   [](Scenario& scenario) { scenario.departures = Millis(10'000); }),
+             Catch::StartsWith("3:"));
 }
 
 TEST_CASE("Planted: an agent that starts what it has only promised", "[sim]") {
@@ -75,16 +99,16 @@ TEST_CASE("Planted: a result that is given up after it was sent once", "[sim]") 
 }
 
 TEST_CASE("Planted: a controller without a grace period after its start", "[sim]") {
-  CHECK_THAT(
-      Found(&Planted::no_grace, [](Faults& faults) { faults.controller_crash = Millis(15'000); }),
-      Catch::StartsWith("8:"));
+  CHECK_THAT(Found(&Planted::no_grace,
+                   [](Scenario& scenario) { scenario.faults.controller_crash = Millis(15'000); }),
+             Catch::StartsWith("8:"));
 }
 
 TEST_CASE("Planted: a controller that does not notice that it stood still", "[sim]") {
   CHECK_THAT(Found(&Planted::standstill_not_seen,
-                   [](Faults& faults) {
-                     faults.controller_freeze = Millis(20'000);
-                     faults.clocks_stand = false;
+                   [](Scenario& scenario) {
+                     scenario.faults.controller_freeze = Millis(20'000);
+                     scenario.faults.clocks_stand = false;
                    }),
              Catch::StartsWith("8:"));
 }
@@ -103,22 +127,51 @@ TEST_CASE("Planted: a permit that has another nonce when it is asked for again",
 
 TEST_CASE("Planted: a client that starts after the end of its permit", "[sim]") {
   CHECK_THAT(Found(&Planted::permit_end_ignored,
-                   [](Faults& faults) {
-                     faults.freeze_between_actions = 0.02;
-                     faults.clocks_stand = false;
-                     faults.clock_step = Millis();
+                   [](Scenario& scenario) {
+                     scenario.faults.freeze_between_actions = 0.02;
+                     scenario.faults.clocks_stand = false;
+                     scenario.faults.clock_step = Millis();
                    }),
              Catch::StartsWith("9:"));
 }
 
 TEST_CASE("Planted: a client that goes on after its deadline", "[sim]") {
   CHECK_THAT(Found(&Planted::deadline_ignored,
-                   [](Faults& faults) {
-                     faults.machine_suspend = Millis(4'000);
-                     faults.clocks_stand = false;
-                     faults.clock_step = Millis();
+                   [](Scenario& scenario) {
+                     scenario.faults.machine_suspend = Millis(4'000);
+                     scenario.faults.clocks_stand = false;
+                     scenario.faults.clock_step = Millis();
                    }),
              Catch::StartsWith("9:"));
+}
+
+TEST_CASE("Planted: a publish taken as not done before the platform shows it", "[sim]") {
+  CHECK_THAT(Found(&Planted::margin_forgotten,
+                   [](Scenario& scenario) {
+                     scenario.looks = Millis(100);
+                     scenario.faults.machine_crash = Millis(10'000);
+                     scenario.faults.clocks_stand = false;
+                     scenario.faults.clock_step = Millis();
+                   }),
+             Catch::StartsWith("9:"));
+}
+
+TEST_CASE("Planted: a probe that could not tell taken as a no", "[sim]") {
+  CHECK_THAT(Found(&Planted::probe_guesses,
+                   [](Scenario& scenario) { scenario.faults.machine_crash = Millis(4'000); }),
+             Catch::StartsWith("9:"));
+}
+
+TEST_CASE("Planted: a wait that counts from the submit", "[sim]") {
+  CHECK_THAT(Found(&Planted::wait_not_begun_anew,
+                   [](Scenario& scenario) {
+                     scenario.orders = Millis(1'000);
+                     scenario.faults.agent_crash = Millis(4'000);
+                     scenario.faults.machine_crash = Millis(10'000);
+                     scenario.faults.controller_crash = Millis(20'000);
+                     scenario.faults.clock_step = Millis();
+                   }),
+             Catch::StartsWith("10:"));
 }
 
 TEST_CASE("Planted: a build that is tried again whatever it failed of", "[sim]") {
@@ -134,7 +187,8 @@ TEST_CASE("Planted: a secret in the journal", "[sim]") {
 }
 
 TEST_CASE("Planted: a permit for what was canceled before", "[sim]") {
-  CHECK_THAT(Found(&Planted::permit_despite_cancel, [](Faults& faults) { faults.in_doubt = 0.2; }),
+  CHECK_THAT(Found(&Planted::permit_despite_cancel,
+                   [](Scenario& scenario) { scenario.faults.in_doubt = 0.2; }),
              Catch::StartsWith("12:"));
 }
 

@@ -72,6 +72,9 @@ absl::StatusOr<store::Unfinished> SimStore::Load(Epoch epoch) const {
     const domain::Task& task = tasks_.at(id);
     if (domain::IsTerminal(task.state)) continue;
     unfinished.tasks.push_back(task);
+    if (planted_.wait_not_begun_anew && task.queued_since != WallTime()) {
+      unfinished.tasks.back().queued_since = task.created_at;
+    }
     if (planted_.permit_despite_cancel && task.state == TaskState::kRunning &&
         task.kind == TaskKind::kPublish) {
       unfinished.tasks.back().cancel_requested = false;
@@ -88,7 +91,8 @@ absl::StatusOr<store::Unfinished> SimStore::Load(Epoch epoch) const {
     unfinished.resolved.push_back({{id, task.attempt}, task.agent, resolution.verdict});
   }
   for (const auto& [agent, availability] : availability_) {
-    if (availability.mode != domain::AgentMode::kActive && !domain::IsGone(availability.mode)) {
+    if (!planted_.orders_lost_at_reload && availability.mode != domain::AgentMode::kActive &&
+        !domain::IsGone(availability.mode)) {
       unfinished.availability.emplace(agent, availability);
     }
   }
@@ -122,6 +126,7 @@ absl::Status SimStore::Apply(const store::StartTask& change) {
   domain::Task* task = At(change.key);
   if (task == nullptr || task->state != TaskState::kOffered) return Refused("start");
   task->state = TaskState::kRunning;
+  task->started_at = change.cause.at;
   ++task->starts;
   started_.insert(change.key);
   return absl::OkStatus();
@@ -137,6 +142,7 @@ absl::Status SimStore::Apply(const store::RequeueTask& change) {
   }
   if (task->state == TaskState::kRunning) task->queued_since = change.cause.at;
   task->state = TaskState::kQueued;
+  task->started_at = WallTime();
   task->not_before = change.not_before;
   return absl::OkStatus();
 }

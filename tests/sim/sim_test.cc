@@ -60,6 +60,7 @@ TEST_CASE("Simulation: each kind of change is in a commit in doubt, stored and n
     Scenario scenario = ScenarioOf(seed);
     scenario.faults.in_doubt = 0.2;
     scenario.faults.partition = Millis(8'000);
+    scenario.orders = Millis(10'000);
     return scenario;
   });
   CHECK((sum.failure ? sum.failure->violation : "") == "");

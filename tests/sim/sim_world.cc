@@ -10,7 +10,6 @@
 
 namespace slipway::sim {
 
-using domain::TaskKind;
 using domain::TaskState;
 using std::chrono::seconds;
 
@@ -156,6 +155,7 @@ std::shared_ptr<Stream> World::Connect(int agent) {
     if (!serving.empty()) controller = serving[Random(serving.size())];
   }
   if (!controller->serving()) return nullptr;
+  // One that is not known to have left is looked at again when its stream begins.
   auto stream = std::make_shared<Stream>();
   stream->id = ++last_stream_;
   stream->agent = agent;
@@ -220,6 +220,11 @@ void World::Reset(const std::shared_ptr<Stream>& stream) {
   After(RandomMillis(0, 3000), [stream] { stream->controller->Closed(stream); });
   After(RandomMillis(0, 3000),
         [this, stream] { agents[static_cast<std::size_t>(stream->agent)]->Closed(stream); });
+}
+
+void World::Refuse(const std::shared_ptr<Stream>& stream) {
+  stream->refused = Chance(0.8);
+  Reset(stream);
 }
 
 // ---- plot
@@ -291,142 +296,9 @@ void World::PlanFaults() {
   });
 }
 
-void World::Submit(int number, int tries) {
-  SimController& controller = Leader();
-  // The caller asks again, with the same request id, when it hears nothing.
-  const auto again = [this, number, tries] {
-    After(RandomMillis(500, 3000), [this, number, tries] { Submit(number, tries + 1); });
-  };
-  if (!controller.serving()) return again();
-  SimRandom plan(scenario.seed * 1000 + static_cast<std::uint64_t>(number));
-  const std::string name = std::to_string(number) + "." + std::to_string(tries);
-  scheduler::Submit submit;
-  submit.ticket = controller.NewTicket();
-  submit.run.id = RunId("run-" + name);
-  submit.run.submitted_by = "dev";
-  submit.run.request_id = "request-" + std::to_string(number);
-  domain::Task build;
-  build.id = TaskId("build-" + name);
-  build.run = submit.run.id;
-  build.application = ApplicationId("app-" + std::to_string(plan.Below(4)));
-  build.requirements = {{"os", "linux"}};
-  if (plan.Below(5) == 0) build.requirements["xcode"] = "15";
-  build.priority = static_cast<std::int32_t>(plan.Below(2));
-  if (plan.Below(4) == 0) build.group = "nightly";
-  domain::Task publish = build;
-  submit.tasks.push_back(build);
-  if (plan.Below(3) > 0) {
-    publish.id = TaskId("publish-" + name);
-    publish.kind = TaskKind::kPublish;
-    publish.state = TaskState::kWaiting;
-    publish.depends_on = build.id;
-    publish.target = plan.Below(2) > 0 ? "live" : "trial";
-    submit.tasks.push_back(publish);
-  }
-  const auto heard = std::make_shared<bool>(false);
-  const auto ticket = submit.ticket;
-  controller.Call(std::move(submit), ticket, [=, this](const scheduler::Reply& reply) {
-    *heard = true;
-    if (absl::IsUnavailable(reply.status)) return again();
-    answered_.insert(number);
-    oracles.SubmitAnswered(TaskId("build-" + name), reply.status);
-  });
-  After(seconds(30), [heard, again] {
-    if (!*heard) again();
-  });
-}
-
-void World::Cancel() {
-  SimController& controller = Leader();
-  if (store.tasks().empty() || !controller.serving()) return;
-  auto victim = store.tasks().begin();
-  std::advance(victim, Random(store.tasks().size()));
-  Trace("cancel ", victim->first);
-  const auto ticket = controller.NewTicket();
-  controller.Call(scheduler::Cancel{ticket, victim->first, "dev", "test"}, ticket,
-                  [this, id = victim->first](const scheduler::Reply& reply) {
-                    oracles.CancelAnswered(id, reply.status);
-                  });
-}
-
-// Somebody looks at the platform and says what is there; half of the unknown ones are left alone.
-void World::Resolve() {
-  SimController& controller = Leader();
-  if (!controller.serving()) return;
-  std::vector<TaskId> unknown;
-  for (const auto& [id, task] : store.tasks()) {
-    // "publish-7.0": by the submit's number.
-    if (task.state == TaskState::kUnknown && id.value()[8] % 2 == 0) unknown.push_back(id);
-  }
-  if (unknown.empty()) return;
-  const TaskId& id = unknown[Random(unknown.size())];
-  scheduler::Resolve resolve;
-  resolve.ticket = controller.NewTicket();
-  resolve.task = id;
-  resolve.resolution.resolved_by = "dev";
-  resolve.resolution.reason = "looked";
-  resolve.result.emplace();
-  if (oracles.published(id)) {
-    resolve.resolution.verdict = domain::PublishVerdict::kPublished;
-    resolve.release.emplace();
-    resolve.release->id = ReleaseId("release-of-" + id.value());
-    resolve.release->publish_task = id;
-  } else {
-    resolve.result->failure.emplace().reason = "PUBLISH_NOT_DONE";
-  }
-  Trace("resolve ", id, oracles.published(id) ? ": published" : ": not published");
-  const auto ticket = resolve.ticket;
-  controller.Call(std::move(resolve), ticket, [this, id](const scheduler::Reply& reply) {
-    oracles.ResolveAnswered(id, reply.status);
-  });
-}
-
-void World::SetMode(const AgentId& agent, domain::AgentMode mode) {
-  SimController& controller = Leader();
-  if (!controller.serving()) return;
-  const auto ticket = controller.NewTicket();
-  domain::Availability wish;
-  wish.mode = mode;
-  wish.by = "operator";
-  Trace(domain::AgentModeName(mode), " is wanted of ", agent);
-  controller.Call(scheduler::ChangeAgent{ticket, agent, std::move(wish)}, ticket,
-                  [](const scheduler::Reply&) {});
-}
-
-// Operators pause and drain agents and let them work again.
-void World::Operate() {
-  const AgentId agent = agents[Random(agents.size())]->id();
-  if (store.ModeOf(agent) != domain::AgentMode::kActive) {
-    return SetMode(agent, domain::AgentMode::kActive);
-  }
-  SetMode(agent, Chance(0.5) ? domain::AgentMode::kPaused : domain::AgentMode::kDraining);
-}
-
-// In the end somebody lets all of them work, however often that has to be said.
-void World::ResumeAll() {
-  for (const auto& agent : agents) {
-    if (store.ModeOf(agent->id()) != domain::AgentMode::kActive) {
-      SetMode(agent->id(), domain::AgentMode::kActive);
-    }
-  }
-  After(seconds(2), [this] { ResumeAll(); });
-}
-
-void World::PlanWork() {
-  for (int i = 0; i < scenario.submits; ++i) {
-    After(RandomMillis(0, static_cast<int>(scenario.workload.count())),
-          [this, i] { Submit(i, 0); });
-  }
-  Repeat(Millis(1'500), [this] { Resolve(); });
-  Repeat(Millis(20'000), [this] { Operate(); });
-  for (int i = 0; i < scenario.cancels; ++i) {
-    After(RandomMillis(0, static_cast<int>(scenario.workload.count())), [this] { Cancel(); });
-  }
-}
-
 std::string World::Play() {
   for (int i = 0; i < scenario.agents; ++i) {
-    agents.push_back(std::make_unique<SimAgent>(*this, i));
+    agents.push_back(std::make_unique<SimAgent>(*this, i, i));
   }
   StartController();
   for (auto& agent : agents) agent->Boot();
@@ -440,7 +312,6 @@ std::string World::Play() {
   faulty_ = false;
   controller_disk_full_until_ = now_;
   Trace("faults stop");
-  ResumeAll();
   // What is frozen thaws, what is dead is started, and an old leader finds out by itself.
   RunUntil(now_ + kPatience, [this] { return Settled(); });
   if (!stopped()) oracles.CheckEnd(answered_.size());

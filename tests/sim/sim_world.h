@@ -41,6 +41,8 @@ struct Stream {
   bool open = true;
   // What one end had not read when the stream broke is gone.
   bool unread_is_lost = false;
+  // The agent hears from its end that it has left the farm.
+  bool refused = false;
   // By lane: 0 main stream, 1 log bytes and their acks.
   MonoTime last_to_controller[2];
   MonoTime last_to_agent[2];
@@ -83,6 +85,8 @@ class World {
   void ToController(const std::shared_ptr<Stream>& stream, protocol::AgentMessage message);
   void ToAgent(const std::shared_ptr<Stream>& stream, protocol::ControllerMessage message);
   void Reset(const std::shared_ptr<Stream>& stream);
+  // As Reset, and tells the agent that it is thrown out, if that arrives.
+  void Refuse(const std::shared_ptr<Stream>& stream);
   // Its streams break, and its supervisor starts another one unless one lives by then.
   void ControllerDied(const SimController& controller);
 
@@ -104,6 +108,8 @@ class World {
 
   // A publish of unknown outcome holds its group until somebody resolves it.
   [[nodiscard]] bool Blocked(const domain::Task& task) const;
+  // Runs asked for beside the submits.
+  [[nodiscard]] std::uint64_t probes_asked() const { return probes_asked_; }
 
   const Scenario scenario;
   SimStore store;
@@ -123,9 +129,14 @@ class World {
   void Submit(int number, int tries);
   void Cancel();
   void Resolve();
-  void SetMode(const AgentId& agent, domain::AgentMode mode);
-  void Operate();
-  void ResumeAll();
+  void Probe(const TaskId& publish);
+  void Depart();
+  // New machines take the place of those that have left.
+  void ReplaceGone();
+  // An operator's order about an agent, given until somebody hears it or the operator wants
+  // something else.
+  void Order(std::size_t agent, domain::AgentMode mode);
+  void GiveOrder(std::size_t agent, domain::AgentMode mode, std::uint64_t number);
   void StartController();
   // The living one of the newest term; a dead one when none lives.
   [[nodiscard]] SimController& Leader() const;
@@ -147,7 +158,12 @@ class World {
   std::vector<MonoTime> cut_until_;        // by agent
   std::vector<MonoTime> disk_full_until_;  // by agent
   MonoTime controller_disk_full_until_;
-  std::set<int> answered_;  // submits
+  std::set<int> answered_;           // submits
+  std::map<TaskId, TaskId> probes_;  // the newest, by publish
+  std::uint64_t probes_asked_ = 0;
+  std::set<int> replaced_;                             // agents
+  std::set<std::size_t> leaving_;                      // agents that somebody retires or revokes
+  std::map<std::size_t, std::uint64_t> newest_order_;  // by agent
 };
 
 }  // namespace slipway::sim

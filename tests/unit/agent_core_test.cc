@@ -65,6 +65,24 @@ TEST_CASE("AgentCore: a start is journalled first and done once", "[unit][agent]
   CHECK(shell.actions.empty());
 }
 
+TEST_CASE("AgentCore: entries of a deleted attempt allow nothing to one with the same key",
+          "[unit][agent]") {
+  Shell shell;
+  shell.Do(Connected{});
+  shell.Tell(Want::kOffer, Key());
+  shell.Synced();
+  shell.Tell(Want::kStart, Key());
+  shell.Tell(Want::kForget, Key());
+  shell.Do(AttemptDeleted{Key()});
+  shell.Tell(Want::kOffer, Key());
+  // All of it reaches the disk at once: the start of the first life and the promise of the second.
+  shell.Synced();
+  CHECK(shell.Found<StartAttempt>() == nullptr);
+  CHECK(shell.Sent<protocol::Accept>() != nullptr);
+  REQUIRE(shell.core.Attempts().size() == 1);
+  CHECK(shell.core.Attempts().front().phase == AttemptPhase::kAccepted);
+}
+
 TEST_CASE("AgentCore: the result waits for its own sync and for the log", "[unit][agent]") {
   Shell shell;
   shell.Run(Key());

@@ -221,6 +221,56 @@ TEST_CASE("Scheduler: after a start no lease ends before the grace period", "[un
   CHECK(farm.Changed<store::RequeueTask>() != nullptr);
 }
 
+TEST_CASE("Scheduler: a lease that is shorter than the grace period does not end in it",
+          "[unit][scheduler]") {
+  Farm farm;
+  domain::Task task = Farm::Build("t");
+  task.state = TaskState::kRunning;
+  task.attempt = Attempt(1);
+  task.agent = AgentId("a");
+  farm.core.Load({{task}, {}}, farm.now, farm.wall());
+  // The agent's time begins anew with each inventory, and with the end of its session.
+  farm.Connect("a", 1, {{Farm::Key("t"), TaskKind::kBuild, AttemptPhase::kRunning}});
+  farm.Do(SessionClosed{Farm::kA});
+  farm.Pass(kGrace - seconds(1));
+  CHECK(farm.changes.empty());
+  farm.Pass(seconds(1));
+  CHECK(farm.Changed<store::RequeueTask>() != nullptr);
+}
+
+TEST_CASE("Scheduler: a lost build's log takes no more bytes, a publish's waits for its late word",
+          "[unit][scheduler]") {
+  Farm farm;
+  farm.Connect("a", 1);
+  farm.Submit({Farm::Build("t"), Farm::Publish("p", "t")});
+  farm.Run("t");
+  farm.Do(SessionClosed{Farm::kA});
+  farm.Pass(kLease);
+  REQUIRE(farm.Changed<store::RequeueTask>() != nullptr);
+  REQUIRE(farm.taken.size() == 1);
+  CHECK(farm.taken.front().key == Farm::Key("t"));
+  CHECK_FALSE(farm.taken.front().log_complete);
+
+  farm.Connect("a", 2);
+  const Origin again{AgentId("a"), SessionId(2)};
+  farm.Do(Accepted{again, Farm::Key("t", 2)});
+  ResultReported built = ReportOf(again, Farm::Key("t", 2));
+  built.log = LogState::kComplete;
+  farm.Do(built);
+  farm.Do(Accepted{again, Farm::Key("p")});
+  farm.Do(PermitRequested{.from = again,
+                          .key = Farm::Key("p"),
+                          .manifest = {},
+                          .nonce = "n",
+                          .sequence = 1,
+                          .deadline = seconds(60)});
+  REQUIRE(farm.Told<protocol::Permit>() != nullptr);
+  farm.Do(SessionClosed{again});
+  farm.Pass(kLease);
+  REQUIRE(farm.Changed<store::MarkUnknown>() != nullptr);
+  CHECK(farm.taken.empty());
+}
+
 TEST_CASE("Scheduler: a controller that stood still does not take its agents for dead",
           "[unit][scheduler]") {
   Farm farm;

@@ -25,7 +25,8 @@ inline ResultReported ReportOf(Origin from, AttemptKey key) {
 
 // A core with its shell: every event is a batch of its own, committed with `answer`.
 struct Farm {
-  Farm() { core.Load({}, now, WallTime(now.time_since_epoch())); }
+  // Loaded long enough ago that the grace period is over.
+  Farm() { core.Load({}, now - kGrace, WallTime((now - kGrace).time_since_epoch())); }
 
   static SchedulerOptions Options() {
     SchedulerOptions options;
@@ -42,6 +43,7 @@ struct Farm {
     told.clear();
     replies.clear();
     dismissed.clear();
+    taken.clear();
     core.Apply(event, now, wall());
     Commit();
   }
@@ -57,6 +59,7 @@ struct Farm {
     for (auto& send : effects.sends) told.push_back(std::move(send));
     for (auto& reply : effects.replies) replies.push_back(std::move(reply));
     for (auto& gone : effects.dismissed) dismissed.push_back(std::move(gone));
+    for (auto& over : effects.taken) taken.push_back(std::move(over));
   }
   [[nodiscard]] WallTime wall() const { return WallTime(now.time_since_epoch()); }
 
@@ -65,6 +68,7 @@ struct Farm {
     changes.clear();
     told.clear();
     replies.clear();
+    taken.clear();
     do {
       const Duration step = std::min<Duration>(time, std::chrono::seconds(100));
       now += step;
@@ -189,6 +193,7 @@ struct Farm {
   std::vector<Outgoing> told;
   std::vector<Reply> replies;
   std::vector<DismissedAgent> dismissed;
+  std::vector<TakenResult> taken;
 };
 
 }  // namespace slipway::scheduler

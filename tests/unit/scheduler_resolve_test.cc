@@ -75,8 +75,11 @@ struct UnknownFarm : Farm {
     }
     return resolve;
   }
-  absl::Status Say(PublishVerdict verdict) {
-    Do(Word(verdict));
+  absl::Status Say(PublishVerdict verdict) { return Say(verdict, wall()); }
+  absl::Status Say(PublishVerdict verdict, WallTime said_at) {
+    Resolve word = Word(verdict);
+    word.said_at = said_at;
+    Do(word);
     REQUIRE(replies.size() == 1);
     return replies.at(0).status;
   }
@@ -131,6 +134,17 @@ TEST_CASE("Scheduler: a client seen dead shortens the wait to the margin", "[uni
   unseen.now += kMargin;
   CHECK_THAT(unseen.Say(PublishVerdict::kNotPublished),
              StatusIs(StatusCode::kFailedPrecondition, "RESOLVE_TOO_EARLY"));
+}
+
+TEST_CASE("Scheduler: a word that was said too early is not taken later for having waited",
+          "[unit][scheduler]") {
+  UnknownFarm farm;
+  farm.ReportUnknown(true);
+  const WallTime said_at = farm.wall();
+  farm.now += kMargin;
+  CHECK_THAT(farm.Say(PublishVerdict::kNotPublished, said_at),
+             StatusIs(StatusCode::kFailedPrecondition, "RESOLVE_TOO_EARLY"));
+  CHECK_OK(farm.Say(PublishVerdict::kPublished, said_at));
 }
 
 TEST_CASE("Scheduler: the wait survives a restart of the controller", "[unit][scheduler]") {
@@ -227,8 +241,10 @@ domain::Task ProbeOf(const std::string& id) {
 
 TEST_CASE("Scheduler: a probe runs beside its unknown publish and resolves it",
           "[unit][scheduler]") {
+  const bool waited = GENERATE(false, true);
   UnknownFarm farm;
   farm.ReportUnknown(true);
+  if (waited) farm.now += kMargin;
   farm.Submit({ProbeOf("q")});
   REQUIRE(farm.WantOf(Farm::Key("q")) == Want::kOffer);
   farm.Run("q");
@@ -254,15 +270,12 @@ TEST_CASE("Scheduler: a probe runs beside its unknown publish and resolves it",
     CHECK(farm.Finished("q") == TaskState::kSucceeded);
     CHECK(farm.Finished("p") == TaskState::kSucceeded);
   }
-  SECTION("not published, but too early: nothing is said of the publish") {
-    answer(PublishVerdict::kNotPublished);
-    CHECK(farm.Finished("q") == TaskState::kSucceeded);
-    CHECK(farm.Finished("p") == std::nullopt);
-  }
-  SECTION("not published, after the wait") {
+  SECTION("not published: says something of the publish if the probe began late enough") {
+    // However late its answer comes.
     farm.now += kMargin;
     answer(PublishVerdict::kNotPublished);
-    CHECK(farm.Finished("p") == TaskState::kFailed);
+    CHECK(farm.Finished("q") == TaskState::kSucceeded);
+    CHECK(farm.Finished("p") == (waited ? std::optional(TaskState::kFailed) : std::nullopt));
   }
   SECTION("a person was faster") {
     farm.Do(UnknownFarm::Word(PublishVerdict::kPublished));

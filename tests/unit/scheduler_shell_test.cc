@@ -175,6 +175,59 @@ TEST_CASE("Scheduler: after a commit in doubt it reads again, asks agents, and a
   }
 }
 
+TEST_CASE("Scheduler: while the database refuses every commit it reads again less and less often",
+          "[unit]") {
+  Scheduler::Options options;
+  options.reload_pause = {.first = std::chrono::hours(2), .longest = std::chrono::hours(2)};
+  Farm farm(std::move(options));
+  farm.database.FailCommits(2, false);
+  CHECK_THAT(Farm::Get(farm.Submit("first")).status,
+             StatusIs(absl::StatusCode::kUnavailable, "COMMIT_IN_DOUBT"));
+  // At once after the first one.
+  REQUIRE(WaitUntil([&] { return farm.store.loads() == 2; }));
+  CHECK_THAT(Farm::Get(farm.Submit("second")).status,
+             StatusIs(absl::StatusCode::kUnavailable, "COMMIT_IN_DOUBT"));
+  CHECK_THAT(farm.scheduler->CheckCurrent(kAgent, {TaskId("task-first"), Attempt(1)}),
+             StatusIs(absl::StatusCode::kUnavailable, "RELOADING"));
+  // Stopping does not wait for the pause.
+  farm.scheduler->Stop();
+  CHECK(farm.store.loads() == 2);
+}
+
+TEST_CASE("Scheduler: a commit that goes well ends the pauses between readings", "[unit]") {
+  Scheduler::Options options;
+  options.reload_pause = {.first = std::chrono::hours(2), .longest = std::chrono::hours(2)};
+  Farm farm(std::move(options));
+  for (const int round : {1, 2, 3}) {
+    farm.database.FailCommits(1, false);
+    CHECK_THAT(Farm::Get(farm.Submit("doubtful")).status,
+               StatusIs(absl::StatusCode::kUnavailable, "COMMIT_IN_DOUBT"));
+    REQUIRE_OK(Farm::Get(farm.Submit(std::to_string(round))).status);
+  }
+  CHECK(farm.store.loads() == 4);
+}
+
+TEST_CASE("ReloadPause: none at first, then doubling with spread up to the longest", "[unit]") {
+  using std::chrono::milliseconds;
+  ReloadPause pause({.first = milliseconds(100), .longest = milliseconds(300)}, 7);
+  ReloadPause other({.first = milliseconds(100), .longest = milliseconds(300)}, 8);
+  for (const int round : {1, 2}) {
+    INFO("round " << round);
+    CHECK(pause.Next() == Duration::zero());
+    bool differ = other.Next() != Duration::zero();
+    CHECK_FALSE(differ);
+    for (const int limit : {100, 200, 300, 300, 300}) {
+      const Duration next = pause.Next();
+      CHECK(next >= milliseconds(limit) / 2);
+      CHECK(next <= milliseconds(limit));
+      differ |= other.Next() != next;
+    }
+    CHECK(differ);
+    pause.Reset();
+    other.Reset();
+  }
+}
+
 TEST_CASE("Scheduler: one that another has displaced says so once and tells nobody anything",
           "[unit]") {
   Farm farm;
@@ -372,6 +425,7 @@ TEST_CASE("Scheduler: a resolved publish's late success is taken, log and all, a
           "[unit]") {
   Scheduler::Options options;
   options.core.lease_ttl = seconds(2);
+  options.core.grace = Duration::zero();
   options.core.permit_ttl = std::chrono::milliseconds(100);
   options.core.publish_margin = Duration::zero();
   Farm farm(std::move(options));
