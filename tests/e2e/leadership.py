@@ -99,6 +99,7 @@ def frozen(farm):
 
 @case("a database in use without its farm's keys is refused; --new-keys makes new ones")
 def keys(farm):
+    farm.slipway("apps", "create", "keyed", "--repository", "file:///nowhere")
     expect(farm.controller.stop() == 0, farm.controller.tail())
     folder = farm.folder / "controller/keys"
     folder.rename(farm.folder / "kept-keys")
@@ -110,7 +111,7 @@ def keys(farm):
     expect(not any(folder.iterdir()), list(folder.iterdir()))
     farm.controller.command.append("--new-keys")
     farm.start_controller()
-    expect(farm.slipway("apps", "show", "new").returncode == 0)
+    expect(farm.slipway("apps", "show", "keyed").returncode == 0)
     expect((folder / "ca.pem").read_bytes() != (farm.folder / "kept-keys/ca.pem").read_bytes())
 
 
