@@ -11,15 +11,23 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <map>
+#include <set>
+#include <stop_token>
+#include <thread>
 #include <utility>
 #include <variant>
 
+#include "agent/cache_sources.h"
 #include "agent/executor/docker/docker_engine.h"
 #include "agent/init_copy.h"
 #include "agent/link/artifact_rpc.h"
 #include "agent/link/channel.h"
+#include "agent/link/clock_check.h"
 #include "agent/link/task_spec_bytes.h"
+#include "agent/runner/failures.h"
+#include "agent/workspace/trash.h"
 #include "common/log/log.h"
 #include "common/status/status.h"
 
@@ -81,30 +89,42 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(Options options) {
     log::Warn("journal_end_was_torn", {{"bytes", std::to_string(opened.cut_bytes)}});
   }
   // 4. What we work with.
-  SLIPWAY_RETURN_IF_ERROR(app->OpenEngine());
+  const bool holds_work =
+      std::any_of(opened.entries.begin(), opened.entries.end(), [](const JournalEntry& entry) {
+        return std::holds_alternative<JournalAccepted>(entry.what);
+      });
+  SLIPWAY_RETURN_IF_ERROR(app->OpenEngine(holds_work));
   const std::string init_source =
       app->options_.init_binary.empty()
           ? std::filesystem::read_symlink("/proc/self/exe").parent_path().string() + "/slipway-init"
           : app->options_.init_binary;
   SLIPWAY_ASSIGN_OR_RETURN(const std::string init, CopyInit(init_source, app->options_.data_dir));
   SLIPWAY_RETURN_IF_ERROR(app->OpenWorkspace());
+  SLIPWAY_RETURN_IF_ERROR(app->OpenImages());
   SLIPWAY_RETURN_IF_ERROR(app->OpenRunner(init));
+  app->OpenHealth();
   app->core_ = std::make_unique<AgentCore>(
       AgentOptions{.slots = app->options_.slots, .labels = LabelsOf(app->options_)});
   app->journal_->Start([a = app.get()](JournalId id) { a->Post(JournalSynced{id}); },
                        [a = app.get()](const absl::Status& why) { a->Fail(why); });
   app->link_ = std::make_unique<link::Link>(
       [channels = app->channels_.get()] { return channels->Control(); },
-      link::LinkOptions{.server = app->identity_.server, .agent_version = SLIPWAY_VERSION}, *app,
-      [a = app.get()](Event event) { a->Post(std::move(event)); },
+      link::LinkOptions{
+          .server = app->identity_.server,
+          .agent_version = SLIPWAY_VERSION,
+          .explain =
+              [a = app.get()] { return link::ExplainByClock(a->identity_, a->clock_.Wall()); }},
+      *app, [a = app.get()](Event event) { a->Post(std::move(event)); },
       [a = app.get()](const absl::Status& why) { a->Refuse(why); });
   app->renewer_ = std::make_unique<link::Renewer>(
       app->identity_.Copy(), link::RenewerOptions{.data_dir = app->options_.data_dir},
       *app->channels_, [a = app.get()](const absl::Status& why) { a->Refuse(why); });
   // 5. Where we were.
   app->Carry(app->core_->Load(opened.entries, app->clock_.Mono()));
-  app->ReapLeftOvers();
+  if (app->engine_answers_) app->ReapLeftOvers();
   // 6. The world may speak.
+  app->images_->Start();
+  app->health_->Start();
   app->link_->Start();
   app->renewer_->Start();
   log::Info("agent_started", {{"version", SLIPWAY_VERSION},
@@ -133,25 +153,93 @@ absl::Status App::LockDataDir() {
                    "Stop it first, or give this one a --data-dir of its own.");
 }
 
-absl::Status App::OpenEngine() {
+absl::Status App::OpenEngine(bool may_wait) {
   docker::DockerOptions docker;
   docker.socket = options_.docker_socket;
   docker.engine_path_map = options_.path_map;
   docker.allow_host_network = options_.allow_host_network;
   SLIPWAY_ASSIGN_OR_RETURN(engine_, docker::MakeDockerEngine(std::move(docker)));
-  SLIPWAY_ASSIGN_OR_RETURN(const executor::EngineInfo info, engine_->Ping(kFirstPing));
-  engine_cpus_ = info.cpus;
-  SLIPWAY_RETURN_IF_ERROR(
-      engine_
-          ->EnsureNetwork(
-              {.name = options_.network, .farm = identity_.farm.value(), .subnet = options_.subnet},
-              kEngineTimeout)
-          .status());
-  log::Info("engine", {{"version", info.version},
-                       {"api", info.api_version},
-                       {"cgroup", std::to_string(info.cgroup_version)},
-                       {"storage", info.storage_driver}});
+  const absl::StatusOr<executor::EngineInfo> info = engine_->Ping(kFirstPing);
+  engine_answers_ = info.ok();
+  if (!info.ok()) {
+    const bool passing =
+        absl::IsUnavailable(info.status()) || absl::IsDeadlineExceeded(info.status());
+    if (!may_wait || !passing) return info.status();
+    log::Warn("engine_awaited", {{"why", Describe(info.status())}});
+    engine_cpus_ = static_cast<int>(std::thread::hardware_concurrency());
+    return absl::OkStatus();
+  }
+  engine_cpus_ = info->cpus;
+  if (options_.path_map.empty()) engine_root_ = info->root_dir;
+  SLIPWAY_RETURN_IF_ERROR(OpenNetwork());
+  log::Info("engine", {{"version", info->version},
+                       {"api", info->api_version},
+                       {"cgroup", std::to_string(info->cgroup_version)},
+                       {"storage", info->storage_driver}});
   return absl::OkStatus();
+}
+
+absl::Status App::OpenNetwork() {
+  return engine_
+      ->EnsureNetwork(
+          {.name = options_.network, .farm = identity_.farm.value(), .subnet = options_.subnet},
+          kEngineTimeout)
+      .status();
+}
+
+absl::Status App::OpenImages() {
+  SLIPWAY_ASSIGN_OR_RETURN(
+      images_,
+      images::ImageKeeper::Create(
+          {.rules = options_.pull,
+           .record_path = options_.data_dir + "/images",
+           .engine_timeout = kEngineTimeout,
+           .pull_timeout = options_.pull_timeout},
+          {.engine = *engine_, .explain = runner::FailureOf, .report = [this](auto reports) {
+             Post(ImagesChanged{std::move(reports)});
+           }}));
+  return absl::OkStatus();
+}
+
+void App::OpenHealth() {
+  caches_ = MakeCacheSources(
+      {.mirrors = *mirrors_,
+       .trees = *trees_,
+       .images = *images_,
+       .engine = *engine_,
+       .data_dir = options_.data_dir,
+       .engine_root = [this] { return engine_answers_ ? engine_root_ : std::string(); },
+       .held =
+           [this] {
+             std::set<std::string> names;
+             for (const AttemptKey& key : runner_->Held()) names.insert(runner::DirectoryName(key));
+             return names;
+           }});
+  health::KeeperParts parts{
+      .engine = *engine_,
+      .caches = {},
+      .settle = [this](Duration timeout) { (void)mirrors_->trash().WaitUntilEmpty(timeout); },
+      .report =
+          [this](protocol::AgentHealth health) {
+            engine_answers_ = health.engine.state == protocol::EngineState::kOk;
+            Post(HealthChanged{std::move(health)});
+          },
+      .engine_is_back =
+          [this] {
+            if (const absl::Status made = OpenNetwork(); !made.ok()) {
+              log::Warn("network", {{"why", Describe(made)}});
+            }
+            ReapLeftOvers();
+          }};
+  for (const auto& cache : caches_) parts.caches.push_back(cache.get());
+  health_ = std::make_unique<health::HealthKeeper>(
+      health::KeeperOptions{.limits = options_.disk,
+                            .paths = {options_.data_dir, options_.work_dir},
+                            .engine_is_local = options_.path_map.empty(),
+                            .engine_was_well = engine_answers_,
+                            .interval = options_.health_interval,
+                            .engine_timeout = options_.engine_patience},
+      std::move(parts));
 }
 
 absl::Status App::OpenWorkspace() {
@@ -187,8 +275,9 @@ absl::Status App::OpenRunner(const std::string& init_binary) {
   options.host_ca_bundle = options_.ca_bundle;
   options.max_limits = options_.max_limits;
   options.log_budget_bytes = static_cast<std::uint64_t>(options_.log_budget_bytes);
-  options.disk_floor_bytes = options_.disk_floor_bytes;
-  options.disk_floor_percent = options_.disk_floor_percent;
+  // What runs goes on below the floor, which no new work is taken at, but not into a full disk.
+  options.disk_floor_bytes = options_.disk.floor.bytes / 2;
+  options.disk_floor_percent = (options_.disk.floor.percent + 1) / 2;
   options.engine_timeout = kEngineTimeout;
   const link::ChannelSource channel = [this] { return channels_->Bulk(); };
   SLIPWAY_ASSIGN_OR_RETURN(
@@ -197,6 +286,11 @@ absl::Status App::OpenRunner(const std::string& init_binary) {
           std::move(options),
           {.engine = *engine_,
            .engine_cpus = engine_cpus_,
+           .ensure_image =
+               [this](const std::string& image, const std::function<void()>& pulling,
+                      const std::stop_token& stop) {
+                 return images_->Ensure(image, pulling, stop);
+               },
            .mirrors = *mirrors_,
            .trees = *trees_,
            .parse_spec = link::ParseTaskSpec,
@@ -213,7 +307,7 @@ void App::ReapLeftOvers() {
       *engine_, {.farm = identity_.farm, .agent = identity_.agent},
       [this] {
         executor::Keep keep;
-        for (const AttemptView& attempt : core_->Attempts()) keep.attempts.insert(attempt.key);
+        keep.attempts = runner_->Held();
         return keep;
       },
       kEngineTimeout);
@@ -346,6 +440,7 @@ void App::Carry(std::vector<Action> actions) {
       [this](GivePermit& what) { runner_->GivePermit(what); },
       [this](DenyPermit& what) { runner_->DenyPermit(what); },
       [this](FreeSpool& what) { runner_->FreeSpool(what.key, what.below); },
+      [this](PrepareImages& what) { images_->SetOrders(what.orders); },
       [this](Drained&) { RequestStop(); },
   };
   for (Action& action : actions) std::visit(carry, action);
@@ -354,6 +449,8 @@ void App::Carry(std::vector<Action> actions) {
 bool App::Stop() {
   renewer_->Stop();
   link_->Stop();
+  health_->Stop();
+  images_->Stop();
   return runner_->Stop(kStopPatience);
 }
 

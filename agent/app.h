@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <memory>
@@ -14,6 +15,9 @@
 #include "agent/core/events.h"
 #include "agent/executor/container_engine.h"
 #include "agent/executor/reaper.h"
+#include "agent/health/cache_source.h"
+#include "agent/health/health_keeper.h"
+#include "agent/images/image_keeper.h"
 #include "agent/journal/journal.h"
 #include "agent/link/channel.h"
 #include "agent/link/identity.h"
@@ -72,9 +76,13 @@ class App final : public link::LogSource {
   explicit App(Options options);
 
   [[nodiscard]] absl::Status LockDataDir();
-  [[nodiscard]] absl::Status OpenEngine();
+  // `may_wait`: work that lives on is worth a start without the Engine.
+  [[nodiscard]] absl::Status OpenEngine(bool may_wait);
+  [[nodiscard]] absl::Status OpenNetwork();
   [[nodiscard]] absl::Status OpenWorkspace();
   [[nodiscard]] absl::Status OpenRunner(const std::string& init_binary);
+  [[nodiscard]] absl::Status OpenImages();
+  void OpenHealth();
   void ReapLeftOvers();
 
   void Post(Event event);
@@ -94,10 +102,15 @@ class App final : public link::LogSource {
   std::unique_ptr<journal::Journal> journal_;
   std::unique_ptr<executor::ContainerEngine> engine_;
   int engine_cpus_ = 0;
+  std::atomic<bool> engine_answers_ = false;
+  std::string engine_root_;
+  std::unique_ptr<images::ImageKeeper> images_;
   std::unique_ptr<workspace::MirrorCache> mirrors_;
   std::unique_ptr<workspace::WorkTrees> trees_;
   std::unique_ptr<link::Channels> channels_;
   std::unique_ptr<runner::Runner> runner_;
+  std::vector<std::unique_ptr<health::CacheSource>> caches_;
+  std::unique_ptr<health::HealthKeeper> health_;
   std::unique_ptr<link::Link> link_;
   std::unique_ptr<link::Renewer> renewer_;
 

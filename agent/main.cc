@@ -200,8 +200,10 @@ int Main(int argc, char** argv) {
       "Exit status 77: the farm does not want this agent any more; the message says why.\n"
       "Options file (YAML): work_dir, slots, labels{}, server_name, log_level, init_binary,\n"
       "ca_bundle, log_budget, docker{socket, network, subnet, allow_host_network,\n"
-      "engine_path_map[{agent, engine}]}, max_limits{cpus, memory, pids, disk},\n"
-      "disk_floor{bytes, percent}, git{allow_file, allow_http, fetch_timeout, environment{}}.");
+      "engine_path_map[{agent, engine}], pull, registries[], pull_timeout},\n"
+      "max_limits{cpus, memory, pids, disk}, disk_pressure{bytes, percent},\n"
+      "disk_floor{bytes, percent}, health{interval, engine_patience}, git{allow_file,\n"
+      "allow_http, fetch_timeout, environment{}}.");
   try {
     cli.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

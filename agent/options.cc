@@ -14,6 +14,13 @@ void ReadDocker(config::Section docker, Options& options) {
   options.network = docker.GetString("network", options.network);
   options.subnet = docker.GetString("subnet", options.subnet);
   options.allow_host_network = docker.GetBool("allow_host_network", options.allow_host_network);
+  const std::string pull = docker.GetOneOf("pull", {"named", "never", "any"}, "named");
+  options.pull.policy = pull == "never" ? images::PullPolicy::kNever
+                        : pull == "any" ? images::PullPolicy::kAny
+                                        : images::PullPolicy::kNamed;
+  options.pull.registries = docker.GetStrings("registries");
+  options.pull_timeout = docker.GetDuration("pull_timeout", options.pull_timeout,
+                                            std::chrono::seconds(1), std::chrono::hours(24));
   for (config::Section& mapping : docker.GetSections("engine_path_map")) {
     options.path_map.push_back({.agent_path = mapping.RequireString("agent"),
                                 .engine_path = mapping.RequireString("engine")});
@@ -26,6 +33,19 @@ void ReadLimits(config::Section section, Options& options) {
   limits.memory = section.GetSize("memory", limits.memory, std::int64_t{16} << 20, kMaxBytes);
   limits.pids = section.GetInt("pids", limits.pids, 8, 1 << 20);
   limits.disk = section.GetSize("disk", limits.disk, std::int64_t{1} << 20, kMaxBytes);
+}
+
+void ReadThreshold(config::Section section, health::Threshold& threshold) {
+  threshold.bytes = section.GetSize("bytes", threshold.bytes, 0, kMaxBytes);
+  threshold.percent = static_cast<int>(section.GetInt("percent", threshold.percent, 0, 90));
+}
+
+void ReadHealth(config::Section section, Options& options) {
+  options.health_interval = section.GetDuration(
+      "interval", options.health_interval, std::chrono::milliseconds(100), std::chrono::hours(1));
+  options.engine_patience =
+      section.GetDuration("engine_patience", options.engine_patience,
+                          std::chrono::milliseconds(100), std::chrono::hours(1));
 }
 
 void ReadGit(config::Section git, Options& options) {
@@ -60,10 +80,12 @@ absl::Status LoadOptions(const std::string& path, bool required, Options& option
   if (auto limits = root.FindSection("max_limits")) ReadLimits(*std::move(limits), options);
   if (auto git = root.FindSection("git")) ReadGit(*std::move(git), options);
   if (auto floor = root.FindSection("disk_floor")) {
-    options.disk_floor_bytes = floor->GetSize("bytes", options.disk_floor_bytes, 0, kMaxBytes);
-    options.disk_floor_percent =
-        static_cast<int>(floor->GetInt("percent", options.disk_floor_percent, 0, 50));
+    ReadThreshold(*std::move(floor), options.disk.floor);
   }
+  if (auto pressure = root.FindSection("disk_pressure")) {
+    ReadThreshold(*std::move(pressure), options.disk.pressure);
+  }
+  if (auto health = root.FindSection("health")) ReadHealth(*std::move(health), options);
   return document->Finish();
 }
 

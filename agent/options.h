@@ -9,6 +9,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "agent/executor/path_map.h"
+#include "agent/health/disk_policy.h"
+#include "agent/images/image_reference.h"
 #include "agent/workspace/project_config.h"
 #include "common/base/time.h"
 
@@ -33,6 +35,8 @@ struct Options {
   std::string subnet;  // empty: the Engine chooses
   bool allow_host_network = false;
   std::vector<executor::PathMapping> path_map;
+  images::PullRules pull;
+  Duration pull_timeout = std::chrono::minutes(30);
 
   // Empty: slipway-init beside this program.
   std::string init_binary;
@@ -43,8 +47,10 @@ struct Options {
   workspace::ResourceLimits max_limits = {
       .cpus = 64, .memory = std::int64_t{64} << 30, .pids = 4096, .disk = std::int64_t{64} << 30};
   std::int64_t log_budget_bytes = std::int64_t{256} << 20;
-  std::int64_t disk_floor_bytes = std::int64_t{1} << 30;
-  int disk_floor_percent = 5;
+  health::DiskLimits disk;
+  // Between two looks at disks and Engine; for one answer of the Engine to them.
+  Duration health_interval = std::chrono::seconds(10);
+  Duration engine_patience = std::chrono::seconds(15);
 
   bool git_allow_file = false;
   bool git_allow_http = false;

@@ -27,6 +27,7 @@
 #include "controller/agent_gateway/gateway.h"
 #include "controller/agent_gateway/peer.h"
 #include "controller/api/agent_admin_service.h"
+#include "controller/api/agent_image_service.h"
 #include "controller/api/application_service.h"
 #include "controller/api/open_streams.h"
 #include "controller/api/release_service.h"
@@ -45,6 +46,7 @@
 #include "controller/store/pg/pg_agent_store.h"
 #include "controller/store/pg/pg_artifact_index.h"
 #include "controller/store/pg/pg_catalog_stores.h"
+#include "controller/store/pg/pg_image_order_store.h"
 #include "controller/store/pg/pg_run_reader.h"
 #include "controller/store/pg/pg_scheduler_store.h"
 #include "controller/work/work_pool.h"
@@ -186,7 +188,8 @@ class RealApp final : public App {
           agents(database),
           tokens(database),
           farm(database),
-          artifacts(database) {}
+          artifacts(database),
+          image_orders(database) {}
     store::pg::PgSchedulerStore scheduler;
     store::pg::PgRunReader reader;
     store::pg::PgApplicationStore applications;
@@ -194,6 +197,7 @@ class RealApp final : public App {
     store::pg::PgTokenStore tokens;
     store::pg::PgFarmStore farm;
     store::pg::PgArtifactIndex artifacts;
+    store::pg::PgImageOrderStore image_orders;
   };
 
   struct Services {
@@ -207,7 +211,8 @@ class RealApp final : public App {
           application(deps, {farm, app.keys_.sealing.certificate_pem, kVersion,
                              app.options_.allow_local_repositories}),
           release(deps, *app.archive_),
-          agent_admin(deps, *app.gateway_, app.keys_.ca_fingerprint) {}
+          agent_admin(deps, *app.gateway_, app.keys_.ca_fingerprint),
+          agent_images(deps, *app.gateway_, app.stores_->image_orders) {}
     agent_gateway::PeerCheck peers;
     agent_gateway::AgentService agent;
     agent_gateway::EnrollmentService enrollment;
@@ -215,6 +220,7 @@ class RealApp final : public App {
     api::ApplicationService application;
     api::ReleaseService release;
     api::AgentAdminService agent_admin;
+    api::AgentImageService agent_images;
   };
 
   absl::Status StartDatabase() {
@@ -302,6 +308,8 @@ class RealApp final : public App {
     gateway_ = std::make_unique<agent_gateway::Gateway>(
         *scheduler_, stores_->agents, clock_,
         agent_gateway::Gateway::Pools{.database = *reads_, .disk = *log_writes_}, epoch_);
+    SLIPWAY_ASSIGN_OR_RETURN(auto image_orders, stores_->image_orders.List());
+    gateway_->SetImageOrders(std::move(image_orders));
     return scheduler_->Start(*gateway_);
   }
 
@@ -338,7 +346,7 @@ class RealApp final : public App {
     builder.AddListeningPort(options_.listen, grpc::SslServerCredentials(tls), &port_);
     for (grpc::Service* service : std::initializer_list<grpc::Service*>{
              &services_->agent, &services_->enrollment, &services_->task, &services_->application,
-             &services_->release, &services_->agent_admin}) {
+             &services_->release, &services_->agent_admin, &services_->agent_images}) {
       builder.RegisterService(service);
     }
     server_ = builder.BuildAndStart();

@@ -16,6 +16,8 @@ namespace {
 
 // Steps remembered of an attempt, to tell them again after a reconnect.
 constexpr std::size_t kMaxSteps = 64;
+// An answer that took longer says too little about the controller's clock.
+constexpr Duration kSlowAnswer = std::chrono::seconds(5);
 // Requests for a permit whose answers still count.
 constexpr std::size_t kMaxPermitRequests = 16;
 
@@ -121,19 +123,36 @@ void AgentCore::Impl::On(protocol::Desired& desired) {
       if (attempt != nullptr) Forget(*attempt);
     }
     next_sync_ = now_ + desired.sync_after;
+    if (desired.sent_at) MeasureClock(*desired.sent_at);
   } else {
     next_sync_ = std::min(next_sync_, now_ + desired.sync_after);
   }
+  if (desired.images) actions_.push_back(PrepareImages{std::move(*desired.images)});
   if (next_sync_ <= now_) Sync();
 }
 
+// The controller's clock was read somewhere between question and answer: what is reported is the
+// least difference that this leaves possible.
+void AgentCore::Impl::MeasureClock(WallTime controller) {
+  const Duration took = now_ - last_sync_;
+  if (took > kSlowAnswer) return;
+  const Duration ahead = wall_ - controller;            // if it was read just now
+  const Duration behind = controller - (wall_ - took);  // if it was read at once
+  health_.clock_skew = Duration::zero();
+  if (ahead < Duration::zero()) health_.clock_skew = ahead;
+  if (behind < Duration::zero()) health_.clock_skew = -behind;
+}
+
 void AgentCore::Impl::Sync() {
+  last_sync_ = now_;
   next_sync_ = now_ + options_.sync_interval;
   protocol::Inventory inventory{.sequence = ++sequence_,
                                 .slots = options_.slots,
                                 .draining = draining_,
                                 .labels = options_.labels,
-                                .attempts = {}};
+                                .attempts = {},
+                                .health = health_,
+                                .images = images_};
   inventoried_.clear();
   for (auto& [key, attempt] : attempts_) {
     if (!attempt.accept_synced) continue;
@@ -154,6 +173,19 @@ void AgentCore::Impl::On(Tick&) {
   if (!connected_ || now_ < next_sync_) return;
   Sync();
   for (auto& [key, attempt] : attempts_) SendResult(attempt);
+}
+
+void AgentCore::Impl::On(HealthChanged& event) {
+  const bool same = SameStates(health_, event.health);
+  event.health.clock_skew = health_.clock_skew;
+  health_ = std::move(event.health);
+  if (connected_ && !same) Sync();
+}
+
+void AgentCore::Impl::On(ImagesChanged& event) {
+  if (images_ == event.images) return;
+  images_ = std::move(event.images);
+  if (connected_) Sync();
 }
 
 // ---- log

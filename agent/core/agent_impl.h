@@ -75,6 +75,8 @@ class AgentCore::Impl {
   void On(AttemptEnded& event);
   void On(AttemptVanished& event);
   void On(AttemptDeleted& event);
+  void On(HealthChanged& event);
+  void On(ImagesChanged& event);
   void On(DrainRequested& event);
   void On(HurryRequested& event);
   void On(Disowned& event);
@@ -100,6 +102,7 @@ class AgentCore::Impl {
   void HandBack(const Attempt& attempt);
   void SayIfDrained();
   void Sync();
+  void MeasureClock(WallTime controller);
   void PumpLog(Attempt& attempt);
   void SendResult(Attempt& attempt);
   // REQUIRES: a permit is wanted.
@@ -124,11 +127,14 @@ class AgentCore::Impl {
   Epoch epoch_;
   bool draining_ = false;
   bool hurrying_ = false;
+  protocol::AgentHealth health_;
+  std::vector<protocol::ImageReport> images_;
   bool connected_ = false;
   std::uint64_t sequence_ = 0;  // of the newest inventory of this stream
   std::uint64_t permit_requests_ = 0;
   std::set<AttemptKey> inventoried_;  // what it listed
   MonoTime next_sync_;
+  MonoTime last_sync_;
 
   // Of the present call.
   MonoTime now_;

@@ -74,9 +74,11 @@ void AgentCore::Impl::Offer(const protocol::DesiredAttempt& desired) {
   }
   const auto busy = std::count_if(attempts_.begin(), attempts_.end(),
                                   [](const auto& held) { return !held.second.result; });
-  if (draining_ || busy >= static_cast<std::ptrdiff_t>(options_.slots)) {
-    SendMessage(
-        protocol::Refuse{desired.key, draining_ ? "the agent is being stopped" : "no free slot"});
+  std::string why = protocol::WhyNoWork(health_);
+  if (draining_) why = "the agent is being stopped";
+  if (why.empty() && busy >= static_cast<std::ptrdiff_t>(options_.slots)) why = "no free slot";
+  if (!why.empty()) {
+    SendMessage(protocol::Refuse{desired.key, std::move(why)});
     return;
   }
   Attempt& attempt = attempts_.try_emplace(desired.key, options_.log_window_bytes).first->second;

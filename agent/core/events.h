@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "agent/core/journal.h"
 #include "common/base/digest.h"
@@ -76,6 +77,16 @@ struct AttemptDeleted {
 
 // ---- events: the rest
 
+// How the agent is now. While it is not well it takes no new work; what is held goes on.
+struct HealthChanged {
+  protocol::AgentHealth health;
+};
+
+// How far the images of the last PrepareImages are, all of them.
+struct ImagesChanged {
+  std::vector<protocol::ImageReport> images;
+};
+
 // No new work from now on; what runs goes on, what was only promised is handed back.
 struct DrainRequested {};
 // As DrainRequested, and what runs is ended and goes elsewhere. A publish whose client may have
@@ -85,9 +96,10 @@ struct HurryRequested {};
 struct Disowned {};
 struct Tick {};
 
-using Event = std::variant<Connected, Disconnected, Received, JournalSynced, StepHappened, LogGrew,
-                           PublishReady, AttemptEnded, AttemptVanished, AttemptDeleted,
-                           DrainRequested, HurryRequested, Disowned, Tick>;
+using Event =
+    std::variant<Connected, Disconnected, Received, JournalSynced, StepHappened, LogGrew,
+                 PublishReady, AttemptEnded, AttemptVanished, AttemptDeleted, HealthChanged,
+                 ImagesChanged, DrainRequested, HurryRequested, Disowned, Tick>;
 
 // ---- actions. To be done in order; none waits for another, because the core itself keeps back
 // what needs an entry on the disk until JournalSynced.
@@ -167,10 +179,16 @@ struct FreeSpool {
   std::uint64_t below = 0;
 };
 
+// The images that the controller wants here, instead of those of any earlier one.
+struct PrepareImages {
+  std::vector<protocol::ImageOrder> orders;
+};
+
 // Draining, and nothing is held any more.
 struct Drained {};
 
-using Action = std::variant<Send, SendLog, WriteJournal, StartAttempt, AdoptAttempt, CancelAttempt,
-                            DeleteAttempt, GivePermit, DenyPermit, FreeSpool, Drained>;
+using Action =
+    std::variant<Send, SendLog, WriteJournal, StartAttempt, AdoptAttempt, CancelAttempt,
+                 DeleteAttempt, GivePermit, DenyPermit, FreeSpool, PrepareImages, Drained>;
 
 }  // namespace slipway::agent

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@ struct EngineInfo {
   std::string storage_driver;
   int cpus = 0;
   std::int64_t memory_bytes = 0;
+  std::string root_dir;  // where images and containers lie on the Engine's machine
 };
 
 struct ImageInfo {
@@ -94,6 +96,20 @@ class ContainerEngine {
   [[nodiscard]] virtual absl::StatusOr<ImageInfo> InspectImage(const std::string& name,
                                                                Duration timeout) = 0;
 
+  // Fetches an image by its reference from the registry that it names. kNotFound, IMAGE_MISSING:
+  // the registry does not have it, or not for this machine. kUnavailable, REGISTRY_UNREACHABLE.
+  // kCancelled: `stop` was requested; layers that have arrived stay. kDeadlineExceeded.
+  [[nodiscard]] virtual absl::Status PullImage(const std::string& name, Duration timeout,
+                                               const std::stop_token& stop) = 0;
+
+  // Takes the name from an image, and deletes the image when it has no other. Ok also when there is
+  // none. kAborted, IMAGE_IN_USE: a container was made from it.
+  [[nodiscard]] virtual absl::Status RemoveImage(const std::string& name, Duration timeout) = 0;
+
+  // Ids of the images that have lost their last name to a newer one and carry the label `key`.
+  [[nodiscard]] virtual absl::StatusOr<std::vector<std::string>> ListReplacedImages(
+      const std::string& key, Duration timeout) = 0;
+
   // Makes the network unless it is there already. kFailedPrecondition, NETWORK_NOT_OURS: another
   // network has that name, or it lets containers talk to each other; it is left as it is.
   [[nodiscard]] virtual absl::StatusOr<NetworkInfo> EnsureNetwork(const NetworkSpec& spec,
@@ -137,6 +153,11 @@ class ContainerEngine {
   [[nodiscard]] virtual absl::StatusOr<std::string> LogTail(const ContainerId& id,
                                                             Duration timeout) = 0;
   static constexpr std::size_t kMaxLogBytes = 64 * 1024;
+
+  // Rises whenever the Engine is found to have gone away since an earlier call: it was restarted,
+  // or is about to be. Between two calls that it answered, an equal number means that it lived all
+  // the time.
+  [[nodiscard]] virtual std::uint64_t TimesLost() const = 0;
 };
 
 }  // namespace slipway::executor

@@ -33,6 +33,18 @@ absl::Status ImageMissingError(std::string_view image, std::string_view cause) {
       fmt::format("load it there: docker pull {}, or docker load or docker import", image));
 }
 
+absl::Status ImageInUseError(std::string_view image, std::string_view cause) {
+  return MakeError(absl::StatusCode::kAborted, "IMAGE_IN_USE",
+                   fmt::format("the image {} is in use: {}", image, cause));
+}
+
+absl::Status RegistryUnreachableError(std::string_view image, std::string_view cause) {
+  return MakeError(absl::StatusCode::kUnavailable, "REGISTRY_UNREACHABLE",
+                   fmt::format("the image {} could not be pulled: {}", image, cause),
+                   "check the registry, and the Docker Engine's proxy and certificates on the "
+                   "agent's machine");
+}
+
 absl::Status NetworkNotOursError(std::string_view network) {
   return MakeError(
       absl::StatusCode::kFailedPrecondition, "NETWORK_NOT_OURS",

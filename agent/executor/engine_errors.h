@@ -14,6 +14,8 @@ namespace slipway::executor {
 [[nodiscard]] absl::Status EngineAnswerInvalidError(std::string_view request,
                                                     std::string_view cause);
 [[nodiscard]] absl::Status ImageMissingError(std::string_view image, std::string_view cause);
+[[nodiscard]] absl::Status ImageInUseError(std::string_view image, std::string_view cause);
+[[nodiscard]] absl::Status RegistryUnreachableError(std::string_view image, std::string_view cause);
 [[nodiscard]] absl::Status NetworkNotOursError(std::string_view network);
 [[nodiscard]] absl::Status HostNetworkRefusedError(std::string_view container);
 

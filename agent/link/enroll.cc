@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "agent/link/channel.h"
+#include "agent/link/clock_check.h"
 #include "agent/link/identity.h"
 #include "common/crypto/pki.h"
 #include "common/crypto/tls_probe.h"
@@ -89,6 +90,10 @@ absl::StatusOr<v1::JoinResponse> CallJoin(const Identity& identity, const std::s
   crypto::Wipe(request.mutable_token_secret()->data(), request.token_secret().size());
   if (called.ok()) return response;
   if (called.code() == StatusCode::kUnavailable) {
+    if (const std::string clock = ExplainByClock(identity, SystemClock().Wall()); !clock.empty()) {
+      return MakeError(StatusCode::kUnavailable, "CONTROLLER_UNREACHABLE",
+                       fmt::format("{}: {}", identity.server, clock));
+    }
     return MakeError(StatusCode::kUnavailable, "CONTROLLER_UNREACHABLE",
                      fmt::format("{}: {}", identity.server, std::string(called.message())),
                      "If this speaks of a host name that does not match, use a name of the "

@@ -187,9 +187,13 @@ void Link::Run() {
     if (!reached) {
       if (last_problem_ != "unreachable") {
         last_problem_ = "unreachable";
-        log::Warn("link_down",
-                  {{"server", options_.server},
-                   {"why", "the controller cannot be reached; trying again until it can"}});
+        lock.unlock();
+        const std::string why = options_.explain();
+        log::Warn(
+            "link_down",
+            {{"server", options_.server},
+             {"why",
+              why.empty() ? "the controller cannot be reached; trying again until it can" : why}});
       }
       continue;  // the channel pauses between its attempts
     }

@@ -33,6 +33,8 @@ struct LinkOptions {
   // from `min` to `max`. While it cannot be reached at all the channel sets the pace (channel.cc).
   Duration min_backoff = std::chrono::milliseconds(200);
   Duration max_backoff = std::chrono::seconds(5);
+  // Asked once when no connection comes about: why, for people; empty when it cannot say. Blocks.
+  std::function<std::string()> explain = [] { return std::string(); };
 };
 
 // The agent's end of the wire: holds one Connect stream whenever the controller can be reached, and

@@ -46,6 +46,12 @@ void AttemptContext::SayFailure(const protocol::Failure& failure) {
   if (!failure.remedy_zh.empty()) Say(fmt::format("  怎么办：{}", failure.remedy_zh));
 }
 
+absl::StatusOr<executor::ImageInfo> AttemptContext::EnsureImage(const std::string& image) {
+  return parts.ensure_image(
+      image, [&] { Say(fmt::format("pulling the image {}, which is not here yet", image)); },
+      control.token());
+}
+
 void AttemptContext::Report(protocol::StepState state, std::string_view detail, WallTime at) {
   parts.post(agent::StepHappened{{.key = key,
                                   .number = step_,

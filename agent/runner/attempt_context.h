@@ -31,6 +31,10 @@ namespace slipway::runner {
 struct RunnerParts {
   executor::ContainerEngine& engine;
   int engine_cpus = 0;
+  // The image, made present when it can be; `pulling` is called before that takes its time.
+  std::function<absl::StatusOr<executor::ImageInfo>(
+      const std::string& image, const std::function<void()>& pulling, const std::stop_token& stop)>
+      ensure_image;
   workspace::MirrorCache& mirrors;
   workspace::WorkTrees& trees;
   std::function<absl::StatusOr<TaskSpec>(std::string_view)> parse_spec;
@@ -70,6 +74,8 @@ class AttemptContext {
   // A line of the farm's own in the log. REQUIRES: no container of the attempt is alive. A log that
   // cannot be written shows when it is sealed.
   void Say(std::string_view text);
+  // The image for the container, pulled when it is missing and may be.
+  [[nodiscard]] absl::StatusOr<executor::ImageInfo> EnsureImage(const std::string& image);
   // The failure as people read it in the log.
   void SayFailure(const protocol::Failure& failure);
 

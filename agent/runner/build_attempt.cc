@@ -67,10 +67,6 @@ AttemptEnd BuildAttempt::Run() {
   result_.started_at = context_.progress.started_at;
   Trouble trouble = Everything();
   if (context_.control.leaving()) return Left{};
-  if (vanished_) {
-    context_.Say("the build's container is gone and left no result");
-    return Vanished{};
-  }
   if (trouble) {
     // Whatever is left of the container must not write into a log that is sealed.
     (void)session_.Remove();
@@ -92,7 +88,7 @@ BuildAttempt::Trouble BuildAttempt::Everything() {
   if (!resumes_) {
     if (Trouble trouble = Prepare()) return trouble;
   }
-  if (Trouble trouble = RunScript(); trouble || vanished_) return trouble;
+  if (Trouble trouble = RunScript()) return trouble;
   return Archive();
 }
 
@@ -184,8 +180,7 @@ BuildAttempt::Trouble BuildAttempt::Prepare() {
   const MonoTime begin = context_.clock.Mono();
   context_.BeginStep(2, "prepare");
   const workspace::BuildConfig& build = platform_.build;
-  const absl::StatusOr<executor::ImageInfo> image =
-      context_.parts.engine.InspectImage(build.image, context_.options.engine_timeout);
+  const absl::StatusOr<executor::ImageInfo> image = context_.EnsureImage(build.image);
   if (!image.ok()) return FailureOf(image.status());
   const RunnerOptions& options = context_.options;
   for (const std::string& path : {context_.paths.out, context_.paths.home}) {
@@ -261,13 +256,30 @@ BuildAttempt::Trouble BuildAttempt::RunScript() {
   const absl::StatusOr<StepEnd> end =
       session_.Await(kScriptStep, [&] { return disk.Check(context_.clock.Mono()); });
   if (!end.ok()) {
-    vanished_ = end.status().code() == StatusCode::kNotFound && !context_.control.canceled();
-    if (vanished_) (void)session_.Remove();
-    return FailureOf(end.status());
+    if (end.status().code() != StatusCode::kNotFound) return FailureOf(end.status());
+    // What was decided here before stays the reason, also when the container had to be killed.
+    if (session_.cause()) return session_.cause();
+    if (context_.control.canceled()) return MakeFailure(reason::kCanceled, "Canceled.");
+    return Loss(reason::kContainerLost, "The build's container is gone and left no result.");
+  }
+  const bool stopped_by_others = end->result.reason == init::StopReason::kCanceled && !end->cause &&
+                                 !context_.control.canceled();
+  if (stopped_by_others) {
+    return Loss(reason::kContainerStopped,
+                "The container was stopped from outside while the script ran.");
   }
   // From here on nothing of the script is alive.
   if (const absl::Status removed = session_.Remove(); !removed.ok()) return FailureOf(removed);
   return JudgeScript(*end);
+}
+
+protocol::Failure BuildAttempt::Loss(std::string_view otherwise, const char* message) {
+  if (session_.EngineWentAway()) {
+    return MakeFailure(reason::kEngineRestarted,
+                       "The Docker Engine of the agent was restarted and ended the build's "
+                       "container.");
+  }
+  return MakeFailure(otherwise, message);
 }
 
 BuildAttempt::Trouble BuildAttempt::JudgeScript(const StepEnd& end) {
@@ -305,10 +317,7 @@ BuildAttempt::Trouble BuildAttempt::JudgeScript(const StepEnd& end) {
                          fmt::format("The script printed nothing for {}.",
                                      config::FormatDuration(platform_.build.no_output_timeout)),
                          words);
-    case init::StopReason::kCanceled:
-      // Not by us: the Engine, the machine or a person stopped the container.
-      return MakeFailure(reason::kContainerStopped,
-                         "The container was stopped from outside while the script ran.");
+    case init::StopReason::kCanceled:  // by us, or it was told as a loss
     case init::StopReason::kExited:
     case init::StopReason::kSignaled: break;
   }

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "agent/runner/attempt_context.h"
 #include "agent/workspace/project_config.h"
@@ -29,6 +30,8 @@ class BuildAttempt {
   Trouble Prepare();
   Trouble RunScript();
   Trouble JudgeScript(const StepEnd& end);
+  // Why the container ended without anybody here wanting it: the Engine took it along, or else.
+  protocol::Failure Loss(std::string_view otherwise, const char* message);
   Trouble ReadScriptResult();
   Trouble Archive();
   [[nodiscard]] init::StepSpec ScriptStep() const;
@@ -38,7 +41,6 @@ class BuildAttempt {
   const BuildWork work_;
   // A container was made by an earlier life of the agent.
   const bool resumes_;
-  bool vanished_ = false;
 
   ContainerSession session_;
   workspace::PlatformConfig platform_;

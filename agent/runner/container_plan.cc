@@ -15,10 +15,6 @@ constexpr std::int64_t kSecretsBytes = std::int64_t{1} << 20;
 constexpr std::int64_t kPublishMemory = std::int64_t{2} << 30;
 constexpr std::int64_t kPublishPids = 512;
 
-std::string NameOf(const AttemptKey& key) {
-  return fmt::format("{}-{}", key.task.value(), key.attempt.value());
-}
-
 // What both kinds share.
 executor::ContainerSpec Base(const RunnerOptions& options, const AttemptKey& key,
                              const AttemptPaths& paths) {
@@ -57,18 +53,22 @@ executor::ContainerSpec Base(const RunnerOptions& options, const AttemptKey& key
 
 }  // namespace
 
+std::string DirectoryName(const AttemptKey& key) {
+  return fmt::format("{}-{}", key.task.value(), key.attempt.value());
+}
+
 AttemptPaths PathsOf(const RunnerOptions& options, const AttemptKey& key) {
-  const std::string dir = fmt::format("{}/attempts/{}", options.data_dir, NameOf(key));
+  const std::string dir = fmt::format("{}/attempts/{}", options.data_dir, DirectoryName(key));
   return {.dir = dir,
           .control = dir + "/control",
           .out = dir + "/out",
           .home = dir + "/home",
           .in = dir + "/in",
-          .tree = fmt::format("{}/run/{}", options.work_dir, NameOf(key))};
+          .tree = fmt::format("{}/run/{}", options.work_dir, DirectoryName(key))};
 }
 
 std::string ContainerName(const executor::Owner& owner, const AttemptKey& key) {
-  return fmt::format("slipway-{}-{}", owner.agent.value(), NameOf(key));
+  return fmt::format("slipway-{}-{}", owner.agent.value(), DirectoryName(key));
 }
 
 executor::Labels AttemptLabels(const executor::Owner& owner, const AttemptKey& key) {

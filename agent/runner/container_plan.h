@@ -35,6 +35,8 @@ struct AttemptPaths {
   std::string in;
   std::string tree;  // <work_dir>/run/<task>-<n>: work tree or product
 };
+// "<task>-<n>", of `dir` and `tree`.
+[[nodiscard]] std::string DirectoryName(const AttemptKey& key);
 [[nodiscard]] AttemptPaths PathsOf(const RunnerOptions& options, const AttemptKey& key);
 
 // Unique on the machine, the same after a restart.

@@ -24,6 +24,14 @@ constexpr auto kSlice = 100ms;
 // What init may need beyond the grace until it has ended a step.
 constexpr auto kKillPatience = 15s;
 constexpr int kRemoveTries = 5;
+constexpr auto kEnginePause = 1s;
+// An Engine that is ending stops its containers first, for which it gives itself this long, and
+// answers meanwhile.
+constexpr auto kEngineShutdown = 15s;
+constexpr auto kEngineLook = 500ms;
+constexpr auto kPingPatience = 5s;
+// What the Engine notes of a container that ended while the Engine was not there.
+constexpr int kEndedUnseen = 255;
 // Durable bytes worth telling init.
 constexpr std::uint64_t kDurableStep = std::uint64_t{1} << 20;
 
@@ -58,6 +66,7 @@ absl::Status ContainerSession::Create(const executor::ContainerSpec& spec,
 }
 
 absl::Status ContainerSession::Start() {
+  times_lost_ = engine_.TimesLost();
   SLIPWAY_RETURN_IF_ERROR(engine_.Start(id_, options_.engine_timeout));
   const absl::Status connected = Reconnect(kConnectPatience);
   if (connected.ok()) return connected;
@@ -70,6 +79,7 @@ absl::Status ContainerSession::Start() {
 
 absl::Status ContainerSession::Attach(const executor::ContainerId& id) {
   id_ = id;
+  times_lost_ = engine_.TimesLost();
   SLIPWAY_ASSIGN_OR_RETURN(const executor::ContainerState state,
                            engine_.Inspect(id_, options_.engine_timeout));
   if (state.status == executor::ContainerStatus::kCreated) return Start();
@@ -111,18 +121,20 @@ absl::StatusOr<std::optional<StepEnd>> ContainerSession::LookAtRemains(std::uint
   return std::nullopt;  // it lives, or the Engine cannot say
 }
 
-void ContainerSession::EndStep(std::uint32_t step, Duration grace) {
+bool ContainerSession::EndStep(std::uint32_t step, Duration grace) {
   if (!kill_at_) kill_at_ = clock_.Mono() + grace + kKillPatience;
-  if (init_ == nullptr) return;
+  if (init_ == nullptr) return false;
   const absl::Status asked =
       init_->Cancel(step, std::chrono::duration_cast<init::Millis>(grace), CallDeadline());
-  if (asked.code() == StatusCode::kUnavailable) init_.reset();
+  if (asked.code() != StatusCode::kUnavailable) return true;
+  init_.reset();
+  return false;
 }
 
 absl::StatusOr<StepEnd> ContainerSession::Await(
     std::uint32_t step, const std::function<std::optional<protocol::Failure>()>& check) {
-  std::optional<protocol::Failure> cause;
   bool cancel_told = false;
+  bool cause_told = false;
   for (;;) {
     if (control_.leaving()) return absl::CancelledError("the attempt is left");
     const bool anew = init_ == nullptr;
@@ -130,28 +142,23 @@ absl::StatusOr<StepEnd> ContainerSession::Await(
       init_.reset();
       SLIPWAY_ASSIGN_OR_RETURN(std::optional<StepEnd> end, LookAtRemains(step));
       if (end) {
-        end->cause = std::move(cause);
+        end->cause = cause_;
         return *std::move(end);
       }
     }
     if (init_ != nullptr) {
       for (const init::StepResult& done : init_->hello().results) {
         if (done.step != step) continue;
-        return StepEnd{.result = done,
-                       .cause = std::move(cause),
-                       .out_of_memory = done.oom == init::OomState::kYes};
+        return StepEnd{
+            .result = done, .cause = cause_, .out_of_memory = done.oom == init::OomState::kYes};
       }
       // A new connection ends the old one: what init had not read from it by now, it never will.
       if (anew && init_->hello().step != step) return NeverBegun();
-      if (control_.canceled() && !cancel_told) {
-        cancel_told = true;
-        EndStep(step, options_.term_grace);
-      }
-      if (!cause) {
-        cause = check();
-        if (cause) EndStep(step, Duration::zero());
-      }
     }
+    // Also without a connection: an init that does not react any more ends by the kill below.
+    if (!cause_) cause_ = check();
+    if (control_.canceled() && !cancel_told) cancel_told = EndStep(step, options_.term_grace);
+    if (cause_ && !cause_told) cause_told = EndStep(step, Duration::zero());
     if (kill_at_ && clock_.Mono() >= *kill_at_) {
       kill_at_ = clock_.Mono() + kKillPatience;
       init_.reset();
@@ -169,12 +176,27 @@ absl::StatusOr<StepEnd> ContainerSession::Await(
       if (const auto* exited = std::get_if<init::StepExited>(&*event)) {
         if (exited->result.step != step) continue;
         return StepEnd{.result = exited->result,
-                       .cause = std::move(cause),
+                       .cause = cause_,
                        .out_of_memory = exited->result.oom == init::OomState::kYes};
       }
     } else if (event.status().code() != StatusCode::kDeadlineExceeded) {
       init_.reset();
     }
+  }
+}
+
+bool ContainerSession::EngineWentAway() {
+  const auto state = engine_.Inspect(id_, kPingPatience);
+  if (state.ok() && state->status == executor::ContainerStatus::kExited &&
+      state->exit_code == kEndedUnseen) {
+    return true;
+  }
+  // It removes none of them: somebody else did.
+  const bool removed = state.status().code() == StatusCode::kNotFound;
+  const MonoTime give_up = clock_.Mono() + (removed ? Duration::zero() : kEngineShutdown);
+  for (;;) {
+    if (!engine_.Ping(kPingPatience).ok() || engine_.TimesLost() != times_lost_) return true;
+    if (clock_.Mono() >= give_up || !control_.Wait(kEngineLook)) return false;
   }
 }
 
@@ -190,17 +212,25 @@ absl::StatusOr<std::string> ContainerSession::MaskText(std::string_view bytes) {
 absl::Status ContainerSession::Remove() {
   init_.reset();
   if (id_.value().empty()) return absl::OkStatus();
+  const MonoTime give_up = clock_.Mono() + options_.engine_patience;
   absl::Status removed;
-  for (int i = 0; i < kRemoveTries; ++i) {
+  for (int i = 0;; ++i) {
     removed = engine_.Remove(id_, true, options_.engine_timeout);
     if (removed.ok()) {
       id_ = {};
       return removed;
     }
-    // Somebody else may be removing it; a cancel is no reason to leave it alive.
-    if (!control_.Wait(200ms * (i + 1)) && control_.leaving()) return removed;
+    // Somebody else may be removing it, or the Engine is being restarted; a cancel is no reason to
+    // leave it alive.
+    const bool away = absl::IsUnavailable(removed) || absl::IsDeadlineExceeded(removed);
+    if (away ? clock_.Mono() >= give_up : i >= kRemoveTries) return removed;
+    const Duration pause = away ? Duration(kEnginePause) : Duration(200ms * (i + 1));
+    if (!control_.Wait(pause)) {
+      if (control_.leaving()) return removed;
+      // Canceled: waits return at once from now on.
+      if (i >= kRemoveTries) return removed;
+    }
   }
-  return removed;
 }
 
 }  // namespace slipway::runner

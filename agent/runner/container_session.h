@@ -33,6 +33,7 @@ class ContainerSession {
  public:
   struct Options {
     Duration engine_timeout = std::chrono::seconds(60);
+    Duration engine_patience = std::chrono::minutes(5);
     Duration term_grace = std::chrono::seconds(10);
     std::uint64_t log_budget_bytes = std::uint64_t{256} << 20;
   };
@@ -60,18 +61,29 @@ class ContainerSession {
   [[nodiscard]] absl::StatusOr<StepEnd> Await(
       std::uint32_t step, const std::function<std::optional<protocol::Failure>()>& check);
 
+  // Why the agent ended the step, when it did: also after an Await that gave an error, because a
+  // slipway-init that does not react has to be killed with its container and leaves no result.
+  [[nodiscard]] const std::optional<protocol::Failure>& cause() const { return cause_; }
+
+  // Whether the Docker Engine went away since the container was started or taken up: then it took
+  // the container with it. Asks the Engine, and waits some seconds for one that may just be ending.
+  [[nodiscard]] bool EngineWentAway();
+
   // `bytes` with the masks of the container's secrets, which slipway-init alone still knows after a
   // restart of the agent. An error: the container is gone, and the masks with it.
   [[nodiscard]] absl::StatusOr<std::string> MaskText(std::string_view bytes);
 
-  // Kills and removes the container. Ok when there is none.
+  // Kills and removes the container. Ok when there is none. An Engine that is away or does not
+  // answer is waited for up to `engine_patience`.
   [[nodiscard]] absl::Status Remove();
 
  private:
   // What is known without init: the result file, else whether the container lives at all.
   [[nodiscard]] absl::StatusOr<std::optional<StepEnd>> LookAtRemains(std::uint32_t step);
   [[nodiscard]] absl::Status Reconnect(Duration patience);
-  void EndStep(std::uint32_t step, Duration grace);
+  // Has the step ended by init, and by a kill of the container when that takes too long. True: init
+  // was told.
+  bool EndStep(std::uint32_t step, Duration grace);
 
   executor::ContainerEngine& engine_;
   AttemptLog& log_;
@@ -80,9 +92,11 @@ class ContainerSession {
   const SystemClock clock_;
 
   executor::ContainerId id_;
+  std::uint64_t times_lost_ = 0;  // of the Engine, before the container was started or taken up
   std::unique_ptr<initlink::InitClient> init_;
   std::uint64_t told_durable_ = 0;
   std::optional<MonoTime> kill_at_;
+  std::optional<protocol::Failure> cause_;
 };
 
 }  // namespace slipway::runner

@@ -56,11 +56,28 @@ constexpr std::array kTable = {
         "(platforms.*.credential) and commit both.",
         "请用 slipway credentials seal 加密上传密钥，在 slipway.yaml 的 credential "
         "中写明文件并提交。"},
-    Row{reason::kImageMissing, FailureClass::kInfrastructure,
+    Row{reason::kImageMissing, FailureClass::kPolicy,
         "Make the image on the agent's machine: deploy/images/build makes the farm's own; load "
-        "others with docker load. Or correct build.image in slipway.yaml.",
-        "请在构建机上准备该镜像（运行 deploy/images/build 或 docker load），或修改 slipway.yaml 的 "
-        "build.image。"},
+        "others with docker load, or name one with its registry (registry.example.org/name:tag), "
+        "which the agent pulls by itself. `slipway agents prepare` shows each agent. Or correct "
+        "build.image in slipway.yaml.",
+        "请在构建机上准备该镜像（运行 deploy/images/build 或 docker "
+        "load），或使用带仓库地址的镜像名"
+        "（registry.example.org/name:tag），代理会自行拉取；`slipway agents prepare` "
+        "可查看各代理的情况。也可修改 slipway.yaml 的 build.image。"},
+    Row{"REGISTRY_UNREACHABLE", FailureClass::kNetwork,
+        "Check the registry, and the Docker Engine's proxy and certificates on the agent's "
+        "machine.",
+        "请检查镜像仓库，以及构建机上 Docker 的代理和证书设置。"},
+    Row{reason::kEngineRestarted, FailureClass::kAgentLost,
+        "Nothing of the build is at fault; it is tried again. Restart the Docker Engine when the "
+        "agent is drained, or let it keep containers (live-restore in daemon.json).",
+        "与构建内容无关，会自动重试。请先排空代理再重启 Docker，或在 daemon.json 中启用 "
+        "live-restore。"},
+    Row{reason::kContainerLost, FailureClass::kAgentLost,
+        "Look whether somebody stopped the container, or the machine was restarted or ran out of "
+        "memory.",
+        "请检查是否有人停止了容器，或构建机重启过、内存不足。"},
     Row{reason::kContainerStopped, FailureClass::kAgentLost,
         "Nothing of the build is at fault; it is tried again. Drain the agent before its Docker "
         "Engine or machine is stopped.",

@@ -153,8 +153,7 @@ PublishAttempt::Trouble PublishAttempt::Prepare() {
   context_.BeginStep(work_.probe ? 1 : 2, "prepare");
   const RunnerOptions& options = context_.options;
   const AttemptPaths& paths = context_.paths;
-  const absl::StatusOr<executor::ImageInfo> image =
-      context_.parts.engine.InspectImage(work_.image, options.engine_timeout);
+  const absl::StatusOr<executor::ImageInfo> image = context_.EnsureImage(work_.image);
   if (!image.ok()) return FailureOf(image.status());
   absl::Status made = MakeStepDirectory(paths.out, options.step_uid, options.step_gid);
   if (made.ok()) made = MakeStepDirectory(paths.in, geteuid(), getegid());
@@ -285,6 +284,9 @@ PublishAttempt::Trouble PublishAttempt::AwaitClient() {
   });
   if (!end.ok()) {
     vanished_ = true;
+    if (!context_.control.leaving() && session_.EngineWentAway()) {
+      context_.Say("the Docker Engine was restarted and ended the publish's container");
+    }
     return FailureOf(end.status());
   }
   return ReadResult(*end);

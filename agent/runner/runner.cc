@@ -115,6 +115,13 @@ std::shared_ptr<AttemptLog> Runner::LogOf(const AttemptKey& key) {
   return it == attempts_.end() ? nullptr : it->second.log;
 }
 
+std::set<AttemptKey> Runner::Held() {
+  const std::lock_guard lock(mu_);
+  std::set<AttemptKey> held;
+  for (const auto& [key, attempt] : attempts_) held.insert(key);
+  return held;
+}
+
 absl::StatusOr<std::size_t> Runner::ReadLog(const AttemptKey& key, std::uint64_t offset,
                                             char* buffer, std::size_t size) {
   const auto log = LogOf(key);

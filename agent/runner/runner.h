@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -43,6 +44,10 @@ class Runner {
   void FreeSpool(const AttemptKey& key, std::uint64_t below);
   // After AttemptDeleted.
   void Forget(const AttemptKey& key);
+
+  // The attempts that have, or may have, anything on this machine. An attempt is among them before
+  // anything of it is made. Thread-safe.
+  [[nodiscard]] std::set<AttemptKey> Held();
 
   // kNotFound: no such attempt.
   [[nodiscard]] absl::StatusOr<std::size_t> ReadLog(const AttemptKey& key, std::uint64_t offset,

@@ -187,6 +187,18 @@ absl::StatusOr<ResolvedRef> ResolveIn(const std::string& dir, std::string_view r
   return UnknownRef(ref, NearRefs(repository.get(), ref));
 }
 
+// When the mirror of this lock file was asked for last; the file is made with the mirror.
+std::optional<WallTime> LastUsed(const std::string& lock_path) {
+  struct stat info {};
+  if (lstat(lock_path.c_str(), &info) != 0) return std::nullopt;
+  return WallTime(std::chrono::seconds(info.st_mtim.tv_sec) +
+                  std::chrono::nanoseconds(info.st_mtim.tv_nsec));
+}
+
+void NoteUse(const std::string& lock_path) {
+  (void)utimensat(AT_FDCWD, lock_path.c_str(), nullptr, AT_SYMLINK_NOFOLLOW);
+}
+
 std::string Joined(const std::set<std::string>& words) {
   std::string text;
   for (const std::string& word : words) text += (text.empty() ? "" : ":") + word;
@@ -333,6 +345,7 @@ absl::Status MirrorCache::Fetch(const Mirror& mirror, std::string_view extra_ref
 absl::StatusOr<ResolvedRef> MirrorCache::Resolve(std::string_view url, std::string_view ref,
                                                  const std::stop_token& stop) {
   SLIPWAY_ASSIGN_OR_RETURN(const Mirror mirror, Locate(url));
+  NoteUse(mirror.lock_path);
   if (ref == "HEAD") ref = "";
   if (!ref.empty() && !IsRefText(ref)) {
     return MakeError(StatusCode::kNotFound, "REF_UNKNOWN",
@@ -379,6 +392,30 @@ absl::Status MirrorCache::Remake(std::string_view url, const std::stop_token& st
                            MirrorLock::Take(mirror.lock_path, deadline, stop));
   SLIPWAY_RETURN_IF_ERROR(trash_->Put(mirror.dir));
   return Fetch(mirror, "", deadline, stop);
+}
+
+std::vector<IdleMirror> MirrorCache::ListIdle(WallTime since) const {
+  std::vector<IdleMirror> idle;
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(options_.work_dir + "/mirrors", error), end;
+       !error && it != end; it.increment(error)) {
+    if (it->path().extension() != ".git") continue;
+    const std::string name = it->path().stem().string();
+    const auto used = LastUsed(fmt::format("{}/mirrors/{}.lock", options_.work_dir, name));
+    if (used && *used <= since) {
+      idle.push_back({.name = name, .path = it->path().string(), .last_used = *used});
+    }
+  }
+  return idle;
+}
+
+absl::Status MirrorCache::DropIdle(const std::string& name, WallTime since) {
+  const std::string lock_path = fmt::format("{}/mirrors/{}.lock", options_.work_dir, name);
+  // Its deadline is past: only a lock that is free is taken.
+  const auto lock = MirrorLock::Take(lock_path, MonoTime(), {});
+  const std::optional<WallTime> used = LastUsed(lock_path);
+  if (!lock.ok() || !used || *used > since) return absl::AbortedError("the mirror is used again");
+  return trash_->Put(fmt::format("{}/mirrors/{}.git", options_.work_dir, name));
 }
 
 }  // namespace slipway::workspace

@@ -6,6 +6,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "agent/workspace/commit_reader.h"
@@ -36,6 +37,13 @@ struct ResolvedRef {
   // Short name of the branch or tag; of the default branch when no ref was asked for; empty for a
   // commit.
   std::string name;
+};
+
+// A mirror that nobody has asked for since some time.
+struct IdleMirror {
+  std::string name;  // of its directory
+  std::string path;
+  WallTime last_used;
 };
 
 // A bare mirror of every repository this agent has built, fetched with the git program.
@@ -73,6 +81,11 @@ class MirrorCache {
 
   // Directory of the mirror of `url`; it may not exist.
   [[nodiscard]] absl::StatusOr<std::string> PathOf(std::string_view url) const;
+
+  // Mirrors last asked for at or before `since`.
+  [[nodiscard]] std::vector<IdleMirror> ListIdle(WallTime since) const;
+  // Deletes one of them. kAborted: it was asked for again, or is being fetched.
+  [[nodiscard]] absl::Status DropIdle(const std::string& name, WallTime since);
 
   [[nodiscard]] const MirrorOptions& options() const { return options_; }
   // Where whole trees are put to be deleted later.

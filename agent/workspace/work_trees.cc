@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <vector>
 
@@ -195,6 +196,33 @@ absl::Status WorkTrees::Discard(const std::string& destination) {
   }
   DropSlot(slot);
   return mirrors_.trash().Put(destination);
+}
+
+std::vector<KeptTree> WorkTrees::ListKept() {
+  const std::lock_guard lock(mu_);
+  std::vector<KeptTree> trees;
+  for (const auto& [repository, slots] : kept_) {
+    for (const std::string& slot : slots) {
+      // Its tree came back into it last.
+      struct stat info {};
+      if (lstat(slot.c_str(), &info) != 0) continue;
+      trees.push_back(
+          {.path = slot, .last_used = WallTime(std::chrono::seconds(info.st_mtim.tv_sec))});
+    }
+  }
+  return trees;
+}
+
+absl::Status WorkTrees::DropKept(const std::string& path) {
+  {
+    const std::lock_guard lock(mu_);
+    const auto dropped = std::any_of(kept_.begin(), kept_.end(), [&](auto& entry) {
+      return std::erase(entry.second, path) > 0;
+    });
+    if (!dropped) return absl::AbortedError("the work tree is used again");
+  }
+  DropSlot(path);
+  return absl::OkStatus();
 }
 
 void WorkTrees::DropSurplus(const std::string& repository) {

@@ -29,6 +29,12 @@ struct WorkTreeOptions {
   std::int64_t max_file_bytes = std::int64_t{1} << 30;
 };
 
+// A tree that is kept for the next build of its repository.
+struct KeptTree {
+  std::string path;
+  WallTime last_used;
+};
+
 struct WorkTree {
   // Where the tree is: the destination of Prepare.
   std::string path;
@@ -73,6 +79,11 @@ class WorkTrees {
 
   // The same, without keeping it: for trees whose content should not come back.
   [[nodiscard]] absl::Status Discard(const std::string& destination);
+
+  // Those not lent.
+  [[nodiscard]] std::vector<KeptTree> ListKept();
+  // kAborted: it is lent now, or gone.
+  [[nodiscard]] absl::Status DropKept(const std::string& path);
 
  private:
   WorkTrees(MirrorCache& mirrors, WorkTreeOptions options);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "common/base/time.h"
 #include "common/protocol/attempt_result.h"
 #include "common/protocol/failure.h"
+#include "common/protocol/health.h"
 
 // The agent protocol as plain values: what the pure cores of both sides exchange, in the simulation
 // and over gRPC alike (the edges convert to proto/slipway/v1/agent.proto, which tells the story).
@@ -47,13 +49,15 @@ struct Inventory {
   bool draining = false;
   std::map<std::string, std::string> labels;
   std::vector<AttemptStatus> attempts;
+  AgentHealth health = {};
+  std::vector<ImageReport> images = {};
 };
 
 struct Accept {
   AttemptKey key;
 };
 
-// The agent cannot take the offer (no slot, draining). Not a failure of the task.
+// The agent cannot take the offer (no slot, draining, not well). Not a failure of the task.
 struct Refuse {
   AttemptKey key;
   std::string reason;
@@ -123,6 +127,10 @@ struct Desired {
   std::vector<DesiredAttempt> attempts;
   // When to send the next inventory at the latest.
   Duration sync_after{};
+  // The controller's clock when it was sent; by it agents measure how far theirs is off.
+  std::optional<WallTime> sent_at = {};
+  // The images the agent should have; nullopt: as told before.
+  std::optional<std::vector<ImageOrder>> images = {};
 };
 
 // `received`: next offset wanted. `durable`: everything below it may be deleted at the agent.

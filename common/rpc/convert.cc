@@ -8,39 +8,20 @@
 #include <utility>
 
 #include "common/base/check.h"
-#include "common/rpc/text.h"
+#include "common/rpc/bounds.h"
+#include "common/rpc/health_convert.h"
 #include "common/status/status.h"
 
 namespace slipway::rpc {
 namespace {
 
 constexpr std::size_t kMaxId = 64;
-constexpr std::size_t kMaxText = 1024;
 constexpr std::size_t kMaxToolWords = 4096;
 constexpr std::size_t kMaxCredential = 64 * 1024;
 constexpr std::size_t kMaxDetails = 16 * 1024;
 constexpr int kMaxOptions = 64;
 constexpr int kMaxAttempts = 4096;
-
-absl::Status Bad(std::string_view field, std::string_view why) {
-  return MakeError(absl::StatusCode::kInvalidArgument, "MALFORMED_MESSAGE",
-                   fmt::format("{}: {}", field, why));
-}
-
-absl::Status CheckLength(std::string_view field, const std::string& text, std::size_t limit) {
-  if (text.size() <= limit) return absl::OkStatus();
-  return Bad(field, fmt::format("{} bytes, more than {}", text.size(), limit));
-}
-
-// Cut at the limit without leaving half a character.
-std::string Cut(std::string_view text, std::size_t limit = kMaxText) {
-  std::string valid = ValidUtf8(text);
-  if (valid.size() <= limit) return valid;
-  std::size_t end = limit;
-  while (end > 0 && (static_cast<unsigned char>(valid[end]) & 0xc0) == 0x80) --end;
-  valid.resize(end);
-  return valid;
-}
+constexpr int kMaxImages = 256;
 
 absl::StatusOr<protocol::TaskKind> KindFromProto(v1::TaskKind kind) {
   if (kind == v1::TASK_KIND_BUILD) return protocol::TaskKind::kBuild;
@@ -108,6 +89,8 @@ struct ToAgentProto {
       line->set_kind(KindToProto(status.kind));
       line->set_phase(static_cast<v1::AttemptPhase>(status.phase));
     }
+    *inventory->mutable_health() = rpc::ToProto(m.health);
+    for (const auto& image : m.images) *inventory->add_images() = rpc::ToProto(image);
     return out;
   }
   v1::AgentMessage operator()(const protocol::Accept& m) const {
@@ -178,6 +161,15 @@ absl::StatusOr<protocol::Inventory> InventoryFromProto(const v1::Inventory& m) {
     status.phase = static_cast<protocol::AttemptPhase>(line.phase());
     out.attempts.push_back(std::move(status));
   }
+  // Agents of an earlier version say nothing of it.
+  if (m.has_health()) {
+    SLIPWAY_ASSIGN_OR_RETURN(out.health, FromProto(m.health()));
+  }
+  if (m.images_size() > kMaxImages) return Bad("inventory.images", "too many");
+  for (const auto& image : m.images()) {
+    SLIPWAY_ASSIGN_OR_RETURN(auto report, FromProto(image));
+    out.images.push_back(std::move(report));
+  }
   return out;
 }
 
@@ -212,6 +204,10 @@ struct ToControllerProto {
       line->set_want(static_cast<v1::Want>(attempt.want));
       if (!attempt.spec.empty()) line->mutable_spec()->ParseFromString(attempt.spec);
     }
+    if (m.sent_at) *desired->mutable_sent_at() = rpc::ToProto(*m.sent_at);
+    if (!m.images) return;
+    auto* images = desired->mutable_images();
+    for (const auto& order : *m.images) *images->add_orders() = rpc::ToProto(order);
   }
   void operator()(const protocol::LogAck&) const {
     SLIPWAY_CHECK(false && "log acknowledgements travel on AppendLog");
@@ -449,6 +445,17 @@ absl::StatusOr<protocol::ControllerMessage> FromProto(const v1::ControllerMessag
         attempt.want = static_cast<protocol::Want>(line.want());
         if (line.has_spec()) attempt.spec = line.spec().SerializeAsString();
         desired.attempts.push_back(std::move(attempt));
+      }
+      if (message.desired().has_sent_at()) desired.sent_at = FromProto(message.desired().sent_at());
+      if (message.desired().has_images()) {
+        if (message.desired().images().orders_size() > kMaxImages) {
+          return Bad("desired.images", "too many");
+        }
+        desired.images.emplace();
+        for (const auto& line : message.desired().images().orders()) {
+          SLIPWAY_ASSIGN_OR_RETURN(auto order, FromProto(line));
+          desired.images->push_back(std::move(order));
+        }
       }
       out.body = std::move(desired);
       return out;

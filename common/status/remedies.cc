@@ -148,6 +148,9 @@ constexpr Entry kEntries[] = {
     {"ENGINE_ANSWER_INVALID", {"Check `docker.socket`.", "请检查 `docker.socket`。"}},
     {"ENGINE_ANSWER_TOO_LARGE", {"Look at the Engine.", "请检查 Docker Engine。"}},
     {"ENGINE_CONNECTION_LOST", {"Look at the Engine's log.", "请查看 Docker Engine 的日志。"}},
+    {"ENGINE_RESTARTED",
+     {"Drain the agent before, or set `live-restore` in daemon.json.",
+      "请先排空代理再重启 Docker，或在 daemon.json 中启用 `live-restore`。"}},
     {"ENGINE_SOCKET_DENIED",
      {"Add the agent's account to the group docker.", "请把代理的账号加入 docker 组。"}},
     {"ENGINE_TIMEOUT",
@@ -173,10 +176,11 @@ constexpr Entry kEntries[] = {
      {"Set `docker.allow_host_network`, if that is meant.",
       "若确有此意，请设置 `docker.allow_host_network`。"}},
     {"IMAGE_MISSING",
-     {"`deploy/images/build` makes the farm's own, `docker load` brings others; or correct "
-      "`build.image`.",
-      "用 `deploy/images/build` 制作农场自带的镜像，用 `docker load` 导入其他镜像；或改正 "
-      "`build.image`。"}},
+     {"`slipway agents prepare --image REF` shows each agent; `deploy/images/build` makes the "
+      "farm's "
+      "own; `docker load` others; or correct `build.image`.",
+      "`slipway agents prepare --image 镜像` 可查看各代理的情况；用 `deploy/images/build` "
+      "制作农场自带的镜像，用 `docker load` 导入其他镜像；或改正 `build.image`。"}},
     {"INIT_GONE", {"The agent connects again by itself.", "代理会自行重新连接。"}},
     {"INIT_NOT_STARTED",
      {"Look at the image and at security settings of the Engine.",
@@ -263,6 +267,9 @@ constexpr Entry kEntries[] = {
     {"NO_SUCH_ATTEMPT",
      {"`slipway tasks show TASK` says how many there were.",
       "用 `slipway tasks show 任务` 查看共有几次尝试。"}},
+    {"NO_SUCH_IMAGE",
+     {"`slipway agents images` lists what is kept ready.",
+      "`slipway agents images` 会列出需备好的镜像。"}},
     {"NO_SUCH_PRODUCT",
      {"Name a release (`slipway archive list`), a task (`slipway tasks`) or the text of a "
       "release's QR code.",
@@ -315,6 +322,9 @@ constexpr Entry kEntries[] = {
     {"QUEUE_FULL", {"Try again in a few seconds.", "请过几秒重试。"}},
     {"QUEUE_TIMEOUT", {"Add agents, or raise the queue timeout.", "请增加代理，或调大排队时限。"}},
     {"REF_UNKNOWN", {"Check the name, and that it was pushed.", "请检查名称，并确认已经推送。"}},
+    {"REGISTRY_UNREACHABLE",
+     {"Check the registry, and the Engine's proxy and certificates.",
+      "请检查镜像仓库，以及 Docker 的代理和证书设置。"}},
     {"RELOADING", {"Try again in a moment.", "请稍后重试。"}},
     {"REPOSITORY_ACCESS_DENIED",
      {"Give the agent a key or token that may read the repository.",
@@ -364,6 +374,9 @@ constexpr Entry kEntries[] = {
     {"TOKEN_NOT_OPEN",
      {"`slipway agents token list --all` says what became of it.",
       "`slipway agents token list --all` 会说明其去向。"}},
+    {"TOO_MANY_IMAGES",
+     {"`slipway agents images --forget REF` removes one that nobody needs.",
+      "用 `slipway agents images --forget 镜像` 去掉不再需要的。"}},
     {"UNKNOWN_AGENT", {"Join again.", "请重新加入。"}},
     {"UNKNOWN_PLATFORM",
      {"Add the platform to `slipway.yaml`, or submit for one that is there.",

@@ -38,6 +38,11 @@ class ConnectStream final : public Reactor, public AgentStream {
   }
 
   void Send(scheduler::SessionSink::Body body) override {
+    if (auto* desired = std::get_if<protocol::Desired>(&body)) {
+      desired->sent_at = gateway_.clock().Wall();
+      // With every answer, so that an agent that was away hears of them.
+      if (desired->answers != 0) desired->images = gateway_.ImagesFor(agent_);
+    }
     const std::lock_guard lock(mu_);
     if (!ended_ && queue_.size() >= kMaxQueued) {
       EndLocked(MakeError(absl::StatusCode::kResourceExhausted, "AGENT_TOO_SLOW",
@@ -153,8 +158,11 @@ class ConnectStream final : public Reactor, public AgentStream {
     if (event == nullptr) return absl::OkStatus();
     if (auto* taken = std::get_if<scheduler::InventoryReceived>(event)) {
       taken->agent_name = agent_name_;
-      gateway_.NoteInventory(agent_, taken->inventory.labels,
-                             StorableText(incoming_.inventory().agent_version(), kMaxVersionBytes));
+      gateway_.NoteInventory(
+          agent_, {.labels = taken->inventory.labels,
+                   .version = StorableText(incoming_.inventory().agent_version(), kMaxVersionBytes),
+                   .health = taken->inventory.health,
+                   .images = taken->inventory.images});
     }
     if (!gateway_.scheduler().Post(std::move(*event))) {
       return MakeError(absl::StatusCode::kResourceExhausted, "CONTROLLER_BUSY",

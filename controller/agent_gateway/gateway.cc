@@ -1,10 +1,12 @@
 #include "controller/agent_gateway/gateway.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 #include <variant>
 
 #include "common/crypto/secret.h"
+#include "common/log/log.h"
 #include "common/status/status.h"
 #include "controller/agent_gateway/peer.h"
 
@@ -12,6 +14,12 @@ namespace slipway::agent_gateway {
 namespace {
 
 constexpr auto kTick = std::chrono::seconds(1);
+
+// Clocks that are too far apart.
+bool Skewed(const protocol::AgentHealth& health) {
+  return health.clock_skew && (*health.clock_skew > protocol::kClockSkewBound ||
+                               *health.clock_skew < -protocol::kClockSkewBound);
+}
 
 absl::Status Stopping() {
   return MakeError(absl::StatusCode::kUnavailable, "STOPPING", "the controller is stopping");
@@ -119,11 +127,22 @@ void Gateway::Detach(const OpenStream* key) {
   others_.erase(key);
 }
 
-void Gateway::NoteInventory(const AgentId& agent, const std::map<std::string, std::string>& labels,
-                            const std::string& version) {
-  const std::lock_guard lock(mu_);
-  about_[agent] = {labels, version};
-  to_touch_[agent] = labels;
+void Gateway::NoteInventory(const AgentId& agent, About about) {
+  bool warn = false;
+  {
+    const std::lock_guard lock(mu_);
+    About& last = about_[agent];
+    warn = Skewed(about.health) && !Skewed(last.health);
+    to_touch_[agent] = about.labels;
+    last = about;
+  }
+  if (!warn) return;
+  log::Warn(
+      "agent_clock",
+      {{"agent", agent.value()},
+       {"ahead_s",
+        std::to_string(
+            std::chrono::duration_cast<std::chrono::seconds>(*about.health.clock_skew).count())}});
 }
 
 std::optional<Gateway::About> Gateway::AboutAgent(const AgentId& agent) const {
@@ -131,6 +150,40 @@ std::optional<Gateway::About> Gateway::AboutAgent(const AgentId& agent) const {
   const auto it = about_.find(agent);
   if (it == about_.end()) return std::nullopt;
   return it->second;
+}
+
+void Gateway::SetImageOrders(std::vector<domain::ImageOrder> orders) {
+  std::vector<std::pair<AgentId, std::shared_ptr<AgentStream>>> open;
+  {
+    const std::lock_guard lock(mu_);
+    image_orders_ = std::move(orders);
+    for (const auto& [agent, about] : about_) {
+      const auto session = table_.Current(agent);
+      const auto it = session ? streams_.find(*session) : streams_.end();
+      if (it == streams_.end()) continue;
+      if (auto stream = it->second.lock()) open.emplace_back(agent, std::move(stream));
+    }
+  }
+  for (const auto& [agent, stream] : open) {
+    protocol::Desired push{.answers = 0, .attempts = {}, .sync_after = options_.sync_interval};
+    push.images = ImagesFor(agent);
+    stream->Send(std::move(push));
+  }
+}
+
+std::vector<protocol::ImageOrder> Gateway::ImagesFor(const AgentId& agent) const {
+  std::map<std::string, std::uint64_t> numbers;
+  {
+    const std::lock_guard lock(mu_);
+    for (const domain::ImageOrder& order : image_orders_) {
+      if (!order.agent.value().empty() && order.agent != agent) continue;
+      std::uint64_t& number = numbers[order.image];
+      number = std::max(number, order.number);
+    }
+  }
+  std::vector<protocol::ImageOrder> images;
+  for (const auto& [image, number] : numbers) images.push_back({image, number});
+  return images;
 }
 
 void Gateway::Shutdown() {

@@ -15,6 +15,7 @@
 #include "common/base/time.h"
 #include "controller/agent_gateway/session_core.h"
 #include "controller/domain/agent.h"
+#include "controller/domain/image_order.h"
 #include "controller/scheduler/scheduler.h"
 #include "controller/store/catalog_store.h"
 #include "controller/work/work_pool.h"
@@ -73,14 +74,20 @@ class Gateway final : public scheduler::SessionSink {
   void Detach(const OpenStream* key);
 
   // What an agent said about itself, for people.
-  void NoteInventory(const AgentId& agent, const std::map<std::string, std::string>& labels,
-                     const std::string& version);
   struct About {
     std::map<std::string, std::string> labels;
     std::string version;
+    protocol::AgentHealth health;
+    std::vector<protocol::ImageReport> images;
   };
+  void NoteInventory(const AgentId& agent, About about);
   // Of agents that are connected.
   [[nodiscard]] std::optional<About> AboutAgent(const AgentId& agent) const;
+
+  // The images that agents should have from now on; those connected are told at once.
+  void SetImageOrders(std::vector<domain::ImageOrder> orders);
+  // What one agent should have, each image once, under its highest number.
+  [[nodiscard]] std::vector<protocol::ImageOrder> ImagesFor(const AgentId& agent) const;
 
   // Ends every stream and takes no new one.
   void Shutdown();
@@ -116,6 +123,7 @@ class Gateway final : public scheduler::SessionSink {
   // Left the farm in this process's time: whoever was identified just before gets no stream.
   std::map<AgentId, absl::Status> dismissed_;
   std::map<AgentId, About> about_;
+  std::vector<domain::ImageOrder> image_orders_;
   // Agents whose row is to be touched, by the tick thread, so that no stream waits for the
   // database.
   std::map<AgentId, std::map<std::string, std::string>> to_touch_;

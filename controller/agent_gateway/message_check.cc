@@ -34,6 +34,18 @@ absl::Status CheckKey(const AttemptKey& key) {
   return absl::OkStatus();
 }
 
+absl::Status CheckFailure(protocol::Failure& failure) {
+  if (failure.klass < FailureClass::kBuild || failure.klass > FailureClass::kPublishUnknown) {
+    return Bad("failure class");
+  }
+  Clean(failure.reason, kMaxReasonBytes);
+  Clean(failure.message, kMaxMessageBytes);
+  Clean(failure.tool_words, kMaxMessageBytes);
+  Clean(failure.remedy, kMaxMessageBytes);
+  Clean(failure.remedy_zh, kMaxMessageBytes);
+  return absl::OkStatus();
+}
+
 absl::Status Check(protocol::Inventory& inventory) {
   if (inventory.sequence == 0) return Bad("inventory sequence 0");
   if (inventory.slots > kMaxSlots) return Bad("more slots than any agent has");
@@ -59,6 +71,15 @@ absl::Status Check(protocol::Inventory& inventory) {
       return Bad("task kind");
     }
   }
+  if (inventory.health.disks.size() > kMaxDisks) return Bad("too many disks");
+  for (protocol::DiskHealth& disk : inventory.health.disks) Clean(disk.path, kMaxMessageBytes);
+  Clean(inventory.health.engine.words, kMaxMessageBytes);
+  if (inventory.images.size() > kMaxImages) return Bad("too many images");
+  for (protocol::ImageReport& image : inventory.images) {
+    Clean(image.order.image, kMaxMessageBytes);
+    Clean(image.id, kMaxReasonBytes);
+    if (image.failure) SLIPWAY_RETURN_IF_ERROR(CheckFailure(*image.failure));
+  }
   return absl::OkStatus();
 }
 
@@ -77,18 +98,6 @@ absl::Status Check(protocol::StepReport& step) {
   Clean(step.name, kMaxStepNameBytes);
   Clean(step.detail, kMaxStepDetailBytes);
   return CheckKey(step.key);
-}
-
-absl::Status CheckFailure(protocol::Failure& failure) {
-  if (failure.klass < FailureClass::kBuild || failure.klass > FailureClass::kPublishUnknown) {
-    return Bad("failure class");
-  }
-  Clean(failure.reason, kMaxReasonBytes);
-  Clean(failure.message, kMaxMessageBytes);
-  Clean(failure.tool_words, kMaxMessageBytes);
-  Clean(failure.remedy, kMaxMessageBytes);
-  Clean(failure.remedy_zh, kMaxMessageBytes);
-  return absl::OkStatus();
 }
 
 absl::Status CheckBuild(protocol::BuildOutcome& build) {

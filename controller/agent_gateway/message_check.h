@@ -13,6 +13,8 @@ namespace slipway::agent_gateway {
 inline constexpr std::size_t kMaxIdBytes = 64;
 inline constexpr std::size_t kMaxInventoryAttempts = 1024;
 inline constexpr std::uint32_t kMaxSlots = 1024;
+inline constexpr std::size_t kMaxDisks = 16;
+inline constexpr std::size_t kMaxImages = 256;
 inline constexpr std::size_t kMaxLabels = 64;
 inline constexpr std::size_t kMaxLabelBytes = 128;
 inline constexpr std::uint32_t kMaxStepNumber = 10'000;

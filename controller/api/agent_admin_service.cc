@@ -11,6 +11,7 @@
 #include "common/crypto/token.h"
 #include "common/rpc/convert.h"
 #include "common/rpc/grpc_status.h"
+#include "common/rpc/health_convert.h"
 #include "common/status/status.h"
 #include "controller/agent_gateway/text.h"
 #include "controller/api/agent_selection.h"
@@ -108,6 +109,7 @@ v1::Agent AgentAdminService::Describe(const domain::Agent& agent, const Views& v
   if (const auto about = gateway_.AboutAgent(agent.id)) {
     labels = about->labels;
     out.set_version(about->version);
+    *out.mutable_health() = rpc::ToProto(about->health);
   }
   for (const auto& [key, value] : labels) (*out.mutable_labels())[key] = value;
   if (const auto view = views.find(agent.id); view != views.end()) {

@@ -33,6 +33,7 @@ v1::AgentCondition ToProto(scheduler::AgentCondition condition) {
     case scheduler::AgentCondition::kResting: return v1::AGENT_CONDITION_RESTING;
     case scheduler::AgentCondition::kPaused: return v1::AGENT_CONDITION_PAUSED;
     case scheduler::AgentCondition::kDraining: return v1::AGENT_CONDITION_DRAINING;
+    case scheduler::AgentCondition::kUnwell: return v1::AGENT_CONDITION_UNWELL;
     case scheduler::AgentCondition::kOffline: return v1::AGENT_CONDITION_OFFLINE;
     case scheduler::AgentCondition::kNeverSeen: return v1::AGENT_CONDITION_NEVER_SEEN;
   }

@@ -85,7 +85,8 @@ Client::Client(std::string server, const std::string& token, std::shared_ptr<grp
       tasks_(v1::TaskService::NewStub(channel_)),
       applications_(v1::ApplicationService::NewStub(channel_)),
       releases_(v1::ReleaseService::NewStub(channel_)),
-      agents_(v1::AgentAdminService::NewStub(channel_)) {}
+      agents_(v1::AgentAdminService::NewStub(channel_)),
+      agent_images_(v1::AgentImageService::NewStub(channel_)) {}
 
 void Client::Prepare(grpc::ClientContext& context, int timeout_seconds) const {
   context.AddMetadata("authorization", authorization_);

@@ -81,6 +81,20 @@ struct ChangeAgentsFlags {
 [[nodiscard]] Outcome ListJoinTokens(Session& session, bool all);
 [[nodiscard]] Outcome RevokeJoinToken(Session& session, const std::string& id);
 
+struct PrepareImagesFlags {
+  std::vector<std::string> images;
+  std::vector<std::string> agents;  // none: all
+  bool no_wait = false;
+  std::string patience;  // duration; empty: the default
+};
+// Waits until every agent that is there has the images, or failed to get them.
+[[nodiscard]] Outcome PrepareImages(Session& session, const PrepareImagesFlags& flags);
+struct ListImagesFlags {
+  std::string agent;
+  std::string forget;  // an image: removes its orders instead of listing
+};
+[[nodiscard]] Outcome ListImages(Session& session, const ListImagesFlags& flags);
+
 [[nodiscard]] Outcome ListApplications(Session& session);
 [[nodiscard]] Outcome ShowApplication(Session& session, const std::string& name);
 struct CreateApplicationFlags {

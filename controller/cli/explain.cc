@@ -16,6 +16,7 @@ const char* ConditionName(v1::AgentCondition condition, Text t) {
     case v1::AGENT_CONDITION_RESTING: return t("refused a moment ago", "刚拒绝过");
     case v1::AGENT_CONDITION_PAUSED: return t("paused", "已暂停");
     case v1::AGENT_CONDITION_DRAINING: return t("draining", "排空中");
+    case v1::AGENT_CONDITION_UNWELL: return t("not well", "状况异常");
     case v1::AGENT_CONDITION_OFFLINE: return t("offline", "离线");
     case v1::AGENT_CONDITION_NEVER_SEEN: return t("never seen", "从未连接");
     default: return "?";
@@ -70,7 +71,7 @@ std::string WaitForAgent(const v1::ExplainTaskResponse& why, Text t) {
   const std::uint32_t online =
       Count(why, v1::AGENT_CONDITION_FREE) + Count(why, v1::AGENT_CONDITION_BUSY) +
       Count(why, v1::AGENT_CONDITION_RESTING) + Count(why, v1::AGENT_CONDITION_PAUSED) +
-      Count(why, v1::AGENT_CONDITION_DRAINING);
+      Count(why, v1::AGENT_CONDITION_DRAINING) + Count(why, v1::AGENT_CONDITION_UNWELL);
   if (online == 0) {
     return fmt::format(
         fmt::runtime(t("no agent that fits is online ({})", "没有合适的代理在线（{}）")),

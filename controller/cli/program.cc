@@ -318,6 +318,7 @@ class Program {
     CLI::App* revoke = Command(*token, "revoke", "Makes a join token useless", "作废一个加入令牌",
                                [this](Session& s) { return RevokeJoinToken(s, id_); });
     Option(revoke, "TOKEN", id_, "Its short name, from the list", "列表中的编号")->required();
+    AddImages(*agents);
   }
 
   void AddAll(CLI::App* command) {
@@ -379,6 +380,28 @@ class Program {
             "显示本程序与控制器的版本", [](Session& s) { return ShowVersion(s); });
   }
 
+  void AddImages(CLI::App& agents) {
+    CLI::App* prepare =
+        Command(agents, "prepare", "Lets agents have images ready before a task needs them",
+                "让代理提前备好镜像", [this](Session& s) { return PrepareImages(s, prepare_); });
+    Option(prepare, "--image", prepare_.images, "One or several images", "一个或多个镜像")
+        ->required()
+        ->delimiter(',');
+    Option(prepare, "--agent", prepare_.agents, "Only on these agents (else on all)",
+           "限定代理（缺省为全部）")
+        ->delimiter(',');
+    Flag(prepare, "--no-wait", prepare_.no_wait, "Does not wait until they are there",
+         "不等待完成");
+    Option(prepare, "--patience", prepare_.patience, "How long to wait at most (15m)",
+           "最长等待时间（15m）");
+    CLI::App* images =
+        Command(agents, "images", "Lists the images that agents are to have ready",
+                "列出代理需备好的镜像", [this](Session& s) { return ListImages(s, images_); });
+    Option(images, "--agent", images_.agent, "Of this agent", "限定代理");
+    Option(images, "--forget", images_.forget, "Asks for this image no longer",
+           "不再要求备好该镜像");
+  }
+
   const Text t_;
   CLI::App app_{t_("Builds and publishes with a Slipway farm.", "使用 Slipway 农场构建与发布。")};
   std::vector<std::pair<CLI::App*, Action>> actions_;
@@ -397,6 +420,8 @@ class Program {
   CreateApplicationFlags create_;
   SetApplicationFlags set_;
   SealFlags seal_;
+  PrepareImagesFlags prepare_;
+  ListImagesFlags images_;
   ResolveFlags resolve_;
   std::string id_;
   std::string reason_;

@@ -2,6 +2,7 @@
 
 #include "controller/cli/format.h"
 #include "controller/cli/render.h"
+#include "controller/cli/render_health.h"
 #include "controller/cli/table.h"
 
 namespace slipway::cli {
@@ -60,17 +61,21 @@ std::string RenderAgents(const v1::ListAgentsResponse& agents, const View& view)
     return t("no agents; `slipway agents token` makes a join token for one\n",
              "没有代理；用 `slipway agents token` 生成加入令牌\n");
   }
-  Table table({t("AGENT", "代理"), t("STATE", "状态"), t("BUSY", "忙/槽位"), t("VERSION", "版本"),
-               t("LAST SEEN", "最近联系"), t("CERTIFICATE UNTIL", "证书有效期至"),
-               t("LABELS", "标签"), t("REASON", "原因")});
+  Table table({t("AGENT", "代理"), t("STATE", "状态"), t("HEALTH", "健康"), t("BUSY", "忙/槽位"),
+               t("VERSION", "版本"), t("LAST SEEN", "最近联系"),
+               t("CERTIFICATE UNTIL", "证书有效期至"), t("LABELS", "标签"), t("REASON", "原因")});
+  std::string troubles;
   for (const v1::Agent& agent : agents.agents()) {
+    const std::string trouble = RenderTroubles(agent.health(), "  ", view);
+    if (!trouble.empty()) troubles += fmt::format("\n{}:\n{}", OneLine(agent.name()), trouble);
     table.Add({agent.name(), StateText(agent, t),
+               agent.has_health() ? HealthWord(agent.health(), view) : "",
                agent.online() ? fmt::format("{}/{}", agent.busy(), agent.slots()) : "",
                agent.version(), FormatTime(agent.last_seen()),
                FormatTime(agent.certificate_not_after()), FormatLabels(agent.labels()),
                agent.mode_reason()});
   }
-  return table.Render();
+  return table.Render() + troubles;
 }
 
 std::string RenderAgent(const v1::Agent& agent, const View& view) {
@@ -91,6 +96,12 @@ std::string RenderAgent(const v1::Agent& agent, const View& view) {
             FormatTime(agent.certificate_not_after()) +
                 (agent.certificate_renewing() ? t(" (being renewed)", "（更新中）") : ""));
   std::string text = facts.Render();
+  if (agent.has_health()) {
+    text += RenderHealth(agent.health(), "", view);
+    if (const std::string trouble = RenderTroubles(agent.health(), "  ", view); !trouble.empty()) {
+      text += "\n" + trouble;
+    }
+  }
   if (!agent.held().empty()) text += "\n" + HeldTable(agent, t);
   return text;
 }

@@ -42,6 +42,7 @@ void SchedulerCore::Impl::On(const InventoryReceived& event, Moment at) {
   agent.fresh = true;
   agent.slots = event.inventory.slots;
   agent.draining = event.inventory.draining;
+  agent.takes_work = protocol::TakesWork(event.inventory.health);
   agent.labels = event.inventory.labels;
   agent.reported = event.inventory.attempts.size();
   agent.name = event.agent_name;

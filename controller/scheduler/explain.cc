@@ -47,6 +47,7 @@ AgentCondition SchedulerCore::Impl::ConditionOf(const AgentId& id, bool seen) co
                                                              : AgentCondition::kDraining;
   }
   if (agent.draining) return AgentCondition::kDraining;
+  if (!agent.takes_work) return AgentCondition::kUnwell;
   if (agent.held.size() >= agent.slots) return AgentCondition::kBusy;
   return agent.refused ? AgentCondition::kResting : AgentCondition::kFree;
 }

@@ -30,6 +30,7 @@ enum class AgentCondition {
   kResting,    // refused an offer a moment ago
   kPaused,     // takes no work: an operator's word
   kDraining,   // finishes what it holds and takes nothing
+  kUnwell,     // its disk is full or its Engine away, by its own word
   kOffline,    // not connected
   kNeverSeen,  // joined and never connected
 };

@@ -71,7 +71,8 @@ class SchedulerCore::Impl {
     // An inventory came since the session opened, the core was loaded, or the lease ended.
     bool fresh = false;
     bool draining = false;
-    bool refused = false;  // an offer, a moment ago
+    bool refused = false;    // an offer, a moment ago
+    bool takes_work = true;  // well enough for it, by its own word
     std::uint32_t slots = 0;
     std::size_t reported = 0;  // attempts of the last inventory
     Labels labels;

@@ -59,7 +59,7 @@ void SchedulerCore::Impl::UpdateRoom(const AgentId& id) {
   if (it == agents_.end()) return;
   const Agent& agent = it->second;
   const bool open = agent.session && agent.fresh && !agent.draining && !agent.refused &&
-                    !availability_.contains(id);
+                    agent.takes_work && !availability_.contains(id);
   const std::size_t held = agent.held.size();
   queue_.SetRoom(id, agent.labels,
                  open && agent.slots > held ? static_cast<std::uint32_t>(agent.slots - held) : 0);

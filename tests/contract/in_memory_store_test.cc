@@ -16,6 +16,7 @@ struct InMemoryProcess final : StoreProcess {
         applications_(database),
         agents_(database),
         tokens_(database),
+        image_orders_(database),
         farm_(database),
         artifacts_(index) {}
   store::SchedulerStore& scheduler() override { return scheduler_; }
@@ -23,6 +24,7 @@ struct InMemoryProcess final : StoreProcess {
   store::ApplicationStore& applications() override { return applications_; }
   store::AgentStore& agents() override { return agents_; }
   store::TokenStore& tokens() override { return tokens_; }
+  store::ImageOrderStore& image_orders() override { return image_orders_; }
   store::FarmStore& farm() override { return farm_; }
   artifacts::ArtifactIndex& artifacts() override { return artifacts_; }
 
@@ -31,6 +33,7 @@ struct InMemoryProcess final : StoreProcess {
   InMemoryApplicationStore applications_;
   InMemoryAgentStore agents_;
   InMemoryTokenStore tokens_;
+  InMemoryImageOrderStore image_orders_;
   InMemoryFarmStore farm_;
   MemoryArtifactIndex& artifacts_;
 };

@@ -7,6 +7,7 @@
 #include "controller/store/pg/pg_agent_store.h"
 #include "controller/store/pg/pg_artifact_index.h"
 #include "controller/store/pg/pg_catalog_stores.h"
+#include "controller/store/pg/pg_image_order_store.h"
 #include "controller/store/pg/pg_run_reader.h"
 #include "controller/store/pg/pg_scheduler_store.h"
 #include "tests/contract/store_harness.h"
@@ -24,6 +25,7 @@ struct PgProcess final : StoreProcess {
         applications_(*database),
         agents_(*database),
         tokens_(*database),
+        image_orders_(*database),
         farm_(*database),
         artifacts_(*database) {}
   store::SchedulerStore& scheduler() override { return scheduler_; }
@@ -31,6 +33,7 @@ struct PgProcess final : StoreProcess {
   store::ApplicationStore& applications() override { return applications_; }
   store::AgentStore& agents() override { return agents_; }
   store::TokenStore& tokens() override { return tokens_; }
+  store::ImageOrderStore& image_orders() override { return image_orders_; }
   store::FarmStore& farm() override { return farm_; }
   artifacts::ArtifactIndex& artifacts() override { return artifacts_; }
 
@@ -40,6 +43,7 @@ struct PgProcess final : StoreProcess {
   store::pg::PgApplicationStore applications_;
   store::pg::PgAgentStore agents_;
   store::pg::PgTokenStore tokens_;
+  store::pg::PgImageOrderStore image_orders_;
   store::pg::PgFarmStore farm_;
   store::pg::PgArtifactIndex artifacts_;
 };

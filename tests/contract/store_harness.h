@@ -6,6 +6,7 @@
 
 #include "controller/artifacts/artifact_index.h"
 #include "controller/store/catalog_store.h"
+#include "controller/store/image_order_store.h"
 #include "controller/store/run_reader.h"
 #include "controller/store/scheduler_store.h"
 
@@ -19,6 +20,7 @@ struct StoreProcess {
   virtual store::ApplicationStore& applications() = 0;
   virtual store::AgentStore& agents() = 0;
   virtual store::TokenStore& tokens() = 0;
+  virtual store::ImageOrderStore& image_orders() = 0;
   virtual store::FarmStore& farm() = 0;
   virtual artifacts::ArtifactIndex& artifacts() = 0;
 };

@@ -186,7 +186,7 @@ def unreachable(farm):
 
 @case("an image that is not there")
 def image(farm):
-    fails(farm, "image", lab("true", image="nobody/has-this:7"), "INFRASTRUCTURE", "IMAGE_MISSING", message="nobody/has-this:7")
+    fails(farm, "image", lab("true", image="nobody/has-this:7"), "POLICY", "IMAGE_MISSING", message="nobody/has-this:7")
 
 
 @case("a repository without slipway.yaml")

@@ -102,7 +102,7 @@ def wrong_token(farm):
     token = farm.folder / "wrong.token"
     token.write_text("slt_" + "a" * 52 + "\n")
     for command in (("agents",), ("tasks",), ("submit", "--app", "lab", "--platform", "demo"), ("apps",), ("archive", "list"),
-                    ("agents", "token")):
+                    ("agents", "token"), ("agents", "images"), ("agents", "prepare", "--image", "a:1")):
         done = farm.slipway(*command, check=False, token=token)
         expect(done.returncode == 3, command, done.returncode, done.stdout, done.stderr)
         expect_in("token", done.stderr)
@@ -151,6 +151,21 @@ def twice(farm):
 @case("a second agent on the same folder ends with words")
 def agent_twice(farm):
     ends(farm.agents[0].command, ["slipway-agent: ", "another"])
+
+
+@case("each node tells of each image whether it is ready, or why not and what to do")
+def prepare_images(farm):
+    good = farm.slipway("agents", "prepare", "--image", "slipway-test-min:1")
+    expect_in("ready", good.stdout)
+    expect_in("sha256:", good.stdout)
+    bad = farm.slipway("agents", "prepare", "--image", "nobody/has-this:7", check=False)
+    expect(bad.returncode == 1, bad.returncode, bad.stdout, bad.stderr)
+    expect_in("failed", bad.stdout)
+    expect_in("docker load", bad.stdout)
+    expect_in("失败", farm.slipway("--lang", "zh", "agents", "images").stdout)
+    farm.slipway("agents", "images", "--forget", "nobody/has-this:7")
+    expect("nobody" not in farm.slipway("agents", "images").stdout)
+    expect_in("ok", farm.slipway("agents").stdout)
 
 
 @case("an agent without a Docker Engine ends with words")

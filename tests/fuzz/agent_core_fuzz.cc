@@ -211,6 +211,7 @@ class Machine {
     SLIPWAY_CHECK(OnDisk<agent::JournalRunning>(action.key) != nullptr);
   }
   void Do(const agent::DeleteAttempt&) {}
+  void Do(const agent::PrepareImages&) {}
   void Do(const agent::Drained&) { SLIPWAY_CHECK(core_->Attempts().empty()); }
 
   MonoTime now_{std::chrono::hours(1)};

@@ -145,7 +145,7 @@ TEST_CASE("slipway-agent: what is wrong before the script runs is told as such",
   farm.Commit({{"slipway.yaml",
                 "version: 1\nbuild: {image: slipway-missing:9, script: build.sh}\n"
                 "platforms:\n  weixin: {output: dist}\n"}});
-  expect(farm.BuildSpec(), v1::FAILURE_CLASS_INFRASTRUCTURE, "IMAGE_MISSING", "slipway-missing:9");
+  expect(farm.BuildSpec(), v1::FAILURE_CLASS_POLICY, "IMAGE_MISSING", "slipway-missing:9");
 }
 
 TEST_CASE("slipway-agent: a wrong flag is named, with exit 2", "[integration]") {
@@ -275,6 +275,35 @@ TEST_CASE("slipway-agent: a container that is stopped from outside is a lost age
   CHECK(result->failure().failure_class() == v1::FAILURE_CLASS_AGENT_LOST);
   CHECK(result->failure().reason() == "CONTAINER_STOPPED");
   farm.CheckLog(key, *result);
+}
+
+TEST_CASE("slipway-agent: a container that had to be killed ends for the reason it was killed for",
+          "[integration]") {
+  AgentFarm farm;
+  farm.CommitScript(
+      "echo started; sleep 3; for i in 1 2 3; do head -c 30m /dev/zero > f$i; done\n"
+      "sleep 300\n");
+  farm.StartAndConnect();
+  const AttemptKey key = farm.Key();
+  farm.controller().Queue(key, farm.BuildSpec());
+  REQUIRE(farm.controller().WaitForLog(key, "started\n"));
+  // Process 1 does nothing from now on: it can neither end the script nor leave a result.
+  REQUIRE_OK(Shell("kill -STOP $(docker inspect -f '{{.State.Pid}}' " + farm.ContainerIds() + ")"));
+  v1::FailureClass klass = v1::FAILURE_CLASS_POLICY;
+  std::string reason = "DISK_LIMIT";
+  SECTION("a limit") {}
+  SECTION("a cancel") {
+    farm.controller().Cancel(key);
+    klass = v1::FAILURE_CLASS_CANCELED;
+    reason = "CANCELED";
+  }
+  const auto result = farm.controller().WaitForResult(key, 90s);
+  INFO(farm.Output() << farm.controller().Log(key));
+  REQUIRE(result);
+  CHECK(result->failure().failure_class() == klass);
+  CHECK(result->failure().reason() == reason);
+  farm.CheckLog(key, *result);
+  CHECK(WaitUntil([&] { return farm.Containers() == 0; }));
 }
 
 TEST_CASE("slipway-agent: a log larger than its budget waits for the controller and loses nothing",

@@ -75,6 +75,32 @@ TEST_CASE("MirrorCache: a ref is resolved to what it is after the newest push", 
   CHECK(world.mirrors->Resolve(world.url(), second)->commit == second);
 }
 
+TEST_CASE("MirrorCache: a mirror is idle from its last use on, and can be dropped then",
+          "[integration]") {
+  World world;
+  world.git.Write("a.txt", "1");
+  const std::string commit = world.git.Commit("first");
+  const WallTime before = SystemClock().Wall() - 1h;
+  const WallTime after = SystemClock().Wall() + 1h;
+  REQUIRE_OK(world.mirrors->Resolve(world.url(), "main"));
+  CHECK(world.mirrors->ListIdle(before).empty());
+  const auto idle = world.mirrors->ListIdle(after);
+  REQUIRE(idle.size() == 1);
+  CHECK(idle[0].path == *world.mirrors->PathOf(world.url()));
+  CHECK_THAT(world.mirrors->DropIdle(idle[0].name, before), StatusIs(absl::StatusCode::kAborted));
+  {
+    // Somebody fetches.
+    const int fd = open((world.temp.path() + "/work/mirrors/" + idle[0].name + ".lock").c_str(),
+                        O_RDWR | O_CLOEXEC);
+    REQUIRE(flock(fd, LOCK_EX) == 0);
+    CHECK_THAT(world.mirrors->DropIdle(idle[0].name, after), StatusIs(absl::StatusCode::kAborted));
+    close(fd);
+  }
+  CHECK_OK(world.mirrors->DropIdle(idle[0].name, after));
+  CHECK(world.mirrors->ListIdle(after).empty());
+  CHECK(world.mirrors->Resolve(world.url(), commit)->commit == commit);
+}
+
 TEST_CASE("MirrorCache: an unknown ref is a build failure naming what is near", "[integration]") {
   World world;
   world.git.Commit("first");

@@ -306,6 +306,27 @@ TEST_CASE("WorkTrees: two attempts at once have trees of their own; surplus goes
   CHECK(fs::is_empty(world.temp.path() + "/work/trash"));
 }
 
+TEST_CASE("WorkTrees: what is kept can be dropped, what is lent cannot", "[integration]") {
+  World world;
+  const std::string commit = Populate(world.git);
+  const std::string one = world.temp.path() + "/box/1";
+  const std::string two = world.temp.path() + "/box/2";
+  REQUIRE_OK(world.trees->Prepare(world.git.path(), commit, one));
+  REQUIRE_OK(world.trees->Prepare(world.git.path(), commit, two));
+  CHECK(world.trees->ListKept().empty());
+  REQUIRE_OK(world.trees->Return(one));
+  const auto kept = world.trees->ListKept();
+  REQUIRE(kept.size() == 1);
+  CHECK_OK(world.trees->DropKept(kept[0].path));
+  CHECK_FALSE(fs::exists(kept[0].path));
+  CHECK(world.trees->DropKept(kept[0].path).code() == absl::StatusCode::kAborted);
+  CHECK(ReadFile(two + "/a.txt") == "aaaa");
+  // The next build has nothing to reuse and gets a tree all the same.
+  const auto next = world.trees->Prepare(world.git.path(), commit, one);
+  REQUIRE_OK(next);
+  CHECK_FALSE(next->reused);
+}
+
 TEST_CASE("WorkTrees: a destination that is in use or unreachable is refused", "[integration]") {
   World world;
   const std::string commit = Populate(world.git);

@@ -86,6 +86,7 @@ class SimAgent {
   void Do(agent::GivePermit& action);
   void Do(agent::DenyPermit& action);
   void Do(agent::FreeSpool& action);
+  void Do(agent::PrepareImages&) {}
   void Do(agent::Drained&);
   void SyncJournal();
   void LoseUnsyncedJournal();

@@ -153,12 +153,46 @@ void FakeAgent::SendInventory() {
       status.set_kind(held.kind);
       status.set_phase(held.phase);
     }
+    if (health_.has_engine()) *inventory.mutable_health() = health_;
+    for (const v1::ImageReport& image : image_reports_) *inventory.add_images() = image;
   }
   inventory.set_slots(slots_);
   for (const auto& [key, value] : labels_) (*inventory.mutable_labels())[key] = value;
   inventory.set_agent_version("fake");
   inventory.set_protocol_version(1);
   WriteLocked(message);
+}
+
+void FakeAgent::SetHealth(const v1::AgentHealth& health) {
+  {
+    const std::lock_guard lock(mu_);
+    health_ = health;
+  }
+  SendInventory();
+}
+
+void FakeAgent::SetImages(const std::vector<v1::ImageReport>& images) {
+  {
+    const std::lock_guard lock(mu_);
+    image_reports_ = images;
+  }
+  SendInventory();
+}
+
+bool FakeAgent::WaitImages(const std::vector<std::string>& images, seconds timeout) {
+  return Wait(
+      [&] {
+        return images_.size() == images.size() &&
+               std::all_of(images.begin(), images.end(),
+                           [&](const std::string& image) { return images_.contains(image); });
+      },
+      timeout);
+}
+
+std::uint64_t FakeAgent::ImageNumber(const std::string& image) {
+  const std::lock_guard lock(mu_);
+  const auto it = images_.find(image);
+  return it == images_.end() ? 0 : it->second;
 }
 
 void FakeAgent::Send(const v1::AgentMessage& message) {
@@ -215,6 +249,12 @@ void FakeAgent::TakeDesired(const v1::Desired& desired) {
   {
     const std::lock_guard lock(mu_);
     answered_ = std::max(answered_, desired.answers());
+    if (desired.has_images()) {
+      images_.clear();
+      for (const v1::ImageOrder& order : desired.images().orders()) {
+        images_[order.image()] = order.number();
+      }
+    }
     for (const v1::DesiredAttempt& attempt : desired.attempts()) {
       const AttemptKey key = KeyOf(attempt.ref());
       switch (attempt.want()) {

@@ -87,6 +87,13 @@ class FakeAgent {
   bool Reconnect(seconds timeout = seconds(30));
 
   void SendInventory();
+  // Said in every inventory from now on, the next of which is sent at once.
+  void SetHealth(const v1::AgentHealth& health);
+  void SetImages(const std::vector<v1::ImageReport>& images);
+  // True once the controller wants exactly these images, by reference.
+  bool WaitImages(const std::vector<std::string>& images, seconds timeout = seconds(20));
+  // The newest number under which the image is wanted; 0: it is not.
+  [[nodiscard]] std::uint64_t ImageNumber(const std::string& image);
   void Send(const v1::AgentMessage& message);
   void Step(const AttemptKey& key, std::uint32_t number, const std::string& name,
             v1::StepState state);
@@ -148,6 +155,9 @@ class FakeAgent {
   std::set<AttemptKey> started_;
   std::set<AttemptKey> canceled_;
   std::map<AttemptKey, PermitAnswer> permits_;
+  v1::AgentHealth health_;
+  std::vector<v1::ImageReport> image_reports_;
+  std::map<std::string, std::uint64_t> images_;
 
   std::thread reader_;
 };

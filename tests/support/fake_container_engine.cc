@@ -24,6 +24,23 @@ void FakeContainerEngine::AddImage(const std::string& name, executor::ImageInfo 
   images_[name] = std::move(info);
 }
 
+void FakeContainerEngine::AddRemoteImage(const std::string& name, executor::ImageInfo info) {
+  const std::lock_guard lock(mu_);
+  if (info.id.empty()) info.id = "sha256:" + name;
+  info.repo_digests = {name + "@" + info.id};
+  remote_images_[name] = std::move(info);
+}
+
+void FakeContainerEngine::AddReplacedImage(const std::string& id, const std::string& label_key) {
+  const std::lock_guard lock(mu_);
+  replaced_images_[id] = label_key;
+}
+
+bool FakeContainerEngine::HasImage(const std::string& name) const {
+  const std::lock_guard lock(mu_);
+  return images_.contains(name) || replaced_images_.contains(name);
+}
+
 void FakeContainerEngine::AddForeignNetwork(const std::string& name) {
   const std::lock_guard lock(mu_);
   networks_[name] = "";
@@ -57,6 +74,7 @@ void FakeContainerEngine::LoseNextAnswer(Op op) {
 
 void FakeContainerEngine::SetDown(bool down) {
   const std::lock_guard lock(mu_);
+  if (down && !down_) ++times_lost_;
   down_ = down;
 }
 
@@ -112,7 +130,8 @@ absl::StatusOr<executor::EngineInfo> FakeContainerEngine::Ping(Duration) {
                               .cgroup_version = 2,
                               .storage_driver = "memory",
                               .cpus = 2,
-                              .memory_bytes = std::int64_t{8} << 30};
+                              .memory_bytes = std::int64_t{8} << 30,
+                              .root_dir = ""};
 }
 
 absl::StatusOr<executor::ImageInfo> FakeContainerEngine::InspectImage(const std::string& name,
@@ -124,6 +143,47 @@ absl::StatusOr<executor::ImageInfo> FakeContainerEngine::InspectImage(const std:
   if (image == images_.end()) return executor::ImageMissingError(name, "No such image: " + name);
   SLIPWAY_RETURN_IF_ERROR(Leave(Op::kInspectImage));
   return image->second;
+}
+
+absl::Status FakeContainerEngine::PullImage(const std::string& name, Duration,
+                                            const std::stop_token& stop) {
+  const std::lock_guard lock(mu_);
+  SLIPWAY_RETURN_IF_ERROR(Enter({.op = Op::kPullImage, .subject = name}));
+  SLIPWAY_RETURN_IF_ERROR(executor::ValidateImageName(name));
+  if (stop.stop_requested()) return absl::CancelledError("canceled");
+  const auto image = remote_images_.find(name);
+  if (image == remote_images_.end()) return executor::ImageMissingError(name, "manifest unknown");
+  images_[name] = image->second;
+  return Leave(Op::kPullImage);
+}
+
+absl::Status FakeContainerEngine::RemoveImage(const std::string& name, Duration) {
+  const std::lock_guard lock(mu_);
+  SLIPWAY_RETURN_IF_ERROR(Enter({.op = Op::kRemoveImage, .subject = name}));
+  SLIPWAY_RETURN_IF_ERROR(executor::ValidateImageName(name));
+  for (const auto& [id, container] : containers_) {
+    if (container.spec.image == name) return executor::ImageInUseError(name, id.value());
+  }
+  images_.erase(name);
+  replaced_images_.erase(name);
+  return Leave(Op::kRemoveImage);
+}
+
+absl::StatusOr<std::vector<std::string>> FakeContainerEngine::ListReplacedImages(
+    const std::string& key, Duration) {
+  const std::lock_guard lock(mu_);
+  SLIPWAY_RETURN_IF_ERROR(Enter({.op = Op::kListReplacedImages, .subject = key}));
+  std::vector<std::string> ids;
+  for (const auto& [id, label] : replaced_images_) {
+    if (label == key) ids.push_back(id);
+  }
+  SLIPWAY_RETURN_IF_ERROR(Leave(Op::kListReplacedImages));
+  return ids;
+}
+
+std::uint64_t FakeContainerEngine::TimesLost() const {
+  const std::lock_guard lock(mu_);
+  return times_lost_;
 }
 
 absl::StatusOr<executor::NetworkInfo> FakeContainerEngine::EnsureNetwork(

@@ -20,6 +20,9 @@ class FakeContainerEngine final : public executor::ContainerEngine {
   enum class Op {
     kPing,
     kInspectImage,
+    kPullImage,
+    kRemoveImage,
+    kListReplacedImages,
     kEnsureNetwork,
     kCreate,
     kStart,
@@ -43,6 +46,11 @@ class FakeContainerEngine final : public executor::ContainerEngine {
 
   // What the machine has. A fresh fake has no image and no network.
   void AddImage(const std::string& name, executor::ImageInfo info = {});
+  // What the registry has; a pull makes it AddImage.
+  void AddRemoteImage(const std::string& name, executor::ImageInfo info = {});
+  // An image whose name went to a newer one.
+  void AddReplacedImage(const std::string& id, const std::string& label_key);
+  [[nodiscard]] bool HasImage(const std::string& name) const;
   void AddForeignNetwork(const std::string& name);
   // A container that somebody else made: no rules for its labels. It runs.
   executor::ContainerId AddContainer(const std::string& name, executor::Labels labels);
@@ -72,6 +80,12 @@ class FakeContainerEngine final : public executor::ContainerEngine {
   absl::StatusOr<executor::EngineInfo> Ping(Duration timeout) override;
   absl::StatusOr<executor::ImageInfo> InspectImage(const std::string& name,
                                                    Duration timeout) override;
+  absl::Status PullImage(const std::string& name, Duration timeout,
+                         const std::stop_token& stop) override;
+  absl::Status RemoveImage(const std::string& name, Duration timeout) override;
+  absl::StatusOr<std::vector<std::string>> ListReplacedImages(const std::string& key,
+                                                              Duration timeout) override;
+  std::uint64_t TimesLost() const override;
   absl::StatusOr<executor::NetworkInfo> EnsureNetwork(const executor::NetworkSpec& spec,
                                                       Duration timeout) override;
   absl::StatusOr<executor::CreatedContainer> Create(const executor::ContainerSpec& spec,
@@ -110,6 +124,9 @@ class FakeContainerEngine final : public executor::ContainerEngine {
   std::condition_variable changed_;  // a container stopped or went
   // Guarded by mu_.
   std::map<std::string, executor::ImageInfo> images_;
+  std::map<std::string, executor::ImageInfo> remote_images_;
+  std::map<std::string, std::string> replaced_images_;  // id → label key
+  std::uint64_t times_lost_ = 0;
   // Value of the farm label; empty for a foreign one.
   std::map<std::string, std::string> networks_;
   std::map<executor::ContainerId, Container> containers_;

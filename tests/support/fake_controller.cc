@@ -41,6 +41,9 @@ struct FakeController::State {
   std::map<Sha256Digest, std::string> blobs;
   std::string secret = "secret";
   bool hold_durable = false;
+  std::optional<std::vector<v1::ImageOrder>> images;
+  std::chrono::seconds clock_ahead{0};
+  v1::Inventory inventory;
   bool hold_permits = false;
   std::optional<v1::PermitRequest> asked;
   int asks = 0;
@@ -232,6 +235,11 @@ class FakeController::Agents final : public v1::AgentService::Service {
     v1::Desired& desired = *message.mutable_desired();
     desired.set_answers(inventory.sequence());
     desired.mutable_sync_after()->set_seconds(1);
+    *desired.mutable_sent_at() = rpc::ToProto(SystemClock().Wall() + state_.clock_ahead);
+    if (state_.images) {
+      for (const auto& order : *state_.images) *desired.mutable_images()->add_orders() = order;
+    }
+    state_.inventory = inventory;
     state_.held.clear();
     for (const v1::AttemptStatus& status : inventory.attempts()) {
       const AttemptKey key = rpc::FromProto(status.ref()).value();
@@ -305,6 +313,26 @@ FakeController::FakeController() : state_(std::make_unique<State>()) {
 FakeController::~FakeController() { StopServer(); }
 
 std::string FakeController::address() const { return "127.0.0.1:" + std::to_string(state_->port); }
+
+void FakeController::SetImages(std::vector<v1::ImageOrder> images) {
+  const std::lock_guard lock(state_->mu);
+  state_->images = std::move(images);
+}
+
+void FakeController::SetClockAhead(std::chrono::seconds ahead) {
+  const std::lock_guard lock(state_->mu);
+  state_->clock_ahead = ahead;
+}
+
+bool FakeController::WaitForInventory(const std::function<bool(const v1::Inventory&)>& holds,
+                                      std::chrono::seconds patience) {
+  return state_->Wait(patience, [&] { return holds(state_->inventory); });
+}
+
+v1::Inventory FakeController::LastInventory() {
+  const std::lock_guard lock(state_->mu);
+  return state_->inventory;
+}
 
 std::string FakeController::token() const {
   const auto facts = crypto::ReadCertificate(state_->ca.certificate_pem);

@@ -38,6 +38,14 @@ class FakeController {
   // Offers the task to whoever is connected, then starts it.
   void Queue(const AttemptKey& key, const v1::TaskSpec& spec);
   void Cancel(const AttemptKey& key);
+  // What the agent should have from its next inventory on.
+  void SetImages(std::vector<v1::ImageOrder> images);
+  // What the controller's clock shows more than this machine's.
+  void SetClockAhead(std::chrono::seconds ahead);
+  // True once an inventory came for which `holds` is true.
+  [[nodiscard]] bool WaitForInventory(const std::function<bool(const v1::Inventory&)>& holds,
+                                      std::chrono::seconds patience = std::chrono::seconds(30));
+  [[nodiscard]] v1::Inventory LastInventory();
   // What permits hand out.
   void SetSecret(std::string secret);
   // Permits are kept back until GivePermits, which gives what was asked for, valid for so long.

@@ -70,7 +70,8 @@ FarmClient::FarmClient(int port, const std::string& ca_pem, std::string token)
       tasks_(v1::TaskService::NewStub(channel_)),
       applications_(v1::ApplicationService::NewStub(channel_)),
       releases_(v1::ReleaseService::NewStub(channel_)),
-      agents_(v1::AgentAdminService::NewStub(channel_)) {}
+      agents_(v1::AgentAdminService::NewStub(channel_)),
+      agent_images_(v1::AgentImageService::NewStub(channel_)) {}
 
 std::unique_ptr<grpc::ClientContext> FarmClient::Context(seconds deadline) const {
   auto context = std::make_unique<grpc::ClientContext>();

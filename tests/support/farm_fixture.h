@@ -18,6 +18,7 @@
 #include "common/protocol/attempt_result.h"
 #include "controller/app.h"
 #include "slipway/v1/agent_admin.grpc.pb.h"
+#include "slipway/v1/agent_images.grpc.pb.h"
 #include "slipway/v1/application.grpc.pb.h"
 #include "slipway/v1/release.grpc.pb.h"
 #include "slipway/v1/task.grpc.pb.h"
@@ -59,6 +60,7 @@ class FarmClient {
   v1::ApplicationService::Stub& applications() { return *applications_; }
   v1::ReleaseService::Stub& releases() { return *releases_; }
   v1::AgentAdminService::Stub& agents() { return *agents_; }
+  v1::AgentImageService::Stub& agent_images() { return *agent_images_; }
 
  private:
   const std::string token_;
@@ -67,6 +69,7 @@ class FarmClient {
   const std::unique_ptr<v1::ApplicationService::Stub> applications_;
   const std::unique_ptr<v1::ReleaseService::Stub> releases_;
   const std::unique_ptr<v1::AgentAdminService::Stub> agents_;
+  const std::unique_ptr<v1::AgentImageService::Stub> agent_images_;
 };
 
 v1::SubmitRunRequest SubmitOf(const std::string& application, bool publish,

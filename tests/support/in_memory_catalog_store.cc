@@ -200,6 +200,31 @@ absl::StatusOr<domain::Account> InMemoryTokenStore::Find(const std::string& toke
   return it->second;
 }
 
+absl::StatusOr<std::vector<domain::ImageOrder>> InMemoryImageOrderStore::Put(
+    std::vector<domain::ImageOrder> orders) {
+  const std::lock_guard lock(state_.mu);
+  for (domain::ImageOrder& order : orders) {
+    order.number = ++state_.last_image_order;
+    state_.image_orders[{order.image, order.agent}] = order;
+  }
+  return orders;
+}
+
+absl::StatusOr<int> InMemoryImageOrderStore::Remove(const std::string& image,
+                                                    const AgentId& agent) {
+  const std::lock_guard lock(state_.mu);
+  return static_cast<int>(std::erase_if(state_.image_orders, [&](const auto& entry) {
+    return entry.first.first == image && (agent.value().empty() || entry.first.second == agent);
+  }));
+}
+
+absl::StatusOr<std::vector<domain::ImageOrder>> InMemoryImageOrderStore::List() {
+  const std::lock_guard lock(state_.mu);
+  std::vector<domain::ImageOrder> orders;
+  for (const auto& [key, order] : state_.image_orders) orders.push_back(order);
+  return orders;
+}
+
 absl::StatusOr<FarmId> InMemoryFarmStore::GetOrCreateFarmId() {
   const std::lock_guard lock(state_.mu);
   if (state_.farm.value().empty()) state_.farm = FarmId(NewId("farm-"));

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "controller/store/catalog_store.h"
+#include "controller/store/image_order_store.h"
 #include "controller/store/run_reader.h"
 #include "controller/store/scheduler_store.h"
 
@@ -110,6 +111,18 @@ class InMemoryTokenStore final : public store::TokenStore {
   absl::Status Add(const std::string& token_hash, const domain::Account& account,
                    WallTime now) override;
   absl::StatusOr<domain::Account> Find(const std::string& token_hash) override;
+
+ private:
+  InMemoryDatabase::State& state_;
+};
+
+class InMemoryImageOrderStore final : public store::ImageOrderStore {
+ public:
+  explicit InMemoryImageOrderStore(InMemoryDatabase& database) : state_(database.state()) {}
+  absl::StatusOr<std::vector<domain::ImageOrder>> Put(
+      std::vector<domain::ImageOrder> orders) override;
+  absl::StatusOr<int> Remove(const std::string& image, const AgentId& agent) override;
+  absl::StatusOr<std::vector<domain::ImageOrder>> List() override;
 
  private:
   InMemoryDatabase::State& state_;

@@ -2,6 +2,7 @@
 #include <string>
 
 #include "agent/init_copy.h"
+#include "agent/link/clock_check.h"
 #include "agent/link/enroll.h"
 #include "agent/options.h"
 #include "tests/support/status_matchers.h"
@@ -19,9 +20,11 @@ TEST_CASE("Agent options: the file is read, what it leaves out keeps its default
   const TempDir dir;
   WriteFile(dir / "config.yaml",
             "slots: 4\nlabels: {os: linux}\nlog_budget: 1MiB\n"
-            "docker:\n  socket: /x.sock\n  engine_path_map: [{agent: /a, engine: /b}]\n"
+            "docker:\n  socket: /x.sock\n  pull: never\n  registries: [r.example.org]\n  "
+            "engine_path_map: [{agent: /a, engine: /b}]\n"
             "max_limits: {cpus: 1.5, memory: 1GiB}\ngit: {allow_file: true, fetch_timeout: 5s}\n"
-            "disk_floor: {bytes: 2GiB, percent: 3}\n");
+            "disk_floor: {bytes: 2GiB, percent: 3}\ndisk_pressure: {bytes: 5GiB}\n"
+            "health: {interval: 1s}\n");
   Options options;
   REQUIRE_OK(LoadOptions(dir / "config.yaml", true, options));
   CHECK(options.slots == 4);
@@ -33,7 +36,12 @@ TEST_CASE("Agent options: the file is read, what it leaves out keeps its default
   CHECK(options.max_limits.pids == 4096);
   CHECK(options.git_allow_file);
   CHECK_FALSE(options.git_allow_http);
-  CHECK(options.disk_floor_percent == 3);
+  CHECK(options.disk.floor.percent == 3);
+  CHECK(options.disk.pressure.bytes == std::int64_t{5} << 30);
+  CHECK(options.disk.pressure.percent == 10);
+  CHECK(options.health_interval == std::chrono::seconds(1));
+  CHECK(options.pull.policy == images::PullPolicy::kNever);
+  CHECK(options.pull.registries == std::vector<std::string>{"r.example.org"});
   CHECK(options.network == "slipway");
 }
 
@@ -79,6 +87,23 @@ TEST_CASE("ParseJoinToken: takes whole tokens only", "[unit]") {
     CHECK_THAT(link::ParseJoinToken(bad).status(),
                StatusIs(absl::StatusCode::kInvalidArgument, "BAD_TOKEN"));
   }
+}
+
+TEST_CASE("ClockTrouble: names the certificate that this machine's clock does not fit", "[unit]") {
+  const auto day = [](int n) { return FromUnixMicros(std::int64_t{86'400'000'000} * n); };
+  std::vector<link::NamedCertificate> certificates(2);
+  certificates[0].name = "this agent's certificate";
+  certificates[0].facts.not_before = day(10);
+  certificates[0].facts.not_after = day(100);
+  certificates[1].name = "the controller's certificate";
+  certificates[1].facts.not_before = day(20);
+  certificates[1].facts.not_after = day(30);
+  CHECK(link::ClockTrouble(certificates, day(20)).empty());
+  CHECK_THAT(link::ClockTrouble(certificates, day(15)),
+             Catch::Contains("it is 1970-01-16 00:00:00 UTC") &&
+                 Catch::Contains("the controller's certificate is valid from 1970-01-21"));
+  CHECK_THAT(link::ClockTrouble(certificates, day(5)), Catch::Contains("this agent's certificate"));
+  CHECK_THAT(link::ClockTrouble(certificates, day(30)), Catch::Contains("to 1970-01-31"));
 }
 
 }  // namespace

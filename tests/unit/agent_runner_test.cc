@@ -49,7 +49,7 @@ bool HasMount(const executor::ContainerSpec& spec, const std::string& inside, bo
 TEST_CASE("Failures: a status with a reason of the table keeps class and remedies", "[unit]") {
   const protocol::Failure missing = FailureOf(
       MakeError(absl::StatusCode::kNotFound, "IMAGE_MISSING", "no image x", "engine's words"));
-  CHECK(missing.klass == protocol::FailureClass::kInfrastructure);
+  CHECK(missing.klass == protocol::FailureClass::kPolicy);
   CHECK(missing.message == "no image x");
   CHECK(missing.remedy.find("deploy/images/build") != std::string::npos);
   CHECK_FALSE(missing.remedy_zh.empty());

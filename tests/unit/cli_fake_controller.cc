@@ -270,6 +270,41 @@ class Releases final : public v1::ReleaseService::Service {
   FakeFarm& farm_;
 };
 
+class AgentImages final : public v1::AgentImageService::Service {
+ public:
+  explicit AgentImages(FakeFarm& farm) : farm_(farm) {}
+  grpc::Status PrepareImages(ServerContext* context, const v1::PrepareImagesRequest* request,
+                             v1::PrepareImagesResponse* response) override {
+    SLIPWAY_AUTHORIZE(context);
+    const std::lock_guard lock(farm_.mu);
+    farm_.prepares.push_back(*request);
+    for (const v1::AgentImage& image : farm_.images) *response->add_images() = image;
+    return grpc::Status::OK;
+  }
+  grpc::Status ListImages(ServerContext* context, const v1::ListImagesRequest*,
+                          v1::ListImagesResponse* response) override {
+    SLIPWAY_AUTHORIZE(context);
+    const std::lock_guard lock(farm_.mu);
+    ++farm_.image_lists;
+    for (const v1::AgentImage& image : farm_.images) *response->add_images() = image;
+    return grpc::Status::OK;
+  }
+  grpc::Status ForgetImage(ServerContext* context, const v1::ForgetImageRequest* request,
+                           v1::ForgetImageResponse*) override {
+    SLIPWAY_AUTHORIZE(context);
+    const std::lock_guard lock(farm_.mu);
+    for (auto it = farm_.images.begin(); it != farm_.images.end(); ++it) {
+      if (it->image() != request->image()) continue;
+      farm_.images.erase(it);
+      return grpc::Status::OK;
+    }
+    return NotFound(*context, "image");
+  }
+
+ private:
+  FakeFarm& farm_;
+};
+
 class Agents final : public v1::AgentAdminService::Service {
  public:
   explicit Agents(FakeFarm& farm) : farm_(farm) {}
@@ -331,11 +366,12 @@ class Agents final : public v1::AgentAdminService::Service {
 
 struct FakeController::Services {
   explicit Services(FakeFarm& farm)
-      : tasks(farm), applications(farm), releases(farm), agents(farm) {}
+      : tasks(farm), applications(farm), releases(farm), agents(farm), agent_images(farm) {}
   Tasks tasks;
   Applications applications;
   Releases releases;
   Agents agents;
+  AgentImages agent_images;
 };
 
 FakeController::FakeController(FakeFarm& farm) : services_(std::make_unique<Services>(farm)) {
@@ -371,6 +407,7 @@ void FakeController::Start() {
   builder.RegisterService(&services_->tasks);
   builder.RegisterService(&services_->applications);
   builder.RegisterService(&services_->releases);
+  builder.RegisterService(&services_->agent_images);
   builder.RegisterService(&services_->agents);
   server_ = builder.BuildAndStart();
   REQUIRE(server_ != nullptr);

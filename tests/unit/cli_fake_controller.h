@@ -12,6 +12,7 @@
 
 #include "common/crypto/pki.h"
 #include "slipway/v1/agent_admin.grpc.pb.h"
+#include "slipway/v1/agent_images.grpc.pb.h"
 #include "slipway/v1/application.grpc.pb.h"
 #include "slipway/v1/release.grpc.pb.h"
 #include "slipway/v1/task.grpc.pb.h"
@@ -52,7 +53,10 @@ struct FakeFarm {
   std::map<std::string, v1::ExplainTaskResponse> explanations;  // by task; the task is added
   v1::Application application;
   v1::Farm farm;
+  std::vector<v1::AgentImage> images;
   // What was asked.
+  std::vector<v1::PrepareImagesRequest> prepares;
+  int image_lists = 0;
   std::vector<v1::SubmitRunRequest> submits;
   std::vector<v1::CancelTaskRequest> cancels;
   std::vector<v1::UpdateApplicationRequest> updates;

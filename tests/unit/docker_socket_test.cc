@@ -1,11 +1,16 @@
 #include <fmt/format.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <chrono>
+#include <cstring>
 #include <memory>
+#include <stop_token>
+#include <string>
 #include <thread>
 
 #include "agent/executor/docker/docker_engine.h"
@@ -195,6 +200,135 @@ TEST_CASE("DockerEngine: a call whose answer was lost is not made twice", "[unit
   CHECK_THAT(engine->Start(kId, kTimeout),
              StatusIs(absl::StatusCode::kUnavailable, "ENGINE_CONNECTION_LOST"));
   CHECK(server.requests().size() == 2);
+}
+
+// Listens and never accepts: a process that was stopped.
+class DeafSocket {
+ public:
+  DeafSocket() {
+    REQUIRE(::mkdtemp(directory_.data()) != nullptr);
+    path_ = directory_ + "/s";
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strncpy(address.sun_path, path_.c_str(), sizeof address.sun_path - 1);
+    fd_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    REQUIRE(::bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    REQUIRE(::listen(fd_, 1) == 0);
+  }
+  ~DeafSocket() {
+    ::close(fd_);
+    ::unlink(path_.c_str());
+    ::rmdir(directory_.c_str());
+  }
+  DeafSocket(const DeafSocket&) = delete;
+  DeafSocket& operator=(const DeafSocket&) = delete;
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  std::string directory_ = "/tmp/slipway-socket-XXXXXX";
+  std::string path_;
+  int fd_ = -1;
+};
+
+TEST_CASE(
+    "DockerEngine: connecting to a hung Engine ends in the deadline, also when its queue is "
+    "full",
+    "[unit][docker]") {
+  DeafSocket deaf;
+  const auto engine = Engine(deaf.path());
+  // The first ones wait in the listener's queue, the others cannot even connect.
+  for (int i = 0; i < 5; ++i) {
+    CHECK_THAT(engine->Ping(50ms).status(),
+               StatusIs(absl::StatusCode::kDeadlineExceeded, "ENGINE_TIMEOUT"));
+  }
+  CHECK(engine->TimesLost() == 0);
+}
+
+TEST_CASE("DockerEngine: an Engine that was restarted between two calls is noticed",
+          "[unit][docker]") {
+  Reply last = Answer(200, kRunning);
+  last.close_after = true;
+  ScriptedSocket server({Pong(), Answer(200, kRunning), last, Answer(200, kRunning)});
+  const auto engine = Engine(server.path());
+  CHECK_OK(engine->Inspect(kId, kTimeout));
+  CHECK(engine->TimesLost() == 0);
+  CHECK_OK(engine->Inspect(kId, kTimeout));
+  CHECK_OK(engine->Inspect(kId, kTimeout));
+  CHECK(engine->TimesLost() == 1);
+}
+
+TEST_CASE("DockerEngine: nobody there is a lost Engine, a refusal is not", "[unit][docker]") {
+  const auto absent = Engine("/nonexistent/docker.sock");
+  CHECK_FALSE(absent->Ping(kTimeout).ok());
+  CHECK(absent->TimesLost() == 1);
+  ScriptedSocket server({Pong(), Answer(500, R"({"message":"no"})")});
+  const auto engine = Engine(server.path());
+  CHECK_FALSE(engine->Inspect(kId, kTimeout).ok());
+  CHECK(engine->TimesLost() == 0);
+}
+
+Reply Pulled(const std::string& last_line) {
+  return Answer(200, R"({"status":"Pulling from team/node","id":"20"})"
+                     "\r\n"
+                     R"({"status":"Downloading","progressDetail":{"current":1,"total":2}})"
+                     "\r\n" +
+                         last_line + "\r\n");
+}
+
+TEST_CASE("DockerEngine: a pull is over when its last word has come, and good without an error",
+          "[unit][docker]") {
+  ScriptedSocket server({Pong(), Pulled(R"({"status":"Status: Downloaded newer image"})")});
+  CHECK_OK(
+      Engine(server.path())->PullImage("registry.example.org:5000/team/node:20", kTimeout, {}));
+  CHECK_THAT(server.requests().back(),
+             Catch::StartsWith("POST /v1.41/images/create?fromImage=registry.example.org%3A5000"
+                               "%2Fteam%2Fnode&tag=20 "));
+}
+
+TEST_CASE("DockerEngine: a reference without a tag pulls one image, not all", "[unit][docker]") {
+  ScriptedSocket server({Pong(), Pulled("{}"), Pulled("{}")});
+  const auto engine = Engine(server.path());
+  CHECK_OK(engine->PullImage("localhost:5000/node", kTimeout, {}));
+  CHECK_THAT(server.requests().back(), Catch::Contains("tag=latest "));
+  CHECK_OK(engine->PullImage("localhost:5000/node@sha256:0123", kTimeout, {}));
+  CHECK_THAT(server.requests().back(), Catch::Contains("tag=sha256%3A0123 "));
+}
+
+TEST_CASE(
+    "DockerEngine: what a registry says to a pull tells a missing image from a missing "
+    "registry",
+    "[unit][docker]") {
+  const auto pull = [](const Reply& reply) {
+    ScriptedSocket server({Pong(), reply});
+    return Engine(server.path())->PullImage("localhost:5000/node:20", kTimeout, {});
+  };
+  CHECK_THAT(pull(Pulled(R"({"error":"manifest for localhost:5000/node:20 not found"})")),
+             StatusIs(absl::StatusCode::kNotFound, "IMAGE_MISSING"));
+  const absl::Status denied = pull(Answer(404, R"({"message":"pull access denied for node"})"
+                                               "\n"));
+  CHECK_THAT(denied, StatusIs(absl::StatusCode::kNotFound, "IMAGE_MISSING"));
+  CHECK_THAT(std::string(denied.message()), Catch::Contains("pull access denied"));
+  const absl::Status refused =
+      pull(Answer(500, R"({"message":"Get \"http://localhost:5000/v2/\": connection refused"})"));
+  CHECK_THAT(refused, StatusIs(absl::StatusCode::kUnavailable, "REGISTRY_UNREACHABLE"));
+  CHECK_THAT(std::string(refused.message()), Catch::Contains("connection refused"));
+}
+
+TEST_CASE("DockerEngine: a pull that makes no progress ends with its deadline or a stop",
+          "[unit][docker]") {
+  const std::string begun = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n{}\r\n\r\n";
+  ScriptedSocket server({Pong(), {.bytes = begun}, {.bytes = begun}});
+  const auto engine = Engine(server.path());
+  CHECK_THAT(engine->PullImage("localhost:5000/node:20", 100ms, {}),
+             StatusIs(absl::StatusCode::kDeadlineExceeded, "ENGINE_TIMEOUT"));
+  std::stop_source stop;
+  std::thread stopper([&] {
+    (void)testing::WaitUntil([&] { return server.requests().size() == 3; });
+    stop.request_stop();
+  });
+  CHECK_THAT(engine->PullImage("localhost:5000/node:20", kTimeout, stop.get_token()),
+             StatusIs(absl::StatusCode::kCancelled));
+  stopper.join();
 }
 
 }  // namespace

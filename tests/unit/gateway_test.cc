@@ -86,7 +86,8 @@ TEST_CASE("Gateway: a newer stream ends the older one, whose end forgets nothing
   REQUIRE(older->ended);
   CHECK_THAT(*older->ended, StatusIs(absl::StatusCode::kAborted, "SESSION_REPLACED"));
   CHECK_FALSE(newer->ended);
-  farm.gateway.NoteInventory(kAgent, {{"zone", "north"}}, "1.0");
+  farm.gateway.NoteInventory(
+      kAgent, {.labels = {{"zone", "north"}}, .version = "1.0", .health = {}, .images = {}});
   farm.gateway.Close(kAgent, *first);
   REQUIRE(farm.gateway.AboutAgent(kAgent));
   CHECK(farm.gateway.AboutAgent(kAgent)->version == "1.0");
@@ -118,6 +119,30 @@ TEST_CASE("Gateway: the secret of a message is overwritten", "[unit]") {
   scheduler::SessionSink::Body body = PermitOf("top secret");
   WipeSecret(body);
   CHECK(std::get<protocol::Permit>(body).secret == std::string(10, '\0'));
+}
+
+TEST_CASE("Gateway: an agent has the images of all and its own, each under its highest number",
+          "[unit]") {
+  Farm farm;
+  const auto order = [](const std::string& image, const std::string& agent, std::uint64_t number) {
+    return domain::ImageOrder{.image = image,
+                              .agent = AgentId(agent),
+                              .number = number,
+                              .requested_by = "admin",
+                              .requested_at = {}};
+  };
+  const auto stream = std::make_shared<FakeStream>();
+  REQUIRE_OK(farm.gateway.Open(kAgent, stream));
+  farm.gateway.NoteInventory(kAgent, {});
+  farm.gateway.SetImageOrders(
+      {order("a:1", "", 1), order("a:1", "agent-1", 3), order("b:1", "agent-2", 2)});
+  const std::vector<protocol::ImageOrder> expected = {{"a:1", 3}};
+  CHECK(farm.gateway.ImagesFor(kAgent) == expected);
+  REQUIRE(stream->sent.size() == 1);
+  const auto& push = std::get<protocol::Desired>(stream->sent[0]);
+  CHECK(push.answers == 0);
+  CHECK(push.attempts.empty());
+  CHECK(push.images == expected);
 }
 
 TEST_CASE("Gateway: who leaves the farm loses the streams at once and gets no new one", "[unit]") {

@@ -50,6 +50,62 @@ TEST_CASE("Convert: agent messages keep their attempt and content", "[unit][rpc]
   CHECK(got.attempts == inventory.attempts);
 }
 
+TEST_CASE("Convert: health and images of an inventory come back as they were", "[unit][rpc]") {
+  protocol::Inventory inventory{
+      .sequence = 1, .slots = 1, .draining = false, .labels = {}, .attempts = {}};
+  inventory.health = {.disks = {{.path = "/data",
+                                 .state = protocol::DiskState::kPressure,
+                                 .free_bytes = 1,
+                                 .total_bytes = 2,
+                                 .free_inodes = 3,
+                                 .total_inodes = 4}},
+                      .engine = {.state = protocol::EngineState::kHung,
+                                 .since = FromUnixMicros(1'700'000'000'000'001),
+                                 .words = "no answer"},
+                      .clock_skew = std::chrono::milliseconds(-1500)};
+  inventory.images = {{.order = {"builder:1", 7},
+                       .state = protocol::ImageState::kFailed,
+                       .id = {},
+                       .failure = FullResult().failure},
+                      {.order = {"node:20", 8},
+                       .state = protocol::ImageState::kReady,
+                       .id = "sha256:1",
+                       .failure = {}}};
+  const auto back = FromProto(ToProto(protocol::AgentMessage(inventory)));
+  REQUIRE_OK(back);
+  CHECK(std::get<protocol::Inventory>(*back).health == inventory.health);
+  CHECK(std::get<protocol::Inventory>(*back).images == inventory.images);
+}
+
+TEST_CASE("Convert: an agent that says nothing of its health is well", "[unit][rpc]") {
+  v1::AgentMessage message;
+  message.mutable_inventory()->set_protocol_version(1);
+  const auto back = FromProto(message);
+  REQUIRE_OK(back);
+  CHECK(protocol::TakesWork(std::get<protocol::Inventory>(*back).health));
+  message.mutable_inventory()->mutable_health();
+  CHECK_THAT(FromProto(message).status(),
+             StatusIs(absl::StatusCode::kInvalidArgument, "health.engine.state"));
+}
+
+TEST_CASE("Convert: the controller's clock and images come back, and their absence too",
+          "[unit][rpc]") {
+  protocol::Desired desired{.answers = 3, .attempts = {}, .sync_after = std::chrono::seconds(1)};
+  const auto pass = [&] {
+    const auto back = FromProto(ToProto(protocol::ControllerMessage{Epoch(1), desired}));
+    REQUIRE_OK(back);
+    return std::get<protocol::Desired>(back->body);
+  };
+  CHECK_FALSE(pass().sent_at);
+  CHECK_FALSE(pass().images);
+  desired.sent_at = FromUnixMicros(1'700'000'000'000'001);
+  desired.images.emplace();
+  CHECK(pass().sent_at == desired.sent_at);
+  CHECK(pass().images == desired.images);
+  desired.images = {{"builder:1", 7}};
+  CHECK(pass().images == desired.images);
+}
+
 TEST_CASE("Convert: malformed agent messages are refused by field", "[unit][rpc]") {
   v1::AgentMessage message;
   CHECK_THAT(FromProto(message).status(), StatusIs(absl::StatusCode::kInvalidArgument, "body"));

@@ -3,9 +3,11 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -72,6 +74,11 @@ struct Machine {
     auto created = Runner::Create(
         options, {.engine = engine,
                   .engine_cpus = 2,
+                  .ensure_image =
+                      [this](const std::string& image, const std::function<void()>&,
+                             const std::stop_token&) {
+                        return engine.InspectImage(image, std::chrono::seconds(1));
+                      },
                   .mirrors = *mirrors,
                   .trees = *trees,
                   .parse_spec = [](std::string_view repository) -> absl::StatusOr<TaskSpec> {

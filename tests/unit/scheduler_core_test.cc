@@ -326,5 +326,37 @@ TEST_CASE("Scheduler: a full queue refuses a submit and says so", "[unit][schedu
              StatusIs(absl::StatusCode::kResourceExhausted, "QUEUE_FULL"));
 }
 
+TEST_CASE("Scheduler: an agent that is not well gets no offer until it is well again",
+          "[unit][scheduler]") {
+  Farm farm;
+  protocol::Inventory inventory;
+  inventory.sequence = 1;
+  inventory.slots = 2;
+  inventory.health.disks = {{.path = "/data", .state = protocol::DiskState::kFull}};
+  farm.Do(InventoryReceived{Farm::kA, inventory, "name-a"});
+  farm.Submit({Farm::Build("t")});
+  CHECK(farm.Changed<store::OfferTask>() == nullptr);
+  CHECK(farm.Why("t").agents.at(0).condition == AgentCondition::kUnwell);
+  inventory.sequence = 2;
+  inventory.health = {};
+  farm.Do(InventoryReceived{Farm::kA, inventory, "name-a"});
+  CHECK(farm.WantOf(Farm::Key("t")) == Want::kOffer);
+}
+
+TEST_CASE("Scheduler: an agent that is not well any more keeps what it runs", "[unit][scheduler]") {
+  Farm farm;
+  farm.Connect("a", 1);
+  farm.Submit({Farm::Build("t")});
+  farm.Run("t");
+  protocol::Inventory inventory;
+  inventory.sequence = 2;
+  inventory.slots = 1;
+  inventory.attempts = {
+      {Farm::Key("t"), domain::TaskKind::kBuild, protocol::AttemptPhase::kRunning}};
+  inventory.health.engine.state = protocol::EngineState::kDown;
+  farm.Do(InventoryReceived{Farm::kA, inventory, "name-a"});
+  CHECK(farm.WantOf(Farm::Key("t")) == Want::kKeep);
+}
+
 }  // namespace
 }  // namespace slipway::scheduler

@@ -75,6 +75,30 @@ absl::Status Refusal(std::string_view action, const HttpResponse& response,
       fmt::format("docker {}: {} (HTTP {})", action, ErrorWords(response.body), response.status));
 }
 
+// "registry:5000/name:tag" as ("registry:5000/name", "tag"); a digest is a tag to the Engine.
+// Without a tag the Engine would fetch every one.
+std::pair<std::string, std::string> SplitReference(const std::string& name) {
+  if (const std::size_t at = name.find('@'); at != std::string::npos) {
+    return {name.substr(0, at), name.substr(at + 1)};
+  }
+  const std::size_t colon = name.rfind(':');
+  const std::size_t slash = name.rfind('/');
+  if (colon == std::string::npos || (slash != std::string::npos && colon < slash)) {
+    return {name, "latest"};
+  }
+  return {name.substr(0, colon), name.substr(colon + 1)};
+}
+
+// The Engine tells apart neither by code nor by structure what a registry said.
+absl::Status PullRefusal(const std::string& name, const std::string& words, int http_status) {
+  for (const char* missing : {"not found", "manifest unknown", "does not exist", "denied",
+                              "no matching manifest", "unauthorized", "invalid reference"}) {
+    if (words.find(missing) != std::string::npos) return executor::ImageMissingError(name, words);
+  }
+  if (http_status == 404) return executor::ImageMissingError(name, words);
+  return executor::RegistryUnreachableError(name, words);
+}
+
 bool Succeeded(const HttpResponse& response) {
   return response.status >= 200 && response.status < 300;
 }
@@ -105,6 +129,47 @@ class DockerEngine final : public executor::ContainerEngine {
     if (!Succeeded(response)) return Refusal("image inspect", response);
     return ParseImage(response.body);
   }
+
+  absl::Status PullImage(const std::string& name, Duration timeout,
+                         const std::stop_token& stop) override {
+    SLIPWAY_RETURN_IF_ERROR(executor::ValidateImageName(name));
+    const MonoTime deadline = After(timeout);
+    const auto [image, tag] = SplitReference(name);
+    const std::string target =
+        fmt::format("/images/create?fromImage={}&tag={}", PercentEncode(image), PercentEncode(tag));
+    // Its end is what counts: the Engine has said 200 long before it knows.
+    PullProgress progress;
+    SLIPWAY_ASSIGN_OR_RETURN(const int minor, Minor(deadline));
+    SLIPWAY_ASSIGN_OR_RETURN(
+        const HttpResponse response,
+        http_.SendAndStream(
+            {.method = Method::kPost, .target = fmt::format("/v1.{}{}", minor, target), .json = ""},
+            deadline, stop, [&](std::string_view piece) { progress.Add(piece); }));
+    const std::string words = progress.TakeError();
+    if (Succeeded(response) && words.empty()) return absl::OkStatus();
+    return PullRefusal(name, words, response.status);
+  }
+
+  absl::Status RemoveImage(const std::string& name, Duration timeout) override {
+    SLIPWAY_RETURN_IF_ERROR(executor::ValidateImageName(name));
+    SLIPWAY_ASSIGN_OR_RETURN(const HttpResponse response,
+                             Call(Method::kDelete, "/images/" + name, "", After(timeout)));
+    if (Succeeded(response) || response.status == 404) return absl::OkStatus();
+    if (response.status == 409) return executor::ImageInUseError(name, ErrorWords(response.body));
+    return Refusal("rmi", response);
+  }
+
+  absl::StatusOr<std::vector<std::string>> ListReplacedImages(const std::string& key,
+                                                              Duration timeout) override {
+    const std::string filters = ReplacedImagesFilter(key);
+    SLIPWAY_ASSIGN_OR_RETURN(
+        const HttpResponse response,
+        Call(Method::kGet, "/images/json?filters=" + PercentEncode(filters), "", After(timeout)));
+    if (!Succeeded(response)) return Refusal("images", response);
+    return ParseImageIds(response.body);
+  }
+
+  std::uint64_t TimesLost() const override { return http_.times_lost(); }
 
   absl::StatusOr<executor::NetworkInfo> EnsureNetwork(const executor::NetworkSpec& spec,
                                                       Duration timeout) override {
@@ -218,16 +283,18 @@ class DockerEngine final : public executor::ContainerEngine {
     return minor_;
   }
 
-  absl::StatusOr<HttpResponse> Call(Method method, const std::string& path, std::string body,
-                                    MonoTime deadline) {
-    int minor = 0;
+  // As negotiated, now if not earlier.
+  absl::StatusOr<int> Minor(MonoTime deadline) {
     {
       const std::lock_guard lock(mu_);
-      minor = minor_;
+      if (minor_ != 0) return minor_;
     }
-    if (minor == 0) {
-      SLIPWAY_ASSIGN_OR_RETURN(minor, Negotiate(deadline));
-    }
+    return Negotiate(deadline);
+  }
+
+  absl::StatusOr<HttpResponse> Call(Method method, const std::string& path, std::string body,
+                                    MonoTime deadline) {
+    SLIPWAY_ASSIGN_OR_RETURN(const int minor, Minor(deadline));
     return http_.Send(
         {.method = method, .target = fmt::format("/v1.{}{}", minor, path), .json = std::move(body)},
         deadline);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <cmath>
+#include <utility>
 
 #include "absl/time/time.h"
 #include "agent/executor/engine_errors.h"
@@ -223,6 +224,32 @@ std::string LabelFilter(const executor::Labels& labels) {
   return json::serialize(json::object{{"label", filters}});
 }
 
+std::string ReplacedImagesFilter(const std::string& key) {
+  return json::serialize(
+      json::object{{"dangling", json::array{"true"}}, {"label", json::array{key}}});
+}
+
+void PullProgress::Add(std::string_view piece) {
+  constexpr std::size_t kMaxLine = 64 * 1024;
+  rest_ += piece;
+  for (std::size_t end = rest_.find('\n'); end != std::string::npos; end = rest_.find('\n')) {
+    if (const absl::StatusOr<json::value> line = ParseDocument("", rest_.substr(0, end));
+        line.ok()) {
+      std::string error = Text(At(&*line, "error"));
+      // A pull that did not even begin.
+      if (error.empty()) error = Text(At(&*line, "message"));
+      if (!error.empty()) error_ = error.substr(0, 2000);
+    }
+    rest_.erase(0, end + 1);
+  }
+  if (rest_.size() > kMaxLine) rest_.clear();
+}
+
+std::string PullProgress::TakeError() {
+  Add("\n");
+  return std::move(error_);
+}
+
 absl::StatusOr<executor::EngineInfo> ParseEngineInfo(std::string_view body) {
   SLIPWAY_ASSIGN_OR_RETURN(const json::value info, ParseDocument("info", body));
   executor::EngineInfo result;
@@ -233,6 +260,7 @@ absl::StatusOr<executor::EngineInfo> ParseEngineInfo(std::string_view body) {
   result.storage_driver = Text(At(&info, "Driver"));
   result.cpus = static_cast<int>(Number(At(&info, "NCPU")));
   result.memory_bytes = Number(At(&info, "MemTotal"));
+  result.root_dir = Text(At(&info, "DockerRootDir"));
   return result;
 }
 
@@ -307,6 +335,17 @@ absl::StatusOr<std::vector<executor::ContainerSummary>> ParseContainerList(std::
     result.push_back(std::move(summary));
   }
   return result;
+}
+
+absl::StatusOr<std::vector<std::string>> ParseImageIds(std::string_view body) {
+  SLIPWAY_ASSIGN_OR_RETURN(const json::value list, ParseDocument("image list", body));
+  if (!list.is_array()) return Invalid("image list", "not an array");
+  std::vector<std::string> ids;
+  for (const json::value& image : list.get_array()) {
+    ids.push_back(Text(At(&image, "Id")));
+    if (ids.back().empty()) return Invalid("image list", "an image without Id");
+  }
+  return ids;
 }
 
 std::string ErrorWords(std::string_view body) {

@@ -19,6 +19,22 @@ namespace slipway::docker {
 // The value of the query parameter `filters`, not yet percent-encoded.
 [[nodiscard]] std::string LabelFilter(const executor::Labels& labels);
 
+// The same for images without a name that carry the label `key`.
+[[nodiscard]] std::string ReplacedImagesFilter(const std::string& key);
+
+// What the Engine tells of a pull: a JSON object in each line, cut anywhere. Keeps the last error
+// among them. Confined to one thread.
+class PullProgress {
+ public:
+  void Add(std::string_view piece);
+  // The Engine's or the registry's words, after the last piece; empty: there was no error.
+  [[nodiscard]] std::string TakeError();
+
+ private:
+  std::string rest_;
+  std::string error_;
+};
+
 struct NetworkDescription {
   executor::NetworkInfo info;
   std::string name;
@@ -35,6 +51,8 @@ struct NetworkDescription {
 [[nodiscard]] absl::StatusOr<executor::ContainerState> ParseContainerState(std::string_view body);
 [[nodiscard]] absl::StatusOr<std::vector<executor::ContainerSummary>> ParseContainerList(
     std::string_view body);
+
+[[nodiscard]] absl::StatusOr<std::vector<std::string>> ParseImageIds(std::string_view body);
 
 // The Engine's own words of an answer that is an error; the start of the body if it is not JSON.
 [[nodiscard]] std::string ErrorWords(std::string_view body);

@@ -3,11 +3,15 @@
 #include <fmt/format.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 #include <cerrno>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -21,6 +25,11 @@ namespace asio = boost::asio;
 namespace http = boost::beast::http;
 using boost::system::error_code;
 using StreamProtocol = asio::local::stream_protocol;
+
+// Between tries while the listener's queue is full.
+constexpr Duration kConnectPause = std::chrono::milliseconds(20);
+// Between looks at the stop token.
+constexpr Duration kStopSlice = std::chrono::milliseconds(100);
 
 http::verb ToVerb(Method method) {
   switch (method) {
@@ -56,6 +65,18 @@ absl::Status ExchangeError(const HttpRequest& request, const error_code& error) 
       "look at the Engine's own log: it may be restarting");
 }
 
+http::request<http::string_body> ToMessage(const HttpRequest& request) {
+  http::request<http::string_body> message(ToVerb(request.method), request.target, 11);
+  message.set(http::field::host, "docker");
+  message.set(http::field::user_agent, "slipway-agent");
+  if (!request.json.empty()) {
+    message.set(http::field::content_type, "application/json");
+    message.body() = request.json;
+  }
+  message.prepare_payload();
+  return message;
+}
+
 absl::Status TimeoutError(const HttpRequest& request) {
   return MakeError(absl::StatusCode::kDeadlineExceeded, "ENGINE_TIMEOUT",
                    fmt::format("the Docker Engine did not answer {} in time", Name(request)));
@@ -71,16 +92,27 @@ class UnixHttpClient::Connection {
 
   // nullopt: the deadline came first.
   std::optional<error_code> Connect(const std::string& path, MonoTime deadline) {
-    error_code result;
     // Asio's own would be inherited by the programs that the agent runs.
-    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) return error_code(errno, boost::system::system_category());
+    error_code result;
     socket_.assign(StreamProtocol(), fd, result);
     if (result) return result;
-    socket_.async_connect(StreamProtocol::endpoint(path),
-                          [&](const error_code& error) { result = error; });
-    if (!RunUntil(deadline)) return std::nullopt;
-    return result;
+    const StreamProtocol::endpoint endpoint(path);
+    // A Unix socket connects at once or not at all: EAGAIN means that nobody takes the connections
+    // that wait already, and asio would call that a success.
+    while (::connect(fd, endpoint.data(), static_cast<socklen_t>(endpoint.size())) != 0) {
+      if (errno != EAGAIN && errno != EINTR) {
+        return error_code(errno, boost::system::system_category());
+      }
+      const Duration left = deadline - SystemClock().Mono();
+      if (left <= Duration::zero()) return std::nullopt;
+      asio::steady_timer pause(context_, std::min<Duration>(left, kConnectPause));
+      pause.async_wait([](const error_code&) {});
+      context_.restart();
+      context_.run();
+    }
+    return error_code();
   }
 
   std::optional<error_code> Exchange(const http::request<http::string_body>& request,
@@ -97,6 +129,30 @@ class UnixHttpClient::Connection {
     return result;
   }
 
+  // Reads the head, then hands on the body. nullopt: the deadline came first, or a stop.
+  std::optional<error_code> ExchangeAndStream(
+      const http::request<http::string_body>& request,
+      http::response_parser<http::buffer_body>& parser, MonoTime deadline,
+      const std::stop_token& stop, const std::function<void(std::string_view)>& on_body) {
+    error_code result;
+    const auto take = [&](const error_code& error, std::size_t) { result = error; };
+    http::async_write(socket_, request, [&](const error_code& write_error, std::size_t) {
+      result = write_error;
+      if (!write_error) http::async_read_header(socket_, buffer_, parser, take);
+    });
+    if (!RunUntil(deadline, stop)) return std::nullopt;
+    std::array<char, 16384> piece{};
+    while (!result && !parser.is_done()) {
+      parser.get().body().data = piece.data();
+      parser.get().body().size = piece.size();
+      http::async_read(socket_, buffer_, parser, take);
+      if (!RunUntil(deadline, stop)) return std::nullopt;
+      if (result == http::error::need_buffer) result = {};
+      on_body({piece.data(), piece.size() - parser.get().body().size});
+    }
+    return result;
+  }
+
   // Neither closed by the Engine nor holding bytes that belong to no request.
   bool IsFresh() {
     char byte = 0;
@@ -106,12 +162,16 @@ class UnixHttpClient::Connection {
   }
 
  private:
-  // Runs the operation that was begun. False: it was not done by `deadline`, and is abandoned
-  // together with the connection.
-  bool RunUntil(MonoTime deadline) {
+  // Runs the operation that was begun. False: it was not done by `deadline`, or `stop` was
+  // requested; it is abandoned together with the connection.
+  bool RunUntil(MonoTime deadline, const std::stop_token& stop = {}) {
     context_.restart();
-    context_.run_for(deadline - SystemClock().Mono());
-    if (context_.stopped()) return true;
+    while (!stop.stop_requested()) {
+      const Duration left = deadline - SystemClock().Mono();
+      if (left <= Duration::zero()) break;
+      context_.run_for(stop.stop_possible() ? std::min<Duration>(left, kStopSlice) : left);
+      if (context_.stopped()) return true;
+    }
     error_code ignored;
     socket_.close(ignored);
     context_.run();
@@ -131,29 +191,31 @@ UnixHttpClient::UnixHttpClient(std::string socket_path, std::size_t max_response
 
 UnixHttpClient::~UnixHttpClient() = default;
 
+absl::StatusOr<std::unique_ptr<UnixHttpClient::Connection>> UnixHttpClient::Connect(
+    const HttpRequest& request, MonoTime deadline) {
+  auto connection = std::make_unique<Connection>();
+  const std::optional<error_code> error = connection->Connect(socket_path_, deadline);
+  if (!error) return TimeoutError(request);
+  if (!*error) return connection;
+  ++times_lost_;
+  return ConnectError(socket_path_, *error);
+}
+
 absl::StatusOr<HttpResponse> UnixHttpClient::Send(const HttpRequest& request, MonoTime deadline) {
   std::unique_ptr<Connection> connection = TakeIdle();
   if (!connection) {
-    connection = std::make_unique<Connection>();
-    const std::optional<error_code> error = connection->Connect(socket_path_, deadline);
-    if (!error) return TimeoutError(request);
-    if (*error) return ConnectError(socket_path_, *error);
+    SLIPWAY_ASSIGN_OR_RETURN(connection, Connect(request, deadline));
   }
-
-  http::request<http::string_body> message(ToVerb(request.method), request.target, 11);
-  message.set(http::field::host, "docker");
-  message.set(http::field::user_agent, "slipway-agent");
-  if (!request.json.empty()) {
-    message.set(http::field::content_type, "application/json");
-    message.body() = request.json;
-  }
-  message.prepare_payload();
+  const http::request<http::string_body> message = ToMessage(request);
   http::response_parser<http::string_body> parser;
   parser.body_limit(max_response_bytes_);
 
   const std::optional<error_code> error = connection->Exchange(message, parser, deadline);
   if (!error) return TimeoutError(request);
-  if (*error) return ExchangeError(request, *error);
+  if (*error) {
+    ++times_lost_;
+    return ExchangeError(request, *error);
+  }
   const bool keep_alive = parser.keep_alive();
   http::response<http::string_body> answer = parser.release();
   if (keep_alive) PutBack(std::move(connection));
@@ -162,12 +224,36 @@ absl::StatusOr<HttpResponse> UnixHttpClient::Send(const HttpRequest& request, Mo
                       .body = std::move(answer.body())};
 }
 
+absl::StatusOr<HttpResponse> UnixHttpClient::SendAndStream(
+    const HttpRequest& request, MonoTime deadline, const std::stop_token& stop,
+    const std::function<void(std::string_view)>& on_body) {
+  SLIPWAY_ASSIGN_OR_RETURN(const std::unique_ptr<Connection> connection,
+                           Connect(request, deadline));
+  const http::request<http::string_body> message = ToMessage(request);
+  http::response_parser<http::buffer_body> parser;
+  parser.body_limit(std::numeric_limits<std::uint64_t>::max());
+  const std::optional<error_code> error =
+      connection->ExchangeAndStream(message, parser, deadline, stop, on_body);
+  if (!error && stop.stop_requested()) {
+    return absl::CancelledError("canceled while the Docker Engine worked");
+  }
+  if (!error) return TimeoutError(request);
+  if (*error) {
+    ++times_lost_;
+    return ExchangeError(request, *error);
+  }
+  return HttpResponse{.status = static_cast<int>(parser.get().result_int()),
+                      .api_version = std::string(parser.get()["Api-Version"]),
+                      .body = ""};
+}
+
 std::unique_ptr<UnixHttpClient::Connection> UnixHttpClient::TakeIdle() {
   const std::lock_guard lock(mu_);
   while (!idle_.empty()) {
     std::unique_ptr<Connection> connection = std::move(idle_.back());
     idle_.pop_back();
     if (connection->IsFresh()) return connection;
+    ++times_lost_;
   }
   return nullptr;
 }

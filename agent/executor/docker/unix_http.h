@@ -1,9 +1,14 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -26,7 +31,8 @@ struct HttpResponse {
 };
 
 // HTTP/1.1 to the Docker Engine on a Unix socket, one request at a time per connection, with idle
-// connections kept for the next request. A request is never sent twice.
+// connections kept for the next request. A request is never sent twice, and none outlives its
+// deadline: not in connecting to a listener that takes no more connections either.
 // Thread-safe.
 class UnixHttpClient {
  public:
@@ -38,15 +44,30 @@ class UnixHttpClient {
   // kResourceExhausted, ENGINE_ANSWER_TOO_LARGE.
   [[nodiscard]] absl::StatusOr<HttpResponse> Send(const HttpRequest& request, MonoTime deadline);
 
+  // The same for a long answer, whose body goes to `on_body` piece by piece and is not kept. On a
+  // connection of its own. kCancelled: `stop` was requested; the Engine sees the connection close.
+  [[nodiscard]] absl::StatusOr<HttpResponse> SendAndStream(
+      const HttpRequest& request, MonoTime deadline, const std::stop_token& stop,
+      const std::function<void(std::string_view)>& on_body);
+
+  // How often the Engine was found to have closed a connection that it should have kept, or not to
+  // listen at all.
+  [[nodiscard]] std::uint64_t times_lost() const { return times_lost_; }
+
  private:
   class Connection;
 
+  absl::StatusOr<std::unique_ptr<Connection>> Connect(const HttpRequest& request,
+                                                      MonoTime deadline);
   std::unique_ptr<Connection> TakeIdle();
   void PutBack(std::unique_ptr<Connection> connection);
 
   const std::string socket_path_;
   const std::size_t max_response_bytes_;
   const std::size_t max_idle_connections_;
+
+  // Own synchronisation.
+  std::atomic<std::uint64_t> times_lost_{0};
 
   std::mutex mu_;
   // Guarded by mu_.

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "controller/domain/image_order.h"
+
+namespace slipway::store {
+
+// The images that agents should have. Thread-safe.
+class ImageOrderStore {
+ public:
+  virtual ~ImageOrderStore() = default;
+  // Adds the orders or, where one of the same image and agent exists, gives it a new number; all or
+  // none. `number` of the arguments is ignored; the result has the stored ones, in the same order.
+  [[nodiscard]] virtual absl::StatusOr<std::vector<domain::ImageOrder>> Put(
+      std::vector<domain::ImageOrder> orders) = 0;
+  // Removes every order of the image, or only that of the agent when there is one; how many.
+  [[nodiscard]] virtual absl::StatusOr<int> Remove(const std::string& image,
+                                                   const AgentId& agent) = 0;
+  // By image, then agent.
+  [[nodiscard]] virtual absl::StatusOr<std::vector<domain::ImageOrder>> List() = 0;
+};
+
+}  // namespace slipway::store

@@ -1,0 +1,72 @@
+#include "controller/store/pg/pg_image_order_store.h"
+
+#include "common/status/status.h"
+#include "controller/store/pg/rows.h"
+#include "controller/store/pg/session.h"
+
+namespace slipway::store::pg {
+namespace {
+
+constexpr Statement kPutOrder{"image_orders_put", R"(
+INSERT INTO image_orders (image, agent, requested_by, requested_at)
+VALUES ($1, $2, $3, from_micros($4))
+ON CONFLICT (image, agent) DO UPDATE
+   SET number = DEFAULT, requested_by = excluded.requested_by, requested_at = excluded.requested_at
+RETURNING number)"};
+constexpr Statement kRemoveOrders{
+    "image_orders_remove", "DELETE FROM image_orders WHERE image = $1 AND ($2 = '' OR agent = $2)"};
+constexpr Statement kOrders{"image_orders_list", R"(
+SELECT image, agent, number, requested_by, to_micros(requested_at) AS requested_at
+  FROM image_orders ORDER BY image COLLATE "C", agent COLLATE "C")"};
+
+}  // namespace
+
+absl::StatusOr<std::vector<domain::ImageOrder>> PgImageOrderStore::Put(
+    std::vector<domain::ImageOrder> orders) {
+  for (const domain::ImageOrder& order : orders) {
+    if (!IsStorableText(order.image) || !IsStorableText(order.agent.value()) ||
+        !IsStorableText(order.requested_by)) {
+      return MakeError(absl::StatusCode::kInvalidArgument, "BAD_TEXT",
+                       "a text holds a NUL byte or bytes that are no UTF-8", "Send text in UTF-8.");
+    }
+  }
+  SLIPWAY_RETURN_IF_ERROR(database_.Write([&](Transaction& transaction) {
+    for (domain::ImageOrder& order : orders) {
+      const pqxx::result row =
+          transaction.Run(kPutOrder, order.image, order.agent.value(), order.requested_by,
+                          ToUnixMicros(order.requested_at));
+      order.number = row.at(0)["number"].as<std::uint64_t>();
+    }
+    return absl::OkStatus();
+  }));
+  return orders;
+}
+
+absl::StatusOr<int> PgImageOrderStore::Remove(const std::string& image, const AgentId& agent) {
+  if (!IsStorableText(image) || !IsStorableText(agent.value())) return 0;
+  int removed = 0;
+  SLIPWAY_RETURN_IF_ERROR(database_.Write([&](Transaction& transaction) {
+    removed =
+        static_cast<int>(transaction.Run(kRemoveOrders, image, agent.value()).affected_rows());
+    return absl::OkStatus();
+  }));
+  return removed;
+}
+
+absl::StatusOr<std::vector<domain::ImageOrder>> PgImageOrderStore::List() {
+  std::vector<domain::ImageOrder> orders;
+  SLIPWAY_RETURN_IF_ERROR(database_.Read([&](Transaction& transaction) {
+    orders.clear();
+    for (const pqxx::row& row : transaction.Run(kOrders)) {
+      orders.push_back({.image = row["image"].as<std::string>(),
+                        .agent = AgentId(row["agent"].as<std::string>()),
+                        .number = row["number"].as<std::uint64_t>(),
+                        .requested_by = row["requested_by"].as<std::string>(),
+                        .requested_at = TimeOf(row["requested_at"])});
+    }
+    return absl::OkStatus();
+  }));
+  return orders;
+}
+
+}  // namespace slipway::store::pg
