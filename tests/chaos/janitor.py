@@ -26,10 +26,10 @@ HANDED_OVER = "SLIPWAY_CHAOS_JANITOR"
 
 
 class Janitor:
-    """The runner's end. Confined to one thread."""
+    """The runner's end; `pipe`: its descriptor. Confined to one thread."""
 
     def __init__(self):
-        reader, self._pipe = os.pipe()
+        reader, self.pipe = os.pipe()
         # In a session of its own: Ctrl-C is for the run.
         process = subprocess.Popen([sys.executable, "-B", str(HERE / "janitor.py")], stdin=reader, stdout=subprocess.DEVNULL,
                                    start_new_session=True)
@@ -44,21 +44,21 @@ class Janitor:
         if HANDED_OVER not in os.environ:
             return None
         janitor = Janitor.__new__(Janitor)
-        janitor._pipe, janitor._pid = map(int, os.environ.pop(HANDED_OVER).split(":"))
-        os.set_inheritable(janitor._pipe, False)
+        janitor.pipe, janitor._pid = map(int, os.environ.pop(HANDED_OVER).split(":"))
+        os.set_inheritable(janitor.pipe, False)
         return janitor
 
     def passed_on(self):
         """What the environment needs so that the program after exec() has this janitor."""
-        os.set_inheritable(self._pipe, True)
-        return {HANDED_OVER: f"{self._pipe}:{self._pid}"}
+        os.set_inheritable(self.pipe, True)
+        return {HANDED_OVER: f"{self.pipe}:{self._pid}"}
 
     def tell(self, **what):
-        os.write(self._pipe, json.dumps(what).encode() + b"\n")
+        os.write(self.pipe, json.dumps(what).encode() + b"\n")
 
     def finish(self):
         """True when nothing is left; the janitor has said on stderr what it could not take away."""
-        os.close(self._pipe)
+        os.close(self.pipe)
         _, status = os.waitpid(self._pid, 0)
         return os.waitstatus_to_exitcode(status) == 0
 
