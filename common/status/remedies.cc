@@ -161,8 +161,11 @@ constexpr Entry kEntries[] = {
     {"FARM_KEYS_DAMAGED", {"Restore both from a backup.", "请从备份恢复两者。"}},
     {"FARM_KEYS_MISSING",
      {"Put back the folder `keys` of the controller that used this database; for a new farm use a "
-      "database of its own.",
-      "请放回曾使用此数据库的控制器的 keys 目录；若要建立新农场，请使用单独的数据库。"}},
+      "database of its own. Only when they are lost for good: --new-keys, and then every agent "
+      "joins anew and every credential is sealed anew.",
+      "请放回曾使用此数据库的控制器的 keys "
+      "目录；若要建立新农场，请使用单独的数据库。仅当密钥确已丢失时才使用 "
+      "--new-keys，此后每个代理都要重新加入，每个凭据都要重新密封。"}},
     {"FILE_EXISTS", {"Use --force, or another name.", "请使用 --force，或换一个名称。"}},
     {"FILE_TOO_LARGE", {"Make the file smaller.", "请缩小该文件。"}},
     {"FILE_UNKNOWN", {"Commit the file that is named.", "请提交所指出的文件。"}},
@@ -193,7 +196,9 @@ constexpr Entry kEntries[] = {
     {"LEADERSHIP_LOST",
      {"The controller's supervisor starts it again.", "服务管理程序会重新启动控制器。"}},
     {"LOCK_TIMEOUT", {"It is tried again.", "系统会自行重试。"}},
-    {"LOG_DAMAGED", {"Check the controller's disk.", "请检查控制器的磁盘。"}},
+    {"LOG_DAMAGED",
+     {"Check the controller's disk. The log from another segment on: `slipway logs --offset`.",
+      "请检查控制器的磁盘。日志的其他分段可用 `slipway logs --offset` 查看。"}},
     {"LOG_TRUNCATED", {"Look at the agent's disk.", "请检查代理的磁盘。"}},
     {"MALFORMED_MESSAGE",
      {"Install the agent that belongs to this controller.", "请安装与控制器匹配的代理版本。"}},

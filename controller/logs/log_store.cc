@@ -20,6 +20,7 @@
 
 #include "common/loghash/segment_hasher.h"
 #include "common/status/status.h"
+#include "controller/logs/closed_segments.h"
 #include "controller/logs/open_log.h"
 #include "controller/logs/segment_files.h"
 
@@ -106,9 +107,16 @@ class DirectoryLogStore final : public LogStore {
     SLIPWAY_ASSIGN_OR_RETURN(const auto existing, ReadSeal(dir));
     if (existing) return absl::OkStatus();
     SLIPWAY_ASSIGN_OR_RETURN(const auto log, Recover(key));
-    SLIPWAY_RETURN_IF_ERROR(log->Sync());
-    SLIPWAY_RETURN_IF_ERROR(WriteSeal(dir, {seal, log->position().durable}));
-    log->MarkSealed();
+    // Before anything is looked at: size and digest are of the same bytes.
+    log->EndAppends();
+    const auto end = [&]() -> absl::Status {
+      SLIPWAY_RETURN_IF_ERROR(log->Sync());
+      return WriteSeal(dir, {seal, log->position().durable, log->FinishLastSegment()});
+    };
+    if (absl::Status ended = end(); !ended.ok()) {
+      log->Abandon(ended);
+      return ended;
+    }
     {
       const std::lock_guard lock(mu_);
       open_.erase(key);
@@ -138,10 +146,27 @@ class DirectoryLogStore final : public LogStore {
     } else {
       SLIPWAY_ASSIGN_OR_RETURN(slice.size, RecoverSize(dir));
     }
-    if (offset < slice.size) {
-      const auto want = std::min<std::uint64_t>(max, slice.size - offset);
+    if (offset >= slice.size) return slice;
+    const std::uint64_t index = offset / kSegmentBytes;
+    const bool full = index < slice.size / kSegmentBytes;
+    const auto want = std::min<std::uint64_t>(max, slice.size - offset);
+    if (!full && !seal) {
+      // It still grows, so there is no digest yet.
       SLIPWAY_ASSIGN_OR_RETURN(slice.data, ReadSlice(dir, offset, want));
+      return slice;
     }
+    auto digest = seal ? seal->last : std::nullopt;
+    if (full) {
+      SLIPWAY_ASSIGN_OR_RETURN(digest, ReadDigest(dir, index));
+      // Sealing stores all of them.
+      if (seal && !digest) {
+        return MakeError(absl::StatusCode::kDataLoss, "LOG_DAMAGED",
+                         fmt::format("{}/hashes has no digest of segment {}", dir, index));
+      }
+    }
+    SLIPWAY_ASSIGN_OR_RETURN(const auto segment, closed_.Get(dir, index, digest));
+    slice.data =
+        segment->substr(std::min<std::uint64_t>(offset % kSegmentBytes, segment->size()), want);
     return slice;
   }
 
@@ -277,6 +302,7 @@ class DirectoryLogStore final : public LogStore {
   }
 
   const Options options_;
+  ClosedSegments closed_{{}};
   std::mutex opening_mu_;  // taken before mu_
 
   mutable std::mutex mu_;

@@ -54,7 +54,8 @@ class LogAppender {
 
 // The logs of all attempts, as files of 4 MiB segments below one folder that only its owner enters:
 // written as they come, synced in groups, compressed when sealed, readable at any offset at any
-// time. Followers cost no memory: each reads the files for itself.
+// time. Followers cost next to no memory: each reads for itself, all share the few segments that
+// were read last.
 //
 // Survives kill -9: what was acknowledged as durable is there, and the next Open goes on behind it.
 // Thread-safe.
@@ -91,7 +92,8 @@ class LogStore {
     std::optional<LogSeal> seal;  // once sealed
   };
   // At most `max` bytes (at most a segment) from `offset`. An attempt that never logged reads as
-  // empty.
+  // empty. kDataLoss, reason LOG_DAMAGED: the disk does not hold what was stored there; the message
+  // says where. What lies in other segments can be read.
   [[nodiscard]] virtual absl::StatusOr<Slice> Read(const AttemptKey& key, std::uint64_t offset,
                                                    std::size_t max) = 0;
 

@@ -53,7 +53,7 @@ absl::StatusOr<std::optional<protocol::LogAck>> OpenLog::Append(std::uint64_t ge
                                                                 std::string_view data,
                                                                 const std::vector<LogTime>& times) {
   const std::lock_guard lock(mu_);
-  if (generation != generation_ || sealed_) return StaleAppender();
+  if (generation != generation_ || ended_) return StaleAppender();
   SLIPWAY_RETURN_IF_ERROR(failed_);
   const std::uint64_t before = cursor_.received();
   const ChunkVerdict verdict = cursor_.OnChunk(offset, data.size());
@@ -120,9 +120,18 @@ bool OpenLog::failed() const {
   const std::lock_guard lock(mu_);
   return !failed_.ok();
 }
-void OpenLog::MarkSealed() {
+void OpenLog::EndAppends() {
   const std::lock_guard lock(mu_);
-  sealed_ = true;
+  ended_ = true;
+}
+std::optional<Sha256Digest> OpenLog::FinishLastSegment() {
+  const std::lock_guard lock(mu_);
+  if (open_hash_bytes_ == 0) return std::nullopt;
+  return open_hash_.Finish();
+}
+void OpenLog::Abandon(absl::Status why) {
+  const std::lock_guard lock(mu_);
+  failed_ = std::move(why);
 }
 
 absl::Status OpenLog::Write(std::uint64_t offset, std::string_view data,

@@ -47,8 +47,12 @@ class OpenLog {
   [[nodiscard]] Position position() const;
   // A write or sync went wrong, so that only the disk knows what is there.
   [[nodiscard]] bool failed() const;
-  // Nothing is appended any more.
-  void MarkSealed();
+  // Nothing is appended any more: what is received from here on is what the log is.
+  void EndAppends();
+  // The digest of the last segment, nullopt when all are full. REQUIRES: EndAppends, and once.
+  [[nodiscard]] std::optional<Sha256Digest> FinishLastSegment();
+  // The end did not work out: only the disk knows what is there, and another OpenLog goes on.
+  void Abandon(absl::Status why);
 
  private:
   absl::Status Write(std::uint64_t offset, std::string_view data,
@@ -64,7 +68,7 @@ class OpenLog {
 
   mutable std::mutex mu_;
   std::uint64_t generation_ = 0;
-  bool sealed_ = false;
+  bool ended_ = false;
   absl::Status failed_;
   std::vector<Sha256Digest> closed_;
   crypto::Sha256Hasher open_hash_;

@@ -156,23 +156,38 @@ absl::StatusOr<std::vector<Sha256Digest>> RecoverHashes(const std::string& dir,
   return digests;
 }
 
+absl::StatusOr<std::optional<Sha256Digest>> ReadDigest(const std::string& dir,
+                                                       std::uint64_t index) {
+  const std::string path = dir + "/hashes";
+  if (!FileSize(path)) return std::optional<Sha256Digest>();
+  SLIPWAY_ASSIGN_OR_RETURN(const fs::UniqueFd fd, OpenFile(path, O_RDONLY));
+  SLIPWAY_ASSIGN_OR_RETURN(const std::string bytes,
+                           ReadAt(fd.get(), index * Sha256Digest::kSize, Sha256Digest::kSize));
+  return Sha256Digest::FromBytes(bytes);
+}
+
 absl::StatusOr<std::optional<StoredSeal>> ReadSeal(const std::string& dir) {
   const std::string path = dir + "/seal";
   if (!FileSize(path)) return std::optional<StoredSeal>();
-  SLIPWAY_ASSIGN_OR_RETURN(const std::string text, ReadWhole(path, 128));
+  SLIPWAY_ASSIGN_OR_RETURN(const std::string text, ReadWhole(path, 256));
   char word[16] = {};
+  char hex[65] = {};
   unsigned long long size = 0;
   unsigned long long missing = 0;
-  if (std::sscanf(text.c_str(), "%15s %llu %llu", word, &size, &missing) != 3) {
+  const int fields = std::sscanf(text.c_str(), "%15s %llu %llu %64s", word, &size, &missing, hex);
+  StoredSeal seal{{std::string_view(word) == "complete", missing}, size, std::nullopt};
+  if (fields == 4) seal.last = Sha256Digest::Parse(hex);
+  if (fields < 3 || (fields == 4 && !seal.last)) {
     return MakeError(absl::StatusCode::kDataLoss, "LOG_DAMAGED", path + " cannot be read");
   }
-  return StoredSeal{{std::string_view(word) == "complete", missing}, size};
+  return seal;
 }
 
 absl::Status WriteSeal(const std::string& dir, const StoredSeal& seal) {
-  return WriteFileDurably(dir + "/seal",
-                          fmt::format("{} {} {}\n", seal.seal.complete ? "complete" : "incomplete",
-                                      seal.size, seal.seal.missing));
+  return WriteFileDurably(
+      dir + "/seal",
+      fmt::format("{} {} {}{}\n", seal.seal.complete ? "complete" : "incomplete", seal.size,
+                  seal.seal.missing, seal.last ? " " + seal.last->Hex() : ""));
 }
 
 absl::StatusOr<std::string> ReadSlice(const std::string& dir, std::uint64_t offset,

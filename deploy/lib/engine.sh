@@ -102,9 +102,15 @@ engine_mount_cgroups() {
   ' >&2 || die "the control groups could not be mounted (this needs CAP_SYS_ADMIN)" "Run outside of an unprivileged container, or give this root the socket of a Docker Engine that already runs."
 }
 
+# Tells this docker0 from one that another engine made, or this one before the machine's last start.
+engine_docker0() { ip -o link show dev docker0 2>/dev/null | sed -n 's/.* link\/ether \([0-9a-f:]*\).*/\1/p'; }
+
 # A second engine must not hand out addresses on the first one's docker0. True when slipway0 is there.
+# A docker0 that our own dockerd left, stopped or killed, is used again: addresses stay as they were.
 engine_own_bridge() {
-  [[ -e /proc/sys/net/ipv4/conf/docker0 ]] || return 1
+  local docker0
+  docker0=$(engine_docker0)
+  [[ -n $docker0 && $docker0 != $(as_root cat "$(engine_dir)/docker0" 2>/dev/null) ]] || return 1
   [[ -e /proc/sys/net/ipv4/conf/slipway0 ]] && return 0
   as_root ip link add slipway0 type bridge
   as_root ip address add 10.213.0.1/24 dev slipway0
@@ -162,6 +168,9 @@ engine_up() {
   if ! wait_until 60 engine_answers; then
     as_root tail -n 15 "$log" >&2 2>/dev/null || true
     engine_explain "$log"
+  fi
+  if [[ -n ${SLIPWAY_DOCKERD_ROOT:-} && ${#args[@]} -gt 0 && " ${args[*]} " != *" --bridge "* ]]; then
+    engine_docker0 | as_root tee "$dir/docker0" >/dev/null
   fi
   step "engine: $(engine_docker version --format 'Docker Engine {{.Server.Version}}' 2>/dev/null || echo 'a Docker Engine') started on $(engine_socket)"
 }

@@ -46,7 +46,8 @@ def read_task(task):
         "id": task["id"], "run": task["run"], "kind": task["kind"].removeprefix("TASK_KIND_").lower(),
         "state": task["state"].removeprefix("TASK_STATE_").lower(), "attempt": int(task.get("attempt") or 0),
         "failure_class": failure.get("failure_class", "").removeprefix("FAILURE_CLASS_").lower(),
-        "reason": failure.get("reason", ""), "missing": int(log.get("missing") or 0),
+        "group": (task["application"], task.get("group", "")), "reason": failure.get("reason", ""),
+        "message": failure.get("message", ""), "missing": int(log.get("missing") or 0),
         "log_size": int(log["size"]) if "size" in log else None, "release": task.get("release", ""),
     }
 

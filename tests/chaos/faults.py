@@ -97,13 +97,16 @@ class Faults:
     def _hit_init(self, event, busy):
         if not busy:
             return "nothing: no container was running"
-        kind, task, attempt, pid = sorted(busy.values())[int(event.choice * len(busy))]
+        container = sorted(busy, key=busy.get)[int(event.choice * len(busy))]
+        kind, task, attempt, pid = busy[container]
         try:
+            if container not in pathlib.Path(f"/proc/{pid}/cgroup").read_text():
+                raise ProcessLookupError  # by now the number is another process's
             if event.fault == "init-kill":
                 os.kill(pid, signal.SIGKILL)
             else:
                 self._freeze(event, pid)
-        except ProcessLookupError:
+        except (ProcessLookupError, FileNotFoundError):
             return f"nothing: {kind} {task}-{attempt} had just ended"
         return f"{kind} {task}-{attempt}"
 
@@ -140,8 +143,7 @@ class Faults:
         self._filler(event).unlink(missing_ok=True)
 
     def _stop_engine(self, event, busy):
-        engine(event.fault.removeprefix("engine-"))
-        return self._words(busy)
+        return self._words(busy) if engine(event.fault.removeprefix("engine-")) else NOT_RUNNING
 
     def _start_engine(self, event):
         engine("start")
@@ -150,15 +152,21 @@ class Faults:
 
 
 def engine(what):
-    """stop, kill or start the suite's own dockerd."""
+    """stop, kill or start the suite's own dockerd. False: there was none to be killed."""
     script = str(REPOSITORY / "deploy/lib/engine.sh")
     if what == "kill":
-        pid = int((pathlib.Path(os.environ["SLIPWAY_STATE"]) / "engine/dockerd.pid").read_text())
-        os.kill(pid, signal.SIGKILL)
-        return
+        try:
+            pid = int((pathlib.Path(os.environ["SLIPWAY_STATE"]) / "engine/dockerd.pid").read_text())
+            if pathlib.Path(f"/proc/{pid}/comm").read_text() != "dockerd\n":
+                return False
+            os.kill(pid, signal.SIGKILL)
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+        return True
     done = subprocess.run([script, "up" if what == "start" else "down"], capture_output=True, text=True, timeout=120)
     if done.returncode != 0:
         raise OSError(f"the Engine does not {what}: {done.stderr}")
+    return True
 
 
 # --- Planted bugs: the suite must notice ----------------------------------------------------------

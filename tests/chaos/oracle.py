@@ -6,7 +6,8 @@ Evidence:
     record      what submitters asked and were answered: {request, sort, version, run, tasks, cancelled}
     unanswered  calls that were never answered
     runs        every stored run: {id, request}
-    tasks       every task: {id, run, kind, state, attempt, failure_class, reason, missing, log_size, release}
+    tasks       every task: {id, run, kind, state, attempt, group, failure_class, reason, message, missing, log_size,
+                release}; group: (application, name of the concurrency group), which of a publish is its target's
     again       {task: state} after one more kill -9 of the controller
     logs        {task: bytes as served, of the newest attempt}
     products    {build task: {path: bytes}} of succeeded builds
@@ -72,15 +73,15 @@ def one_terminal_state(e):
         for task in entry["tasks"]:
             if task not in stored:
                 yield f"task {task} of {entry['request']} was answered and is not stored"
-    # A publish of unknown outcome holds its target until somebody resolves it.
-    held = any(task["state"] == "unknown" for task in stored.values())
+    # A publish of unknown outcome holds its target, and no other, until somebody resolves it.
+    held = {task["group"] for task in stored.values() if task["state"] == "unknown"}
     for task in stored.values():
         name, state = task["id"], task["state"]
         times = finished.get(name, [])
         if state == "unknown" and task["kind"] == "publish":
             if times:
                 yield f"{name} is unknown and was finished as {', '.join(times)}"
-        elif state == "queued" and task["kind"] == "publish" and held:
+        elif state == "queued" and task["kind"] == "publish" and task["group"] in held:
             pass
         elif state not in FINAL:
             yield f"{name} never ended: it is {state}"

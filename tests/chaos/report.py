@@ -1,11 +1,38 @@
-"""The report of a chaos run: what was done when, what each fault hit, what the oracle says."""
+#!/usr/bin/env python3
+"""The report of a chaos run: what was done when, what each fault hit, what the oracle says.
+
+    tests/chaos/report.py FILE...   a table of the runs, one line each, from what `run --json` wrote
+"""
 
 import collections
 import json
+import sys
 
 
 def as_json(run):
     return json.dumps(run, indent=1, ensure_ascii=False)
+
+
+# Sorts of faults, as columns of the table.
+COLUMNS = {
+    "kill -9": ("agent-kill", "controller-kill", "init-kill"), "freeze": ("agent-freeze", "controller-freeze", "init-freeze"),
+    "PostgreSQL": ("database-stop",), "Engine": ("engine-stop", "engine-kill"),
+    "network": ("net-cut", "net-slow", "net-half-open", "net-split-up", "net-split-down"),
+    "disk full": ("disk-agent", "disk-controller"),
+}
+
+
+def as_table(runs):
+    """Markdown. A fault counts when it met something."""
+    lines = ["| seed | " + " | ".join(COLUMNS) + " | tasks | tried again | releases | log | result |",
+             "|---" * (len(COLUMNS) + 6) + "|"]
+    for run in sorted(runs, key=lambda one: one["seed"]):
+        met = collections.Counter(event["fault"] for event in run["events"] if not event["hit"].startswith("nothing"))
+        counts = [sum(met[name] for name in names) for names in COLUMNS.values()]
+        result = "clean" if not run["breaches"] else ", ".join(sorted({name.replace("_", " ") for name, _ in run["breaches"]}))
+        lines.append("| " + " | ".join(map(str, [run["seed"], *counts, len(run["tasks"]), run["retried"], run["releases"],
+                                                  f"{run['log_bytes'] / 1e6:.0f} MB", result])) + " |")
+    return "\n".join(lines)
 
 
 def as_text(run):
@@ -38,3 +65,7 @@ def as_text(run):
         if run["kept"]:
             lines.append(f"The farm's directory is kept: {run['kept']}")
     return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(as_table([json.load(open(path)) for path in sys.argv[1:]]))

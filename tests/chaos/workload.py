@@ -15,6 +15,7 @@ from farm import WEIXIN, lab
 POLL_SECONDS = 0.8
 CALL_SECONDS = 20
 CANCEL_AGAIN_SECONDS = 3
+TARGETS = ("weixin", "second")  # of the farm
 
 TICKS = 80
 TICKING = f"""i=0
@@ -109,15 +110,16 @@ class Workload:
             count += 1
             sort = SORTS[draw.choices(names, [SORTS[name].weight for name in names])[0]]
             cancel_after = draw.uniform(0.5, 4) if sort.name == "sleeping" else None
-            self._one(sort, f"chaos-{self._seed}-{number}-{count}", f"{number + 1}.{count}.0", cancel_after)
+            target = draw.choice(TARGETS)
+            self._one(sort, f"chaos-{self._seed}-{number}-{count}", f"{number + 1}.{count}.0", target, cancel_after)
             self._pause(draw.uniform(0, 0.5))
 
-    def _one(self, sort, request, version, cancel_after):
+    def _one(self, sort, request, version, target, cancel_after):
         entry = {"request": request, "sort": sort.name, "version": version, "run": "", "tasks": [], "cancelled": False}
         with self._lock:
             self.record.append(entry)
         if sort.name == "publish":
-            arguments = ("submit", "--app", "shop", "--platform", WEIXIN, "--publish")
+            arguments = ("submit", "--app", "shop", "--platform", WEIXIN, "--publish", "--target", target)
         else:
             arguments = ("submit", "--app", "lab", "--platform", "demo", "--ref", sort.name)
         answer = self._insist(*arguments, "--version", version, "--request-id", request)

@@ -5,6 +5,8 @@
 # The stand-in's program is a copy of python3 named dockerd, because engine.sh knows its processes by
 # their program. The real dockerd is started by engine.sh wherever these tests run.
 set -euo pipefail
+# Bridges are made and removed here.
+if [[ -z ${SLIPWAY_OWN_NETWORK:-} ]]; then SLIPWAY_OWN_NETWORK=1 exec unshare --net "$0" "$@"; fi
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 engine=$here/../../deploy/lib/engine.sh
 passed=0 failed=0
@@ -37,9 +39,11 @@ SCRIPT
 printf '#!/bin/sh\necho "Docker Engine stand-in"\n' >"$work/bin/docker"
 chmod +x "$work/bin/dockerd" "$work/bin/docker"
 cat >"$work/dockerd.py" <<'PYTHON'
-import os, socketserver, sys
+import os, socketserver, subprocess, sys
 from http.server import BaseHTTPRequestHandler
 arguments = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+if "--bridge" not in arguments and not os.path.exists("/proc/sys/net/ipv4/conf/docker0"):
+    subprocess.run(["ip", "link", "add", "docker0", "type", "bridge"], check=True)
 open(arguments["--pidfile"], "w").write(str(os.getpid()))
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
@@ -49,7 +53,10 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"OK")
     def address_string(self):
         return "client"
-socketserver.UnixStreamServer(arguments["-H"].removeprefix("unix://"), Handler).serve_forever()
+path = arguments["-H"].removeprefix("unix://")
+if os.path.exists(path):
+    os.unlink(path)
+socketserver.UnixStreamServer(path, Handler).serve_forever()
 PYTHON
 
 export PATH=$work/bin:$PATH
@@ -98,7 +105,19 @@ echo $! | tee "$work/containerd.child" >"$pid_file"
 up
 claim "the pid file of a living containerd stays" test -e "$pid_file"
 
+reset
+up
+claim "killed and started again, it keeps its bridge" test ! -e /proc/sys/net/ipv4/conf/slipway0
 claim "down stops what up has started" "$engine" down
+up
+claim "stopped and started again, it keeps its bridge" test ! -e /proc/sys/net/ipv4/conf/slipway0
+"$engine" down 2>/dev/null
+ip link delete docker0
+ip link add docker0 type bridge
+up
+claim "beside the bridge of another engine it has one of its own" test -e /proc/sys/net/ipv4/conf/slipway0
+"$engine" down 2>/dev/null
+claim "which it takes away with itself" test ! -e /proc/sys/net/ipv4/conf/slipway0
 claim "after it no engine answers" bash -c "! '$engine' status >/dev/null"
 
 echo

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
@@ -146,6 +148,32 @@ TEST_CASE("Controller: a log goes on where it was after its stream broke", "[int
   std::string seen;
   REQUIRE_OK(f.farm.client().ReadLog(f.Follow(), [&](const auto& slice) { seen += slice.data(); }));
   CHECK(seen == log);
+}
+
+TEST_CASE("Controller: a viewer gets an error where the disk changed the log, and the rest of it",
+          "[integration]") {
+  Farm f;
+  const std::string log = Lines(0, 300'000);
+  REQUIRE(log.size() > loghash::kSegmentBytes);
+  REQUIRE_OK(f.agent->AppendLog(f.key, log));
+  const std::string dir =
+      fmt::format("{}/logs/{}/{}", f.farm.data_dir(), f.key.task.value(), f.key.attempt.value());
+  {
+    std::fstream segment(dir + "/000000", std::ios::in | std::ios::out | std::ios::binary);
+    segment.seekp(1000);
+    segment.put('#');
+    REQUIRE(segment.good());
+  }
+  v1::ReadLogRequest request;
+  request.set_task(f.key.task.value());
+  std::string seen;
+  const auto take = [&](const auto& slice) { seen += slice.data(); };
+  CHECK_THAT(f.farm.client().ReadLog(request, take),
+             StatusIs(absl::StatusCode::kDataLoss, "LOG_DAMAGED"));
+  CHECK(seen.empty());
+  request.set_offset(loghash::kSegmentBytes);
+  CHECK_OK(f.farm.client().ReadLog(request, take));
+  CHECK(seen == log.substr(loghash::kSegmentBytes));
 }
 
 TEST_CASE("Controller: a newer stream of the same log ends the older one", "[integration]") {

@@ -1,15 +1,18 @@
 #include "controller/logs/log_store.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <random>
 #include <string>
 
 #include "common/loghash/segment_hasher.h"
+#include "controller/logs/closed_segments.h"
 #include "controller/logs/segment_files.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/wait_until.h"
@@ -242,6 +245,156 @@ TEST_CASE(
   CHECK(WaitUntil([&] { return fs::is_empty(folder.path() + "/.pending"); }));
   CHECK(fs::exists(folder.path() + "/task-a/2/000000.zst"));
   CHECK(ReadAll(*store, Key(2)) == "hello\n");
+}
+
+// Changes the last byte of a file, as a disk that forgets does.
+void Rot(const std::string& path) {
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekg(-1, std::ios::end);
+  const char was = static_cast<char>(file.get());
+  file.seekp(-1, std::ios::end);
+  file.put(static_cast<char>(was ^ 1));
+  REQUIRE(file.good());
+}
+
+// A sealed and compressed log of `text`.
+void StoreSealed(const std::string& root, const std::string& text) {
+  auto store = OpenStore(root);
+  auto log = store->Open(Key());
+  REQUIRE_OK(log);
+  AppendInPieces(**log, text);
+  REQUIRE_OK(store->Seal(Key(), {.complete = true}));
+  REQUIRE(WaitUntil([&] { return fs::is_empty(root + "/.pending"); }));
+}
+
+// Puts the bytes of a compressed segment back raw, changed at their end: a frame of zstd that was
+// changed does not unpack at all.
+void RotPacked(const std::string& dir, std::uint64_t index) {
+  const auto bytes = ReadSlice(dir, index * loghash::kSegmentBytes, loghash::kSegmentBytes);
+  REQUIRE_OK(bytes);
+  fs::remove(SegmentPath(dir, index) + ".zst");
+  std::ofstream(SegmentPath(dir, index), std::ios::binary) << *bytes;
+  Rot(SegmentPath(dir, index));
+}
+
+TEST_CASE("LogStore: a segment that the disk changed is an error, and the others are read",
+          "[unit][logs]") {
+  const Folder folder;
+  const std::string dir = folder.path() + "/task-a/1";
+  const std::string text = RandomText(2 * loghash::kSegmentBytes + 1000, 3);
+  StoreSealed(folder.path(), text);
+  // Of the three, the last one is shorter: its digest is in the seal.
+  const auto rotten = GENERATE(0, 1, 2);
+  RotPacked(dir, rotten);
+  auto store = OpenStore(folder.path());
+  for (int index = 0; index < 3; ++index) {
+    const std::uint64_t begin = index * loghash::kSegmentBytes;
+    const auto slice = store->Read(Key(), begin + 10, 100);
+    if (index == rotten) {
+      CHECK_THAT(slice.status(), StatusIs(absl::StatusCode::kDataLoss, "LOG_DAMAGED"));
+      CHECK_THAT(std::string(slice.status().message()),
+                 Catch::Contains(fmt::format("the log's from {} on", begin)));
+    } else {
+      REQUIRE_OK(slice);
+      CHECK(slice->data == text.substr(begin + 10, 100));
+    }
+  }
+}
+
+TEST_CASE(
+    "LogStore: a sealed log that lost a segment or its digests is an error, not a shorter log",
+    "[unit][logs]") {
+  const Folder folder;
+  const std::string dir = folder.path() + "/task-a/1";
+  StoreSealed(folder.path(), RandomText(loghash::kSegmentBytes + 1000, 4));
+  auto store = OpenStore(folder.path());
+  fs::remove(dir + (GENERATE(true, false) ? "/hashes" : "/000000.zst"));
+  CHECK_THAT(store->Read(Key(), 0, 100).status(),
+             StatusIs(absl::StatusCode::kDataLoss, "LOG_DAMAGED"));
+}
+
+TEST_CASE("LogStore: of a log that still grows, closed segments are compared as well",
+          "[unit][logs]") {
+  const Folder folder;
+  const std::string text = RandomText(loghash::kSegmentBytes + 1000, 5);
+  {
+    auto store = OpenStore(folder.path());
+    auto log = store->Open(Key());
+    REQUIRE_OK(log);
+    AppendInPieces(**log, text);
+  }
+  Rot(folder.path() + "/task-a/1/000000");
+  auto store = OpenStore(folder.path());
+  CHECK_THAT(store->Read(Key(), 0, 100).status(),
+             StatusIs(absl::StatusCode::kDataLoss, "LOG_DAMAGED"));
+  const auto open = store->Read(Key(), loghash::kSegmentBytes, 1000);
+  REQUIRE_OK(open);
+  CHECK(open->data == text.substr(loghash::kSegmentBytes));
+}
+
+TEST_CASE("LogStore: who reads in small slices has each segment read and hashed once",
+          "[unit][logs]") {
+  const Folder folder;
+  const std::string text = RandomText(loghash::kSegmentBytes + 1000, 6);
+  StoreSealed(folder.path(), text);
+  auto store = OpenStore(folder.path());
+  REQUIRE_OK(store->Read(Key(), 0, 1));
+  // What is in memory has been compared: the disk is not asked again.
+  fs::remove(folder.path() + "/task-a/1/000000.zst");
+  const auto next = store->Read(Key(), 1, 1000);
+  REQUIRE_OK(next);
+  CHECK(next->data == text.substr(1, 1000));
+}
+
+TEST_CASE("ClosedSegments: as many as asked for stay in memory, those that were used last",
+          "[unit][logs]") {
+  const Folder folder;
+  for (int index = 0; index < 3; ++index) {
+    std::ofstream(SegmentPath(folder.path(), index)) << "segment " << index;
+  }
+  ClosedSegments segments({.capacity = 2});
+  const auto get = [&](std::uint64_t index) {
+    return segments.Get(folder.path(), index, std::nullopt);
+  };
+  REQUIRE_OK(get(0));
+  REQUIRE_OK(get(1));
+  REQUIRE_OK(get(0));
+  REQUIRE_OK(get(2));
+  for (int index = 0; index < 3; ++index) fs::remove(SegmentPath(folder.path(), index));
+  CHECK(**get(0) == "segment 0");
+  CHECK(**get(2) == "segment 2");
+  CHECK((*get(1))->empty());
+}
+
+TEST_CASE("LogStore: a seal of an earlier release has no digest of the last segment, and is read",
+          "[unit][logs]") {
+  const Folder folder;
+  StoreSealed(folder.path(), "hello\n");
+  const std::string path = folder.path() + "/task-a/1/seal";
+  std::ofstream(path) << "complete 6 0\n";
+  auto store = OpenStore(folder.path());
+  CHECK(ReadAll(*store, Key()) == "hello\n");
+  std::ofstream(path) << "complete 6 0 rubbish\n";
+  CHECK_THAT(store->Read(Key(), 0, 1).status(),
+             StatusIs(absl::StatusCode::kDataLoss, "LOG_DAMAGED"));
+}
+
+TEST_CASE("LogStore: a seal that could not be written leaves a log that goes on", "[unit][logs]") {
+  const Folder folder;
+  const std::string dir = folder.path() + "/task-a/1";
+  auto store = OpenStore(folder.path());
+  auto log = store->Open(Key());
+  REQUIRE_OK(log);
+  REQUIRE_OK((*log)->Append(0, "hello ", {}));
+  // A directory where the seal's temporary file would be.
+  fs::create_directories(dir + "/seal.tmp/full");
+  CHECK_FALSE(store->Seal(Key(), {.complete = false}).ok());
+  fs::remove_all(dir + "/seal.tmp");
+  auto again = store->Open(Key());
+  REQUIRE_OK(again);
+  REQUIRE_OK((*again)->Append(6, "world", {}));
+  REQUIRE_OK(store->Seal(Key(), {.complete = true}));
+  CHECK(ReadAll(*store, Key()) == "hello world");
 }
 
 TEST_CASE("LogStore: only its owner enters the folder, also one that others could enter",
