@@ -274,4 +274,4 @@ def planted(story, farm):
         that led there. Left of each line are the event's number and the time in the story.""")
     story.run("slipway-sim --plant publish-again-after-crash --seeds 1..400 | tail -40")
     story.say("A disk of the controller that changes bytes it had synced, under a farm of real programs:")
-    story.run("tests/chaos/run --seed 1 --minutes 1 --plant rot-log --no-keep", status=1)
+    story.run("tests/chaos/run --seed 1 --minutes 1 --faults controller-kill --plant rot-log --no-keep", status=1)
