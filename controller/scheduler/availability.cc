@@ -72,6 +72,7 @@ void SchedulerCore::Impl::LoadAvailability(const std::map<AgentId, Availability>
 void SchedulerCore::Impl::Dismiss(const AgentId& id, const Availability& availability, Moment at) {
   // Tasks that only it could have run learn that they wait in vain.
   Reconsider(roster_.Remove(id), at);
+  ForgiveWords(id);
   const auto it = agents_.find(id);
   if (it == agents_.end()) return;
   it->second.session.reset();
@@ -80,15 +81,33 @@ void SchedulerCore::Impl::Dismiss(const AgentId& id, const Availability& availab
   UpdateRoom(id);
   const std::string why = "it was " + std::string(domain::AgentModeName(availability.mode));
   for (const TaskId& task : held) Lose(tasks_.at(task), why, at);
+  ForgiveWords(id);
+}
+
+void SchedulerCore::Impl::SettleDoubted(const std::vector<store::RosterAgent>& remaining,
+                                        Moment at) {
+  for (auto& [id, availability] : std::exchange(doubted_, {})) {
+    const bool stayed = std::any_of(remaining.begin(), remaining.end(),
+                                    [&id = id](const auto& agent) { return agent.id == id; });
+    if (stayed) continue;
+    gone_.insert(id);
+    open_.effects.dismissed.push_back({id, availability});
+    Dismiss(id, availability, at);
+  }
 }
 
 void SchedulerCore::Impl::RetireIdle(Moment at) {
   // Asked for once; it takes effect with the commit.
   std::erase_if(retiring_, [&](const AgentId& id) {
-    if (const auto it = agents_.find(id); it != agents_.end()) {
-      const Agent& agent = it->second;
-      if (!agent.held.empty()) return false;
-      if (agent.session && (!agent.fresh || agent.reported > 0)) return false;
+    if (OwesWord(id)) return false;
+    const auto it = agents_.find(id);
+    if (it != agents_.end() && !it->second.held.empty()) return false;
+    if (it != agents_.end() && it->second.session) {
+      if (!it->second.fresh || it->second.reported > 0) return false;
+    } else if (at.now < grace_end_) {
+      // It may only not have found this controller yet.
+      due_.Set({Due::kRetirement, id.value()}, grace_end_);
+      return false;
     }
     Availability retired = availability_.at(id);
     retired.mode = AgentMode::kRetired;
