@@ -270,8 +270,9 @@ class RealApp final : public App {
     SLIPWAY_ASSIGN_OR_RETURN(const auto applications, stores_->applications.List());
     const bool in_use = !agents.empty() || !applications.empty();
     SLIPWAY_ASSIGN_OR_RETURN(
-        keys_, LoadOrCreateFarmKeys(dir, farm_, clock_.Wall(),
-                                    in_use ? MissingKeys::kRefuse : MissingKeys::kCreate));
+        keys_, LoadOrCreateFarmKeys(
+                   dir, farm_, clock_.Wall(),
+                   in_use && !options_.new_keys ? MissingKeys::kRefuse : MissingKeys::kCreate));
     // For clients; readable by all, it is no secret.
     SLIPWAY_RETURN_IF_ERROR(crypto::WriteSecretFile(ca_file(), keys_.ca.certificate_pem));
     if (chmod(ca_file().c_str(), 0644) != 0) return ErrnoError(errno, ca_file());

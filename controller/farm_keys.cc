@@ -26,7 +26,9 @@ absl::StatusOr<crypto::KeyAndCertificate> LoadOrCreate(const std::string& stem, 
           absl::StatusCode::kDataLoss, "FARM_KEYS_MISSING",
           certificate_path + " is not there, but the database is a farm's in use",
           "Put back the folder `keys` of the controller that used this database; for a "
-          "new farm use a database of its own.");
+          "new farm use a database of its own. Only when they are lost for good: "
+          "--new-keys, and then every agent joins anew and every credential is sealed "
+          "anew.");
     }
     SLIPWAY_ASSIGN_OR_RETURN(auto made, make());
     SLIPWAY_RETURN_IF_ERROR(crypto::WriteSecretFile(key_path, made.key_pem.view()));

@@ -77,6 +77,10 @@ int main(int argc, char** argv) {
   cli.add_option("--database-url", database_url,
                  "libpq URL of a PostgreSQL server; better in the configuration when it holds a "
                  "password");
+  bool new_keys = false;
+  cli.add_flag("--new-keys", new_keys,
+               "Make new farm keys when those of a farm in use are lost: every agent joins anew, "
+               "every credential is sealed anew");
   cli.set_version_flag("--version", "slipway-controller 0.1.0");
   try {
     cli.parse(argc, argv);
@@ -98,6 +102,7 @@ int main(int argc, char** argv) {
   if (!data_dir.empty()) options.data_dir = data_dir;
   if (!listen.empty()) options.listen = listen;
   if (!database_url.empty()) options.database_url = database_url;
+  options.new_keys = new_keys;
   if (options.data_dir.empty()) {
     return Fail(slipway::MakeError(absl::StatusCode::kInvalidArgument, "NO_DATA_DIR",
                                    "no data directory is given",

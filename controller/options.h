@@ -36,6 +36,9 @@ struct Options {
   // How long after the end of a publish's client nobody may say yet that nothing was published.
   Duration publish_margin = std::chrono::minutes(1);
   std::vector<runs::Target> targets;
+  // Makes new farm keys although the database is in use: agents join anew, credentials are sealed
+  // anew. Only a flag, so that it happens once.
+  bool new_keys = false;
 };
 
 // The options of a YAML file; CA files of targets are read. kInvalidArgument names file, line and

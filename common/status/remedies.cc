@@ -161,8 +161,11 @@ constexpr Entry kEntries[] = {
     {"FARM_KEYS_DAMAGED", {"Restore both from a backup.", "请从备份恢复两者。"}},
     {"FARM_KEYS_MISSING",
      {"Put back the folder `keys` of the controller that used this database; for a new farm use a "
-      "database of its own.",
-      "请放回曾使用此数据库的控制器的 keys 目录；若要建立新农场，请使用单独的数据库。"}},
+      "database of its own. Only when they are lost for good: --new-keys, and then every agent "
+      "joins anew and every credential is sealed anew.",
+      "请放回曾使用此数据库的控制器的 keys "
+      "目录；若要建立新农场，请使用单独的数据库。仅当密钥确已丢失时才使用 "
+      "--new-keys，此后每个代理都要重新加入，每个凭据都要重新密封。"}},
     {"FILE_EXISTS", {"Use --force, or another name.", "请使用 --force，或换一个名称。"}},
     {"FILE_TOO_LARGE", {"Make the file smaller.", "请缩小该文件。"}},
     {"FILE_UNKNOWN", {"Commit the file that is named.", "请提交所指出的文件。"}},

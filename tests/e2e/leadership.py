@@ -97,5 +97,23 @@ def frozen(farm):
     expect(farm.slipway("apps", "show", "late-1", check=False).returncode == 3)
 
 
+@case("a database in use without its farm's keys is refused; --new-keys makes new ones")
+def keys(farm):
+    farm.slipway("apps", "create", "keyed", "--repository", "file:///nowhere")
+    expect(farm.controller.stop() == 0, farm.controller.tail())
+    folder = farm.folder / "controller/keys"
+    folder.rename(farm.folder / "kept-keys")
+    farm.controller.start()
+    until("the controller to end", lambda: not farm.controller.running(), 40)
+    expect(farm.controller.process.returncode == 1, farm.controller.tail())
+    for words in ("keys/ca.pem is not there", "a farm's in use", "--new-keys"):
+        expect_in(words, farm.controller.tail())
+    expect(not any(folder.iterdir()), list(folder.iterdir()))
+    farm.controller.command.append("--new-keys")
+    farm.start_controller()
+    expect(farm.slipway("apps", "show", "keyed").returncode == 0)
+    expect((folder / "ca.pem").read_bytes() != (farm.folder / "kept-keys/ca.pem").read_bytes())
+
+
 if __name__ == "__main__":
     suite.run(lambda: Farm(agents=0))
