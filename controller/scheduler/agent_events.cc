@@ -111,8 +111,8 @@ void SchedulerCore::Impl::NoteAbsent(const AgentId& agent, const std::set<TaskId
 
 void SchedulerCore::Impl::NoteSilence(const AgentId& agent, const std::set<TaskId>& listed) {
   std::vector<TaskId> unknown_to_it;
-  for (auto it = owed_.lower_bound({agent, TaskId()}); it != owed_.end() && it->first.first == agent;
-       ++it) {
+  for (auto it = owed_.lower_bound({agent, TaskId()});
+       it != owed_.end() && it->first.first == agent; ++it) {
     const TaskId& task = it->first.second;
     it->second = listed.contains(task) ? 0 : it->second + 1;
     if (it->second >= kForgotten) unknown_to_it.push_back(task);
@@ -289,8 +289,8 @@ void SchedulerCore::Impl::On(const PermitRequested& event, Moment at) {
     return;
   }
   // The wall clock may have been set since.
-  const Duration left = std::min<Duration>(permit.not_after - at.wall,
-                                           permit_times_.at(event.key.task).end - at.now);
+  const Duration left =
+      std::min<Duration>(permit.not_after - at.wall, permit_times_.at(event.key.task).end - at.now);
   if (left <= Duration::zero()) {
     deny(Denial(FailureClass::kTimeout, "PERMIT_EXPIRED",
                 "The time in which the publish might begin has passed. Nothing was published.",

@@ -56,8 +56,8 @@ class SchedulerStore {
   // stored). A refused change leaves nothing behind. One audit row per applied change that has a
   // cause.
   //
-  // An error of the whole call: with InDoubt() the batch may or may not be committed, with any other
-  // nothing of it is. The caller drops its state and loads again.
+  // An error of the whole call: with InDoubt() the batch may or may not be committed, with any
+  // other nothing of it is. The caller drops its state and loads again.
   [[nodiscard]] virtual absl::StatusOr<std::vector<absl::Status>> Commit(
       const std::vector<Change>& changes) = 0;
 

@@ -263,7 +263,7 @@ BEGIN
 END $$;
 CREATE CONSTRAINT TRIGGER slow_commit AFTER INSERT ON rows_written
   DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION hold_up())"));
-  auto holder = Session::Open(TestDatabaseOptions(connection));
+  auto holder = Session::Open(Options(connection, "bystander").database);
   REQUIRE_OK(holder);
   pqxx::nontransaction held((*holder)->connection());
   held.exec("SELECT pg_advisory_lock(7)");

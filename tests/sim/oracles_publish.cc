@@ -44,7 +44,8 @@ void Oracles::ClientStarted(const AttemptKey& key, const std::string& nonce, boo
 void Oracles::Published(const AttemptKey& key, bool clock_stood) {
   Case(9);
   published_.try_emplace(key.task, Publication{world_.now(), clock_stood});
-  // A measuring clock that stands still is the limit: the agent's late word corrects the record then.
+  // A measuring clock that stands still is the limit: the agent's late word corrects the record
+  // then.
   if (!clock_stood && said_not_published_.contains(key.task)) {
     Violation("9: " + key.task.value() + " is published after it was taken that it is not");
   }

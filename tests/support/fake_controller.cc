@@ -41,6 +41,9 @@ struct FakeController::State {
   std::map<Sha256Digest, std::string> blobs;
   std::string secret = "secret";
   bool hold_durable = false;
+  std::set<AttemptKey> failing_logs;
+  int failed_appends = 0;
+  int streams_seen = 0;
   std::optional<std::vector<v1::ImageOrder>> images;
   std::chrono::seconds clock_ahead{0};
   v1::Inventory inventory;
@@ -102,6 +105,10 @@ class FakeController::Agents final : public v1::AgentService::Service {
 
   grpc::Status Connect(grpc::ServerContext*, Stream* stream) override {
     v1::AgentMessage message;
+    {
+      const std::lock_guard lock(state_.mu);
+      ++state_.streams_seen;
+    }
     while (stream->Read(&message)) {
       const std::lock_guard lock(state_.mu);
       state_.stream = stream;
@@ -141,6 +148,11 @@ class FakeController::Agents final : public v1::AgentService::Service {
       {
         const std::lock_guard lock(state_.mu);
         if (request.has_ref()) key = rpc::FromProto(request.ref()).value();
+        if (state_.failing_logs.contains(*key)) {
+          ++state_.failed_appends;
+          state_.changed.notify_all();
+          return {grpc::StatusCode::INTERNAL, "Input/output error"};
+        }
         std::string& log = state_.tasks[*key].log;
         if (request.offset() == log.size()) log += request.data();
         ack.set_received(log.size());
@@ -399,6 +411,24 @@ bool FakeController::WaitForPermitRequest(std::chrono::seconds patience) {
 int FakeController::asks() {
   const std::lock_guard lock(state_->mu);
   return state_->asks;
+}
+
+void FakeController::FailLog(const AttemptKey& key, bool fail) {
+  const std::lock_guard lock(state_->mu);
+  if (fail) {
+    state_->failing_logs.insert(key);
+  } else {
+    state_->failing_logs.erase(key);
+  }
+}
+
+bool FakeController::WaitForFailedAppends(int count) {
+  return state_->Wait(std::chrono::seconds(30), [&] { return state_->failed_appends >= count; });
+}
+
+int FakeController::streams_seen() {
+  const std::lock_guard lock(state_->mu);
+  return state_->streams_seen;
 }
 
 void FakeController::HoldDurable(bool hold) {

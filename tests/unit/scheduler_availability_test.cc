@@ -281,8 +281,7 @@ TEST_CASE("SchedulerCore: an agent is not retired while it may bring the word ab
   if (resolved) farm.ResolveIt();
   farm.Wish("a", AgentMode::kRetiring);
   CHECK(farm.Stored() == std::vector<AgentMode>{AgentMode::kRetiring});
-  farm.Connect("a", 9,
-               {{Farm::Key("p"), protocol::TaskKind::kPublish, AttemptPhase::kFinished}});
+  farm.Connect("a", 9, {{Farm::Key("p"), protocol::TaskKind::kPublish, AttemptPhase::kFinished}});
   CHECK(farm.Stored().empty());
   ResultReported word = ReportOf({AgentId("a"), SessionId(9)}, Farm::Key("p"));
   word.log = LogState::kComplete;

@@ -145,8 +145,9 @@ TEST_CASE("Scheduler: nothing is told before it is committed", "[unit]") {
   CHECK(start->spec == "spec of task-0");
 }
 
-TEST_CASE("Scheduler: after a commit that failed it reads again, asks agents, and a submit is one run",
-          "[unit]") {
+TEST_CASE(
+    "Scheduler: after a commit that failed it reads again, asks agents, and a submit is one run",
+    "[unit]") {
   const bool applied = GENERATE(false, true);
   Farm farm;
   const AttemptKey key = farm.StartBuild("first").key;
@@ -154,8 +155,8 @@ TEST_CASE("Scheduler: after a commit that failed it reads again, asks agents, an
   farm.store.FailLoads(true);
   farm.database.FailCommits(1, applied);
   const Reply reply = Farm::Get(farm.Submit("second"));
-  CHECK_THAT(reply.status, StatusIs(absl::StatusCode::kUnavailable,
-                                    applied ? "COMMIT_IN_DOUBT" : "NOT_STORED"));
+  CHECK_THAT(reply.status,
+             StatusIs(absl::StatusCode::kUnavailable, applied ? "COMMIT_IN_DOUBT" : "NOT_STORED"));
 
   // Until the rows are read nobody is told that an attempt is stale.
   REQUIRE(WaitUntil([&] { return farm.store.loads() >= 2; }));
