@@ -322,12 +322,15 @@ TEST_CASE("SchedulerStore: no late word is awaited of an agent that has left the
   Farm farm;
   domain::JoinToken token;
   token.token_hash = "hash";
+  token.created_at = FromUnixMicros(kStart);
   token.created_by = "admin";
   token.expires_at = FromUnixMicros(kStart + 1000);
   REQUIRE_OK(farm.process->agents().AddJoinToken(token));
   domain::Agent agent;
   agent.id = AgentId("agent-1");
   agent.name = "a";
+  agent.certificate = {.fingerprint = "ab", .not_after = FromUnixMicros(kStart + 1000)};
+  agent.joined_at = FromUnixMicros(kStart);
   REQUIRE_OK(farm.process->agents().Join("hash", agent, FromUnixMicros(kStart)));
   MakeUnknown(farm, "1", false);
   REQUIRE_OK(farm.CommitOne(Resolved("1", domain::PublishVerdict::kPublished)));
