@@ -282,9 +282,13 @@ void AgentCore::Impl::SendResult(Attempt& attempt) {
     return;
   }
   protocol::ResultReport report{attempt.key, *attempt.result};
+  protocol::LogSummary& log = report.result.log;
   const std::uint64_t lost = attempt.log.lost();
-  if (attempt.log.durable() < report.result.log.size && lost == 0) return;
-  report.result.log.missing = std::max(report.result.log.missing, lost);
+  const std::uint64_t rest = log.size - std::min(log.size, attempt.log.durable());
+  const bool never = attempt.spool_closed && attempt.log.answered();
+  // The log is there, or the result says what it lacks: it waits for no byte that cannot come.
+  if (rest > log.missing && lost == 0 && !never) return;
+  log.missing = std::max({log.missing, lost, never ? rest : std::uint64_t{0}});
   attempt.result_sent = true;
   SendMessage(std::move(report));
 }

@@ -53,6 +53,8 @@ class AgentCore::Impl {
 
     std::optional<protocol::AttemptResult> result;
     bool result_sent = false;  // since the last sync
+    // What the controller does not have of the log by now, it never gets.
+    bool spool_closed = false;
     std::vector<protocol::StepReport> steps;
     LogSender log;
   };
@@ -74,6 +76,7 @@ class AgentCore::Impl {
   void On(PublishReady& event);
   void On(AttemptEnded& event);
   void On(AttemptVanished& event);
+  void On(AttemptNotTakenUp& event);
   void On(AttemptDeleted& event);
   void On(HealthChanged& event);
   void On(ImagesChanged& event);
@@ -97,6 +100,8 @@ class AgentCore::Impl {
   void AfterFinished(Attempt& attempt);
 
   void Finish(Attempt& attempt, protocol::AttemptResult result);
+  void FinishUnknown(Attempt& attempt, std::string message, const protocol::LogSummary& log,
+                     bool client_ended);
   // Tells the controller that a promise is not kept. It stays held until the controller says
   // otherwise, because the order to start may be on its way.
   void HandBack(const Attempt& attempt);

@@ -169,6 +169,19 @@ void AgentCore::Impl::Finish(Attempt& attempt, protocol::AttemptResult result) {
   Write({.key = attempt.key, .what = JournalFinished{std::move(result)}});
 }
 
+void AgentCore::Impl::FinishUnknown(Attempt& attempt, std::string message,
+                                    const protocol::LogSummary& log, bool client_ended) {
+  protocol::AttemptResult result =
+      Failed(MakeFailure(FailureClass::kPublishUnknown, "PUBLISH_UNKNOWN", std::move(message),
+                         "Look at the platform whether the version is there, then tell the farm: "
+                         "slipway releases resolve.",
+                         "请先在平台上确认该版本是否已发布，再用 slipway releases resolve "
+                         "告知农场。"),
+             log);
+  result.client_ended = client_ended;
+  Finish(attempt, std::move(result));
+}
+
 void AgentCore::Impl::On(AttemptEnded& event) {
   Attempt* attempt = Live(event.key);
   if (attempt == nullptr || !attempt->started || attempt->result) return;
@@ -179,16 +192,9 @@ void AgentCore::Impl::On(AttemptVanished& event) {
   Attempt* attempt = Live(event.key);
   if (attempt == nullptr || !attempt->started || attempt->result) return;
   if (attempt->client_may_run) {
-    protocol::AttemptResult result =
-        Failed(MakeFailure(FailureClass::kPublishUnknown, "PUBLISH_UNKNOWN",
-                           "The publish had begun when its container was lost; nobody saw its end.",
-                           "Look at the platform whether the version is there, then tell the farm: "
-                           "slipway releases resolve.",
-                           "请先在平台上确认该版本是否已发布，再用 slipway releases resolve "
-                           "告知农场。"),
-               event.log);
-    result.client_ended = event.client_ended;
-    Finish(*attempt, std::move(result));
+    FinishUnknown(*attempt,
+                  "The publish had begun when its container was lost; nobody saw its end.",
+                  event.log, event.client_ended);
   } else if (attempt->canceling) {
     Finish(*attempt, Failed(Canceled("Canceled; its container was lost meanwhile."), event.log));
   } else if (attempt->kind == TaskKind::kBuild) {
@@ -212,6 +218,25 @@ void AgentCore::Impl::On(AttemptVanished& event) {
     ++attempt->starts;
     attempt->permit_wanted.reset();
     actions_.push_back(StartAttempt{attempt->key, attempt->kind, *attempt->spec});
+  }
+}
+
+void AgentCore::Impl::On(AttemptNotTakenUp& event) {
+  Attempt* attempt = Live(event.key);
+  if (attempt == nullptr || !attempt->started) return;
+  if (attempt->result) {
+    attempt->spool_closed = true;
+    SendResult(*attempt);
+  } else if (attempt->client_may_run) {
+    FinishUnknown(*attempt,
+                  "The publish had begun when the agent was restarted, and nobody saw its end: it "
+                  "could not be taken up again: " +
+                      event.failure.message,
+                  event.log, event.client_ended);
+  } else if (attempt->canceling) {
+    Finish(*attempt, Failed(Canceled("Canceled before it began."), event.log));
+  } else {
+    Finish(*attempt, Failed(std::move(event.failure), event.log));
   }
 }
 

@@ -54,7 +54,8 @@ struct PublishReady {
   Sha256Digest manifest;
 };
 
-// The attempt is over; `result` is complete, its log summary included.
+// The attempt is over: what its script or client came to, or why there was none. `result` is
+// complete, its log summary included.
 struct AttemptEnded {
   AttemptKey key;
   protocol::AttemptResult result;
@@ -67,6 +68,16 @@ struct AttemptVanished {
   AttemptKey key;
   protocol::LogSummary log;
   // Whatever was left of it is dead and gone, as the Engine says.
+  bool client_ended = false;
+};
+
+// The runner could not begin it, or not take it up after a restart, and has given up: what a
+// container of an earlier life did meanwhile was not seen. Of one that has finished: its spool
+// cannot be read any more. `failure`: why. `log` and `client_ended` as in AttemptVanished.
+struct AttemptNotTakenUp {
+  AttemptKey key;
+  protocol::Failure failure;
+  protocol::LogSummary log;
   bool client_ended = false;
 };
 
@@ -98,8 +109,8 @@ struct Tick {};
 
 using Event =
     std::variant<Connected, Disconnected, Received, JournalSynced, StepHappened, LogGrew,
-                 PublishReady, AttemptEnded, AttemptVanished, AttemptDeleted, HealthChanged,
-                 ImagesChanged, DrainRequested, HurryRequested, Disowned, Tick>;
+                 PublishReady, AttemptEnded, AttemptVanished, AttemptNotTakenUp, AttemptDeleted,
+                 HealthChanged, ImagesChanged, DrainRequested, HurryRequested, Disowned, Tick>;
 
 // ---- actions. To be done in order; none waits for another, because the core itself keeps back
 // what needs an entry on the disk until JournalSynced.
@@ -133,9 +144,10 @@ struct StartAttempt {
 
 // After a restart: find the attempt's container and spool again. Raise LogGrew, then for
 //   kRunning   nothing while it lives (a publish without marker: PublishReady), AttemptEnded when
-//   its
-//              result is found, else AttemptVanished
+//              its result is found, else AttemptVanished
 //   kFinished  nothing
+// AttemptNotTakenUp when this cannot be done; a publish whose client may run is tried again as long
+// as its container is there.
 struct AdoptAttempt {
   AttemptKey key;
   protocol::TaskKind kind = protocol::TaskKind::kBuild;

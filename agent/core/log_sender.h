@@ -77,6 +77,8 @@ class LogSender {
   [[nodiscard]] std::uint64_t lost() const {
     return !must_ask_ && begin_ > acked_ ? begin_ - acked_ : 0;
   }
+  // The controller has said on this stream what it has.
+  [[nodiscard]] bool answered() const { return !must_ask_; }
   [[nodiscard]] std::uint64_t end() const { return end_; }
   [[nodiscard]] std::uint64_t durable() const { return durable_; }
 

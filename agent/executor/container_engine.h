@@ -74,6 +74,8 @@ struct ContainerSummary {
 // Every call blocks until it has an answer, at most about `timeout`. Containers are detached: they
 // outlive this object and the process.
 //
+// The name of a container serves as its id.
+//
 // Errors of every call, beside those named there:
 //   kUnavailable, NO_DOCKER_ENGINE: nobody answers; nothing was done. Retry later.
 //   kUnavailable, ENGINE_CONNECTION_LOST: the answer is missing; the call may have been carried

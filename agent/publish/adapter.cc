@@ -195,6 +195,13 @@ absl::StatusOr<AdapterResult> ParseResult(std::string_view text) {
   return result;
 }
 
+bool InDoubt(const AdapterResult& result, std::string_view mode) {
+  const auto* failure = std::get_if<protocol::Failure>(&result.what);
+  return failure != nullptr && result.upload_started && mode == "upload" &&
+         failure->klass != FailureClass::kPlatformRefused &&
+         failure->klass != FailureClass::kCredential;
+}
+
 void DropText(AdapterResult& result) {
   if (auto* outcome = std::get_if<protocol::PublishOutcome>(&result.what)) {
     *outcome = {.link = {}, .platform_qr = {}, .details_json = "{}"};

@@ -55,6 +55,10 @@ struct AdapterResult {
 };
 // `json` is hostile: it comes out of a container. kInvalidArgument, PUBLISH_RESULT_INVALID.
 [[nodiscard]] absl::StatusOr<AdapterResult> ParseResult(std::string_view json);
+// A failure of which nobody can say that nothing was published: in mode "upload", once the upload
+// has begun, only the platform's own answer (platform_refused, credential) says so, whatever class
+// the adapter gives it. A preview changes nothing that people see.
+[[nodiscard]] bool InDoubt(const AdapterResult& result, std::string_view mode);
 // Takes out every text that the adapter wrote; class and stage, which come from fixed lists, stay.
 // For a result that nobody can mask any more.
 void DropText(AdapterResult& result);

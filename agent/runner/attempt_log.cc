@@ -10,6 +10,7 @@
 #include <chrono>
 #include <utility>
 
+#include "agent/artifacts/retry.h"
 #include "common/fs/files.h"
 #include "common/log/log.h"
 #include "common/status/status.h"
@@ -30,6 +31,39 @@ constexpr std::uint64_t kBusyBytes = std::uint64_t{1} << 20;
 // Kept of what is durable, so that the last words can still be quoted.
 constexpr std::uint64_t kKeepBytes = std::uint64_t{64} << 10;
 constexpr std::uint64_t kMaxSegments = std::uint64_t{1} << 20;
+// Taken for log.segments beforehand: on a full disk no space could be freed otherwise.
+constexpr off_t kSegmentsRoom = 4096;
+// Between tries of what failed.
+constexpr artifacts::RetryOptions kRetry = {.first_wait = 100ms, .longest_wait = 5s};
+constexpr auto kLeaveLook = 100ms;
+
+// Something that is done over and over and may fail for a while, as on a full disk: when it is
+// worth a try again, and what operators hear of it.
+class Repeated {
+ public:
+  Repeated(std::string_view event, const std::string& dir)
+      : event_(event), dir_(dir), backoff_(kRetry) {}
+
+  [[nodiscard]] bool Due(MonoTime now) const { return now >= next_; }
+  void Saw(const absl::Status& status, MonoTime now) {
+    if (status.ok()) {
+      if (failing_) log::Info(event_, {{"dir", dir_}, {"why", "it goes on"}});
+      failing_ = false;
+      backoff_.Reset();
+      return;
+    }
+    if (!failing_) log::Error(event_, {{"dir", dir_}, {"why", Describe(status)}});
+    failing_ = true;
+    next_ = now + backoff_.Next();
+  }
+
+ private:
+  const std::string_view event_;
+  const std::string& dir_;
+  artifacts::Backoff backoff_;
+  MonoTime next_;
+  bool failing_ = false;
+};
 
 std::uint64_t SizeOf(int fd) {
   struct stat st {};
@@ -52,7 +86,7 @@ absl::StatusOr<loghash::SegmentState> ReadSegments(int fd, std::uint64_t log_siz
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<AttemptLog>> AttemptLog::Open(const std::string& attempt_dir,
-                                                             Grew grew) {
+                                                             Grew grew, AttemptLogOptions options) {
   absl::StatusOr<initlink::ControlDir> control = initlink::ControlDir::Open(attempt_dir);
   if (control.status().code() == absl::StatusCode::kNotFound) {
     control = initlink::ControlDir::Prepare(attempt_dir);
@@ -64,17 +98,26 @@ absl::StatusOr<std::shared_ptr<AttemptLog>> AttemptLog::Open(const std::string& 
   const std::string path = attempt_dir + "/log.segments";
   fs::UniqueFd segments(open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!segments.valid()) return ErrnoError(errno, path);
+  (void)fallocate(segments.get(), FALLOC_FL_KEEP_SIZE, 0, kSegmentsRoom);
   SLIPWAY_ASSIGN_OR_RETURN(loghash::SegmentState state,
                            ReadSegments(segments.get(), SizeOf(log.get())));
   return std::shared_ptr<AttemptLog>(
       new AttemptLog(*std::move(control), std::move(reader), std::move(marks), std::move(log),
-                     std::move(segments), std::move(state), std::move(grew)));
+                     std::move(segments), std::move(state), std::move(grew), std::move(options)));
+}
+
+protocol::LogSummary AttemptLog::Unreadable(const std::string& attempt_dir) {
+  struct stat st {};
+  const bool there = lstat((attempt_dir + "/control/log").c_str(), &st) == 0 && S_ISREG(st.st_mode);
+  const auto size = there ? static_cast<std::uint64_t>(st.st_size) : 0;
+  return {.size = size, .root = {}, .missing = size};
 }
 
 AttemptLog::AttemptLog(initlink::ControlDir control, initlink::SpoolReader reader,
                        initlink::SpoolReader marks, initlink::Fd log, fs::UniqueFd segments,
-                       loghash::SegmentState state, Grew grew)
-    : control_(std::move(control)),
+                       loghash::SegmentState state, Grew grew, AttemptLogOptions options)
+    : options_(std::move(options)),
+      control_(std::move(control)),
       grew_(std::move(grew)),
       log_(std::move(log)),
       segments_(std::move(segments)),
@@ -165,7 +208,7 @@ std::string AttemptLog::Tail(std::uint64_t begin, std::uint64_t end, std::size_t
 
 absl::StatusOr<bool> AttemptLog::Advance(std::uint64_t limit) {
   const std::uint64_t end = std::min(SizeOf(log_.get()), hasher_.next() + limit);
-  if (end > hasher_.next() && fdatasync(log_.get()) != 0) {
+  if (end > hasher_.next() && options_.sync(log_.get()) != 0) {
     return ErrnoError(errno, "sync the log");
   }
   if (buffer_.empty() && end > hasher_.next()) buffer_.resize(kBufferBytes);
@@ -190,10 +233,10 @@ absl::Status AttemptLog::FreeWhatIsDurable() {
   if (segments_kept_ < closed.size()) {
     std::string bytes;
     for (std::size_t i = segments_kept_; i < closed.size(); ++i) bytes += closed[i].Bytes();
-    if (pwrite(segments_.get(), bytes.data(), bytes.size(),
-               static_cast<off_t>(segments_kept_ * Sha256Digest::kSize)) !=
-        static_cast<ssize_t>(bytes.size())) {
-      return ErrnoError(errno, "write log.segments");
+    const ssize_t n = pwrite(segments_.get(), bytes.data(), bytes.size(),
+                             static_cast<off_t>(segments_kept_ * Sha256Digest::kSize));
+    if (n != static_cast<ssize_t>(bytes.size())) {
+      return ErrnoError(n < 0 ? errno : ENOSPC, "write log.segments");
     }
     SLIPWAY_RETURN_IF_ERROR(fs::Sync(segments_.get(), "log.segments"));
     segments_kept_ = closed.size();
@@ -206,49 +249,57 @@ absl::Status AttemptLog::FreeWhatIsDurable() {
 void AttemptLog::Follow() {
   // The part between what is hashed and the end of the file, and where it begins.
   told_ = hasher_.next();
+  Repeated advancing("log_not_synced", control_.path());
+  Repeated freeing("log_not_freed", control_.path());
   bool first = true;
   for (;;) {
-    absl::StatusOr<bool> grew = Advance(kRoundBytes);
-    if (grew.ok() && first && !*grew) grew_(begin_, told_);
+    bool grew = false;
+    if (advancing.Due(clock_.Mono())) {
+      const absl::StatusOr<bool> advanced = Advance(kRoundBytes);
+      advancing.Saw(advanced.status(), clock_.Mono());
+      grew = advanced.ok() && *advanced;
+    }
+    if (first && !grew) grew_(begin_, told_);
     first = false;
-    if (grew.ok()) {
-      const absl::Status freed = FreeWhatIsDurable();
-      if (!freed.ok()) grew = freed;
-    }
-    if (!grew.ok()) {
-      log::Error("log_broken", {{"dir", control_.path()}, {"why", Describe(grew.status())}});
-      const std::lock_guard lock(mu_);
-      broken_ = grew.status();
-      return;
-    }
+    if (freeing.Due(clock_.Mono())) freeing.Saw(FreeWhatIsDurable(), clock_.Mono());
     std::unique_lock lock(mu_);
     if (stopping_) return;
-    if (*grew && SizeOf(log_.get()) > told_ + kBusyBytes) continue;
-    if (changed_.wait_for(lock, *grew ? kBusyPause : kIdlePause, [this] { return stopping_; })) {
+    if (grew && SizeOf(log_.get()) > told_ + kBusyBytes) continue;
+    if (changed_.wait_for(lock, grew ? kBusyPause : kIdlePause, [this] { return stopping_; })) {
       return;
     }
-    if (!*grew && !buffer_.empty()) {
+    if (!grew && !buffer_.empty()) {
       buffer_.clear();
       buffer_.shrink_to_fit();
     }
   }
 }
 
-protocol::LogSummary AttemptLog::Seal() {
+protocol::LogSummary AttemptLog::Seal(const std::function<bool()>& leaving) {
   {
     const std::lock_guard lock(mu_);
     stopping_ = true;
   }
   changed_.notify_all();
   if (follower_.joinable()) follower_.join();
-  protocol::LogSummary summary;
-  absl::Status status = broken_;
-  if (status.ok()) status = Advance(UINT64_MAX / 2).status();
-  if (status.ok()) {
-    summary.size = hasher_.next();
-    summary.root = hasher_.Finish();
-    return summary;
+  const MonoTime give_up = clock_.Mono() + options_.seal_patience;
+  Repeated advancing("log_not_sealed", control_.path());
+  for (;;) {
+    if (advancing.Due(clock_.Mono())) {
+      const absl::Status status = Advance(UINT64_MAX / 2).status();
+      advancing.Saw(status, clock_.Mono());
+      if (status.ok()) {
+        protocol::LogSummary summary;
+        summary.size = hasher_.next();
+        summary.root = hasher_.Finish();
+        return summary;
+      }
+    }
+    if (leaving() || clock_.Mono() >= give_up) break;
+    std::unique_lock lock(mu_);
+    changed_.wait_for(lock, kLeaveLook);
   }
+  protocol::LogSummary summary;
   summary.size = SizeOf(log_.get());
   summary.missing = summary.size - std::min(summary.size, told_);
   return summary;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <unistd.h>
+
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -14,15 +16,26 @@
 #include "absl/status/statusor.h"
 #include "agent/initlink/control_dir.h"
 #include "agent/initlink/spool_reader.h"
+#include "common/base/time.h"
 #include "common/fs/unique_fd.h"
 #include "common/loghash/segment_hasher.h"
 #include "common/protocol/attempt_result.h"
 
 namespace slipway::runner {
 
+struct AttemptLogOptions {
+  // How long Seal tries again on a file system that fails; then the log ends with bytes missing.
+  Duration seal_patience = std::chrono::seconds(30);
+  // Makes what the spool holds durable; as fdatasync.
+  std::function<int(int fd)> sync = fdatasync;
+};
+
 // The log of one attempt: the spool that slipway-init writes while its container lives, with the
 // agent's own lines before and after. Follows the spool on a thread of its own: syncs what has
 // grown, hashes it, tells its end, and gives back the space of what the controller holds.
+//
+// A full disk, or one that fails, is no end of following: what failed is tried again, with pauses,
+// and space that cannot be freed holds up nothing.
 //
 // The digests of closed segments are kept in <attempt>/log.segments and are on the disk before the
 // bytes they cover are freed, so that the root survives a restart of the agent. Memory: one buffer.
@@ -35,7 +48,9 @@ class AttemptLog {
   // Makes the control directory, or opens the one that is there; begins to follow and calls `grew`
   // once with what is there. Errors as ControlDir.
   [[nodiscard]] static absl::StatusOr<std::shared_ptr<AttemptLog>> Open(
-      const std::string& attempt_dir, Grew grew);
+      const std::string& attempt_dir, Grew grew, AttemptLogOptions options = {});
+  // Of a log that cannot be opened: all that its spool holds is missing.
+  [[nodiscard]] static protocol::LogSummary Unreadable(const std::string& attempt_dir);
   // Stops following.
   ~AttemptLog();
   AttemptLog(const AttemptLog&) = delete;
@@ -57,13 +72,16 @@ class AttemptLog {
   // The end of [begin, end), at most `size` bytes: a tool's last words.
   [[nodiscard]] std::string Tail(std::uint64_t begin, std::uint64_t end, std::size_t size) const;
 
-  // Syncs and hashes the rest. REQUIRES: nobody writes any more. Call once.
-  [[nodiscard]] protocol::LogSummary Seal();
+  // Syncs and hashes the rest; what cannot be is tried again for a while, until `leaving`, and then
+  // named as missing. REQUIRES: nobody writes any more. Call once.
+  [[nodiscard]] protocol::LogSummary Seal(const std::function<bool()>& leaving = [] {
+    return false;
+  });
 
  private:
   AttemptLog(initlink::ControlDir control, initlink::SpoolReader reader,
              initlink::SpoolReader marks, initlink::Fd log, fs::UniqueFd segments,
-             loghash::SegmentState state, Grew grew);
+             loghash::SegmentState state, Grew grew, AttemptLogOptions options);
 
   void Follow();
   // Brings hash and end up to what the file holds, at most `limit` bytes at a time. True: it grew.
@@ -72,6 +90,8 @@ class AttemptLog {
   [[nodiscard]] std::uint64_t FirstKept() const;
 
   // Constant after construction.
+  const AttemptLogOptions options_;
+  const SystemClock clock_;
   const initlink::ControlDir control_;
   const Grew grew_;
   const initlink::Fd log_;
@@ -91,7 +111,6 @@ class AttemptLog {
   std::condition_variable changed_;
   bool stopping_ = false;
   std::uint64_t durable_ = 0;
-  absl::Status broken_;
 
   std::thread follower_;
 };

@@ -314,6 +314,15 @@ PublishAttempt::Trouble PublishAttempt::ReadResult(const StepEnd& end) {
   ReportStages(*result);
   if (auto* failure = std::get_if<protocol::Failure>(&result->what)) {
     if (failure->tool_words.empty()) failure->tool_words = LastWords(words);
+    if (failure->klass != protocol::FailureClass::kPublishUnknown &&
+        publish::InDoubt(*result, work_.mode)) {
+      // The remedies of another class would have it published again.
+      return MakeFailure(reason::kPublishUnknown,
+                         fmt::format("The upload had begun and the platform gave no answer ({}); "
+                                     "it may or may not be published.",
+                                     protocol::FailureClassName(failure->klass)),
+                         failure->tool_words);
+    }
     return std::move(*failure);
   }
   result_.publish = std::get<protocol::PublishOutcome>(std::move(result->what));

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "agent/artifacts/retry.h"
 #include "agent/runner/build_attempt.h"
 #include "agent/runner/failures.h"
 #include "agent/runner/publish_attempt.h"
@@ -20,6 +21,12 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kRemovePause = 2s;
+// Between tries to take up a publish whose client may run, and how long they go on: far longer than
+// a client is given.
+constexpr artifacts::RetryOptions kTakeUpRetry = {.first_wait = 500ms, .longest_wait = 30s};
+constexpr Duration kTakeUpPatience = 1h;
+// For the log of one that has finished: after it the result goes without the rest.
+constexpr Duration kOpenPatience = 1min;
 
 // For this account alone: work directories may lie where everybody may look.
 absl::Status MakePrivateDirectory(const std::string& path) {
@@ -27,14 +34,6 @@ absl::Status MakePrivateDirectory(const std::string& path) {
   std::filesystem::create_directories(path, error);
   if (error) return ErrnoError(error.value(), path);
   return chmod(path.c_str(), 0700) == 0 ? absl::OkStatus() : ErrnoError(errno, path);
-}
-
-protocol::AttemptResult FailedResult(const absl::Status& why, WallTime now) {
-  protocol::AttemptResult result;
-  result.failure = FailureOf(why);
-  result.started_at = now;
-  result.finished_at = now;
-  return result;
 }
 
 }  // namespace
@@ -137,55 +136,104 @@ std::vector<initlink::TimeMark> Runner::LogMarks(const AttemptKey& key, std::uin
 }
 
 void Runner::Work(Attempt& attempt, const agent::AdoptAttempt& order, bool adopt) {
-  const AttemptKey& key = order.key;
-  const AttemptPaths paths = PathsOf(options_, key);
-  const auto fail = [&](const absl::Status& why) {
-    log::Error("attempt_failed", {{"task", key.task.value()}, {"why", Describe(why)}});
-    parts_.post(agent::AttemptEnded{.key = key, .result = FailedResult(why, clock_.Wall())});
-  };
-  if (const absl::Status made = MakePrivateDirectory(paths.dir); !made.ok()) return fail(made);
   {
     const std::lock_guard lock(mu_);
     attempt.log = nullptr;  // of a first life: one at a time follows the spool
   }
-  absl::StatusOr<std::shared_ptr<AttemptLog>> opened =
-      AttemptLog::Open(paths.dir, [this, key](std::uint64_t begin, std::uint64_t end) {
-        parts_.post(agent::LogGrew{.key = key, .begin = begin, .end = end});
-      });
-  if (!opened.ok()) return fail(opened.status());
-  {
-    const std::lock_guard lock(mu_);
-    attempt.log = *opened;
+  const bool finished = order.phase == protocol::AttemptPhase::kFinished;
+  const MonoTime give_up = clock_.Mono() + (finished ? kOpenPatience : kTakeUpPatience);
+  artifacts::Backoff backoff(kTakeUpRetry);
+  for (;;) {
+    const absl::StatusOr<std::unique_ptr<AttemptContext>> context = Begin(attempt, order, adopt);
+    if (context.ok()) {
+      if (*context != nullptr) Finish(**context, order, adopt);
+      return;
+    }
+    log::Error("attempt_not_taken_up",
+               {{"task", order.key.task.value()}, {"why", Describe(context.status())}});
+    // To end its container would be to kill what may be in the middle of an upload.
+    const bool worth = finished || (order.publish_started && HasContainer(order.key));
+    if (!worth || clock_.Mono() >= give_up || !attempt.control.Wait(backoff.Next())) {
+      return GiveUp(attempt, order.key, context.status());
+    }
   }
-  AttemptLog& spool = **opened;
+}
+
+absl::StatusOr<std::unique_ptr<AttemptContext>> Runner::Begin(Attempt& attempt,
+                                                              const agent::AdoptAttempt& order,
+                                                              bool adopt) {
+  const AttemptKey& key = order.key;
+  const AttemptPaths paths = PathsOf(options_, key);
+  SLIPWAY_RETURN_IF_ERROR(MakePrivateDirectory(paths.dir));
+  std::shared_ptr<AttemptLog> spool = LogOf(key);
+  if (spool == nullptr) {
+    SLIPWAY_ASSIGN_OR_RETURN(
+        spool, AttemptLog::Open(paths.dir, [this, key](std::uint64_t begin, std::uint64_t end) {
+          parts_.post(agent::LogGrew{.key = key, .begin = begin, .end = end});
+        }));
+    const std::lock_guard lock(mu_);
+    attempt.log = spool;
+  }
   if (order.phase == protocol::AttemptPhase::kFinished) {
     // Its end was reported; a container that a crash left behind has nothing more to say.
     (void)parts_.engine.Remove(executor::ContainerId(ContainerName(options_.owner, key)), true,
                                options_.engine_timeout);
-    return;
+    return nullptr;
   }
-  absl::StatusOr<TaskSpec> task = parts_.parse_spec(order.spec);
-  if (!task.ok()) return fail(task.status());
-  const auto* publish = std::get_if<PublishWork>(&task->work);
+  SLIPWAY_ASSIGN_OR_RETURN(TaskSpec task, parts_.parse_spec(order.spec));
+  const auto* publish = std::get_if<PublishWork>(&task.work);
   const protocol::TaskKind ordered = publish == nullptr ? protocol::TaskKind::kBuild
                                      : publish->probe   ? protocol::TaskKind::kProbe
                                                         : protocol::TaskKind::kPublish;
-  const bool kinds_agree = ordered == order.kind;
-  if (!kinds_agree) return fail(absl::InvalidArgumentError("task and order differ in kind"));
-
+  if (ordered != order.kind) {
+    return absl::InvalidArgumentError("task and order differ in kind");
+  }
+  absl::StatusOr<Progress> saved = LoadProgress(paths.dir);
+  const bool known = adopt && saved.ok();
+  // Without it a container that lives would be taken for lost.
+  if (adopt && !saved.ok() && saved.status().code() != absl::StatusCode::kNotFound) {
+    return saved.status();
+  }
   Progress progress;
-  if (absl::StatusOr<Progress> saved = LoadProgress(paths.dir); saved.ok()) {
+  if (saved.ok()) {
     progress = *std::move(saved);
   } else {
     progress.started_at = clock_.Wall();
   }
   if (!adopt) progress.container.clear();
-  AttemptContext context(options_, parts_, key, *std::move(task), attempt.control, spool,
-                         std::move(progress));
-  if (const absl::Status saved = context.Save(); !saved.ok()) return fail(saved);
+  auto context = std::make_unique<AttemptContext>(options_, parts_, key, std::move(task),
+                                                  attempt.control, *spool, std::move(progress));
+  // What is known is not written again: a disk may be full, and a container waits to be taken up.
+  if (!known) SLIPWAY_RETURN_IF_ERROR(context->Save());
+  return context;
+}
+
+bool Runner::HasContainer(const AttemptKey& key) {
+  const auto state = parts_.engine.Inspect(
+      executor::ContainerId(ContainerName(options_.owner, key)), options_.engine_timeout);
+  return state.status().code() != absl::StatusCode::kNotFound;
+}
+
+void Runner::GiveUp(Attempt& attempt, const AttemptKey& key, const absl::Status& why) {
+  if (attempt.control.leaving()) return;
+  // What is left of it must not write into a log that is sealed.
+  const absl::Status removed = parts_.engine.Remove(
+      executor::ContainerId(ContainerName(options_.owner, key)), true, options_.engine_timeout);
+  const std::shared_ptr<AttemptLog> spool = LogOf(key);
+  if (attempt.control.leaving()) return;
+  parts_.post(agent::AttemptNotTakenUp{
+      .key = key,
+      .failure = FailureOf(why),
+      .log = spool == nullptr ? AttemptLog::Unreadable(PathsOf(options_, key).dir)
+                              : spool->Seal([&] { return attempt.control.leaving(); }),
+      .client_ended = removed.ok()});
+}
+
+void Runner::Finish(AttemptContext& context, const agent::AdoptAttempt& order, bool adopt) {
+  const AttemptKey& key = order.key;
   AttemptEnd end = RunTask(context, order, adopt);
   if (std::holds_alternative<Left>(end)) return;
-  const protocol::LogSummary summary = spool.Seal();
+  const protocol::LogSummary summary = context.log.Seal([&] { return context.control.leaving(); });
   if (auto* result = std::get_if<protocol::AttemptResult>(&end)) {
     result->log = summary;
     log::Info("attempt_ended", {{"task", key.task.value()},

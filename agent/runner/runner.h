@@ -74,6 +74,14 @@ class Runner {
   void Launch(const agent::AdoptAttempt& order, bool adopt);
   // The thread's work, from opening the log to the event that ends it.
   void Work(Attempt& attempt, const agent::AdoptAttempt& order, bool adopt);
+  // What there is to do, with the log open; nullptr: nothing, it has finished. After an error the
+  // attempt is as it was, and this may be tried again.
+  [[nodiscard]] absl::StatusOr<std::unique_ptr<AttemptContext>> Begin(
+      Attempt& attempt, const agent::AdoptAttempt& order, bool adopt);
+  void Finish(AttemptContext& context, const agent::AdoptAttempt& order, bool adopt);
+  void GiveUp(Attempt& attempt, const AttemptKey& key, const absl::Status& why);
+  // Also when the Engine cannot say.
+  [[nodiscard]] bool HasContainer(const AttemptKey& key);
   [[nodiscard]] AttemptEnd RunTask(AttemptContext& context, const agent::AdoptAttempt& order,
                                    bool adopt);
   void RemoveEverything(Attempt& attempt, const AttemptKey& key);

@@ -104,10 +104,16 @@ function(slipway_test NAME)
   endif()
   add_test(NAME ${NAME} COMMAND ${NAME})
   set_tests_properties(${NAME} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+  if(unit IN_LIST ARG_LABELS OR sim IN_LIST ARG_LABELS)
+    add_dependencies(sanitizer_tests ${NAME})
+  endif()
   if(threads IN_LIST ARG_LABELS)
     add_dependencies(thread_tests ${NAME})
   endif()
 endfunction()
+
+# What the address and undefined behaviour sanitizers run: tests labelled `unit` or `sim`.
+add_custom_target(sanitizer_tests)
 
 # What the thread sanitizer has something to say about: tests labelled `threads`, whose threads are
 # ours and which link neither gRPC nor another library that synchronises without the sanitizer
@@ -118,7 +124,8 @@ add_custom_target(fuzz_targets)
 
 # A fuzz target: LLVMFuzzerTestOneInput, whose seeds are in seeds/NAME without "_fuzz". The fuzz
 # preset makes it a libFuzzer program, and its test goes on from the seeds for RUNS inputs that
-# are the same every time; without sanitizers it is a program that plays the seeds.
+# are the same every time; without sanitizers it is a program that plays the seeds and a fifth as
+# many inputs made of them blindly.
 function(slipway_fuzz NAME)
   cmake_parse_arguments(ARG "" "RUNS" "SOURCES;DEPS" ${ARGN})
   if(ARG_UNPARSED_ARGUMENTS OR NOT ARG_RUNS)
@@ -137,7 +144,8 @@ function(slipway_fuzz NAME)
                                   --runs ${ARG_RUNS})
   else()
     target_link_libraries(${NAME} PRIVATE slipway_fuzz_replay)
-    add_test(NAME ${NAME} COMMAND ${NAME} ${CMAKE_CURRENT_SOURCE_DIR}/seeds/${stem})
+    math(EXPR changed "${ARG_RUNS} / 5")
+    add_test(NAME ${NAME} COMMAND ${NAME} ${CMAKE_CURRENT_SOURCE_DIR}/seeds/${stem} --changed ${changed})
   endif()
   set_tests_properties(${NAME} PROPERTIES LABELS fuzz TIMEOUT 300)
 endfunction()

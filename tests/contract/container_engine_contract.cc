@@ -94,6 +94,7 @@ void CheckContainerEngineContract(const EngineUnderTest& under_test) {
     REQUIRE_OK(state);
     CHECK(state->status == ContainerStatus::kCreated);
     CHECK_FALSE(state->started.has_value());
+    CHECK_OK(engine.Inspect(ContainerId(spec.name), kTimeout));
 
     REQUIRE_OK(engine.Start(id, kTimeout));
     CHECK_OK(engine.Start(id, kTimeout));

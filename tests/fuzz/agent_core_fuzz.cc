@@ -313,8 +313,9 @@ void Check(ByteSource in) {
       }
       case 12: {
         const AttemptKey key = MakeKey(in.Byte());
-        machine.FromRunner(key, agent::AttemptVanished{
-                                    key, {.size = machine.log_end(key), .root = {}, .missing = 0}});
+        const protocol::LogSummary log{.size = machine.log_end(key), .root = {}, .missing = 0};
+        machine.FromRunner(key, agent::AttemptVanished{key, log});
+        machine.FromRunner(key, agent::AttemptNotTakenUp{key, {}, log});
         break;
       }
       case 13: machine.Apply(agent::AttemptDeleted{MakeKey(in.Byte())}); break;

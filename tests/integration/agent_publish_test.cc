@@ -1,3 +1,5 @@
+#include <filesystem>
+
 #include "tests/integration/agent_program.h"
 
 namespace slipway::testing {
@@ -101,6 +103,22 @@ TEST_CASE("slipway-agent: what the platform refused is told in its own words", "
   CHECK(farm.controller().Steps(key).back() == "3 prove failed");
 }
 
+TEST_CASE("slipway-agent: an adapter that lost the platform in mid-upload leaves it unknown",
+          "[integration]") {
+  AgentFarm farm;
+  farm.StartAndConnect();
+  const v1::AttemptResult result =
+      farm.Build(PublishSpec(farm,
+                             "echo '{\"ok\": false, \"stage\": \"upload\", \"class\": \"network\","
+                             " \"reason\": \"socket hang up\", \"remedy\": \"publish again\","
+                             " \"uploadStarted\": true}' > /slipway/out/result.json; exit 1\n"),
+                 farm.Key());
+  REQUIRE(result.has_failure());
+  CHECK(result.failure().failure_class() == v1::FAILURE_CLASS_PUBLISH_UNKNOWN);
+  CHECK(result.failure().tool_words() == "socket hang up");
+  CHECK_THAT(result.failure().remedy(), !Contains("publish again"));
+}
+
 TEST_CASE("slipway-agent: a client that ends without a word leaves the publish unknown",
           "[integration]") {
   AgentFarm farm;
@@ -123,13 +141,34 @@ TEST_CASE(
   REQUIRE(farm.controller().WaitForLog(key, "in the client\n"));
   const std::string container = farm.ContainerIds();
   farm.Kill(SIGKILL);
+  const std::string attempt =
+      farm.data_dir() + "/attempts/" + key.task.value() + "-" + std::to_string(key.attempt.value());
+  bool unreadable = false;
+  SECTION("at once") {}
+  SECTION("also when nothing can be saved") {
+    REQUIRE(std::filesystem::create_directory(attempt + "/progress.new"));
+  }
+  SECTION("as soon as what it saved can be read") {
+    std::filesystem::rename(attempt + "/progress", attempt + "/kept");
+    REQUIRE(std::filesystem::create_directory(attempt + "/progress"));
+    unreadable = true;
+  }
   farm.StartAndConnect();
-  REQUIRE(WaitUntil([&] { return farm.Output().find("attempt_adopted") != std::string::npos; }));
+  const auto says = [&](const char* event) {
+    return WaitUntil([&] { return farm.Output().find(event) != std::string::npos; });
+  };
+  if (unreadable) {
+    REQUIRE(says("attempt_not_taken_up"));
+    std::filesystem::remove(attempt + "/progress");
+    std::filesystem::rename(attempt + "/kept", attempt + "/progress");
+  }
+  REQUIRE(says("attempt_adopted"));
   REQUIRE_OK(Shell("docker exec -u 1000:1000 " + container + " /bin/touch /slipway/out/go"));
   const auto result = farm.controller().WaitForResult(key);
   INFO(farm.Output() << farm.controller().Log(key));
   REQUIRE(result);
   CHECK_FALSE(result->has_failure());
+  CHECK(result->publish().link() == "https://example.org/x");
   CHECK(farm.controller().permits_given() == 1);
   const std::string log = farm.controller().Log(key);
   CHECK(log.find("in the client\n") == log.rfind("in the client\n"));

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <csignal>
 #include <utility>
 
@@ -283,7 +284,7 @@ absl::Status FakeContainerEngine::Remove(const ContainerId& id, bool force, Dura
   const std::lock_guard lock(mu_);
   SLIPWAY_RETURN_IF_ERROR(Enter({.op = Op::kRemove, .subject = id.value(), .force = force}));
   SLIPWAY_RETURN_IF_ERROR(executor::ValidateResourceName(id.value()));
-  const auto found = containers_.find(id);
+  const auto found = Lookup(id);
   if (found != containers_.end()) {
     if (found->second.state.status == ContainerStatus::kRunning && !force)
       return absl::AbortedError(fmt::format("container {} is running", id.value()));
@@ -341,9 +342,17 @@ absl::Status FakeContainerEngine::Leave(Op op) {
                    "the Docker Engine gave no answer in time");
 }
 
+std::map<ContainerId, FakeContainerEngine::Container>::iterator FakeContainerEngine::Lookup(
+    const ContainerId& id) {
+  const auto found = containers_.find(id);
+  if (found != containers_.end()) return found;
+  return std::find_if(containers_.begin(), containers_.end(),
+                      [&](const auto& one) { return one.second.spec.name == id.value(); });
+}
+
 absl::StatusOr<FakeContainerEngine::Container*> FakeContainerEngine::Find(const ContainerId& id) {
   SLIPWAY_RETURN_IF_ERROR(executor::ValidateResourceName(id.value()));
-  const auto found = containers_.find(id);
+  const auto found = Lookup(id);
   if (found == containers_.end())
     return absl::NotFoundError(fmt::format("No such container: {}", id.value()));
   return &found->second;

@@ -116,6 +116,7 @@ class FakeContainerEngine final : public executor::ContainerEngine {
   absl::Status Enter(Call call);
   // An error when the answer of the call that took effect has to get lost.
   absl::Status Leave(Op op);
+  std::map<executor::ContainerId, Container>::iterator Lookup(const executor::ContainerId& id);
   absl::StatusOr<Container*> Find(const executor::ContainerId& id);
   executor::ContainerId NextId();
   void Stop(Container& container, int exit_code, bool oom_killed);

@@ -30,6 +30,7 @@ class Recorder:
         programs.mkdir(exist_ok=True)
         for name in ("slipway", "slipway-agent", "slipway-controller"):
             (programs / name).symlink_to(program(name))
+        (self.desk / "tests").symlink_to(REPOSITORY / "tests")
         settings = self.desk / ".config/slipway"
         settings.mkdir(parents=True)
         (settings / "client.yaml").write_text(

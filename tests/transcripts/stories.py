@@ -4,7 +4,7 @@ import os
 import signal
 import time
 
-from farm import WEIXIN, Daemon, free_port, lab, program, until
+from farm import BUILD, WEIXIN, Daemon, lab, program, until
 from leadership import Second
 from recorder import run_of
 
@@ -264,3 +264,14 @@ def leadership(story, farm):
     story.run(f"slipway {arguments} apps")
     second.daemon.stop()
     farm.start_controller()
+
+
+@story("planted", "Two planted mistakes, found", agents=0)
+def planted(story, farm):
+    simulation = story.desk / "bin/slipway-sim"
+    simulation.symlink_to(BUILD / "tests/sim/slipway-sim")
+    story.say("""An agent that publishes again after its machine crashed, in the simulation: the third seed shows it, with the story
+        that led there. Left of each line are the event's number and the time in the story.""")
+    story.run("slipway-sim --plant publish-again-after-crash --seeds 1..400 | tail -40")
+    story.say("A disk of the controller that changes bytes it had synced, under a farm of real programs:")
+    story.run("tests/chaos/run --seed 1 --minutes 1 --faults controller-kill --plant rot-log --no-keep", status=1)

@@ -315,6 +315,80 @@ TEST_CASE("AgentCore: an unknown publish says whether its client was seen dead",
   }
 }
 
+TEST_CASE("AgentCore: a publish that may have begun and is not taken up again never failed",
+          "[unit][agent]") {
+  Shell shell;
+  shell.Run(Key(), TaskKind::kPublish);
+  shell.Do(PublishReady{Key(), Sha256Digest()});
+  shell.Tell(PermitFor(Key()));
+  protocol::Failure failure;
+  failure.klass = FailureClass::kInfrastructure;
+  failure.reason = "AGENT_FAILED";
+  failure.message = "progress: Is a directory";
+  for (const bool ended : {false, true}) {
+    Shell again(shell.journal);
+    again.Do(AttemptNotTakenUp{Key(), failure, {.size = 0, .root = {}, .missing = 0}, ended});
+    again.Do(Connected{});
+    again.Synced();
+    REQUIRE(again.Sent<protocol::ResultReport>() != nullptr);
+    const protocol::AttemptResult& result = again.Sent<protocol::ResultReport>()->result;
+    CHECK(result.failure->klass == FailureClass::kPublishUnknown);
+    CHECK(result.failure->message.find("Is a directory") != std::string::npos);
+    CHECK_FALSE(result.failure->remedy_zh.empty());
+    CHECK(result.client_ended == ended);
+  }
+}
+
+TEST_CASE("AgentCore: what could not be begun ends with why, and with what its log holds",
+          "[unit][agent]") {
+  protocol::Failure failure;
+  failure.klass = FailureClass::kInfrastructure;
+  failure.reason = "DISK_FULL";
+  for (const TaskKind kind : {TaskKind::kBuild, TaskKind::kPublish}) {
+    for (const bool canceled : {false, true}) {
+      Shell shell;
+      shell.Run(Key(), kind);
+      if (canceled) shell.Tell(Want::kCancel, Key(), kind);
+      shell.Do(AttemptNotTakenUp{Key(), failure, {.size = 7, .root = {}, .missing = 7}});
+      shell.Synced();
+      REQUIRE(shell.Sent<protocol::ResultReport>() != nullptr);
+      const protocol::AttemptResult& result = shell.Sent<protocol::ResultReport>()->result;
+      CHECK(result.failure->reason == (canceled ? "CANCELED" : "DISK_FULL"));
+      CHECK(result.log.missing == 7);
+    }
+  }
+}
+
+TEST_CASE("AgentCore: a result waits for no log bytes that it says are missing", "[unit][agent]") {
+  Shell shell;
+  shell.Run(Key());
+  shell.Do(LogGrew{Key(), 0, 6});
+  protocol::AttemptResult result = ResultOf(10);
+  result.log.missing = 4;
+  shell.Do(AttemptEnded{Key(), result});
+  shell.Synced();
+  CHECK(shell.Sent<protocol::ResultReport>() == nullptr);
+  shell.Tell(protocol::LogAck{Key(), 5, 5});
+  CHECK(shell.Sent<protocol::ResultReport>() == nullptr);
+  shell.Tell(protocol::LogAck{Key(), 6, 6});
+  REQUIRE(shell.Sent<protocol::ResultReport>() != nullptr);
+  CHECK(shell.Sent<protocol::ResultReport>()->result.log.missing == 4);
+}
+
+TEST_CASE("AgentCore: a result whose spool cannot be read any more says how much is missing",
+          "[unit][agent]") {
+  Shell shell({{Key(), JournalAccepted{TaskKind::kBuild}},
+               {Key(), JournalRunning{"spec"}},
+               {Key(), JournalFinished{ResultOf(10)}}});
+  shell.Do(Connected{});
+  shell.Do(AttemptNotTakenUp{Key(), {}, {}});
+  CHECK(shell.Sent<protocol::ResultReport>() == nullptr);
+  shell.Tell(protocol::LogAck{Key(), 3, 3});
+  REQUIRE(shell.Sent<protocol::ResultReport>() != nullptr);
+  CHECK(shell.Sent<protocol::ResultReport>()->result.log.missing == 7);
+  CHECK(shell.Sent<protocol::ResultReport>()->result.ok());
+}
+
 TEST_CASE("AgentCore: a probe needs no marker and begins anew when its container is lost",
           "[unit][agent]") {
   Shell shell;

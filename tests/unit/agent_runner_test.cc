@@ -1,12 +1,15 @@
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <condition_variable>
 #include <filesystem>
 #include <mutex>
 #include <string>
+#include <thread>
 
 #include "agent/publish/adapter.h"
 #include "agent/runner/attempt_log.h"
@@ -258,6 +261,80 @@ TEST_CASE("AttemptLog: the root survives a restart although most of the spool wa
   CHECK(summary.root == loghash::RootOf(all));
 }
 
+TEST_CASE("AttemptLog: a disk that is full for a while costs no byte and holds up no log",
+          "[unit]") {
+  const TempDir dir;
+  std::atomic<bool> full = false;
+  std::atomic<int> refused = 0;
+  const AttemptLogOptions options{.seal_patience = std::chrono::seconds(30), .sync = [&](int fd) {
+                                    if (!full) return fdatasync(fd);
+                                    ++refused;
+                                    errno = ENOSPC;
+                                    return -1;
+                                  }};
+  Told told;
+  auto log = AttemptLog::Open(dir.path(), told.Callback(), options);
+  REQUIRE_OK(log);
+  REQUIRE(told.WaitForEnd(0));
+  full = true;
+  AppendToSpool(dir, "first\n");
+  REQUIRE(WaitUntil([&] { return refused >= 2; }));
+  full = false;
+  REQUIRE(told.WaitForEnd(6));
+  // Full again when it ends.
+  full = true;
+  AppendToSpool(dir, "second\n");
+  const int before = refused;
+  protocol::LogSummary summary;
+  std::thread sealing([&] { summary = (*log)->Seal(); });
+  const bool tried = WaitUntil([&] { return refused >= before + 2; });
+  full = false;
+  sealing.join();
+  CHECK(tried);
+  CHECK(summary.missing == 0);
+  CHECK(summary.root == loghash::RootOf("first\nsecond\n"));
+}
+
+TEST_CASE("AttemptLog: what can never be made durable is named as missing", "[unit]") {
+  const TempDir dir;
+  const auto broken = [](int) {
+    errno = EIO;
+    return -1;
+  };
+  for (const bool leaving : {false, true}) {
+    auto log = AttemptLog::Open(
+        dir.path(), [](std::uint64_t, std::uint64_t) {},
+        {.seal_patience = leaving ? Duration(std::chrono::hours(1)) : Duration::zero(),
+         .sync = broken});
+    REQUIRE_OK(log);
+    AppendToSpool(dir, "lost\n");
+    const protocol::LogSummary summary = (*log)->Seal([&] { return leaving; });
+    CHECK(summary.missing == summary.size);
+    CHECK(summary.size == (leaving ? 10 : 5));
+    CHECK(summary.root.IsZero());
+  }
+}
+
+TEST_CASE("AttemptLog: space that cannot be freed holds up no log", "[unit]") {
+  const TempDir dir;
+  // The digests must be on the disk before anything is freed; a pipe takes none at an offset.
+  REQUIRE(mkfifo((dir / "log.segments").c_str(), 0600) == 0);
+  Told told;
+  auto log = AttemptLog::Open(dir.path(), told.Callback());
+  REQUIRE_OK(log);
+  REQUIRE(told.WaitForEnd(0));
+  const std::string whole(5 * loghash::kSegmentBytes / 2, 'x');
+  AppendToSpool(dir, whole);
+  REQUIRE(told.WaitForEnd(whole.size()));
+  (*log)->SetDurable(whole.size());
+  AppendToSpool(dir, "later\n");
+  REQUIRE(told.WaitForEnd(whole.size() + 6));
+  CHECK(told.begin() == 0);
+  const protocol::LogSummary summary = (*log)->Seal();
+  CHECK(summary.missing == 0);
+  CHECK(summary.root == loghash::RootOf(whole + "later\n"));
+}
+
 TEST_CASE("AttemptLog: the farm's line begins a line of its own", "[unit]") {
   const TempDir dir;
   auto log = AttemptLog::Open(dir.path(), [](std::uint64_t, std::uint64_t) {});
@@ -366,6 +443,31 @@ TEST_CASE("Adapter: details that nobody could read again are left out", "[unit]"
   REQUIRE_OK(infinite);
   CHECK(std::get<protocol::PublishOutcome>(infinite->what).details_json == "{}");
   CHECK(std::get<protocol::PublishOutcome>(infinite->what).link == "https://x");
+}
+
+TEST_CASE("Adapter: once the upload has begun only the platform's answer leaves no doubt",
+          "[unit]") {
+  const auto in_doubt = [](const std::string& klass, bool started, const char* mode) {
+    const auto result =
+        publish::ParseResult(R"({"ok": false, "stage": "upload", "class": ")" + klass +
+                             R"(", "uploadStarted": )" + (started ? "true}" : "false}"));
+    REQUIRE_OK(result);
+    return publish::InDoubt(*result, mode);
+  };
+  for (const char* klass :
+       {"network", "timeout", "infrastructure", "build", "policy", "canceled", "publish_unknown"}) {
+    INFO(klass);
+    CHECK(in_doubt(klass, true, "upload"));
+    CHECK_FALSE(in_doubt(klass, false, "upload"));
+    CHECK_FALSE(in_doubt(klass, true, "preview"));
+  }
+  for (const char* klass : {"platform_refused", "credential"}) {
+    INFO(klass);
+    CHECK_FALSE(in_doubt(klass, true, "upload"));
+  }
+  const auto done = publish::ParseResult(R"({"ok": true, "uploadStarted": true})");
+  REQUIRE_OK(done);
+  CHECK_FALSE(publish::InDoubt(*done, "upload"));
 }
 
 TEST_CASE("Adapter: a result that makes no sense is refused", "[unit]") {

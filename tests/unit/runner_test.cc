@@ -1,23 +1,29 @@
 #include "agent/runner/runner.h"
 
+#include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <condition_variable>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "agent/initlink/control_dir.h"
+#include "agent/runner/progress.h"
 #include "agent/workspace/mirror_cache.h"
 #include "agent/workspace/work_trees.h"
 #include "common/loghash/segment_hasher.h"
 #include "tests/support/fake_container_engine.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/wait_until.h"
 
 namespace slipway::runner {
 namespace {
@@ -34,6 +40,8 @@ class Events {
       results_.emplace(ended->key, std::move(ended->result));
     }
     if (std::holds_alternative<agent::AttemptDeleted>(event)) ++deleted_;
+    if (auto* given_up = std::get_if<agent::AttemptNotTakenUp>(&event)) given_up_ = *given_up;
+    if (std::holds_alternative<agent::AttemptVanished>(event)) vanished_ = true;
     changed_.notify_all();
   }
   bool WaitResults(std::size_t n) {
@@ -43,6 +51,19 @@ class Events {
   bool WaitDeleted(std::size_t n) {
     std::unique_lock lock(mu_);
     return changed_.wait_for(lock, std::chrono::seconds(30), [&] { return deleted_ >= n; });
+  }
+  std::optional<agent::AttemptNotTakenUp> WaitGivenUp() {
+    std::unique_lock lock(mu_);
+    changed_.wait_for(lock, std::chrono::seconds(30), [&] { return given_up_.has_value(); });
+    return given_up_;
+  }
+  bool WaitVanished() {
+    std::unique_lock lock(mu_);
+    return changed_.wait_for(lock, std::chrono::seconds(30), [&] { return vanished_; });
+  }
+  bool anything_of(const AttemptKey& key) {
+    const std::lock_guard lock(mu_);
+    return results_.contains(key) || given_up_.has_value();
   }
   std::map<AttemptKey, protocol::AttemptResult> results() {
     const std::lock_guard lock(mu_);
@@ -54,6 +75,8 @@ class Events {
   std::condition_variable changed_;
   std::map<AttemptKey, protocol::AttemptResult> results_;
   std::size_t deleted_ = 0;
+  std::optional<agent::AttemptNotTakenUp> given_up_;
+  bool vanished_ = false;
 };
 
 struct Machine {
@@ -84,6 +107,10 @@ struct Machine {
                   .parse_spec = [](std::string_view repository) -> absl::StatusOr<TaskSpec> {
                     TaskSpec spec;
                     spec.platform = "weixin";
+                    if (repository == "publish") {
+                      spec.work = PublishWork{};
+                      return spec;
+                    }
                     spec.work = BuildWork{.repository = std::string(repository), .ref = "main"};
                     return spec;
                   },
@@ -155,6 +182,101 @@ TEST_CASE("Runner: attempts run, are read, canceled and deleted at the same time
     CHECK(machine.runner->ReadLog(key, 0, &byte, 1).status().code() == absl::StatusCode::kNotFound);
   }
   CHECK(machine.runner->Stop(std::chrono::seconds(10)));
+}
+
+const AttemptKey kPublish{TaskId("publish"), Attempt(1)};
+
+// A publish of an earlier process: its container, its log, and progress that cannot be read.
+struct UnreadablePublish : Machine {
+  UnreadablePublish() {
+    const std::string path = dir / "data/attempts/publish-1";
+    std::filesystem::create_directories(path + "/progress");
+    auto control = initlink::ControlDir::Prepare(path);
+    REQUIRE_OK(control);
+    testing::WriteFile(path + "/control/log", "in the client\n");
+    container =
+        engine.AddContainer(ContainerName({FarmId("farm"), AgentId("agent")}, kPublish), {});
+  }
+
+  void Adopt() {
+    runner->Adopt({.key = kPublish,
+                   .kind = protocol::TaskKind::kPublish,
+                   .spec = "publish",
+                   .phase = protocol::AttemptPhase::kRunning,
+                   .publish_started = true});
+  }
+  // How often the container was looked at: each time it was not taken up.
+  bool WaitTries(std::ptrdiff_t n) {
+    return testing::WaitUntil([&] {
+      const auto calls = engine.calls();
+      return std::count_if(calls.begin(), calls.end(), [](const auto& call) {
+               return call.op == FakeContainerEngine::Op::kInspect;
+             }) >= n;
+    });
+  }
+
+  executor::ContainerId container;
+};
+
+TEST_CASE("Runner: a publish that cannot be taken up is tried again while its container is there",
+          "[unit]") {
+  UnreadablePublish machine;
+  machine.Adopt();
+  const bool tried_again = machine.WaitTries(2);
+  CHECK(tried_again);
+  CHECK_FALSE(machine.events.anything_of(kPublish));
+  CHECK(machine.engine.containers().size() == 1);
+  machine.engine.Disappear(machine.container);
+  const auto given_up = machine.events.WaitGivenUp();
+  REQUIRE(given_up);
+  CHECK(given_up->failure.klass == protocol::FailureClass::kInfrastructure);
+  CHECK(given_up->client_ended);
+  CHECK(given_up->log.size == 14);
+  CHECK(given_up->log.missing == 0);
+  CHECK(given_up->log.root == loghash::RootOf("in the client\n"));
+  CHECK(machine.events.results().empty());
+}
+
+TEST_CASE("Runner: a cancel ends a publish that cannot be taken up", "[unit]") {
+  UnreadablePublish machine;
+  machine.Adopt();
+  CHECK(machine.WaitTries(1));
+  machine.runner->Cancel(kPublish);
+  const auto given_up = machine.events.WaitGivenUp();
+  REQUIRE(given_up);
+  CHECK(given_up->client_ended);
+  CHECK(machine.engine.containers().empty());
+}
+
+TEST_CASE("Runner: to take a publish up needs no room on the disk", "[unit]") {
+  UnreadablePublish machine;
+  const std::string path = machine.dir / "data/attempts/publish-1";
+  std::filesystem::remove(path + "/progress");
+  REQUIRE_OK(SaveProgress(path, {.started_at = FromUnixMicros(5),
+                                 .commit = "",
+                                 .container = machine.container.value(),
+                                 .image_id = "",
+                                 .step_started_at = FromUnixMicros(7)}));
+  // As on a full disk: nothing can be saved.
+  std::filesystem::create_directory(path + "/progress.new");
+  machine.engine.Exit(machine.container, 1);
+  machine.Adopt();
+  // Its end was looked for and not found: that it could not be looked for would be another event.
+  CHECK(machine.events.WaitVanished());
+  CHECK_FALSE(machine.events.anything_of(kPublish));
+}
+
+TEST_CASE("Runner: an attempt whose log cannot be opened says that all of it is missing",
+          "[unit]") {
+  UnreadablePublish machine;
+  std::filesystem::remove(machine.dir / "data/attempts/publish-1/control.id");
+  testing::WriteFile(machine.dir / "data/attempts/publish-1/control.id", "nonsense");
+  machine.engine.Disappear(machine.container);
+  machine.Adopt();
+  const auto given_up = machine.events.WaitGivenUp();
+  REQUIRE(given_up);
+  CHECK(given_up->log.size == 14);
+  CHECK(given_up->log.missing == 14);
 }
 
 }  // namespace
