@@ -252,14 +252,14 @@ TEST_CASE("slipway-agent: a log that the controller cannot store disturbs no oth
   farm.StartAndConnect();
   const AttemptKey broken = farm.Key();
   const AttemptKey sound{TaskId(broken.task.value() + "-2"), Attempt(1)};
-  farm.controller().FailLog(broken, true);
+  farm.controller().FailLog(broken);
   farm.controller().Queue(broken, farm.BuildSpec());
-  REQUIRE(farm.controller().WaitForFailedAppends(2));
+  REQUIRE(WaitUntil([&] { return farm.Output().find("log_stream_lost") != std::string::npos; }));
   farm.controller().Queue(sound, farm.BuildSpec());
   INFO(farm.Output());
   REQUIRE(farm.controller().WaitForResult(sound));
   CHECK(farm.controller().streams_seen() == 1);
-  farm.controller().FailLog(broken, false);
+  farm.controller().FailLog(std::nullopt);
   const auto result = farm.controller().WaitForResult(broken);
   REQUIRE(result);
   CHECK_FALSE(result->has_failure());

@@ -41,9 +41,8 @@ struct FakeController::State {
   std::map<Sha256Digest, std::string> blobs;
   std::string secret = "secret";
   bool hold_durable = false;
-  std::set<AttemptKey> failing_logs;
-  int failed_appends = 0;
-  int streams_seen = 0;
+  std::optional<AttemptKey> failing_log;
+  std::atomic<int> streams_seen{0};
   std::optional<std::vector<v1::ImageOrder>> images;
   std::chrono::seconds clock_ahead{0};
   v1::Inventory inventory;
@@ -105,10 +104,7 @@ class FakeController::Agents final : public v1::AgentService::Service {
 
   grpc::Status Connect(grpc::ServerContext*, Stream* stream) override {
     v1::AgentMessage message;
-    {
-      const std::lock_guard lock(state_.mu);
-      ++state_.streams_seen;
-    }
+    ++state_.streams_seen;
     while (stream->Read(&message)) {
       const std::lock_guard lock(state_.mu);
       state_.stream = stream;
@@ -148,11 +144,7 @@ class FakeController::Agents final : public v1::AgentService::Service {
       {
         const std::lock_guard lock(state_.mu);
         if (request.has_ref()) key = rpc::FromProto(request.ref()).value();
-        if (state_.failing_logs.contains(*key)) {
-          ++state_.failed_appends;
-          state_.changed.notify_all();
-          return {grpc::StatusCode::INTERNAL, "Input/output error"};
-        }
+        if (state_.failing_log == key) return {grpc::StatusCode::INTERNAL, "Input/output error"};
         std::string& log = state_.tasks[*key].log;
         if (request.offset() == log.size()) log += request.data();
         ack.set_received(log.size());
@@ -413,23 +405,12 @@ int FakeController::asks() {
   return state_->asks;
 }
 
-void FakeController::FailLog(const AttemptKey& key, bool fail) {
+void FakeController::FailLog(std::optional<AttemptKey> key) {
   const std::lock_guard lock(state_->mu);
-  if (fail) {
-    state_->failing_logs.insert(key);
-  } else {
-    state_->failing_logs.erase(key);
-  }
+  state_->failing_log = std::move(key);
 }
 
-bool FakeController::WaitForFailedAppends(int count) {
-  return state_->Wait(std::chrono::seconds(30), [&] { return state_->failed_appends >= count; });
-}
-
-int FakeController::streams_seen() {
-  const std::lock_guard lock(state_->mu);
-  return state_->streams_seen;
-}
+int FakeController::streams_seen() { return state_->streams_seen; }
 
 void FakeController::HoldDurable(bool hold) {
   const std::lock_guard lock(state_->mu);
