@@ -38,6 +38,7 @@ void SchedulerCore::Impl::GrantWishes(Batch& batch, const std::vector<absl::Stat
     if (domain::IsGone(wish.availability.mode)) {
       batch.effects.dismissed.push_back({wish.agent, wish.availability});
       gone_.insert(wish.agent);
+      if (differs) agents_.erase(wish.agent);
     }
     if (!differs) SetAvailability(wish.agent, wish.availability, at);
   }
