@@ -38,6 +38,7 @@ void SchedulerCore::Impl::GrantWishes(Batch& batch, const std::vector<absl::Stat
     if (domain::IsGone(wish.availability.mode)) {
       batch.effects.dismissed.push_back({wish.agent, wish.availability});
       gone_.insert(wish.agent);
+      if (differs) agents_.erase(wish.agent);
     }
     if (!differs) SetAvailability(wish.agent, wish.availability, at);
   }
@@ -47,6 +48,7 @@ void SchedulerCore::Impl::SetAvailability(const AgentId& agent, const Availabili
                                           Moment at) {
   const Due due = Due::kAvailability;
   due_.Clear({due, agent.value()});
+  due_.Clear({Due::kRetirement, agent.value()});
   availability_.erase(agent);
   retiring_.erase(agent);
   if (domain::IsGone(availability.mode)) return Dismiss(agent, availability, at);
@@ -66,7 +68,13 @@ void SchedulerCore::Impl::SetAvailability(const AgentId& agent, const Availabili
 
 void SchedulerCore::Impl::LoadAvailability(const std::map<AgentId, Availability>& stored,
                                            Moment at) {
-  for (const auto& [agent, availability] : stored) SetAvailability(agent, availability, at);
+  for (const auto& [agent, availability] : stored) {
+    SetAvailability(agent, availability, at);
+    // It may only not have found this controller yet.
+    if (availability.mode == AgentMode::kRetiring) {
+      due_.Set({Due::kRetirement, agent.value()}, grace_end_);
+    }
+  }
 }
 
 void SchedulerCore::Impl::Dismiss(const AgentId& id, const Availability& availability, Moment at) {
@@ -104,9 +112,7 @@ void SchedulerCore::Impl::RetireIdle(Moment at) {
     if (it != agents_.end() && !it->second.held.empty()) return false;
     if (it != agents_.end() && it->second.session) {
       if (!it->second.fresh || it->second.reported > 0) return false;
-    } else if (at.now < grace_end_) {
-      // It may only not have found this controller yet.
-      due_.Set({Due::kRetirement, id.value()}, grace_end_);
+    } else if (due_.Of({Due::kRetirement, id.value()})) {
       return false;
     }
     Availability retired = availability_.at(id);

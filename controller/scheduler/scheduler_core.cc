@@ -71,7 +71,9 @@ void SchedulerCore::Impl::Forget() {
   due_ = Deadlines<DueKey>();
   open_ = Batch();
   committing_.reset();
-  std::erase_if(agents_, [](const auto& agent) { return !agent.second.session; });
+  std::erase_if(agents_, [this](const auto& agent) {
+    return !agent.second.session || gone_.contains(agent.first);
+  });
   for (auto& [id, agent] : agents_) {
     agent.held.clear();
     agent.fresh = false;

@@ -81,9 +81,9 @@ struct AgentView {
 // the farm holds, and is told, only once its row is known to say so.
 //
 // Work is offered only to agents that domain::TakesWork(). What a revoked agent holds is lost at
-// once; a retiring one is retired when it says that it holds nothing, or is offline, also after
-// the grace period, and has no task. Until then it may bring the last word about a publish whose
-// outcome is unknown, or was resolved by others.
+// once; a retiring one is retired when it says that it holds nothing, or is offline (after a
+// controller start, for the grace period) and has no task. Until then it may bring the last word
+// about a publish whose outcome is unknown, or was resolved by others.
 //
 // Invariants: a task has at most one current attempt; a message about another attempt changes
 // nothing and is answered kForget; a publish that was started is never queued again; at most one

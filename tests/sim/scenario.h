@@ -53,10 +53,12 @@ struct Planted {
   bool result_before_log = false;           // 6
   bool spool_not_bounded = false;           // 6
   bool result_given_up = false;             // 7
+  bool log_ends_at_full_disk = false;       // 7
   bool no_grace = false;                    // 8
   bool standstill_not_seen = false;         // 8
   bool journal_not_synced = false;          // 9
   bool publish_again_after_crash = false;   // 9
+  bool not_taken_up_is_failed = false;      // 9
   bool new_nonce_when_asked_again = false;  // 9
   bool permit_end_ignored = false;          // 9
   bool deadline_ignored = false;            // 9

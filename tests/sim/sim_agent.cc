@@ -45,6 +45,7 @@ void SimAgent::Boot() {
   stream_ = nullptr;
   results_sent_.clear();
   deleting_.clear();
+  unfollowed_.clear();
   // What survived is synced before it is read.
   NoteSynced(std::exchange(journal_synced_, journal_.size()));
   auto actions =

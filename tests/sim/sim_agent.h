@@ -98,6 +98,8 @@ class SimAgent {
   void ArmTick();
   void SendOut(protocol::AgentMessage message);
   void Adopt(const agent::AdoptAttempt& action);
+  void FailToAdopt(const agent::AdoptAttempt& action);
+  void GiveUp(const AttemptKey& key);
   // Something happened in the container; the runner looks when its process lives.
   void Doorbell(const AttemptKey& key);
   void SyncSpool(const AttemptKey& key);
@@ -132,7 +134,8 @@ class SimAgent {
   std::optional<MonoTime> tick_armed_;
   std::uint64_t ticks_armed_ = 0;
   std::map<AttemptKey, int> results_sent_;
-  std::set<AttemptKey> deleting_;  // or deleted in this life
+  std::set<AttemptKey> deleting_;    // or deleted in this life
+  std::set<AttemptKey> unfollowed_;  // planted: whose spool nobody looks at any more
   // Orders of this life whose outcome is not in the journal yet.
   std::set<AttemptKey> canceled_;
   std::set<AttemptKey> denied_;

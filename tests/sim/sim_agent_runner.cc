@@ -16,6 +16,8 @@ namespace {
 
 constexpr std::size_t kSpoolBudget = 900;
 constexpr std::size_t kLargestWrite = 300;
+// Between tries of the runner on a disk that fails.
+constexpr Millis kTryAgain(500);
 // What slipway-init needs to end a client.
 constexpr Millis kKillTime(400);
 
@@ -165,6 +167,10 @@ void SimAgent::Do(agent::StartAttempt& action) { StartContainer(action.key, acti
 void SimAgent::SyncSpool(const AttemptKey& key) {
   const auto it = spools_.find(key);
   if (it == spools_.end()) return;
+  if (world_.agent_disk_full(number_) && world_.scenario.planted.log_ends_at_full_disk) {
+    unfollowed_.insert(key);
+  }
+  if (world_.agent_disk_full(number_) || unfollowed_.contains(key)) return;
   it->second.file.synced = it->second.file.bytes.size();
   Apply(agent::LogGrew{key, it->second.begin, it->second.file.synced});
 }
@@ -184,6 +190,12 @@ void SimAgent::Doorbell(const AttemptKey& key) {
     const std::uint64_t life = process_.life();
     SyncSpool(key);
     if (life != process_.life()) return;
+    if (world_.agent_disk_full(number_) && !unfollowed_.contains(key)) {
+      // What there is to tell waits for the log.
+      return process_.After(kTryAgain, [this, key] {
+        if (containers_.contains(key)) Doorbell(key);
+      });
+    }
     if (it->second.result) {
       protocol::AttemptResult result = *it->second.result;
       result.log = SummaryOf(key);
@@ -202,7 +214,9 @@ void SimAgent::Adopt(const agent::AdoptAttempt& action) {
   if (deleting_.contains(action.key)) return;
   const std::uint64_t life = process_.life();
   SyncSpool(action.key);
-  if (life != process_.life() || action.phase == protocol::AttemptPhase::kFinished) return;
+  if (life != process_.life()) return;
+  if (world_.agent_disk_full(number_)) return FailToAdopt(action);
+  if (action.phase == protocol::AttemptPhase::kFinished) return;
   auto it = containers_.find(action.key);
   if (world_.scenario.planted.build_not_attached && action.kind == TaskKind::kBuild) {
     return StartContainer(action.key, action.kind);
@@ -217,6 +231,40 @@ void SimAgent::Adopt(const agent::AdoptAttempt& action) {
   }
   const auto log = SummaryOf(action.key);
   if (life == process_.life()) Apply(agent::AttemptVanished{action.key, log, true});
+}
+
+// What there is of it cannot be read, for as long as the disk fails.
+void SimAgent::FailToAdopt(const agent::AdoptAttempt& action) {
+  const AttemptKey& key = action.key;
+  const bool finished = action.phase == protocol::AttemptPhase::kFinished;
+  const bool client_may_run = action.publish_started && containers_.contains(key);
+  if (client_may_run && world_.scenario.planted.not_taken_up_is_failed) {
+    protocol::AttemptResult result;
+    result.failure = FailureOf(FailureClass::kInfrastructure, "DISK_FULL");
+    const std::string& bytes = spools_[key].file.bytes;
+    result.log = {.size = bytes.size(), .root = loghash::RootOf(bytes), .missing = 0};
+    return Apply(agent::AttemptEnded{key, std::move(result)});
+  }
+  if (finished || (client_may_run && !canceled_.contains(key) && !world_.Chance(0.1))) {
+    return process_.After(kTryAgain, [this, action] { Adopt(action); });
+  }
+  containers_.erase(key);
+  // What it came to nobody will ever know.
+  world_.oracles.FailureOf(key, FailureClass::kInfrastructure);
+  GiveUp(key);
+}
+
+void SimAgent::GiveUp(const AttemptKey& key) {
+  if (deleting_.contains(key)) return;
+  // Its log is sealed first.
+  if (world_.agent_disk_full(number_)) {
+    return process_.After(kTryAgain, [this, key] { GiveUp(key); });
+  }
+  const std::uint64_t life = process_.life();
+  const protocol::LogSummary log = SummaryOf(key);
+  if (life != process_.life()) return;
+  Apply(agent::AttemptNotTakenUp{key, FailureOf(FailureClass::kInfrastructure, "DISK_FULL"), log,
+                                 true});
 }
 
 void SimAgent::Do(agent::CancelAttempt& action) {

@@ -98,6 +98,12 @@ TEST_CASE("Planted: a result that is given up after it was sent once", "[sim]") 
   CHECK_THAT(Found(&Planted::result_given_up), Catch::StartsWith("7:"));
 }
 
+TEST_CASE("Planted: a log that nobody follows any more after the disk was full", "[sim]") {
+  CHECK_THAT(Found(&Planted::log_ends_at_full_disk,
+                   [](Scenario& scenario) { scenario.faults.agent_disk_full = Millis(4'000); }),
+             Catch::StartsWith("7:"));
+}
+
 TEST_CASE("Planted: a controller without a grace period after its start", "[sim]") {
   CHECK_THAT(Found(&Planted::no_grace,
                    [](Scenario& scenario) { scenario.faults.controller_crash = Millis(15'000); }),
@@ -119,6 +125,15 @@ TEST_CASE("Planted: a marker that was not synced", "[sim]") {
 
 TEST_CASE("Planted: a publish that is done again after a crash", "[sim]") {
   CHECK_THAT(Found(&Planted::publish_again_after_crash), Catch::StartsWith("9:"));
+}
+
+TEST_CASE("Planted: a publish that cannot be taken up told as failed", "[sim]") {
+  CHECK_THAT(Found(&Planted::not_taken_up_is_failed,
+                   [](Scenario& scenario) {
+                     scenario.faults.agent_disk_full = Millis(4'000);
+                     scenario.faults.agent_crash = Millis(4'000);
+                   }),
+             Catch::StartsWith("9:"));
 }
 
 TEST_CASE("Planted: a permit that has another nonce when it is asked for again", "[sim]") {
