@@ -23,6 +23,18 @@ std::uint64_t Seed() {
   return std::hash<std::string>()(id);
 }
 
+// What the controller said of this log, rather than of the connection or of itself.
+bool ConcernsOneLog(const absl::Status& why) {
+  switch (why.code()) {
+    case absl::StatusCode::kOk:
+    case absl::StatusCode::kCancelled:
+    case absl::StatusCode::kDeadlineExceeded:
+    case absl::StatusCode::kUnauthenticated:
+    case absl::StatusCode::kUnavailable: return false;
+    default: return true;
+  }
+}
+
 }  // namespace
 
 bool RefusedForGood(const absl::Status& status) {
@@ -73,6 +85,8 @@ void Link::SendLog(const AttemptKey& key, std::uint64_t offset, std::uint64_t en
   {
     const std::lock_guard lock(mu_);
     if (!stream_ || stopping_) return;
+    const auto pause = log_pauses_.find(key);
+    if (pause != log_pauses_.end() && clock_.Mono() < pause->second.until) return;
     std::shared_ptr<LogStream>& slot = log_streams_[key];
     if (slot == nullptr) {
       LogStream::Callbacks callbacks;
@@ -91,6 +105,7 @@ void Link::SendLog(const AttemptKey& key, std::uint64_t offset, std::uint64_t en
 
 void Link::DropLog(const AttemptKey& key) {
   const std::lock_guard lock(mu_);
+  log_pauses_.erase(key);
   const auto it = log_streams_.find(key);
   if (it == log_streams_.end()) return;
   it->second->Cancel();
@@ -105,16 +120,25 @@ void Link::OnLogEnded(LogStream& stream, const absl::Status& why) {
   if (it == log_streams_.end() || it->second.get() != &stream) return;
   log_streams_.erase(it);
   if (GetErrorInfo(why).reason == "STALE_ATTEMPT") return;  // the controller says FORGET as well
-  // Which bytes arrived is not known any more: a new connection asks.
   log::Warn("log_stream_lost",
             {{"task", stream.key().task.value()}, {"why", std::string(why.message())}});
-  backoff_ = true;
-  if (stream_) stream_->Cancel();
+  if (!ConcernsOneLog(why)) {
+    // Which bytes arrived is not known any more: a new connection asks.
+    backoff_ = true;
+    if (stream_) stream_->Cancel();
+    return;
+  }
+  // The core sees at its syncs that no ack comes, and asks which bytes arrived.
+  const auto [pause, first] = log_pauses_.try_emplace(
+      stream.key(), LogPause{.until = {}, .bound = options_.min_backoff, .durable = {}});
+  if (!first) pause->second.bound = std::min(2 * pause->second.bound, options_.max_backoff);
+  pause->second.until = clock_.Mono() + pause->second.bound;
 }
 
 void Link::EndLogStreams() {
   for (const auto& [key, stream] : log_streams_) stream->Cancel();
   log_streams_.clear();
+  log_pauses_.clear();
   early_acks_.clear();
 }
 
@@ -136,6 +160,11 @@ void Link::OnLogAck(LogStream& stream, const protocol::LogAck& ack) {
   const std::lock_guard lock(mu_);
   const auto it = log_streams_.find(stream.key());
   if (it == log_streams_.end() || it->second.get() != &stream) return;
+  if (const auto pause = log_pauses_.find(ack.key); pause != log_pauses_.end()) {
+    std::optional<std::uint64_t>& durable = pause->second.durable;
+    if (!durable) durable = ack.durable;
+    if (ack.durable > *durable) log_pauses_.erase(pause);
+  }
   if (healthy_) {
     post_(agent::Received{{.epoch = epoch_, .body = ack}});
   } else {

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <string>
 #include <thread>
@@ -30,7 +31,8 @@ struct LinkOptions {
   // Said in inventories, for people.
   std::string agent_version;
   // Pauses between streams that the controller ended, or refused: random up to a bound that doubles
-  // from `min` to `max`. While it cannot be reached at all the channel sets the pace (channel.cc).
+  // from `min` to `max`; those of a log are as long as the bound. While it cannot be reached at all
+  // the channel sets the pace (channel.cc).
   Duration min_backoff = std::chrono::milliseconds(200);
   Duration max_backoff = std::chrono::seconds(5);
   // Asked once when no connection comes about: why, for people; empty when it cannot say. Blocks.
@@ -43,6 +45,9 @@ struct LinkOptions {
 //
 // Each connection takes the channel that is the newest then. A controller that does not know this
 // agent (any more) is asked no second time.
+//
+// A log that the controller cannot store concerns its attempt alone: what is sent of that log is
+// dropped for a pause, then a new stream is opened.
 //
 // Owns no state of the protocol: what a broken stream loses, the core says again. `source` and what
 // the functions refer to must outlive it. Thread-safe.
@@ -94,7 +99,16 @@ class Link {
   std::map<AttemptKey, protocol::LogAck> early_acks_;
   std::unique_ptr<ConnectStream> stream_;
   std::map<AttemptKey, std::shared_ptr<LogStream>> log_streams_;
+  // Of logs whose stream failed; forgotten when more of the log becomes durable.
+  struct LogPause {
+    MonoTime until;
+    Duration bound;
+    std::optional<std::uint64_t> durable;  // by the first ack of the new stream
+  };
+  std::map<AttemptKey, LogPause> log_pauses_;
   std::size_t open_log_streams_ = 0;  // those not in the map any more included
+
+  const SystemClock clock_;
 
   // Confined to the worker.
   std::mt19937_64 jitter_;

@@ -104,20 +104,39 @@ absl::Status Gateway::Attach(const AgentId& agent, const OpenStream* key,
   return absl::OkStatus();
 }
 
+std::vector<std::shared_ptr<OpenStream>> Gateway::StreamsOf(const AgentId& agent) const {
+  std::vector<std::shared_ptr<OpenStream>> open;
+  const auto session = table_.Current(agent);
+  if (const auto it = session ? streams_.find(*session) : streams_.end(); it != streams_.end()) {
+    if (auto stream = it->second.lock()) open.push_back(std::move(stream));
+  }
+  for (const auto& [key, other] : others_) {
+    if (other.agent != agent) continue;
+    if (auto stream = other.stream.lock()) open.push_back(std::move(stream));
+  }
+  return open;
+}
+
+void Gateway::Disconnect(const AgentId& agent) {
+  std::vector<std::shared_ptr<OpenStream>> open;
+  {
+    const std::lock_guard lock(mu_);
+    open = StreamsOf(agent);
+  }
+  const absl::Status status =
+      MakeError(absl::StatusCode::kUnavailable, "RELOADING",
+                "the controller reads again whether this agent is still of the farm",
+                "Try again in a moment.");
+  for (const auto& stream : open) stream->End(status);
+}
+
 void Gateway::Dismiss(const AgentId& agent, const domain::Availability& why) {
   const absl::Status status = AgentGone(why);
   std::vector<std::shared_ptr<OpenStream>> open;
   {
     const std::lock_guard lock(mu_);
     dismissed_.emplace(agent, status);
-    const auto session = table_.Current(agent);
-    if (const auto it = session ? streams_.find(*session) : streams_.end(); it != streams_.end()) {
-      if (auto stream = it->second.lock()) open.push_back(std::move(stream));
-    }
-    for (const auto& [key, other] : others_) {
-      if (other.agent != agent) continue;
-      if (auto stream = other.stream.lock()) open.push_back(std::move(stream));
-    }
+    open = StreamsOf(agent);
   }
   for (const auto& stream : open) stream->End(status);
 }

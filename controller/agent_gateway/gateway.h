@@ -59,6 +59,7 @@ class Gateway final : public scheduler::SessionSink {
 
   void Send(SessionId session, Body body) override;
 
+  void Disconnect(const AgentId& agent) override;
   void Dismiss(const AgentId& agent, const domain::Availability& why) override;
 
   // A number for a new stream of the agent; the older stream of the same agent is ended.
@@ -100,6 +101,8 @@ class Gateway final : public scheduler::SessionSink {
 
  private:
   void TickLoop();
+  // REQUIRES: mu_.
+  [[nodiscard]] std::vector<std::shared_ptr<OpenStream>> StreamsOf(const AgentId& agent) const;
   // REQUIRES: mu_. Why no stream of the agent may begin.
   [[nodiscard]] absl::Status CheckWelcome(const AgentId& agent) const;
 

@@ -85,7 +85,10 @@ class DirectoryLogStore final : public LogStore {
     const std::string dir = LogDir(options_.root, key);
     SLIPWAY_ASSIGN_OR_RETURN(const auto seal, ReadSeal(dir));
     if (seal) return seal->seal.complete ? LogVerdict::kComplete : LogVerdict::kDamaged;
-    if (summary.size == 0) return LogVerdict::kComplete;
+    if (summary.size == 0) {
+      SLIPWAY_ASSIGN_OR_RETURN(const bool empty, IsEmpty(key, dir));
+      return empty ? LogVerdict::kComplete : LogVerdict::kDamaged;
+    }
     // Opening recovers what is on the disk and makes it durable.
     SLIPWAY_ASSIGN_OR_RETURN(const auto log, Recover(key));
     SLIPWAY_RETURN_IF_ERROR(log->Sync());
@@ -211,6 +214,13 @@ class DirectoryLogStore final : public LogStore {
     const std::lock_guard lock(mu_);
     const auto it = open_.find(key);
     return it == open_.end() ? nullptr : it->second.lock();
+  }
+
+  // No byte of the log ever came; leaves no trace of one that was never opened.
+  absl::StatusOr<bool> IsEmpty(const AttemptKey& key, const std::string& dir) {
+    if (const auto log = Find(key)) return log->position().received == 0;
+    SLIPWAY_ASSIGN_OR_RETURN(const std::uint64_t size, RecoverSize(dir));
+    return size == 0;
   }
 
   // The open log, or a new one that goes on behind what is on the disk.

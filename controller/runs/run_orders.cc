@@ -6,6 +6,7 @@
 
 #include "common/crypto/credential.h"
 #include "common/crypto/token.h"
+#include "common/log/log.h"
 #include "common/qr/release_code.h"
 #include "common/rpc/convert.h"
 #include "common/status/status.h"
@@ -18,6 +19,9 @@ using protocol::Failure;
 using protocol::FailureClass;
 
 constexpr Duration kDeadlineWithoutTarget = std::chrono::minutes(15);
+// Readings of a stored log that the disk does not give back before it counts as damaged. The agent
+// repeats its result with each sync, so this is about a minute.
+constexpr int kLogReadings = 4;
 
 Failure CredentialFailure(const absl::Status& status, const std::string& application,
                           const std::string& platform) {
@@ -52,8 +56,7 @@ absl::StatusOr<RunOrders::Publish> RunOrders::LoadPublish(const TaskId& task) {
 }
 
 absl::Status RunOrders::Complete(scheduler::ResultReported& event) {
-  SLIPWAY_ASSIGN_OR_RETURN(const logs::LogVerdict verdict,
-                           deps_.logs.Judge(event.key, event.result.log));
+  SLIPWAY_ASSIGN_OR_RETURN(const logs::LogVerdict verdict, JudgeLog(event));
   switch (verdict) {
     case logs::LogVerdict::kIncomplete: event.log = scheduler::LogState::kIncomplete; break;
     case logs::LogVerdict::kComplete: event.log = scheduler::LogState::kComplete; break;
@@ -74,6 +77,21 @@ absl::Status RunOrders::Complete(scheduler::ResultReported& event) {
     SLIPWAY_ASSIGN_OR_RETURN(event.resolves, ResolveBy(found, event.result));
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<logs::LogVerdict> RunOrders::JudgeLog(const scheduler::ResultReported& event) {
+  const auto verdict = deps_.logs.Judge(event.key, event.result.log);
+  if (verdict.ok()) {
+    unreadable_.erase(event.key);
+    return verdict;
+  }
+  // A full disk and the like pass; what cannot be read stays so, and the task must end.
+  if (!absl::IsDataLoss(verdict.status()) && !absl::IsInternal(verdict.status())) return verdict;
+  int& readings = unreadable_[event.key];
+  if (++readings < kLogReadings) return verdict;
+  log::Error("log_unreadable",
+             {{"task", event.key.task.value()}, {"why", std::string(verdict.status().message())}});
+  return logs::LogVerdict::kDamaged;
 }
 
 absl::StatusOr<std::optional<scheduler::Resolve>> RunOrders::ResolveBy(
@@ -279,6 +297,7 @@ absl::StatusOr<std::variant<std::string, Failure>> RunOrders::SecretOf(const Tas
 }
 
 void RunOrders::ResultTaken(const scheduler::TakenResult& result) {
+  unreadable_.erase(result.key);
   // Not sealed is not lost: readers also see from the task that the attempt is over.
   deps_.logs.Seal(result.key, {.complete = result.log_complete, .missing = result.log_missing})
       .IgnoreError();

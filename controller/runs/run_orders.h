@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -58,6 +59,8 @@ class RunOrders final : public scheduler::WorkOrders {
   void Loaded() override;
 
  private:
+  // An error: the log cannot be read now.
+  absl::StatusOr<logs::LogVerdict> JudgeLog(const scheduler::ResultReported& event);
   struct Publish {
     store::TaskWithRun publish;
     store::TaskWithRun build;
@@ -75,6 +78,8 @@ class RunOrders final : public scheduler::WorkOrders {
       const store::TaskWithRun& probe, const protocol::AttemptResult& result);
 
   const Deps deps_;
+  // Readings in a row of logs that the disk did not give back; of attempts that are not over.
+  std::map<AttemptKey, int> unreadable_;
 };
 
 }  // namespace slipway::runs

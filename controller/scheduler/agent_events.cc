@@ -15,6 +15,10 @@ using protocol::Want;
 
 namespace {
 
+// Inventories in a row that lack an attempt. One may have been on its way when the attempt was
+// accepted; a second one was not.
+constexpr int kForgotten = 2;
+
 protocol::Failure Denial(FailureClass klass, std::string reason, std::string message,
                          std::string remedy, std::string remedy_zh) {
   return {.klass = klass,
@@ -57,6 +61,7 @@ void SchedulerCore::Impl::On(const InventoryReceived& event, Moment at) {
     if (answer.attempts.back().want != Want::kForget) listed.insert(status.key.task);
   }
   NoteAbsent(id, listed, answer, at);
+  NoteSilence(id, listed);
   Send(id, std::move(answer));
   UpdateRoom(id);
 }
@@ -96,13 +101,23 @@ void SchedulerCore::Impl::NoteAbsent(const AgentId& agent, const std::set<TaskId
           {.key = KeyOf(entry), .kind = entry.task.kind, .want = Want::kOffer, .spec = {}});
       continue;
     }
-    // One inventory may have been on its way when the attempt was accepted; a second one was not.
-    if (++entry.absent >= 2) {
+    if (++entry.absent >= kForgotten) {
       Lose(entry, "it does not hold the attempt any more", at);
     } else {
       answer.sync_after = Duration::zero();
     }
   }
+}
+
+void SchedulerCore::Impl::NoteSilence(const AgentId& agent, const std::set<TaskId>& listed) {
+  std::vector<TaskId> unknown_to_it;
+  for (auto it = owed_.lower_bound({agent, TaskId()});
+       it != owed_.end() && it->first.first == agent; ++it) {
+    const TaskId& task = it->first.second;
+    it->second = listed.contains(task) ? 0 : it->second + 1;
+    if (it->second >= kForgotten) unknown_to_it.push_back(task);
+  }
+  for (const TaskId& task : unknown_to_it) ForgiveWord(agent, task);
 }
 
 void SchedulerCore::Impl::On(const SessionClosed& event, Moment at) {
@@ -177,12 +192,12 @@ void SchedulerCore::Impl::On(const ResultReported& event, Moment at) {
     result.log.root = Sha256Digest();
   }
   if (result.ok()) {
-    const WallTime started_at = entry->task.started_at;
+    const Moment started{entry->started, entry->task.started_at};
     SLIPWAY_CHECK(kind != TaskKind::kPublish || event.release.has_value());
     Finish(*entry, "agent:" + event.from.agent.value(), TaskState::kSucceeded, std::move(result),
            event.release, at);
     // One that says nothing new, or too early, has answered all the same.
-    if (event.resolves) Settle(*event.resolves, started_at, at).IgnoreError();
+    if (event.resolves) Settle(*event.resolves, started, at).IgnoreError();
   } else {
     TakeFailure(*entry, event, std::move(result), at);
   }
@@ -261,6 +276,8 @@ void SchedulerCore::Impl::On(const PermitRequested& event, Moment at) {
                                           .deadline = event.deadline,
                                           .client_ended_at = {},
                                           .reported = false};
+    permit_times_.insert_or_assign(
+        event.key.task, PermitTimes{.nonce = event.nonce, .end = at.now + options_.permit_ttl});
     open_.changes.push_back(store::GrantPermit{SchedulerCause(at), *entry->permit});
   }
   const domain::PublishPermit& permit = *entry->permit;
@@ -271,7 +288,9 @@ void SchedulerCore::Impl::On(const PermitRequested& event, Moment at) {
                 "请重新提交；若再次出现，请联系管理员。"));
     return;
   }
-  const Duration left = std::min<Duration>(permit.not_after - at.wall, options_.permit_ttl);
+  // The wall clock may have been set since.
+  const Duration left =
+      std::min<Duration>(permit.not_after - at.wall, permit_times_.at(event.key.task).end - at.now);
   if (left <= Duration::zero()) {
     deny(Denial(FailureClass::kTimeout, "PERMIT_EXPIRED",
                 "The time in which the publish might begin has passed. Nothing was published.",

@@ -38,6 +38,7 @@ void SchedulerCore::Impl::GrantWishes(Batch& batch, const std::vector<absl::Stat
     if (domain::IsGone(wish.availability.mode)) {
       batch.effects.dismissed.push_back({wish.agent, wish.availability});
       gone_.insert(wish.agent);
+      if (differs) agents_.erase(wish.agent);
     }
     if (!differs) SetAvailability(wish.agent, wish.availability, at);
   }
@@ -47,6 +48,7 @@ void SchedulerCore::Impl::SetAvailability(const AgentId& agent, const Availabili
                                           Moment at) {
   const Due due = Due::kAvailability;
   due_.Clear({due, agent.value()});
+  due_.Clear({Due::kRetirement, agent.value()});
   availability_.erase(agent);
   retiring_.erase(agent);
   if (domain::IsGone(availability.mode)) return Dismiss(agent, availability, at);
@@ -66,12 +68,19 @@ void SchedulerCore::Impl::SetAvailability(const AgentId& agent, const Availabili
 
 void SchedulerCore::Impl::LoadAvailability(const std::map<AgentId, Availability>& stored,
                                            Moment at) {
-  for (const auto& [agent, availability] : stored) SetAvailability(agent, availability, at);
+  for (const auto& [agent, availability] : stored) {
+    SetAvailability(agent, availability, at);
+    // It may only not have found this controller yet.
+    if (availability.mode == AgentMode::kRetiring) {
+      due_.Set({Due::kRetirement, agent.value()}, grace_end_);
+    }
+  }
 }
 
 void SchedulerCore::Impl::Dismiss(const AgentId& id, const Availability& availability, Moment at) {
   // Tasks that only it could have run learn that they wait in vain.
   Reconsider(roster_.Remove(id), at);
+  ForgiveWords(id);
   const auto it = agents_.find(id);
   if (it == agents_.end()) return;
   it->second.session.reset();
@@ -80,15 +89,31 @@ void SchedulerCore::Impl::Dismiss(const AgentId& id, const Availability& availab
   UpdateRoom(id);
   const std::string why = "it was " + std::string(domain::AgentModeName(availability.mode));
   for (const TaskId& task : held) Lose(tasks_.at(task), why, at);
+  ForgiveWords(id);
+}
+
+void SchedulerCore::Impl::SettleDoubted(const std::vector<store::RosterAgent>& remaining,
+                                        Moment at) {
+  for (auto& [id, availability] : std::exchange(doubted_, {})) {
+    const bool stayed = std::any_of(remaining.begin(), remaining.end(),
+                                    [&id = id](const auto& agent) { return agent.id == id; });
+    if (stayed) continue;
+    gone_.insert(id);
+    open_.effects.dismissed.push_back({id, availability});
+    Dismiss(id, availability, at);
+  }
 }
 
 void SchedulerCore::Impl::RetireIdle(Moment at) {
   // Asked for once; it takes effect with the commit.
   std::erase_if(retiring_, [&](const AgentId& id) {
-    if (const auto it = agents_.find(id); it != agents_.end()) {
-      const Agent& agent = it->second;
-      if (!agent.held.empty()) return false;
-      if (agent.session && (!agent.fresh || agent.reported > 0)) return false;
+    if (OwesWord(id)) return false;
+    const auto it = agents_.find(id);
+    if (it != agents_.end() && !it->second.held.empty()) return false;
+    if (it != agents_.end() && it->second.session) {
+      if (!it->second.fresh || it->second.reported > 0) return false;
+    } else if (due_.Of({Due::kRetirement, id.value()})) {
+      return false;
     }
     Availability retired = availability_.at(id);
     retired.mode = AgentMode::kRetired;

@@ -60,6 +60,7 @@ struct Resolve {
   // When the call came in; a probe's answer counts from the start of its attempt instead. "Not
   // published" is only taken when that was late enough.
   WallTime said_at{};
+  MonoTime said_at_mono{};  // the same moment
   // resolved_at is set when it is taken.
   domain::Resolution resolution;
   // Of a publish that was published, as far as known: else the build's version, and no link.
@@ -168,7 +169,8 @@ struct Outgoing {
 //   ChangeAgent: ok; kFailedPrecondition, AGENT_GONE: it has left the farm.
 //   Resolve: ok; kNotFound: as for Cancel; kFailedPrecondition, NOT_UNKNOWN: it has not ended yet,
 //     or RESOLVE_TOO_EARLY: its client may still be at work.
-//   Each: kUnavailable, COMMIT_IN_DOUBT: nothing is known, ask again with the same request id.
+//   Each: kUnavailable, COMMIT_IN_DOUBT: nothing is known, ask again with the same request id; or
+//     NOT_STORED: the database took nothing of it.
 struct Reply {
   Ticket ticket;
   absl::Status status;
@@ -191,7 +193,9 @@ struct DismissedAgent {
 
 // Everything the shell may do once the batch is committed, in this order.
 struct Effects {
-  // Also when nobody knows whether a revocation was stored: refusing too much is the safe side.
+  // Nobody knows whether these have left the farm: their streams are to be ended; should they come
+  // back, the row says.
+  std::vector<AgentId> disconnected;
   std::vector<DismissedAgent> dismissed;
   std::vector<Reply> replies;
   std::vector<Outgoing> sends;

@@ -29,21 +29,63 @@ const domain::OpenResolution* SchedulerCore::Impl::Resolved(const AgentId& agent
   return &it->second;
 }
 
-WallTime SchedulerCore::Impl::QuietFrom(const Entry& entry) const {
-  if (!entry.permit) return WallTime();
+void SchedulerCore::Impl::LoadPermits(std::vector<domain::PublishPermit> permits, Moment at) {
+  const auto before = std::exchange(permit_times_, {});
+  for (domain::PublishPermit& permit : permits) {
+    Entry* entry = Find(permit.key.task);
+    if (entry == nullptr) continue;
+    const auto known = before.find(permit.key.task);
+    // Not granted, nor asked for again, in a time before this clock's.
+    PermitTimes times = known != before.end() && known->second.nonce == permit.nonce
+                            ? known->second
+                            : PermitTimes{permit.nonce, at.now + options_.permit_ttl};
+    if (permit.client_ended_at != WallTime()) {
+      times.client_ended = std::min(times.client_ended, at.now);
+    }
+    permit_times_.emplace(permit.key.task, std::move(times));
+    entry->permit = std::move(permit);
+  }
+  for (const auto& [id, entry] : tasks_) {
+    const bool heard = entry.permit && entry.permit->reported;
+    const bool here = roster_.agents().contains(entry.task.agent);
+    if (entry.task.state == TaskState::kUnknown && here && !heard) {
+      owed_.emplace(std::pair(entry.task.agent, id), 0);
+    }
+  }
+}
+
+Moment SchedulerCore::Impl::QuietFrom(const Entry& entry) const {
+  if (!entry.permit) return {MonoTime::min(), WallTime::min()};
   const domain::PublishPermit& permit = *entry.permit;
-  const WallTime latest = permit.not_after + permit.deadline;
-  const WallTime end =
-      permit.client_ended_at == WallTime() ? latest : std::min(permit.client_ended_at, latest);
-  return end + options_.publish_margin;
+  const PermitTimes& times = permit_times_.at(entry.task.id);
+  Moment end{times.end + permit.deadline, permit.not_after + permit.deadline};
+  if (permit.client_ended_at != WallTime()) end.wall = std::min(end.wall, permit.client_ended_at);
+  end.now = std::min(end.now, times.client_ended);
+  return {end.now + options_.publish_margin, end.wall + options_.publish_margin};
+}
+
+bool SchedulerCore::Impl::OwesWord(const AgentId& agent) const {
+  const auto it = owed_.lower_bound({agent, TaskId()});
+  return it != owed_.end() && it->first.first == agent;
+}
+
+void SchedulerCore::Impl::ForgiveWord(const AgentId& agent, const TaskId& task) {
+  owed_.erase({agent, task});
+  resolved_.erase(task);
+}
+
+void SchedulerCore::Impl::ForgiveWords(const AgentId& agent) {
+  while (OwesWord(agent)) {
+    ForgiveWord(agent, TaskId(owed_.lower_bound({agent, TaskId()})->first.second));
+  }
 }
 
 void SchedulerCore::Impl::On(const Resolve& event, Moment at) {
-  Reply reply{event.ticket, Settle(event, event.said_at, at), RunId()};
+  Reply reply{event.ticket, Settle(event, {event.said_at_mono, event.said_at}, at), RunId()};
   open_.effects.replies.push_back(std::move(reply));
 }
 
-absl::Status SchedulerCore::Impl::Settle(const Resolve& event, WallTime looked_at, Moment at) {
+absl::Status SchedulerCore::Impl::Settle(const Resolve& event, Moment looked_at, Moment at) {
   Entry* entry = Find(event.task);
   if (entry == nullptr) return absl::NotFoundError("no unfinished task has this id");
   if (entry->task.state != TaskState::kUnknown) {
@@ -58,16 +100,19 @@ absl::Status SchedulerCore::Impl::Settle(const Resolve& event, WallTime looked_a
                      "what is known of the publish could not be read", "Ask again.");
   }
   // Neither a word that waited to be heard nor a probe's late result tells of the time since.
-  const WallTime known_at = std::min(looked_at, at.wall);
-  if (const WallTime quiet = QuietFrom(*entry); !published && known_at < quiet) {
+  const Moment known_at{std::min(looked_at.now, at.now), std::min(looked_at.wall, at.wall)};
+  const Moment quiet = QuietFrom(*entry);
+  if (!published && (known_at.now < quiet.now || known_at.wall < quiet.wall)) {
+    const WallTime until =
+        quiet.now > at.now ? std::max(quiet.wall, at.wall + (quiet.now - at.now)) : quiet.wall;
     return MakeError(absl::StatusCode::kFailedPrecondition, "RESOLVE_TOO_EARLY",
-                     "until " + InUtc(quiet) +
+                     "until " + InUtc(until) +
                          " its client may still be at work, and the platform may show the version "
                          "late; nobody can say that it is not published",
                      "Look at the platform after that time and say it then. That it is published "
                      "may be said at once.");
   }
-  if (!entry->permit || !entry->permit->reported) {
+  if (owed_.contains({entry->task.agent, event.task})) {
     resolved_.insert_or_assign(event.task, domain::OpenResolution{KeyOf(*entry), entry->task.agent,
                                                                   event.resolution.verdict});
   }
@@ -99,7 +144,7 @@ void SchedulerCore::Impl::TakeLate(const ResultReported& event, Moment at) {
   }
   open_.changes.push_back(std::move(change));
   Changed(event.key.task);
-  resolved_.erase(event.key.task);
+  ForgiveWord(event.from.agent, event.key.task);
   open_.effects.taken.push_back({event.key, event.log == LogState::kComplete, event.log_missing});
   Push(event.from.agent, event.key, domain::TaskKind::kPublish, protocol::Want::kForget);
 }

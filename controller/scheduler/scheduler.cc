@@ -101,6 +101,7 @@ void Scheduler::ChangeAgent(AgentId agent, domain::Availability availability, On
 
 void Scheduler::Resolve(scheduler::Resolve event, OnReply reply) {
   event.said_at = clock_.Wall();
+  event.said_at_mono = clock_.Mono();
   Ask(std::move(event), std::move(reply));
 }
 
@@ -243,8 +244,13 @@ void Scheduler::CommitAll() {
     Effects effects;
     {
       const std::lock_guard lock(core_mu_);
-      effects = statuses.ok() ? core_.OnCommitted(*statuses, clock_.Mono(), clock_.Wall())
-                              : core_.OnInDoubt();
+      if (statuses.ok()) {
+        effects = core_.OnCommitted(*statuses, clock_.Mono(), clock_.Wall());
+      } else if (store::InDoubt(statuses.status())) {
+        effects = core_.OnInDoubt();
+      } else {
+        effects = core_.OnNotStored(statuses.status());
+      }
     }
     const bool reload = effects.reload;
     Perform(std::move(effects));
@@ -255,6 +261,7 @@ void Scheduler::CommitAll() {
 }
 
 void Scheduler::Perform(Effects effects) {
+  for (const AgentId& agent : effects.disconnected) sink_->Disconnect(agent);
   for (const DismissedAgent& gone : effects.dismissed) {
     sink_->Dismiss(gone.agent, gone.availability);
   }

@@ -64,6 +64,8 @@ class SessionSink {
       std::variant<protocol::Desired, protocol::LogAck, protocol::Permit, protocol::PermitDenied>;
   virtual ~SessionSink() = default;
   virtual void Send(SessionId session, Body body) = 0;
+  // Ends the agent's streams, kUnavailable; it may come back.
+  virtual void Disconnect(const AgentId& agent) = 0;
   // The agent has left the farm: ends its streams, and refuses new ones from now on.
   virtual void Dismiss(const AgentId& agent, const domain::Availability& why) = 0;
 };

@@ -29,6 +29,7 @@ Effects SchedulerCore::OnCommitted(const std::vector<absl::Status>& statuses, Mo
                                    WallTime wall) {
   return impl_->OnCommitted(statuses, {now, wall});
 }
+Effects SchedulerCore::OnNotStored(const absl::Status& why) { return impl_->OnNotStored(why); }
 Effects SchedulerCore::OnInDoubt() { return impl_->OnInDoubt(); }
 std::optional<MonoTime> SchedulerCore::NextDeadline() const { return impl_->NextDeadline(); }
 bool SchedulerCore::IsCurrent(const AgentId& agent, const AttemptKey& key) const {
@@ -50,12 +51,19 @@ absl::Status InDoubt() {
                    "Ask again; a submit with the same request id gives the same run.");
 }
 
+absl::Status NotStored(const absl::Status& why) {
+  return MakeError(absl::StatusCode::kUnavailable, "NOT_STORED",
+                   "nothing was changed: " + std::string(why.message()),
+                   "Look at the controller's database (disk space, load), then ask again.");
+}
+
 }  // namespace
 
 void SchedulerCore::Impl::Forget() {
   loaded_ = false;
   tasks_.clear();
   resolved_.clear();
+  owed_.clear();
   dependents_.clear();
   groups_ = ConcurrencyGroups();
   roster_ = AgentRoster();
@@ -63,7 +71,9 @@ void SchedulerCore::Impl::Forget() {
   due_ = Deadlines<DueKey>();
   open_ = Batch();
   committing_.reset();
-  std::erase_if(agents_, [](const auto& agent) { return !agent.second.session; });
+  std::erase_if(agents_, [this](const auto& agent) {
+    return !agent.second.session || gone_.contains(agent.first);
+  });
   for (auto& [id, agent] : agents_) {
     agent.held.clear();
     agent.fresh = false;
@@ -109,12 +119,11 @@ void SchedulerCore::Impl::Load(store::Unfinished unfinished, Moment at) {
   }
   // Only now is it known who holds the groups.
   for (auto& [id, entry] : tasks_) Enqueue(entry);
-  for (domain::PublishPermit& permit : unfinished.permits) {
-    if (Entry* entry = Find(permit.key.task)) entry->permit = std::move(permit);
-  }
+  LoadPermits(std::move(unfinished.permits), at);
   LoadAvailability(unfinished.availability, at);
   for (domain::OpenResolution& open : unfinished.resolved) {
     const TaskId id = open.key.task;
+    owed_.emplace(std::pair(open.agent, id), 0);
     resolved_.insert_or_assign(id, std::move(open));
   }
   for (const auto& [id, agent] : agents_) {
@@ -128,6 +137,7 @@ void SchedulerCore::Impl::Load(store::Unfinished unfinished, Moment at) {
       Finish(*entry, "scheduler", TaskState::kSkipped, std::nullopt, std::nullopt, at);
     }
   }
+  SettleDoubted(unfinished.agents, at);
   RetireIdle(at);
 }
 
@@ -189,22 +199,30 @@ Effects SchedulerCore::Impl::OnCommitted(const std::vector<absl::Status>& status
   return std::move(batch.effects);
 }
 
-Effects SchedulerCore::Impl::OnInDoubt() {
+Effects SchedulerCore::Impl::OnNotStored(const absl::Status& why) {
+  return Abandon(NotStored(why), /*in_doubt=*/false);
+}
+
+Effects SchedulerCore::Impl::OnInDoubt() { return Abandon(InDoubt(), /*in_doubt=*/true); }
+
+Effects SchedulerCore::Impl::Abandon(const absl::Status& answer, bool in_doubt) {
   SLIPWAY_CHECK(committing_.has_value());
   Batch batch = *std::exchange(committing_, std::nullopt);
   Effects effects;
   effects.reload = true;
   effects.replies = std::move(batch.effects.replies);
-  for (Reply& reply : effects.replies) reply.status = InDoubt();
+  // From rows that were read: true whatever became of this batch.
+  effects.dismissed = std::move(batch.effects.dismissed);
+  for (Reply& reply : effects.replies) reply.status = answer;
   for (const PendingSubmit& submit : batch.submits) {
-    effects.replies.push_back({submit.ticket, InDoubt(), RunId()});
+    effects.replies.push_back({submit.ticket, answer, RunId()});
   }
   for (const PendingAvailability& wish : batch.wishes) {
-    if (wish.ticket) effects.replies.push_back({*wish.ticket, InDoubt(), RunId()});
-    if (domain::IsGone(wish.availability.mode)) {
-      gone_.insert(wish.agent);
-      effects.dismissed.push_back({wish.agent, wish.availability});
-    }
+    if (wish.ticket) effects.replies.push_back({*wish.ticket, answer, RunId()});
+    if (!in_doubt || !domain::IsGone(wish.availability.mode)) continue;
+    doubted_.insert_or_assign(wish.agent, wish.availability);
+    effects.disconnected.push_back(wish.agent);
+    if (const auto it = agents_.find(wish.agent); it != agents_.end()) it->second.session.reset();
   }
   Forget();
   return effects;
@@ -286,6 +304,8 @@ void SchedulerCore::Impl::On(const Tick&, Moment at) {
     } else if (what == Due::kAvailability) {
       availability_.erase(AgentId(id));
       UpdateRoom(AgentId(id));
+    } else if (what == Due::kRetirement) {
+      // RetireIdle looks at it after every event.
     } else if (what == Due::kWait) {
       Entry* entry = Find(TaskId(id));
       // An offer that is under way may still be taken.

@@ -67,24 +67,29 @@ struct AgentView {
 //   while core.HasWork():
 //     changes  = core.TakeChanges()
 //     statuses = changes.empty() ? ok : store.Commit(changes)          // no Apply meanwhile
-//     effects  = statuses.ok() ? core.OnCommitted(*statuses, now, wall)
-//                              : core.OnInDoubt()                       // effects.reload is set
-//     do effects.dismissed, replies, sends, changed
+//     effects  = statuses.ok()                     ? core.OnCommitted(*statuses, now, wall)
+//                : store::InDoubt(statuses.status()) ? core.OnInDoubt()
+//                                                    : core.OnNotStored(statuses.status())
+//                                                                // both set effects.reload
+//     do effects.disconnected, dismissed, replies, sends, changed
 //     if effects.reload: core.Load(*store.LoadUnfinished(), now, wall)  // until it succeeds
 //
 // A refused CreateRun, RecordStep or wish of an operator concerns nobody else and is dealt with
 // inside. Any other refusal and any error of the whole call means that memory and rows differ: the
 // core forgets everything but its sessions, answers the batch's tickets with kUnavailable, and asks
-// every agent for an inventory after Load. There is no other way of repair.
+// every agent for an inventory after Load. There is no other way of repair. That an agent has left
+// the farm holds, and is told, only once its row is known to say so.
 //
 // Work is offered only to agents that domain::TakesWork(). What a revoked agent holds is lost at
-// once; a retiring one is retired when it says that it holds nothing, or is offline and has no
-// task.
+// once; a retiring one is retired when it says that it holds nothing, or is offline (after a
+// controller start, for the grace period) and has no task. Until then it may bring the last word
+// about a publish whose outcome is unknown, or was resolved by others.
 //
 // Invariants: a task has at most one current attempt; a message about another attempt changes
 // nothing and is answered kForget; a publish that was started is never queued again; at most one
 // task of a concurrency group is at an agent, in the order of submit. Memory is bound to unfinished
-// tasks and to the agents of the farm.
+// tasks, to the agents of the farm, and to resolved publishes whose word such an agent may still
+// bring.
 //
 // Thread-compatible; confined to the shell's mutex. Reads no clock; `now` never goes back.
 class SchedulerCore {
@@ -109,6 +114,8 @@ class SchedulerCore {
   // One status per change of TakeChanges, as SchedulerStore::Commit gives them.
   [[nodiscard]] Effects OnCommitted(const std::vector<absl::Status>& statuses, MonoTime now,
                                     WallTime wall);
+  // The commit failed as a whole, and nothing of it is stored: for `why`.
+  [[nodiscard]] Effects OnNotStored(const absl::Status& why);
   // The commit failed as a whole: nobody knows whether the changes are stored.
   [[nodiscard]] Effects OnInDoubt();
 

@@ -37,6 +37,7 @@ class SchedulerCore::Impl {
   [[nodiscard]] bool HasWork() const;
   std::vector<store::Change> TakeChanges();
   Effects OnCommitted(const std::vector<absl::Status>& statuses, Moment at);
+  Effects OnNotStored(const absl::Status& why);
   Effects OnInDoubt();
 
   // Views (scheduler_views.cc).
@@ -60,6 +61,8 @@ class SchedulerCore::Impl {
     int absent = 0;
     bool waits_for_retry = false;
     std::optional<domain::PublishPermit> permit;
+    // When the attempt started; MonoTime::min(): before the last Load.
+    MonoTime started = MonoTime::min();
     // The step that is open, to store its start again with its end.
     std::uint32_t step_number = 0;
     WallTime step_started_at;
@@ -79,9 +82,16 @@ class SchedulerCore::Impl {
     std::set<TaskId> held;  // tasks offered to it or running on it
   };
   // kTask: the end of an offer or of a pause; kWait: Entry::wait_end; kNobody: the end of the grace
-  // of a task that no agent could run.
-  enum class Due { kLease, kRefusal, kAvailability, kTask, kWait, kNobody };
+  // of a task that no agent could run; kRetirement: the end of the grace of a retiring agent.
+  enum class Due { kLease, kRefusal, kAvailability, kRetirement, kTask, kWait, kNobody };
   using DueKey = std::pair<Due, std::string>;
+
+  // A permit by the steady clock.
+  struct PermitTimes {
+    std::string nonce;
+    MonoTime end;                             // or later, if it was granted before the first Load
+    MonoTime client_ended = MonoTime::max();  // max: not known
+  };
 
   struct PendingSubmit {
     std::size_t change = 0;  // index of its CreateRun
@@ -104,7 +114,7 @@ class SchedulerCore::Impl {
     std::set<TaskId> changed;  // what effects.changed lists
     [[nodiscard]] bool empty() const {
       return changes.empty() && effects.replies.empty() && effects.sends.empty() &&
-             effects.changed.empty() && effects.taken.empty();
+             effects.changed.empty() && effects.taken.empty() && effects.dismissed.empty();
     }
   };
 
@@ -127,6 +137,8 @@ class SchedulerCore::Impl {
                    Moment at);
   void SetAvailability(const AgentId& agent, const domain::Availability& availability, Moment at);
   void Dismiss(const AgentId& agent, const domain::Availability& availability, Moment at);
+  // `remaining`: the agents that have not left the farm, as stored.
+  void SettleDoubted(const std::vector<store::RosterAgent>& remaining, Moment at);
   void RetireIdle(Moment at);
 
   // Agents (agent_events.cc).
@@ -141,6 +153,8 @@ class SchedulerCore::Impl {
                                    Moment at);
   void NoteAbsent(const AgentId& agent, const std::set<TaskId>& listed, protocol::Desired& answer,
                   Moment at);
+  // The agent no longer knows of publishes whose word it owes.
+  void NoteSilence(const AgentId& agent, const std::set<TaskId>& listed);
   void TakeFailure(Entry& entry, const ResultReported& event, protocol::AttemptResult result,
                    Moment at);
   // The publish of the same group that holds a permit; empty: none.
@@ -151,9 +165,17 @@ class SchedulerCore::Impl {
 
   // Publishes of unknown outcome (resolutions.cc).
   // `looked_at`: when whoever says so looked at the platform, or later.
-  absl::Status Settle(const Resolve& event, WallTime looked_at, Moment at);
-  // Nothing can be published any more from then on.
-  [[nodiscard]] WallTime QuietFrom(const Entry& entry) const;
+  absl::Status Settle(const Resolve& event, Moment looked_at, Moment at);
+  // Nothing can be published any more once both clocks are there: the wall clock may be set
+  // forward, and the steady one does not know what a restart cost.
+  [[nodiscard]] Moment QuietFrom(const Entry& entry) const;
+  // Permits of the rows, with their times.
+  void LoadPermits(std::vector<domain::PublishPermit> permits, Moment at);
+  // The agent may still have something to say about a publish that it began.
+  [[nodiscard]] bool OwesWord(const AgentId& agent) const;
+  // It will not say it any more: it has left the farm, or knows nothing of the attempt.
+  void ForgiveWord(const AgentId& agent, const TaskId& task);
+  void ForgiveWords(const AgentId& agent);
   // The attempt's own word comes after somebody else's.
   void TakeLate(const ResultReported& event, Moment at);
   // nullptr: `key` is no resolved attempt of this agent whose word is still out.
@@ -206,6 +228,8 @@ class SchedulerCore::Impl {
             protocol::Want want);
   void Changed(const TaskId& task);
   void Forget();
+  // The batch came to nothing, or nobody knows what to.
+  Effects Abandon(const absl::Status& answer, bool in_doubt);
 
   // What a task waits for before it is offered; a probe is about a publish and waits for nothing.
   static TaskId Awaited(const domain::Task& task) {
@@ -233,7 +257,14 @@ class SchedulerCore::Impl {
   std::set<AgentId> retiring_;  // of these, until they are idle
   // Left the farm in this process's time: what their streams still say is dropped.
   std::set<AgentId> gone_;
+  // Whose leaving is in doubt until the rows are read again.
+  std::map<AgentId, domain::Availability> doubted_;
   std::map<TaskId, domain::OpenResolution> resolved_;
+  // Publishes, unknown or resolved, whose attempt may still have its last word to say, with the
+  // inventories in a row that did not list it.
+  std::map<std::pair<AgentId, TaskId>, int> owed_;
+  // Of unfinished publishes. Outlive a reload, which thus makes no wait longer.
+  std::map<TaskId, PermitTimes> permit_times_;
   AgentRoster roster_;
   ConcurrencyGroups groups_;
   TaskQueue queue_;

@@ -183,6 +183,7 @@ void SchedulerCore::Impl::Dispatch(Moment at) {
 void SchedulerCore::Impl::Start(Entry& entry, Moment at) {
   entry.task.state = TaskState::kRunning;
   entry.task.started_at = at.wall;
+  entry.started = at.now;
   entry.absent = 0;
   ++entry.task.starts;
   StopAwaiting(entry);
@@ -230,6 +231,8 @@ void SchedulerCore::Impl::FinishWith(Entry& entry, store::FinishTask change, Mom
   StopAwaiting(entry);
   LeaveAgent(entry);
   LeaveGroup(entry);
+  permit_times_.erase(entry.task.id);
+  if (!resolved_.contains(entry.task.id)) owed_.erase({entry.task.agent, entry.task.id});
   if (const auto it = dependents_.find(Awaited(entry.task)); it != dependents_.end()) {
     it->second.erase(entry.task.id);
     if (it->second.empty()) dependents_.erase(it);
@@ -270,6 +273,15 @@ void SchedulerCore::Impl::MarkUnknown(Entry& entry, protocol::AttemptResult resu
     if (result.client_ended && entry.permit->client_ended_at == WallTime()) {
       entry.permit->client_ended_at = at.wall;
     }
+    if (result.client_ended) {
+      MonoTime& ended = permit_times_.at(entry.task.id).client_ended;
+      ended = std::min(ended, at.now);
+    }
+  }
+  if (reported) {
+    owed_.erase({entry.task.agent, entry.task.id});
+  } else {
+    owed_.emplace(std::pair(entry.task.agent, entry.task.id), 0);
   }
   open_.changes.push_back(
       store::MarkUnknown{SchedulerCause(at), KeyOf(entry), std::move(result), reported});

@@ -27,11 +27,15 @@ struct Unfinished {
   std::vector<domain::PublishPermit> permits;  // of those tasks
   // Agents in another mode than active that are not gone.
   std::map<AgentId, domain::Availability> availability = {};
-  // Of finished publishes: resolved ones whose attempt has not said its own word.
+  // Of finished publishes: resolved ones whose attempt has not said its own word, and whose agent
+  // has not left the farm.
   std::vector<domain::OpenResolution> resolved = {};
   std::map<RunId, std::string> submitters{};  // of their runs
   std::vector<RosterAgent> agents{};          // that have not left the farm
 };
+
+// kUnknown COMMIT_IN_DOUBT: whether the transaction was committed is not known.
+[[nodiscard]] inline bool InDoubt(const absl::Status& status) { return absl::IsUnknown(status); }
 
 // The write side of scheduling: one writer, whole batches, fenced by the leader's epoch.
 // Apart from RunReader, which serves people and never writes.
@@ -52,8 +56,8 @@ class SchedulerStore {
   // stored). A refused change leaves nothing behind. One audit row per applied change that has a
   // cause.
   //
-  // An error of the whole call means that nothing is known: the batch may or may not be committed.
-  // The caller drops its state and loads again.
+  // An error of the whole call: with InDoubt() the batch may or may not be committed, with any
+  // other nothing of it is. The caller drops its state and loads again.
   [[nodiscard]] virtual absl::StatusOr<std::vector<absl::Status>> Commit(
       const std::vector<Change>& changes) = 0;
 

@@ -317,6 +317,33 @@ TEST_CASE("SchedulerStore: a resolution is stored with the end of its publish, o
   CHECK_FALSE(farm.process->reader().ReleaseOfTask(TaskId("publish-1")).ok());
 }
 
+TEST_CASE("SchedulerStore: no late word is awaited of an agent that has left the farm",
+          "[contract]") {
+  Farm farm;
+  domain::JoinToken token;
+  token.token_hash = "hash";
+  token.created_at = FromUnixMicros(kStart);
+  token.created_by = "admin";
+  token.expires_at = FromUnixMicros(kStart + 1000);
+  REQUIRE_OK(farm.process->agents().AddJoinToken(token));
+  domain::Agent agent;
+  agent.id = AgentId("agent-1");
+  agent.name = "a";
+  agent.certificate = {.fingerprint = "ab", .not_after = FromUnixMicros(kStart + 1000)};
+  agent.joined_at = FromUnixMicros(kStart);
+  REQUIRE_OK(farm.process->agents().Join("hash", agent, FromUnixMicros(kStart)));
+  MakeUnknown(farm, "1", false);
+  REQUIRE_OK(farm.CommitOne(Resolved("1", domain::PublishVerdict::kPublished)));
+  REQUIRE(farm.process->scheduler().LoadUnfinished()->resolved.size() == 1);
+  const domain::Availability revoked{.mode = domain::AgentMode::kRevoked,
+                                     .reason = "",
+                                     .by = "admin",
+                                     .since = FromUnixMicros(kStart + 20),
+                                     .until = {}};
+  REQUIRE_OK(farm.CommitOne(store::SetAvailability{By("admin", 20), agent.id, revoked}));
+  CHECK(farm.process->scheduler().LoadUnfinished()->resolved.empty());
+}
+
 TEST_CASE("SchedulerStore: the late word of a resolved publish is awaited, stored once, and wins",
           "[contract]") {
   Farm farm;

@@ -109,6 +109,7 @@ TEST_CASE("Database: a connection lost inside a transaction is an error, not a s
   }),
              StatusIs(absl::StatusCode::kUnavailable, "DATABASE_UNAVAILABLE"));
 
+  REQUIRE_OK(RunSql(connection, "UPDATE leadership SET holder = 'to-be-lost'"));
   REQUIRE_OK((*database)->BeginTerm());
   CHECK_THAT((*database)->Write([&](Transaction& t) {
     t.Run(kSetHolder, std::string("x"));

@@ -6,7 +6,10 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "controller/store/pg/migrations.h"
+#include "controller/store/pg/migrator.h"
 #include "controller/store/pg/session.h"
 #include "tests/support/postgres_fixture.h"
 #include "tests/support/status_matchers.h"
@@ -189,6 +192,29 @@ struct Controller {
   std::unique_ptr<Database> database;
 };
 
+TEST_CASE("Leadership: whoever stood still before its term, and was replaced, begins none",
+          "[db]") {
+  const std::string connection = PostgresFixture::Get().NewDatabase();
+  Controller frozen(connection, "stood-still");
+  auto acquired = Leadership::Acquire(frozen.options, IgnoreLoss);
+  REQUIRE_OK(acquired);
+  Controller leader(connection, "leader");
+  leader.Lead();
+  const auto pool = Database::Open(frozen.options.database);
+  REQUIRE_OK(pool);
+  CHECK_THAT((*pool)->BeginTerm().status(),
+             StatusIs(absl::StatusCode::kFailedPrecondition, "NOT_LEADER"));
+  CHECK((*pool)->term() == Epoch(0));
+  CHECK_OK(WriteSomething(*leader.database));
+
+  std::vector<Migration> migrations(BuiltInMigrations().begin(), BuiltInMigrations().end());
+  migrations.push_back({static_cast<int>(migrations.size()) + 1, "next.sql", "aa",
+                        "CREATE TABLE of_the_next_version (n integer)"});
+  CHECK_THAT(Migrate(frozen.options.database, migrations, MigrationMode::kApply).status(),
+             StatusIs(absl::StatusCode::kFailedPrecondition, "NOT_LEADER"));
+  CHECK_OK(Migrate(leader.options.database, migrations, MigrationMode::kApply));
+}
+
 constexpr Statement kInsert{"test_insert", "INSERT INTO rows_written VALUES ($1)"};
 
 absl::Status Insert(Database& database, const std::string& by) {
@@ -237,7 +263,7 @@ BEGIN
 END $$;
 CREATE CONSTRAINT TRIGGER slow_commit AFTER INSERT ON rows_written
   DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION hold_up())"));
-  auto holder = Session::Open(TestDatabaseOptions(connection));
+  auto holder = Session::Open(Options(connection, "bystander").database);
   REQUIRE_OK(holder);
   pqxx::nontransaction held((*holder)->connection());
   held.exec("SELECT pg_advisory_lock(7)");

@@ -245,6 +245,27 @@ TEST_CASE("slipway-agent: a build goes on while the controller is away", "[integ
   farm.CheckLog(key, *result);
 }
 
+TEST_CASE("slipway-agent: a log that the controller cannot store disturbs no other attempt",
+          "[integration]") {
+  AgentFarm farm;
+  farm.CommitScript("echo words; mkdir dist; echo done > dist/app.js\n");
+  farm.StartAndConnect();
+  const AttemptKey broken = farm.Key();
+  const AttemptKey sound{TaskId(broken.task.value() + "-2"), Attempt(1)};
+  farm.controller().FailLog(broken);
+  farm.controller().Queue(broken, farm.BuildSpec());
+  REQUIRE(WaitUntil([&] { return farm.Output().find("log_stream_lost") != std::string::npos; }));
+  farm.controller().Queue(sound, farm.BuildSpec());
+  INFO(farm.Output());
+  REQUIRE(farm.controller().WaitForResult(sound));
+  CHECK(farm.controller().streams_seen() == 1);
+  farm.controller().FailLog(std::nullopt);
+  const auto result = farm.controller().WaitForResult(broken);
+  REQUIRE(result);
+  CHECK_FALSE(result->has_failure());
+  farm.CheckLog(broken, *result);
+}
+
 TEST_CASE("slipway-agent: a container that is killed from outside is a lost agent",
           "[integration]") {
   AgentFarm farm;

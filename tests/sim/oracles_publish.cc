@@ -33,7 +33,8 @@ void Oracles::ClientStarted(const AttemptKey& key, const std::string& nonce, boo
                 " publishes to the same target");
     }
   }
-  // The documented limits: a measuring clock that stands still, a wall clock that is set back.
+  // The documented limits: a measuring clock that stands still, and over a restart of the
+  // controller a wall clock that is set back.
   const bool clocks_agree = !clock_stood && !controller_clock_stepped_;
   if (clocks_agree && world_.now() > granted_.at(key.task).until) {
     Violation("9: client of " + task + " starts after the end of its permit");
@@ -43,9 +44,9 @@ void Oracles::ClientStarted(const AttemptKey& key, const std::string& nonce, boo
 void Oracles::Published(const AttemptKey& key, bool clock_stood) {
   Case(9);
   published_.try_emplace(key.task, Publication{world_.now(), clock_stood});
-  // The same limits: the agent's late word corrects the record then.
-  const bool clocks_agree = !clock_stood && !controller_clock_stepped_;
-  if (clocks_agree && said_not_published_.contains(key.task)) {
+  // A measuring clock that stands still is the limit: the agent's late word corrects the record
+  // then.
+  if (!clock_stood && said_not_published_.contains(key.task)) {
     Violation("9: " + key.task.value() + " is published after it was taken that it is not");
   }
 }
@@ -70,8 +71,8 @@ void Oracles::JudgeResolution(const TaskId& task, const domain::Resolution& reso
   }
   const auto published = published_.find(task);
   if (!not_published || published == published_.end()) return;
-  // The same limits as below.
-  if (!published->second.clock_stood && !controller_clock_stepped_) {
+  // The same limit.
+  if (!published->second.clock_stood) {
     Violation("9: " + task.value() + " is taken as not published though it was");
   }
 }

@@ -101,6 +101,10 @@ void SimController::Load() {
   process_.After(world_.RandomMillis(1, 200), [this] {
     auto rows = world_.store.Load(epoch_);
     if (!rows.ok()) return Crash(false);
+    for (const auto& agent : world_.agents) {
+      if (domain::IsGone(world_.store.ModeOf(agent->id()))) continue;
+      rows->agents.push_back({.id = agent->id(), .name = "", .labels = {}, .seen = false});
+    }
     core_.Load(*std::move(rows), process_.now(), process_.wall());
     loaded_at_ = world_.now();
     loading_ = false;
@@ -170,7 +174,7 @@ void SimController::Commit(SimStore::Transaction transaction) {
   const double in_doubt = world_.scenario.faults.in_doubt;
   const bool lost_before = world_.Mishap(in_doubt);
   const bool lost_after = world_.Mishap(in_doubt);
-  absl::StatusOr<std::vector<absl::Status>> answer = absl::UnavailableError("in doubt");
+  absl::StatusOr<std::vector<absl::Status>> answer = absl::UnknownError("in doubt");
   if (lost_before) {
     world_.store.Abort(transaction);
   } else {
@@ -183,7 +187,7 @@ void SimController::Commit(SimStore::Transaction transaction) {
                               .statuses = *answer,
                               .decided_at = decided_at_,
                               .awake_since = awake_since_});
-    if (lost_after) answer = absl::UnavailableError("in doubt");
+    if (lost_after) answer = absl::UnknownError("in doubt");
   }
   process_.After(world_.RandomMillis(0, 10), [this, answer] {
     if (!world_.scenario.planted.told_before_commit) return Committed(answer);
@@ -209,6 +213,7 @@ void SimController::Committed(const absl::StatusOr<std::vector<absl::Status>>& a
 }
 
 void SimController::Perform(const scheduler::Effects& effects, const std::function<void()>& then) {
+  for (const AgentId& agent : effects.disconnected) Disconnect(agent);
   for (const scheduler::DismissedAgent& gone : effects.dismissed) Dismiss(gone.agent);
   for (const scheduler::Reply& reply : effects.replies) {
     const auto caller = callers_.find(reply.ticket);
@@ -355,7 +360,10 @@ void SimController::Call(scheduler::Event event, scheduler::Ticket ticket,
                          std::function<void(const scheduler::Reply&)> done) {
   process_.Do([this, event = std::move(event), ticket, done = std::move(done)]() mutable {
     callers_.emplace(ticket, std::move(done));
-    if (auto* resolve = std::get_if<scheduler::Resolve>(&event)) resolve->said_at = process_.wall();
+    if (auto* resolve = std::get_if<scheduler::Resolve>(&event)) {
+      resolve->said_at = process_.wall();
+      resolve->said_at_mono = process_.now();
+    }
     if (auto* submit = std::get_if<scheduler::Submit>(&event)) {
       domain::Task& first = submit->tasks.front();
       first.created_at = first.queued_since = process_.wall();

@@ -79,6 +79,7 @@ class SimController {
   // What a probe's answer says of its publish.
   [[nodiscard]] std::optional<scheduler::Resolve> ResolveBy(
       const domain::Task& probe, const protocol::AttemptResult& result) const;
+  void Disconnect(const AgentId& agent);
   void Dismiss(const AgentId& agent);
   Session* SessionOf(const AgentId& agent, SessionId id);
   // The batch is lost: `stored` or not, nobody was told.

@@ -63,6 +63,12 @@ bool SimController::Refuses(const AgentId& agent) const {
          !world_.scenario.planted.revoked_agent_let_in;
 }
 
+void SimController::Disconnect(const AgentId& agent) {
+  for (auto& [id, session] : sessions_) {
+    if (session.core.self().agent == agent) world_.Reset(session.stream);
+  }
+}
+
 void SimController::Dismiss(const AgentId& agent) {
   if (world_.scenario.planted.revoked_agent_let_in) return;
   world_.Trace(agent, " is dismissed");

@@ -15,7 +15,7 @@
 namespace slipway::sim {
 namespace {
 
-constexpr std::uint64_t kSeeds = 3000;
+constexpr std::uint64_t kSeeds = 5000;
 constexpr const char* kDocument = SLIPWAY_SOURCE_DIR "/docs/protocol.md";
 
 std::string Trimmed(const std::string& text) {

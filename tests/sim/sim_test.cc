@@ -56,7 +56,7 @@ TEST_CASE("Simulation: every invariant holds for every seed", "[sim]") {
 }
 
 TEST_CASE("Simulation: each kind of change is in a commit in doubt, stored and not", "[sim]") {
-  const Summary sum = PlaySeeds(1, 2000, 2, [](std::uint64_t seed) {
+  const Summary sum = PlaySeeds(1, 5000, 2, [](std::uint64_t seed) {
     Scenario scenario = ScenarioOf(seed);
     scenario.faults.in_doubt = 0.2;
     scenario.faults.partition = Millis(8'000);

@@ -41,6 +41,8 @@ struct FakeController::State {
   std::map<Sha256Digest, std::string> blobs;
   std::string secret = "secret";
   bool hold_durable = false;
+  std::optional<AttemptKey> failing_log;
+  std::atomic<int> streams_seen{0};
   std::optional<std::vector<v1::ImageOrder>> images;
   std::chrono::seconds clock_ahead{0};
   v1::Inventory inventory;
@@ -102,6 +104,7 @@ class FakeController::Agents final : public v1::AgentService::Service {
 
   grpc::Status Connect(grpc::ServerContext*, Stream* stream) override {
     v1::AgentMessage message;
+    ++state_.streams_seen;
     while (stream->Read(&message)) {
       const std::lock_guard lock(state_.mu);
       state_.stream = stream;
@@ -141,6 +144,7 @@ class FakeController::Agents final : public v1::AgentService::Service {
       {
         const std::lock_guard lock(state_.mu);
         if (request.has_ref()) key = rpc::FromProto(request.ref()).value();
+        if (state_.failing_log == key) return {grpc::StatusCode::INTERNAL, "Input/output error"};
         std::string& log = state_.tasks[*key].log;
         if (request.offset() == log.size()) log += request.data();
         ack.set_received(log.size());
@@ -400,6 +404,13 @@ int FakeController::asks() {
   const std::lock_guard lock(state_->mu);
   return state_->asks;
 }
+
+void FakeController::FailLog(std::optional<AttemptKey> key) {
+  const std::lock_guard lock(state_->mu);
+  state_->failing_log = std::move(key);
+}
+
+int FakeController::streams_seen() { return state_->streams_seen; }
 
 void FakeController::HoldDurable(bool hold) {
   const std::lock_guard lock(state_->mu);

@@ -54,6 +54,10 @@ class FakeController {
   [[nodiscard]] bool WaitForPermitRequest(std::chrono::seconds patience = std::chrono::seconds(30));
   // How often a permit was asked for.
   [[nodiscard]] int asks();
+  // AppendLog of the attempt, from now on of no other, fails as if the disk were broken.
+  void FailLog(std::optional<AttemptKey> key);
+  // Connect calls so far.
+  [[nodiscard]] int streams_seen();
   // Acks say that nothing is durable until released.
   void HoldDurable(bool hold);
 

@@ -326,10 +326,13 @@ absl::StatusOr<store::Unfinished> InMemorySchedulerStore::LoadUnfinished() {
   for (const auto& [id, resolution] : state_.tables.resolutions) {
     const auto permit = state_.tables.permits.find(id);
     const bool reported = permit != state_.tables.permits.end() && permit->second.reported;
-    if (resolution.second.late_result || reported) continue;
-    unfinished.resolved.push_back({.key = {id, resolution.first},
-                                   .agent = state_.tables.tasks.at(id).agent,
-                                   .verdict = resolution.second.verdict});
+    const AgentId& agent = state_.tables.tasks.at(id).agent;
+    const auto row = state_.tables.agents.find(agent);
+    const bool gone =
+        row != state_.tables.agents.end() && domain::IsGone(row->second.availability.mode);
+    if (resolution.second.late_result || reported || gone) continue;
+    unfinished.resolved.push_back(
+        {.key = {id, resolution.first}, .agent = agent, .verdict = resolution.second.verdict});
   }
   return unfinished;
 }

@@ -111,6 +111,8 @@ PostgresFixture::PostgresFixture()
   OrDie(store::pg::Migrate(TestDatabaseOptions(connection), store::pg::BuiltInMigrations(),
                            store::pg::MigrationMode::kApply),
         "migrating the template");
+  // The pools of TestDatabaseOptions may begin terms.
+  OrDie(RunSql(connection, "UPDATE leadership SET holder = 'test'"), "naming the holder");
   OrDie(RunSql(cluster_->AdminConnectionString(),
                "ALTER DATABASE test_1 RENAME TO template_migrated"),
         "naming the template");

@@ -60,7 +60,8 @@ class PostgresFixture {
   int databases_ = 0;
 };
 
-// Pool options for `connection` with short waits.
+// Pool options for `connection` with short waits. A pool with them may begin terms in a NewDatabase
+// as long as no Leadership was acquired there under another name.
 store::pg::DatabaseOptions TestDatabaseOptions(const std::string& connection);
 
 }  // namespace slipway::testing

@@ -170,7 +170,19 @@ TEST_CASE("LogStore: other bytes, too many bytes and known losses are judged dam
   CHECK(*store->Judge(Key(), SummaryOf("abd")) == LogVerdict::kDamaged);
   CHECK(*store->Judge(Key(), SummaryOf("ab")) == LogVerdict::kDamaged);
   CHECK(*store->Judge(Key(), {3, {}, 7}) == LogVerdict::kDamaged);
+  // A result without a log, although one was delivered.
+  CHECK(*store->Judge(Key(), {}) == LogVerdict::kDamaged);
   CHECK(*store->Judge(Key(), SummaryOf("abc")) == LogVerdict::kComplete);
+  log->reset();
+  store.reset();
+  CHECK(*OpenStore(folder.path())->Judge(Key(), {}) == LogVerdict::kDamaged);
+}
+
+TEST_CASE("LogStore: a result without a log is complete when none ever came", "[unit][logs]") {
+  const Folder folder;
+  auto store = OpenStore(folder.path());
+  CHECK(*store->Judge(Key(), {}) == LogVerdict::kComplete);
+  CHECK_FALSE(fs::exists(folder.path() + "/task-a"));
 }
 
 TEST_CASE("LogStore: bytes become durable by themselves and the sink hears of it", "[unit][logs]") {

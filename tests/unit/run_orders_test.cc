@@ -1,6 +1,7 @@
 #include "controller/runs/run_orders.h"
 
 #include <catch2/catch.hpp>
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -149,6 +150,19 @@ TEST_CASE("RunOrders: while log bytes are missing nothing is decided", "[unit]")
   REQUIRE_OK(orders.Complete(event));
   CHECK(event.log == LogState::kIncomplete);
   CHECK_FALSE(event.release);
+}
+
+TEST_CASE("RunOrders: a log that the disk does not give back is damaged after some readings",
+          "[unit]") {
+  Farm farm;
+  RunOrders orders = farm.Orders(farm.none);
+  ResultReported event = ReportOf(kPublish);
+  event.result.log.size = 10;
+  // Where the first segment should be.
+  std::filesystem::create_directories(farm.dir / ("logs/" + kPublish.value() + "/1/000000"));
+  for (int reading = 1; reading < 4; ++reading) CHECK_FALSE(orders.Complete(event).ok());
+  REQUIRE_OK(orders.Complete(event));
+  CHECK(event.log == LogState::kDamaged);
 }
 
 TEST_CASE("RunOrders: a build's specification says whether a publish follows", "[unit]") {

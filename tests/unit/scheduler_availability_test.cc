@@ -1,5 +1,6 @@
 #include <chrono>
 
+#include "tests/support/status_matchers.h"
 #include "tests/unit/scheduler_farm.h"
 
 namespace slipway::scheduler {
@@ -157,19 +158,64 @@ TEST_CASE("SchedulerCore: a publish that a revoked agent may have begun is unkno
   CHECK(farm.Changed<store::MarkUnknown>() != nullptr);
 }
 
-TEST_CASE("SchedulerCore: a revocation in doubt ends the agent's streams all the same",
+// Commits the revocation of a connected agent "a" with an error of the whole call.
+struct RevokingFarm : OperatedFarm {
+  RevokingFarm() {
+    Connect("a", 1);
+    const domain::Availability revoked{
+        .mode = AgentMode::kRevoked, .reason = "", .by = "admin", .since = {}, .until = {}};
+    core.Apply(ChangeAgent{Ticket(7), AgentId("a"), revoked}, now, wall());
+    (void)core.TakeChanges();
+  }
+  // The rows are read; then the agent connects anew and there is a task for it.
+  void Read(bool remains) {
+    store::Unfinished rows;
+    if (remains) {
+      rows.agents = {{.id = AgentId("a"), .name = "a", .labels = {}, .seen = true}};
+    }
+    dismissed.clear();
+    core.Load(std::move(rows), now, wall());
+    Commit();
+  }
+  bool TakesWork() {
+    Connect("a", 9);
+    Submit({Build("t")});
+    return WantOf(Key("t")) == Want::kOffer;
+  }
+};
+
+TEST_CASE("SchedulerCore: a revocation in doubt ends the agent's streams, and the row decides",
           "[unit][scheduler]") {
-  OperatedFarm farm;
-  farm.Connect("a", 1);
-  const domain::Availability revoked{
-      .mode = AgentMode::kRevoked, .reason = "", .by = "admin", .since = {}, .until = {}};
-  farm.core.Apply(ChangeAgent{Ticket(7), AgentId("a"), revoked}, farm.now, farm.wall());
-  (void)farm.core.TakeChanges();
+  RevokingFarm farm;
   const Effects effects = farm.core.OnInDoubt();
   CHECK(effects.reload);
-  CHECK(effects.dismissed.size() == 1);
+  CHECK(effects.disconnected == std::vector<AgentId>{AgentId("a")});
+  CHECK(effects.dismissed.empty());
   REQUIRE(effects.replies.size() == 1);
-  CHECK(effects.replies[0].status.code() == absl::StatusCode::kUnavailable);
+  CHECK_THAT(effects.replies[0].status,
+             testing::StatusIs(absl::StatusCode::kUnavailable, "COMMIT_IN_DOUBT"));
+  const bool remains = GENERATE(true, false);
+  farm.Read(remains);
+  CHECK(farm.dismissed.size() == (remains ? 0 : 1));
+  CHECK(farm.TakesWork() == remains);
+}
+
+TEST_CASE("SchedulerCore: a revocation that the database did not take leaves the agent alone",
+          "[unit][scheduler]") {
+  RevokingFarm farm;
+  const Effects effects =
+      farm.core.OnNotStored(absl::ResourceExhaustedError("no space left on device"));
+  CHECK(effects.reload);
+  CHECK(effects.disconnected.empty());
+  CHECK(effects.dismissed.empty());
+  REQUIRE(effects.replies.size() == 1);
+  CHECK_THAT(effects.replies[0].status,
+             testing::StatusIs(absl::StatusCode::kUnavailable, "NOT_STORED"));
+  CHECK(std::string(effects.replies[0].status.message()).find("no space left") !=
+        std::string::npos);
+  farm.Read(true);
+  CHECK(farm.dismissed.empty());
+  CHECK(farm.TakesWork());
 }
 
 TEST_CASE("SchedulerCore: a retiring agent finishes, says that it holds nothing, and is retired",
@@ -201,6 +247,75 @@ TEST_CASE("SchedulerCore: a retiring agent that is offline without a task is ret
   OperatedFarm farm;
   farm.Wish("a", AgentMode::kRetiring);
   CHECK(farm.Stored() == std::vector<AgentMode>{AgentMode::kRetiring, AgentMode::kRetired});
+}
+
+// A farm whose agent "a" went silent with leave to publish "p".
+struct SilentFarm : OperatedFarm {
+  SilentFarm() {
+    Connect("a", 1);
+    Submit({Build("t"), Publish("p", "t")});
+    Run("t");
+    Succeed("t");
+    Run("p");
+    Do(PermitRequested{kA, Key("p"), {}, "nonce"});
+    Do(SessionClosed{kA});
+    Pass(kLease);
+    REQUIRE(Changed<store::MarkUnknown>() != nullptr);
+  }
+  void ResolveIt() {
+    Resolve word;
+    word.ticket = Ticket(99);
+    word.task = TaskId("p");
+    word.resolution.verdict = domain::PublishVerdict::kPublished;
+    word.result.emplace();
+    word.release.emplace();
+    Do(word);
+    REQUIRE(Finished("p") == domain::TaskState::kSucceeded);
+  }
+};
+
+TEST_CASE("SchedulerCore: an agent is not retired while it may bring the word about a publish",
+          "[unit][scheduler]") {
+  SilentFarm farm;
+  const bool resolved = GENERATE(true, false);
+  if (resolved) farm.ResolveIt();
+  farm.Wish("a", AgentMode::kRetiring);
+  CHECK(farm.Stored() == std::vector<AgentMode>{AgentMode::kRetiring});
+  farm.Connect("a", 9, {{Farm::Key("p"), protocol::TaskKind::kPublish, AttemptPhase::kFinished}});
+  CHECK(farm.Stored().empty());
+  ResultReported word = ReportOf({AgentId("a"), SessionId(9)}, Farm::Key("p"));
+  word.log = LogState::kComplete;
+  word.release = domain::Release{};
+  farm.Do(word);
+  CHECK((farm.Changed<store::RecordLateResult>() != nullptr) == resolved);
+  CHECK((farm.Finished("p") == domain::TaskState::kSucceeded) == !resolved);
+  farm.Connect("a", 9, {}, 1, 2);
+  CHECK(farm.Stored() == std::vector<AgentMode>{AgentMode::kRetired});
+}
+
+TEST_CASE("SchedulerCore: of a revoked agent no word about a publish is awaited",
+          "[unit][scheduler]") {
+  SilentFarm farm;
+  const bool resolved_first = GENERATE(true, false);
+  if (resolved_first) farm.ResolveIt();
+  farm.Wish("a", AgentMode::kRevoked);
+  if (!resolved_first) farm.ResolveIt();
+  CHECK_FALSE(farm.core.IsCurrent(AgentId("a"), Farm::Key("p")));
+}
+
+TEST_CASE("SchedulerCore: a retiring agent gets the grace period to find a new controller",
+          "[unit][scheduler]") {
+  OperatedFarm farm;
+  store::Unfinished rows;
+  rows.agents = {{.id = AgentId("a"), .name = "a", .labels = {}, .seen = true}};
+  rows.availability[AgentId("a")].mode = AgentMode::kRetiring;
+  farm.changes.clear();
+  farm.core.Load(rows, farm.now, farm.wall());
+  farm.Commit();
+  CHECK(farm.Stored().empty());
+  REQUIRE(farm.core.NextDeadline().has_value());
+  farm.Pass(kGrace);
+  CHECK(farm.Stored() == std::vector<AgentMode>{AgentMode::kRetired});
 }
 
 TEST_CASE("SchedulerCore: a retirement can be taken back until it is complete",

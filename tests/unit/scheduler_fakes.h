@@ -147,6 +147,14 @@ class FakeSink final : public SessionSink {
     sent_.push_back(std::move(body));
     changed_.notify_all();
   }
+  void Disconnect(const AgentId& agent) override {
+    const std::lock_guard lock(mu_);
+    disconnected_.push_back(agent);
+  }
+  std::vector<AgentId> disconnected() {
+    const std::lock_guard lock(mu_);
+    return disconnected_;
+  }
   void Dismiss(const AgentId& agent, const domain::Availability& why) override {
     const std::lock_guard lock(mu_);
     dismissed_.emplace_back(agent, why.mode);
@@ -194,6 +202,7 @@ class FakeSink final : public SessionSink {
   std::condition_variable changed_;
   std::vector<Body> sent_;
   std::vector<std::pair<AgentId, domain::AgentMode>> dismissed_;
+  std::vector<AgentId> disconnected_;
 };
 
 }  // namespace slipway::scheduler

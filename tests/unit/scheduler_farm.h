@@ -61,7 +61,7 @@ struct Farm {
     for (auto& gone : effects.dismissed) dismissed.push_back(std::move(gone));
     for (auto& over : effects.taken) taken.push_back(std::move(over));
   }
-  [[nodiscard]] WallTime wall() const { return WallTime(now.time_since_epoch()); }
+  [[nodiscard]] WallTime wall() const { return WallTime(now.time_since_epoch() + wall_ahead); }
 
   // With a Tick now and then, as the shell does.
   void Pass(Duration time) {
@@ -186,6 +186,7 @@ struct Farm {
   inline static const Origin kA{AgentId("a"), SessionId(1)};
   inline static const Origin kB{AgentId("b"), SessionId(2)};
   MonoTime now = MonoTime(std::chrono::seconds(1000));
+  Duration wall_ahead{};  // what the wall clock was set forward by
   SchedulerCore core{Options()};
   std::uint64_t ticket = 0;
   std::uint64_t label_sequence = 100;

@@ -40,6 +40,35 @@ struct UnknownFarm : Farm {
                        .sequence = 1,
                        .deadline = kDeadline});
   }
+  // Asks for the permit again.
+  Duration ValidFor() {
+    Do(PermitRequested{.from = kA,
+                       .key = Key("p"),
+                       .manifest = *Sha256Digest::FromBytes(std::string(32, 'm')),
+                       .nonce = "two",
+                       .sequence = 2,
+                       .deadline = kDeadline});
+    const auto* permit = Told<protocol::Permit>();
+    return permit == nullptr ? Duration::zero() : permit->valid_for;
+  }
+  // What the rows hold of the publish, of which nothing was heard.
+  [[nodiscard]] store::Unfinished Rows() const {
+    store::Unfinished rows;
+    domain::Task task = Farm::Publish("p", "t");
+    task.state = TaskState::kUnknown;
+    task.attempt = Attempt(1);
+    task.agent = AgentId("a");
+    rows.tasks = {task};
+    rows.agents = {{.id = AgentId("a"), .name = "a", .labels = {}, .seen = true}};
+    rows.permits = {{.key = Key("p"),
+                     .nonce = "one",
+                     .manifest = {},
+                     .not_after = granted + kPermit,
+                     .deadline = kDeadline,
+                     .client_ended_at = {},
+                     .reported = false}};
+    return rows;
+  }
   // The agent is silent beyond its lease.
   void LoseAgent() {
     Do(SessionClosed{kA});
@@ -75,10 +104,11 @@ struct UnknownFarm : Farm {
     }
     return resolve;
   }
-  absl::Status Say(PublishVerdict verdict) { return Say(verdict, wall()); }
-  absl::Status Say(PublishVerdict verdict, WallTime said_at) {
+  absl::Status Say(PublishVerdict verdict) { return Say(verdict, now); }
+  absl::Status Say(PublishVerdict verdict, MonoTime said_at) {
     Resolve word = Word(verdict);
-    word.said_at = said_at;
+    word.said_at = wall() - (now - said_at);
+    word.said_at_mono = said_at;
     Do(word);
     REQUIRE(replies.size() == 1);
     return replies.at(0).status;
@@ -121,6 +151,51 @@ TEST_CASE("Scheduler: \"not published\" waits for permit, deadline and margin to
   CHECK_FALSE(farm.Changed<store::FinishTask>()->release);
 }
 
+TEST_CASE("Scheduler: a wall clock set forward does not make \"not published\" come sooner",
+          "[unit][scheduler]") {
+  UnknownFarm farm;
+  farm.LoseAgent();
+  farm.wall_ahead = std::chrono::hours(1);
+  const absl::Status early = farm.Say(PublishVerdict::kNotPublished);
+  CHECK_THAT(early, StatusIs(StatusCode::kFailedPrecondition, "RESOLVE_TOO_EARLY"));
+  // What is still to wait, by the clock on the wall.
+  CHECK(std::string(early.message()).find("1970-01-01T01:29:40Z") != std::string::npos);
+  SECTION("nor does it after the rows were read again") {
+    farm.core.Load(farm.Rows(), farm.now, farm.wall());
+  }
+  farm.now += kPermit + kDeadline + kMargin - kLease - seconds(1);
+  CHECK_THAT(farm.Say(PublishVerdict::kNotPublished),
+             StatusIs(StatusCode::kFailedPrecondition, "RESOLVE_TOO_EARLY"));
+  farm.now += seconds(1);
+  CHECK_OK(farm.Say(PublishVerdict::kNotPublished));
+}
+
+TEST_CASE("Scheduler: a controller that was restarted waits as if the permit were new",
+          "[unit][scheduler]") {
+  const UnknownFarm before;
+  UnknownFarm farm;
+  farm.core = SchedulerCore(Farm::Options());
+  farm.wall_ahead = std::chrono::hours(1);
+  farm.core.Load(before.Rows(), farm.now, farm.wall());
+  farm.Commit();
+  farm.now += kPermit + kDeadline + kMargin - seconds(1);
+  CHECK_THAT(farm.Say(PublishVerdict::kNotPublished),
+             StatusIs(StatusCode::kFailedPrecondition, "RESOLVE_TOO_EARLY"));
+  farm.now += seconds(1);
+  CHECK_OK(farm.Say(PublishVerdict::kNotPublished));
+}
+
+TEST_CASE("Scheduler: a wall clock set back does not make a permit last longer",
+          "[unit][scheduler]") {
+  UnknownFarm farm;
+  farm.now += seconds(100);
+  farm.wall_ahead = -std::chrono::hours(1);
+  CHECK(farm.ValidFor() == kPermit - seconds(100));
+  farm.now += seconds(20);
+  CHECK(farm.ValidFor() == Duration::zero());
+  CHECK(farm.Told<protocol::PermitDenied>() != nullptr);
+}
+
 TEST_CASE("Scheduler: a client seen dead shortens the wait to the margin", "[unit][scheduler]") {
   UnknownFarm farm;
   farm.ReportUnknown(true);
@@ -140,7 +215,7 @@ TEST_CASE("Scheduler: a word that was said too early is not taken later for havi
           "[unit][scheduler]") {
   UnknownFarm farm;
   farm.ReportUnknown(true);
-  const WallTime said_at = farm.wall();
+  const MonoTime said_at = farm.now;
   farm.now += kMargin;
   CHECK_THAT(farm.Say(PublishVerdict::kNotPublished, said_at),
              StatusIs(StatusCode::kFailedPrecondition, "RESOLVE_TOO_EARLY"));
@@ -151,19 +226,9 @@ TEST_CASE("Scheduler: the wait survives a restart of the controller", "[unit][sc
   UnknownFarm farm;
   farm.ReportUnknown(true);
   const WallTime reported = farm.wall();
-  store::Unfinished stored;
-  domain::Task task = Farm::Publish("p", "t");
-  task.state = TaskState::kUnknown;
-  task.attempt = Attempt(1);
-  task.agent = AgentId("a");
-  stored.tasks = {task};
-  stored.permits = {{.key = Farm::Key("p"),
-                     .nonce = "one",
-                     .manifest = {},
-                     .not_after = farm.granted + kPermit,
-                     .deadline = kDeadline,
-                     .client_ended_at = reported,
-                     .reported = true}};
+  store::Unfinished stored = farm.Rows();
+  stored.permits.front().client_ended_at = reported;
+  stored.permits.front().reported = true;
   farm.core.Load(stored, farm.now, farm.wall());
   CHECK_THAT(farm.Say(PublishVerdict::kNotPublished),
              StatusIs(StatusCode::kFailedPrecondition, "RESOLVE_TOO_EARLY"));
@@ -228,6 +293,19 @@ TEST_CASE("Scheduler: an agent that comes back unknowing after a resolve changes
   REQUIRE(farm.Changed<store::RecordLateResult>() != nullptr);
   CHECK(farm.Changed<store::MarkUnknown>() == nullptr);
   CHECK_FALSE(farm.Changed<store::RecordLateResult>()->release);
+  CHECK_FALSE(farm.core.IsCurrent(AgentId("a"), Farm::Key("p")));
+}
+
+TEST_CASE("Scheduler: the late word of an agent that does not know the attempt is not awaited",
+          "[unit][scheduler]") {
+  UnknownFarm farm;
+  farm.LoseAgent();
+  const bool resolved_first = GENERATE(true, false);
+  if (resolved_first) CHECK_OK(farm.Say(PublishVerdict::kPublished));
+  farm.Connect("a", 9);
+  CHECK(farm.core.IsCurrent(AgentId("a"), Farm::Key("p")));
+  farm.Connect("a", 9, {}, 1, 2);
+  if (!resolved_first) CHECK_OK(farm.Say(PublishVerdict::kPublished));
   CHECK_FALSE(farm.core.IsCurrent(AgentId("a"), Farm::Key("p")));
 }
 

@@ -145,8 +145,9 @@ TEST_CASE("Scheduler: nothing is told before it is committed", "[unit]") {
   CHECK(start->spec == "spec of task-0");
 }
 
-TEST_CASE("Scheduler: after a commit in doubt it reads again, asks agents, and a submit is one run",
-          "[unit]") {
+TEST_CASE(
+    "Scheduler: after a commit that failed it reads again, asks agents, and a submit is one run",
+    "[unit]") {
   const bool applied = GENERATE(false, true);
   Farm farm;
   const AttemptKey key = farm.StartBuild("first").key;
@@ -154,7 +155,8 @@ TEST_CASE("Scheduler: after a commit in doubt it reads again, asks agents, and a
   farm.store.FailLoads(true);
   farm.database.FailCommits(1, applied);
   const Reply reply = Farm::Get(farm.Submit("second"));
-  CHECK_THAT(reply.status, StatusIs(absl::StatusCode::kUnavailable, "COMMIT_IN_DOUBT"));
+  CHECK_THAT(reply.status,
+             StatusIs(absl::StatusCode::kUnavailable, applied ? "COMMIT_IN_DOUBT" : "NOT_STORED"));
 
   // Until the rows are read nobody is told that an attempt is stale.
   REQUIRE(WaitUntil([&] { return farm.store.loads() >= 2; }));
@@ -182,11 +184,11 @@ TEST_CASE("Scheduler: while the database refuses every commit it reads again les
   Farm farm(std::move(options));
   farm.database.FailCommits(2, false);
   CHECK_THAT(Farm::Get(farm.Submit("first")).status,
-             StatusIs(absl::StatusCode::kUnavailable, "COMMIT_IN_DOUBT"));
+             StatusIs(absl::StatusCode::kUnavailable, "NOT_STORED"));
   // At once after the first one.
   REQUIRE(WaitUntil([&] { return farm.store.loads() == 2; }));
   CHECK_THAT(Farm::Get(farm.Submit("second")).status,
-             StatusIs(absl::StatusCode::kUnavailable, "COMMIT_IN_DOUBT"));
+             StatusIs(absl::StatusCode::kUnavailable, "NOT_STORED"));
   CHECK_THAT(farm.scheduler->CheckCurrent(kAgent, {TaskId("task-first"), Attempt(1)}),
              StatusIs(absl::StatusCode::kUnavailable, "RELOADING"));
   // Stopping does not wait for the pause.
@@ -200,8 +202,8 @@ TEST_CASE("Scheduler: a commit that goes well ends the pauses between readings",
   Farm farm(std::move(options));
   for (const int round : {1, 2, 3}) {
     farm.database.FailCommits(1, false);
-    CHECK_THAT(Farm::Get(farm.Submit("doubtful")).status,
-               StatusIs(absl::StatusCode::kUnavailable, "COMMIT_IN_DOUBT"));
+    CHECK_THAT(Farm::Get(farm.Submit("refused")).status,
+               StatusIs(absl::StatusCode::kUnavailable, "NOT_STORED"));
     REQUIRE_OK(Farm::Get(farm.Submit(std::to_string(round))).status);
   }
   CHECK(farm.store.loads() == 4);

@@ -29,7 +29,9 @@ std::string FenceQuery() {
 
 constexpr Statement kFenceWriters{"database_fence_writers", "SELECT pg_advisory_xact_lock($1)"};
 constexpr Statement kNextEpoch{"database_next_epoch",
-                               "UPDATE leadership SET epoch = epoch + 1 RETURNING epoch"};
+                               "UPDATE leadership SET epoch = epoch + 1 "
+                               "WHERE holder = current_setting('application_name') "
+                               "RETURNING epoch"};
 
 absl::Status NotLeader(std::string_view message) {
   return MakeError(absl::StatusCode::kFailedPrecondition, "NOT_LEADER", message,
@@ -169,7 +171,9 @@ absl::StatusOr<Epoch> Database::BeginTerm() {
     pqxx::work work(session.connection());
     Transaction transaction(session, work);
     transaction.Run(kFenceWriters, kWriteFence);
-    epoch = transaction.Run(kNextEpoch).at(0)[0].as<std::int64_t>();
+    const pqxx::result next = transaction.Run(kNextEpoch);
+    if (next.empty()) return NotLeader("this controller does not hold the leadership any more");
+    epoch = next[0][0].as<std::int64_t>();
     return Commit(work);
   }));
   impl_->term.store(epoch);

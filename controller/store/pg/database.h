@@ -58,7 +58,9 @@ class Database {
 
   // Begins a term of this process: bumps the stored epoch once every transaction that an earlier
   // leader began has ended (kAborted LOCK_TIMEOUT: one did not), and fences Write with it from now
-  // on. When it returns, nothing of an earlier term can be committed any more.
+  // on. When it returns, nothing of an earlier term can be committed any more. Only the process
+  // that the stored leadership names can (Leadership::Acquire under this pool's application_name):
+  // kFailedPrecondition NOT_LEADER, also when another one has taken it since.
   absl::StatusOr<Epoch> BeginTerm();
   // 0: none.
   [[nodiscard]] Epoch term() const;

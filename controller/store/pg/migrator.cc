@@ -25,6 +25,23 @@ constexpr char kApplied[] = "SELECT version, name, sha256 FROM schema_migrations
 constexpr char kRecord[] =
     "INSERT INTO schema_migrations (version, name, sha256) VALUES ($1, $2, $3)";
 
+// A schema that was never migrated has nobody who leads; later migrations have that table.
+constexpr char kHasLeadership[] = "SELECT to_regclass('leadership') IS NOT NULL";
+constexpr char kMayWrite[] =
+    "SELECT holder IN ('', current_setting('application_name')), holder FROM leadership";
+
+// The fence of every write (Database::Write): from here to the end of the transaction no new term
+// begins.
+absl::Status CheckLeadership(pqxx::work& work) {
+  if (!work.exec1(kHasLeadership)[0].as<bool>()) return absl::OkStatus();
+  work.exec(fmt::format("SELECT pg_advisory_xact_lock_shared({})", kWriteFence));
+  const pqxx::row row = work.exec1(kMayWrite);
+  if (row[0].as<bool>()) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kFailedPrecondition, "NOT_LEADER",
+                   fmt::format("another controller leads: '{}'", row[1].c_str()),
+                   "Ask the controller that leads.");
+}
+
 // How many of `migrations` are applied already.
 absl::StatusOr<std::size_t> CheckApplied(const pqxx::result& applied,
                                          std::span<const Migration> migrations) {
@@ -56,6 +73,7 @@ absl::StatusOr<std::size_t> CheckApplied(const pqxx::result& applied,
 
 absl::Status Apply(Session& session, const Migration& migration) {
   pqxx::work work(session.connection());
+  SLIPWAY_RETURN_IF_ERROR(CheckLeadership(work));
   work.exec(std::string(migration.sql));
   work.exec_params(kRecord, migration.version, std::string(migration.file),
                    std::string(migration.sha256));

@@ -24,6 +24,8 @@ enum class MigrationMode { kApply, kList };
 // Brings the schema up to the last of `migrations`, each in one transaction of its own; with kList
 // it changes nothing and tells what it would do. Callers at the same time, in other processes too,
 // take turns. Blocks without limit of statement time.
+// kFailedPrecondition NOT_LEADER: another process holds the leadership that the database names, by
+// its application_name; where none ever did, anybody migrates.
 // kFailedPrecondition SCHEMA_NEWER: the database was migrated by a newer controller.
 // kDataLoss SCHEMA_CHANGED: an applied migration differs from the built-in one; names the file.
 // Any other error names the file that failed; the files before it stay applied.

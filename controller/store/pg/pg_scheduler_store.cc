@@ -253,7 +253,10 @@ SELECT r.task_id, r.attempt, t.agent_id, r.verdict
   FROM publish_resolutions r
   JOIN tasks t ON t.id = r.task_id
   LEFT JOIN publish_permits p ON p.task_id = r.task_id
- WHERE r.late_at IS NULL AND NOT coalesce(p.reported, false))"};
+ WHERE r.late_at IS NULL AND NOT coalesce(p.reported, false)
+   -- Nothing is heard any more of an agent that left the farm.
+   AND NOT EXISTS (SELECT FROM agents a
+                    WHERE a.id = t.agent_id AND a.mode IN ('retired', 'revoked')))"};
 
 // In the order of Change's alternatives.
 constexpr const Statement* kStatements[] = {&kCreateRun,   &kOfferTask,       &kStartTask,

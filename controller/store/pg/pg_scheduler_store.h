@@ -10,8 +10,7 @@ namespace slipway::store::pg {
 // The SchedulerStore in PostgreSQL: a batch is a handful of statements, whatever its size. A row
 // that PostgreSQL itself refuses is found by halving the batch and refused alone.
 //
-// BecomeLeader presumes that a Leadership is held; without one two controllers would take the term
-// from each other in turns.
+// BecomeLeader presumes that a Leadership is held under the name of `database`'s connections.
 //
 // Thread-safe. `database` must outlive it.
 class PgSchedulerStore final : public SchedulerStore {
