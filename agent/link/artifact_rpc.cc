@@ -26,6 +26,14 @@ void SetDeadline(grpc::ClientContext& context, std::chrono::seconds time) {
   context.set_deadline(std::chrono::system_clock::now() + time);
 }
 
+// A call that the controller cancelled, because it stops. To whoever asked it is one without an
+// answer; only people cancel builds, and none of these calls is one that we cancelled ourselves.
+absl::Status EndOf(const grpc::ClientContext& context, const grpc::Status& status) {
+  absl::Status end = rpc::FromGrpc(context, status);
+  if (end.code() != absl::StatusCode::kCancelled) return end;
+  return absl::UnavailableError("the controller ended the call");
+}
+
 class PutStream final : public artifacts::BlobStream {
  public:
   PutStream(v1::AgentService::Stub& stub, const AttemptKey& key) {
@@ -79,7 +87,7 @@ class PutStream final : public artifacts::BlobStream {
   absl::Status End() {
     if (finished_) return absl::UnavailableError("the upload has ended");
     finished_ = true;
-    return rpc::FromGrpc(context_, writer_->Finish());
+    return EndOf(context_, writer_->Finish());
   }
 
   grpc::ClientContext context_;
@@ -115,7 +123,7 @@ class GrpcArtifactSink final : public artifacts::ArtifactSink {
     std::string digests;
     v1::FindMissingBlobsResponse response;
     while (stream->Read(&response)) digests += response.missing();
-    SLIPWAY_RETURN_IF_ERROR(rpc::FromGrpc(context, stream->Finish()));
+    SLIPWAY_RETURN_IF_ERROR(EndOf(context, stream->Finish()));
     std::vector<Sha256Digest> missing;
     for (std::size_t at = 0; at < digests.size(); at += Sha256Digest::kSize) {
       const auto digest =
@@ -138,7 +146,7 @@ class GrpcArtifactSink final : public artifacts::ArtifactSink {
     request.set_manifest(rpc::ToProto(manifest));
     v1::FinalizeArtifactResponse response;
     const auto stub = v1::AgentService::NewStub(channel_());
-    return rpc::FromGrpc(context, stub->FinalizeArtifact(&context, request, &response));
+    return EndOf(context, stub->FinalizeArtifact(&context, request, &response));
   }
 
  private:
@@ -163,7 +171,7 @@ class GrpcArtifactSource final : public artifacts::ArtifactSource {
     absl::Status taken;
     while (taken.ok() && stream->Read(&response)) taken = Take(response, receiver);
     if (!taken.ok()) context.TryCancel();
-    const absl::Status ended = rpc::FromGrpc(context, stream->Finish());
+    const absl::Status ended = EndOf(context, stream->Finish());
     return taken.ok() ? ended : taken;
   }
 

@@ -122,6 +122,7 @@ class LogFollower final : public FollowStream<v1::ReadLogResponse> {
     // Whoever follows the task, not one attempt, waits for the attempt that comes after a retry.
     const bool another = request_.follow() && request_.attempt() == 0 && !over_;
     if (slice.seal && another) return Then::kWait;
+    SLIPWAY_RETURN_IF_ERROR(CheckRoot());
     if (slice.seal) return Last(response, slice.seal->complete, slice.seal->missing);
     // The row says that the log is whole a moment before the log's own seal does.
     if (over_ && summary_) {
@@ -155,6 +156,16 @@ class LogFollower final : public FollowStream<v1::ReadLogResponse> {
       summary_ = found.task.result->log;
     }
     return absl::OkStatus();
+  }
+
+  // The row of an attempt whose log came whole and is not what the agent hashed has no root.
+  [[nodiscard]] absl::Status CheckRoot() const {
+    if (!summary_ || !summary_->root.IsZero() || summary_->missing > 0 || summary_->size == 0 ||
+        summary_->size != offset_) {
+      return absl::OkStatus();
+    }
+    return MakeError(absl::StatusCode::kDataLoss, "LOG_DAMAGED",
+                     "the log is not what the agent sent: somewhere in it bytes differ");
   }
 
   Then Last(v1::ReadLogResponse& response, bool complete, std::uint64_t missing) {

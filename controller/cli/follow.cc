@@ -179,6 +179,11 @@ class RunFollower {
       out_ << view_.LogEnd(log.task, log.end->complete, log.end->missing);
       return absl::OkStatus();
     }
+    // Damaged at the controller. What the run comes to is another matter.
+    if (log.end.status().code() == absl::StatusCode::kDataLoss) {
+      out_ << view_.LogDamaged(log.task, log.end.status());
+      return absl::OkStatus();
+    }
     // An attempt that no agent ever took up has no log.
     if (log.end.status().code() == absl::StatusCode::kNotFound) return absl::OkStatus();
     return log.end.status();

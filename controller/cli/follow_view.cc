@@ -163,6 +163,14 @@ std::string FollowView::LogEnd(const std::string& task, bool complete, std::uint
   return text;
 }
 
+std::string FollowView::LogDamaged(const std::string& task, const absl::Status& status) {
+  return LogEnd(task, true, 0) +
+         Own(&tasks_[task],
+             view_.style.Warning(
+                 fmt::format(fmt::runtime(view_.text("the log is damaged: {}", "日志已损坏：{}")),
+                             std::string(status.message()))));
+}
+
 std::string FollowView::Trouble(const std::string& stream, const absl::Status& status) {
   const bool before = !troubled_.empty();
   if (status.ok()) {

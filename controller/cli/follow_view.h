@@ -30,6 +30,8 @@ class FollowView {
                                 std::uint64_t skipped);
   // The log of an attempt has ended.
   [[nodiscard]] std::string LogEnd(const std::string& task, bool complete, std::uint64_t missing);
+  // The same, of one that the controller's disk has damaged: it says how.
+  [[nodiscard]] std::string LogDamaged(const std::string& task, const absl::Status& status);
   // One of the streams (any name) has lost the controller or, when ok, is back.
   [[nodiscard]] std::string Trouble(const std::string& stream, const absl::Status& status);
 

@@ -100,6 +100,11 @@ class Workload:
             if thread.is_alive():
                 self.unanswered.append(f"{thread.name} still waits for an answer")
 
+    def abandon(self):
+        """No call begins any more; nobody waits for those under way."""
+        self._deadline = time.monotonic()
+        self._stop.set()
+
     # --- One submitter ---
 
     def _submit_all(self, number):

@@ -109,6 +109,15 @@ TEST_CASE("FollowView: missing bytes are said where they are missing and at the 
   CHECK_THAT(view.LogEnd("task-1", false, 0), Contains("没有收到结尾"));
 }
 
+TEST_CASE("FollowView: a damaged log ends with what is wrong with it", "[unit][cli]") {
+  FollowView view(PlainView(), false);
+  v1::Task task = BuildTask("task-1", "weixin");
+  (void)view.Tasks(RunOf({task}));
+  (void)view.Log("task-1", "half a line", 0);
+  CHECK(view.LogDamaged("task-1", absl::DataLossError("another SHA-256")) ==
+        "\nthe log is damaged: another SHA-256\n");
+}
+
 TEST_CASE("FollowView: a new attempt is announced", "[unit][cli]") {
   FollowView view(PlainView(), false);
   v1::Task task = BuildTask("task-1", "weixin");
