@@ -212,8 +212,8 @@ class Farm:
             return self.slipway("agents", check=False).returncode == 0
         until("the controller to answer", ready, seconds)
 
-    def add_agent(self, name, online=True):
-        data = self.folder / name
+    def add_agent(self, name, online=True, data=None):
+        data = pathlib.Path(data or self.folder / name)
         token = json.loads(self.slipway("--json", "agents", "token").stdout)["token"]
         done = subprocess.run([program("slipway-agent"), "join", self.agent_server(name), "--token", token,
                                "--data-dir", str(data), "--name", name],

@@ -6,6 +6,7 @@ import time
 
 from farm import BUILD, WEIXIN, Daemon, lab, program, until
 from leadership import Second
+from machines import REGISTRY, Machines
 from recorder import run_of
 
 STORIES = {}
@@ -275,3 +276,134 @@ def planted(story, farm):
     story.run("slipway-sim --plant publish-again-after-crash --seeds 1..400 | tail -40")
     story.say("A disk of the controller that changes bytes it had synced, under a farm of real programs:")
     story.run("tests/chaos/run --seed 1 --minutes 1 --faults controller-kill --plant rot-log --no-keep", status=1)
+
+
+@story("node-health", "A machine is not well", agents=0, own_network=True)
+def node_health(story, farm):
+    shared, network = os.environ.get("DOCKER_HOST"), farm.network
+    with Machines(farm.folder) as machines:
+        try:
+            play_node_health(story, farm, machines)
+        finally:
+            for agent in farm.agents:
+                agent.stop()
+            # What the machines had goes with them.
+            farm.network = network
+            os.environ.pop("DOCKER_HOST", None)
+            if shared is not None:
+                os.environ["DOCKER_HOST"] = shared
+
+
+def join_mills(story, farm, machines):
+    """mill-1 and mill-3 on the big machine's Engine, mill-2 on that with the small disk."""
+    plenty = "disk_pressure: {bytes: 64MiB, percent: 1}\ndisk_floor: {bytes: 32MiB, percent: 1}\n"
+    little = "disk_pressure: {bytes: 600MiB, percent: 40}\ndisk_floor: {bytes: 200MiB, percent: 20}\n"
+    for name, engine, options in (("mill-1", machines.big, plenty), ("mill-2", machines.small, little),
+                                  ("mill-3", machines.big, plenty)):
+        os.environ["DOCKER_HOST"] = f"unix://{engine.socket}"
+        # One network each: an agent that leaves takes nothing from another.
+        farm.network = f"slipway-{name}"
+        farm.subnet = f"10.91.{len(farm.agents) + 1}.0/24"
+        farm.agent_options = f"slots: 2\nlabels: {{machine: {name}}}\n{options}"
+        agent = farm.add_agent(name, online=False, data=machines.small_disk / "agent" if name == "mill-2" else None)
+        agent.start(**({"LD_PRELOAD": str(machines.clock), "CLOCK_AHEAD": "47"} if name == "mill-3" else {}))
+        (story.desk / f"{name}.sock").symlink_to(engine.socket)
+        (story.desk / f"{name}.log").symlink_to(agent.log)
+        (story.desk / f"{name}.dockerd.pid").symlink_to(engine.pid_file)
+    (story.desk / "controller.log").symlink_to(farm.controller.log)
+    farm.wait_agents(60)
+    story.pids()
+
+
+def health_of(farm, name, word):
+    """Whether `slipway agents` has the word in the agent's line."""
+    return any(line.startswith(f"{name} ") and word in line for line in farm.slipway("agents").stdout.splitlines())
+
+
+def play_node_health(story, farm, machines):
+    small = machines.small
+    show_images = "docker -H unix://$PWD/mill-2.sock images"
+    small.make_image("payroll-db:12", 200)
+    small.docker("rmi", "slipway-test-min:1")
+    machines.big.docker("tag", "slipway-test-min:1", "slipway-builder:1")
+    join_mills(story, farm, machines)
+
+    story.say("## A clock that is off")
+    story.say("Three machines. The clock of mill-3 is 47 seconds ahead, which the agent finds at its second exchange with the controller.")
+    story.wait("the clock of mill-3", lambda: health_of(farm, "mill-3", "clock"), 90)
+    story.run("slipway agents")
+    story.run("slipway agents show mill-3")
+    story.run("grep agent_clock controller.log")
+
+    story.say("## Images ahead of time")
+    story.say("Two images are wanted on mill-1 and mill-2. The first is fetched from its registry; the second somebody has loaded on mill-1 alone.")
+    story.run(f"slipway agents prepare --image {REGISTRY}/node:20,slipway-builder:1 --agent mill-1 --agent mill-2", status=1)
+    story.say("Somebody makes the image there, and asks again:")
+    small.docker("tag", "payroll-db:12", "slipway-builder:1")
+    story.run("slipway agents prepare --image slipway-builder:1 --agent mill-2")
+    small.docker("rmi", "slipway-builder:1")
+    story.run("slipway agents images --forget slipway-builder:1")
+    story.say("A task does not need that: the first one that needs an image of a registry has it fetched.")
+    application = farm.application("shop")
+    application.commit({"slipway.yaml": lab("mkdir out; echo x >out/x", image=f"{REGISTRY}/tools:3")}, branch="tools")
+    application.commit({"slipway.yaml": lab(TICKS, image=f"{REGISTRY}/node:20")})
+    farm.slipway("apps", "set", "shop", "--require", "machine=mill-2")
+    story.run("slipway submit --app shop --platform demo --ref tools --follow")
+    tools_used = time.monotonic()
+
+    story.say("## The Docker Engine is restarted")
+    story.say("In mid-build somebody restarts the Engine of mill-2, which ends its containers.")
+    command = "slipway submit --app shop --platform demo --follow"
+    _, build, _ = submit_followed(story, farm, command, "step 5")
+    story.run("kill $(cat mill-2.dockerd.pid)")
+    story.wait("the agent to see it", lambda: health_of(farm, "mill-2", "engine down"), 90)
+    story.run("slipway agents")
+    small.process.wait(60)
+    small.start()
+    story.say("Once the Engine is back the agent takes work again by itself, and the build begins anew. In the other terminal:")
+    story.end(command)
+    story.run(f"slipway tasks show {build}")
+
+    story.say("## The Docker Engine hangs")
+    story.say("An Engine that takes calls and answers none. What runs goes on, because slipway-init in the container needs no Engine; nothing new comes.")
+    command = "slipway submit --app shop --platform demo --version 2 --follow"
+    _, build, _ = submit_followed(story, farm, command, "step 2")
+    story.run("kill -STOP $(cat mill-2.dockerd.pid)")
+    story.wait("the agent to see it", lambda: health_of(farm, "mill-2", "engine hung"), 120)
+    story.run("slipway agents")
+    story.run("slipway submit --app shop --platform demo --ref tools")
+    waiting = farm.json("tasks", "--app", "shop")["tasks"][0]["id"]
+    story.run(f"slipway tasks explain {waiting}")
+    farm.wait_log(build, "step 12", 60)
+    story.say("It answers again: the build, whose script had ended long ago, is archived, and the one that waited begins.")
+    story.run("kill -CONT $(cat mill-2.dockerd.pid)")
+    story.end(command)
+    farm.wait_state(waiting, "succeeded", seconds=90)
+    tools_used = time.monotonic()
+    story.run("grep engine_health mill-2.log")
+
+    story.say("## A disk fills up")
+    story.say("""Ten minutes later. On the small disk of mill-2 are an image that is to be kept ready (node:20), one that the agent fetched for a
+        task (tools:3), and one that the agent knows nothing of (payroll-db:12). Then somebody needs much room.""")
+    time.sleep(max(0.0, tools_used + 630 - time.monotonic()))
+    story.run(show_images)
+    story.run(machines.fill(420, "export-1"))
+    story.wait("the agent to see it", lambda: health_of(farm, "mill-2", "disk"), 60)
+    story.run("slipway agents")
+    story.wait("the image to go", lambda: "tools" not in small.docker("images"), 120)
+    story.say("What the agent deleted, in this order: its own, the least recently used first, images last.")
+    story.run("grep -E 'event=(disk|cache_deleted)' mill-2.log")
+    story.run(show_images)
+    story.say("That was all it may delete. Still more is written, below `disk_floor`: no new work, and what is not the agent's stays.")
+    story.run(machines.fill(100, "export-2"))
+    story.wait("the agent to see it", lambda: health_of(farm, "mill-2", "disk full"), 60)
+    story.run("slipway agents")
+    story.run("slipway --lang zh agents")
+    command = "slipway submit --app shop --platform demo --version 3 --follow"
+    _, build, _ = submit_followed(story, farm, command, "")
+    story.wait("the reason", lambda: "not well" in farm.slipway("tasks", "explain", build).stdout)
+    story.run(f"slipway tasks explain {build}")
+    story.run(show_images)
+    story.say("With room again, it goes on by itself:")
+    story.run(f"rm {machines.small_disk}/export-*")
+    story.end(command)

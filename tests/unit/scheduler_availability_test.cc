@@ -333,5 +333,27 @@ TEST_CASE("SchedulerCore: a retirement can be taken back until it is complete",
   CHECK(farm.WantOf(Farm::Key("u")) == Want::kOffer);
 }
 
+TEST_CASE("Scheduler: after a revocation in doubt the agent is not listened to any more",
+          "[unit][scheduler]") {
+  Farm farm;
+  farm.Connect("a", 1);
+  farm.Submit({Farm::Build("t")});
+  REQUIRE(farm.WantOf(Farm::Key("t")) == Want::kOffer);
+  domain::Task offered = Farm::Build("t");
+  offered.state = domain::TaskState::kOffered;
+  offered.attempt = Attempt(1);
+  offered.agent = AgentId("a");
+
+  domain::Availability revoked;
+  revoked.mode = domain::AgentMode::kRevoked;
+  farm.core.Apply(ChangeAgent{Ticket(9), AgentId("a"), revoked}, farm.now, farm.wall());
+  (void)farm.core.TakeChanges();
+  CHECK(farm.core.OnInDoubt().dismissed.size() == 1);
+  farm.core.Load({{offered}, {}}, farm.now, farm.wall());
+  // What it had said before its stream ended.
+  farm.Do(Accepted{Farm::kA, Farm::Key("t")});
+  CHECK(farm.Changed<store::StartTask>() == nullptr);
+}
+
 }  // namespace
 }  // namespace slipway::scheduler
