@@ -348,7 +348,7 @@ TEST_CASE("Scheduler: after a revocation in doubt the agent is not listened to a
   revoked.mode = domain::AgentMode::kRevoked;
   farm.core.Apply(ChangeAgent{Ticket(9), AgentId("a"), revoked}, farm.now, farm.wall());
   (void)farm.core.TakeChanges();
-  CHECK(farm.core.OnInDoubt().dismissed.size() == 1);
+  CHECK(farm.core.OnInDoubt().disconnected == std::vector<AgentId>{AgentId("a")});
   farm.core.Load({{offered}, {}}, farm.now, farm.wall());
   // What it had said before its stream ended.
   farm.Do(Accepted{Farm::kA, Farm::Key("t")});
