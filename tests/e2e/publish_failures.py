@@ -262,7 +262,7 @@ def hang(farm):
 
 @case("a target whose image is missing")
 def no_image(farm):
-    fails(farm, "INFRASTRUCTURE", target="noimage", words="slipway-nowhere:1")
+    fails(farm, "POLICY", target="noimage", words="slipway-nowhere:1")
 
 
 @case("a product of another application is not sent")
