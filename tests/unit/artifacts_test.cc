@@ -408,8 +408,9 @@ TEST_CASE("WriteArchive: tar and unzip unpack exactly the tree", "[unit][artifac
   REQUIRE_OK(Upload(link, dir / "in"));
   const Manifest manifest = Scan(dir / "in").value();
   std::filesystem::create_directory(dir / "out");
-  for (const auto& [format, command] : {std::pair{archive::Format::kTar, "tar -xf"},
-                                        std::pair{archive::Format::kZip, "unzip -q"}}) {
+  for (const auto& [format, command] :
+       {std::pair{archive::Format::kTar, "tar -xf"},
+        std::pair{archive::Format::kZip, "LC_ALL=C.UTF-8 unzip -q"}}) {
     const auto bytes = Export(controller, manifest, format);
     REQUIRE_OK(bytes);
     CHECK(Export(controller, manifest, format).value() == *bytes);
