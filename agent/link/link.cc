@@ -38,11 +38,11 @@ bool ConcernsOneLog(const absl::Status& why) {
 }  // namespace
 
 bool RefusedForGood(const absl::Status& status) {
-  static const std::set<std::string> reasons = {"AGENT_REVOKED",       "AGENT_RETIRED",
-                                                "UNKNOWN_AGENT",       "NO_AGENT_CERTIFICATE",
-                                                "CERTIFICATE_EXPIRED", "CERTIFICATE_REPLACED"};
+  static const std::set<std::string> kReasons = {"AGENT_REVOKED",       "AGENT_RETIRED",
+                                                 "UNKNOWN_AGENT",       "NO_AGENT_CERTIFICATE",
+                                                 "CERTIFICATE_EXPIRED", "CERTIFICATE_REPLACED"};
   return status.code() == absl::StatusCode::kUnauthenticated &&
-         reasons.contains(GetErrorInfo(status).reason);
+         kReasons.contains(GetErrorInfo(status).reason);
 }
 
 Link::Link(ChannelSource channel, LinkOptions options, LogSource& source,

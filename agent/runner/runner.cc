@@ -239,7 +239,7 @@ void Runner::Finish(AttemptContext& context, const agent::AdoptAttempt& order, b
     log::Info("attempt_ended", {{"task", key.task.value()},
                                 {"attempt", std::to_string(key.attempt.value())},
                                 {"result", result->ok() ? "ok" : result->failure->reason}});
-    parts_.post(agent::AttemptEnded{.key = key, .result = *std::move(result)});
+    parts_.post(agent::AttemptEnded{.key = key, .result = std::move(*result)});
   } else {
     log::Warn("attempt_vanished", {{"task", key.task.value()}});
     parts_.post(agent::AttemptVanished{

@@ -11,7 +11,6 @@ namespace slipway::scheduler {
 
 using domain::PublishVerdict;
 using domain::TaskState;
-using protocol::FailureClass;
 
 namespace {
 

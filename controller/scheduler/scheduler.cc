@@ -78,7 +78,7 @@ void Scheduler::Submit(domain::Run run, std::vector<domain::Task> tasks, OnReply
                           "too many submits are waiting", "Try again in a few seconds.");
     } else {
       const Ticket ticket(++last_ticket_);
-      waiting_.emplace(ticket, std::move(reply));
+      waiting_.emplace(ticket, std::exchange(reply, nullptr));
       submits_.push_back(scheduler::Submit{ticket, std::move(run), std::move(tasks)});
     }
   }
@@ -113,7 +113,7 @@ void Scheduler::Ask(Request event, OnReply reply) {
     stopped = stop_;
     if (!stopped) {
       event.ticket = Ticket(++last_ticket_);
-      waiting_.emplace(event.ticket, std::move(reply));
+      waiting_.emplace(event.ticket, std::exchange(reply, nullptr));
       urgent_.push_back(std::move(event));
     }
   }
