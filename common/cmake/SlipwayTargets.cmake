@@ -157,30 +157,18 @@ add_custom_target(thread_tests)
 # All of tests/fuzz.
 add_custom_target(fuzz_targets)
 
-# A fuzz target: LLVMFuzzerTestOneInput, whose seeds are in seeds/NAME without "_fuzz". The fuzz
-# preset makes it a libFuzzer program, and its test goes on from the seeds for RUNS inputs that
-# are the same every time; without sanitizers it is a program that plays the seeds and a fifth as
-# many inputs made of them blindly.
+# A fuzz target of the fuzz preset: LLVMFuzzerTestOneInput, whose seeds are in seeds/NAME without
+# "_fuzz". Its test goes on from the seeds for RUNS inputs that are the same every time.
 function(slipway_fuzz NAME)
   cmake_parse_arguments(ARG "" "RUNS" "SOURCES;DEPS" ${ARGN})
   if(ARG_UNPARSED_ARGUMENTS OR NOT ARG_RUNS)
     message(FATAL_ERROR "slipway_fuzz(${NAME}) needs RUNS; unknown: ${ARG_UNPARSED_ARGUMENTS}")
   endif()
-  if(SLIPWAY_SANITIZE AND NOT SLIPWAY_FUZZ)
-    return()  # the fuzz preset has the same sanitizers
-  endif()
-  string(REGEX REPLACE "_fuzz$" "" stem ${NAME})
   add_executable(${NAME} ${ARG_SOURCES})
   target_link_libraries(${NAME} PRIVATE slipway_options common_base common_status ${ARG_DEPS})
   add_dependencies(fuzz_targets ${NAME})
-  if(SLIPWAY_FUZZ)
-    target_link_options(${NAME} PRIVATE -fsanitize=fuzzer)
-    add_test(NAME ${NAME} COMMAND ${CMAKE_SOURCE_DIR}/tests/fuzz/run ${NAME} --build ${CMAKE_BINARY_DIR}
-                                  --runs ${ARG_RUNS})
-  else()
-    target_link_libraries(${NAME} PRIVATE slipway_fuzz_replay)
-    math(EXPR changed "${ARG_RUNS} / 5")
-    add_test(NAME ${NAME} COMMAND ${NAME} ${CMAKE_CURRENT_SOURCE_DIR}/seeds/${stem} --changed ${changed})
-  endif()
+  target_link_options(${NAME} PRIVATE -fsanitize=fuzzer)
+  add_test(NAME ${NAME} COMMAND ${CMAKE_SOURCE_DIR}/tests/fuzz/run ${NAME} --build ${CMAKE_BINARY_DIR}
+                                --runs ${ARG_RUNS})
   set_tests_properties(${NAME} PROPERTIES LABELS fuzz TIMEOUT 300)
 endfunction()

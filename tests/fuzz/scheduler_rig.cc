@@ -42,8 +42,15 @@ SchedulerRig::SchedulerRig()
     : core_(scheduler::SchedulerOptions{}), epoch_(store_.BecomeLeader().value()) {
   for (std::size_t i = 0; i < kAgents; ++i)
     agents_.push_back({AgentId("a" + std::to_string(i)), {}});
-  core_.Load({}, now_, wall());
+  Load();
   Commit();
+}
+
+void SchedulerRig::Load() {
+  store::Unfinished rows = store_.Load(epoch_).value();
+  for (const AgentEnd& agent : agents_)
+    rows.agents.push_back({.id = agent.id, .name = "", .labels = {}, .seen = false});
+  core_.Load(std::move(rows), now_, wall());
 }
 
 scheduler::Ticket SchedulerRig::NewTicket() {
@@ -185,7 +192,7 @@ void SchedulerRig::Commit(Outcome outcome) {
         now == Outcome::kCommitted ? core_.OnCommitted(statuses, now_, wall()) : core_.OnInDoubt();
     SLIPWAY_CHECK(effects.reload == (now != Outcome::kCommitted));
     CheckEffects(effects);
-    if (effects.reload) core_.Load(*store_.Load(epoch_), now_, wall());
+    if (effects.reload) Load();
   }
   SLIPWAY_CHECK(waiting_.empty());
   CheckAgreement();

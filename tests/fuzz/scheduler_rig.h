@@ -54,6 +54,8 @@ class SchedulerRig {
     std::optional<agent_gateway::SessionCore> session;
   };
 
+  // What the controller does as it begins and after a commit in doubt.
+  void Load();
   void Enter(const scheduler::Event& event);
   void CompleteResult(scheduler::ResultReported& event);
   std::vector<absl::Status> Store(const std::vector<store::Change>& changes);
