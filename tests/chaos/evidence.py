@@ -1,6 +1,9 @@
 """Gathers what the oracle judges, from a farm that is whole and idle again: through the API, the
 stand-in's request log, Docker, the database past the controller, and the file system."""
 
+import base64
+import datetime
+import re
 import tempfile
 
 from farm import tree_of
@@ -9,7 +12,7 @@ from suite import Failed, until
 SETTLE_SECONDS = 20
 
 
-def gather(farm, workload, disk_full, busy_long_enough):
+def gather(farm, workload, faults, busy_long_enough):
     """Evidence, see oracle.py; `left` is only what an idle farm keeps. Ends with one more kill -9 of the
     controller, so that what it says is what it stored."""
     tasks = [read_task(task) for task in farm.json("tasks", "--limit", "1000")["tasks"]]
@@ -22,7 +25,7 @@ def gather(farm, workload, disk_full, busy_long_enough):
                      if task["kind"] == "build" and task["state"] == "succeeded"},
         "accepted": [upload["version"] for upload in farm.published()],
         "releases": farm.json("archive", "list").get("releases", []),
-        "disk_full": disk_full, "busy_long_enough": busy_long_enough,
+        "faults": faults, "busy_long_enough": busy_long_enough,
     }
     try:
         until("nothing of ended tasks to be kept", lambda: not farm.litter(), SETTLE_SECONDS)
@@ -42,6 +45,7 @@ def gather(farm, workload, disk_full, busy_long_enough):
 def read_task(task):
     result = task.get("result", {})
     failure, log = result.get("failure", {}), result.get("log", {})
+    began = seconds_of(result.get("started_at") or task.get("started_at") or task["created_at"])
     return {
         "id": task["id"], "run": task["run"], "kind": task["kind"].removeprefix("TASK_KIND_").lower(),
         "state": task["state"].removeprefix("TASK_STATE_").lower(), "attempt": int(task.get("attempt") or 0),
@@ -49,7 +53,14 @@ def read_task(task):
         "group": (task["application"], task.get("group", "")), "reason": failure.get("reason", ""),
         "message": failure.get("message", ""), "missing": int(log.get("missing") or 0),
         "log_size": int(log["size"]) if "size" in log else None, "release": task.get("release", ""),
+        "log_root": base64.b64decode(log["root"]).hex() if log.get("root") else None, "agent": task.get("agent", ""),
+        "began": began, "ended": seconds_of(task["finished_at"]) if task.get("finished_at") else float("inf"),
     }
+
+
+def seconds_of(timestamp):
+    """Protobuf's text, which may have nanoseconds."""
+    return datetime.datetime.fromisoformat(re.sub(r"(\.\d{1,6})\d*Z?$|Z$", r"\1+00:00", timestamp)).timestamp()
 
 
 def product_of(farm, task):

@@ -7,7 +7,9 @@ Evidence:
     unanswered  calls that were never answered
     runs        every stored run: {id, request}
     tasks       every task: {id, run, kind, state, attempt, group, failure_class, reason, message, missing, log_size,
-                release}; group: (application, name of the concurrency group), which of a publish is its target's
+                log_root, release, agent, began, ended}; group: (application, name of the concurrency group), which of a
+                publish is its target's; log_root: hex, None: none was reported; began, ended: of the newest
+                attempt, seconds since 1970
     again       {task: state} after one more kill -9 of the controller
     logs        {task: bytes as served, of the newest attempt}
     products    {build task: {path: bytes}} of succeeded builds
@@ -16,7 +18,7 @@ Evidence:
     audit       rows in order: (sequence, entry, hash)
     ended       programs that ended by themselves: (name, exit status)
     left        what is left of an idle or ended farm, in words
-    disk_full   whether the plan filled a disk
+    faults      what the plan brought about: {fault, target, hit, begun, ended}; seconds since 1970
     busy_long_enough  whether a quiet farm would have finished builds
 """
 
@@ -28,6 +30,21 @@ from workload import SORTS
 FINAL = {"succeeded", "failed", "canceled", "skipped"}
 # What faults of the plan may make of a task that would have ended otherwise.
 EXPLAINED = {"agent_lost", "infrastructure", "network"}
+ENGINE = {"engine-stop", "engine-kill"}
+# Which faults can end an attempt for a reason; one that is not named here, any.
+BECAUSE = {
+    "CONTAINER_STOPPED": {"init-kill"} | ENGINE,
+    "CONTAINER_LOST": {"init-kill", "agent-kill"} | ENGINE,
+    "CONTAINER_START_FAILED": {"init-kill", "disk-agent"} | ENGINE,
+    "NO_DOCKER_ENGINE": ENGINE,
+    "ENGINE_CONNECTION_LOST": ENGINE,
+    # The stand-in is a container of the same Engine.
+    "PLATFORM_UNREACHABLE": ENGINE,
+    "PUBLISHER_FAILED": {"init-kill", "init-freeze", "agent-kill", "disk-agent"} | ENGINE,
+}
+# Until a fault that is over shows: an Engine's restart, an agent's, a lease that runs out.
+ECHO_SECONDS = 30
+SEGMENT = 4 << 20
 FARM_LINE = b"slipway: "
 
 
@@ -91,6 +108,22 @@ def one_terminal_state(e):
             yield f"{name} was {state}, and after a restart {e['again'].get(name, 'gone')}"
 
 
+def met(e, task, faults=None):
+    """The faults, of these, that can have met the task's newest attempt: at its agent or at all agents, while it ran
+    or shortly before. One that takes hold of a container hits only whom it names."""
+    for one in e["faults"]:
+        part, _, number = one["target"].rpartition("-")
+        elsewhere = number.isdigit() and task["agent"] and task["agent"] != f"agent-{number}"
+        other = part == "" and one["target"] == "init" and not one["hit"].endswith(f" {task['id']}-{task['attempt']}")
+        late = one["begun"] > task["ended"] or one["ended"] + ECHO_SECONDS < task["began"]
+        if not (one["hit"].startswith("nothing") or elsewhere or other or late) and (faults is None or one["fault"] in faults):
+            yield one
+
+
+def explained(e, task):
+    return task["failure_class"] in EXPLAINED and any(met(e, task, BECAUSE.get(task["reason"])))
+
+
 def expected_end(e):
     """Every end is what the task does by itself, what was asked for, or what faults explain."""
     sorts = {task: entry for entry in e["record"] for task in entry["tasks"]}
@@ -103,7 +136,7 @@ def expected_end(e):
         well = SORTS[entry["sort"]].ends_well
         if state == "succeeded" and not well:
             yield f"{name} ({entry['sort']}) succeeded"
-        elif state == "failed" and task["failure_class"] not in EXPLAINED and (well or task["failure_class"] != "build"):
+        elif state == "failed" and (well or task["failure_class"] != "build") and not explained(e, task):
             yield f"{name} ({entry['sort']}) failed with {why}, which no fault explains"
         elif state == "canceled" and not entry["cancelled"]:
             yield f"{name} ({entry['sort']}) was cancelled by nobody"
@@ -126,6 +159,11 @@ def body_of(log):
     return log[at:end] if end >= 0 else log[at:]
 
 
+def root_of(log):
+    digests = (hashlib.sha256(log[at:at + SEGMENT]).digest() for at in range(0, len(log), SEGMENT))
+    return hashlib.sha256(b"".join(digests)).hexdigest()
+
+
 def logs_are_what_was_written(e):
     sorts = {task: SORTS[entry["sort"]] for entry in e["record"] for task in entry["tasks"]}
     for task in e["tasks"]:
@@ -135,8 +173,10 @@ def logs_are_what_was_written(e):
         log = e["logs"].get(name, b"")
         if task["log_size"] is not None and len(log) != task["log_size"] and not task["missing"]:
             yield f"{name}: {len(log)} bytes are served, {task['log_size']} were reported"
-        if task["missing"] and not e["disk_full"]:
-            yield f"{name}: {task['missing']} bytes of its log are missing, and no disk was full"
+        if task["missing"] and not any(met(e, task, {"disk-agent"})):
+            yield f"{name}: {task['missing']} bytes of its log are missing, and its agent's disk was not full"
+        if task["log_root"] is not None and not task["missing"] and root_of(log) != task["log_root"]:
+            yield f"{name}: the log that is served is not what its agent reported"
         if task["kind"] != "build" or sort.name == "publish" or task["missing"]:
             continue
         body = body_of(log)

@@ -32,7 +32,12 @@ import workload  # noqa: E402
 def task(name, run, kind, state, **more):
     group = ("shop", "publish:weixin/weixin") if kind == "publish" else ("lab", "")
     return dict({"id": name, "run": run, "kind": kind, "state": state, "attempt": 1, "group": group, "failure_class": "",
-                 "reason": "", "missing": 0, "log_size": None, "release": ""}, **more)
+                 "reason": "", "missing": 0, "log_size": None, "log_root": None, "release": "", "agent": "agent-1",
+                 "began": 1000.0, "ended": 1010.0}, **more)
+
+
+def fault(name, target, begun, ended, hit="no container was running"):
+    return {"fault": name, "target": target, "hit": hit, "begun": begun, "ended": ended}
 
 
 def chain(entries):
@@ -61,6 +66,8 @@ def good():
     logs |= {name: b"slipway: publishing\n" for name in ("t4", "t5", "t6", "t7")}
     for one in tasks:
         one["log_size"] = len(logs[one["id"]])
+        # All of them are shorter than a segment.
+        one["log_root"] = hashlib.sha256(hashlib.sha256(logs[one["id"]]).digest()).hexdigest()
     entries = [{"action": "finish_task", "subject": one["id"], "state": one["state"]} for one in tasks
                if one["state"] != "unknown"]
     entries.append({"action": "mark_unknown", "subject": "t7"})
@@ -74,7 +81,7 @@ def good():
         "tasks": tasks, "again": {one["id"]: one["state"] for one in tasks}, "logs": logs,
         "products": {"t1": {"product": b"ticked\n"}, "t4": {"app.json": b"{}"}, "t6": {"app.json": b"{}"}},
         "accepted": ["3.0", "4.0"], "releases": [{"id": "R1", "version": "3.0", "publish_task": "t5"}],
-        "audit": chain(entries), "ended": [("controller", 1)], "left": [], "disk_full": False, "busy_long_enough": True,
+        "audit": chain(entries), "ended": [("controller", 1)], "left": [], "faults": [], "busy_long_enough": True,
     }
 
 
@@ -157,10 +164,36 @@ class Oracle(unittest.TestCase):
         self.of("t1").update(state="failed", failure_class="policy")
         self.assertIn("expected_end", failing(self.e))
 
-    def test_a_good_build_may_fail_by_a_fault(self):
-        self.of("t3").update(state="failed", failure_class="agent_lost")
+    def fails(self, failure_class, reason, *faults):
+        """What the oracle says of a good build that failed so amid these."""
+        self.of("t3").update(state="failed", failure_class=failure_class, reason=reason)
         self.e["again"]["t3"] = "failed"
-        self.assertNotIn("expected_end", failing(self.e))
+        self.e["faults"] = faults
+        return "expected_end" in failing(self.e)
+
+    def test_a_good_build_may_fail_by_a_fault(self):
+        self.assertFalse(self.fails("agent_lost", "LEASE_EXPIRED", fault("net-cut", "net-1", 1004, 1006)))
+
+    def test_a_failure_without_any_fault(self):
+        self.assertTrue(self.fails("agent_lost", "LEASE_EXPIRED"))
+
+    def test_a_failure_amid_faults_of_another_agent(self):
+        self.assertTrue(self.fails("agent_lost", "LEASE_EXPIRED", fault("net-cut", "net-2", 1004, 1006)))
+
+    def test_a_failure_before_or_long_after_the_fault(self):
+        self.assertTrue(self.fails("agent_lost", "LEASE_EXPIRED", fault("net-cut", "net-1", 1011, 1012),
+                                   fault("net-cut", "net-1", 900, 910)))
+
+    def test_a_failure_amid_a_fault_that_hit_nothing(self):
+        self.assertTrue(self.fails("agent_lost", "LEASE_EXPIRED", fault("agent-kill", "agent-1", 1004, 1006, faults.NOT_RUNNING)))
+
+    def test_a_failure_that_this_fault_cannot_bring_about(self):
+        self.assertTrue(self.fails("infrastructure", "NO_DOCKER_ENGINE", fault("net-cut", "net-1", 1004, 1006)))
+        self.assertFalse(self.fails("infrastructure", "NO_DOCKER_ENGINE", fault("engine-kill", "engine", 1004, 1006)))
+
+    def test_a_stopped_container_where_another_one_was_hit(self):
+        self.assertTrue(self.fails("agent_lost", "CONTAINER_STOPPED", fault("init-kill", "init", 1004, 1004, "build t1-1")))
+        self.assertFalse(self.fails("agent_lost", "CONTAINER_STOPPED", fault("init-kill", "init", 1004, 1004, "build t3-1")))
 
     def test_a_cancel_that_nobody_asked_for(self):
         self.e["record"][2]["cancelled"] = False
@@ -188,10 +221,16 @@ class Oracle(unittest.TestCase):
         self.of("t5")["log_size"] += 1
         self.finds("logs_are_what_was_written")
 
-    def test_missing_bytes_are_breach_unless_a_disk_was_full(self):
+    def test_a_publish_s_log_of_the_right_length_and_other_bytes(self):
+        self.e["logs"]["t5"] = self.e["logs"]["t5"].replace(b"publishing", b"qublishing")
+        self.finds("logs_are_what_was_written")
+
+    def test_missing_bytes_are_breach_unless_the_agents_own_disk_was_full(self):
         self.of("t1")["missing"] = 5
         self.finds("logs_are_what_was_written")
-        self.e["disk_full"] = True
+        self.e["faults"] = [fault("disk-agent", "disk-2", 1004, 1006), fault("disk-controller", "controller-disk", 1004, 1006)]
+        self.finds("logs_are_what_was_written")
+        self.e["faults"] = [fault("disk-agent", "disk-1", 1004, 1006)]
         self.finds()
 
     def test_a_product_that_is_not_archived(self):
