@@ -209,8 +209,24 @@ void Oracles::Judge(const Batch& batch, std::size_t index) {
   }
 }
 
+// Of a concurrency group one at a time, in the order of the submits.
+void Oracles::JudgeTurn(const TaskId& task) {
+  const auto group = domain::GroupOf(*world_.store.Find(task));
+  if (!group) return;
+  Case(4);
+  for (const TaskId& id : world_.store.submitted()) {
+    if (id == task) return;
+    const domain::Task& other = *world_.store.Find(id);
+    if (!domain::IsTerminal(other.state) && domain::GroupOf(other) == group) {
+      Violation("4: " + task.value() + " is offered before its turn in the group " + group->name +
+                ": " + id.value() + " was submitted before");
+    }
+  }
+}
+
 void Oracles::JudgeOffer(const Batch& batch, const store::OfferTask& offer) {
   holders_[offer.key] = offer.agent;
+  JudgeTurn(offer.key.task);
   const auto resting = resting_since_.find(offer.agent);
   if (resting != resting_since_.end() && resting->second < batch.decided_at) {
     Violation("3: " + NameOf(offer.key) + " is offered to " + offer.agent.value() +

@@ -98,6 +98,7 @@ class Oracles {
   void JudgeEnd(const Batch& batch, const AttemptKey& key, const std::string& queued_why);
   void Judge(const Batch& batch, std::size_t index);
   void JudgeOffer(const Batch& batch, const store::OfferTask& offer);              // 3
+  void JudgeTurn(const TaskId& task);                                              // 4
   void JudgeOrder(const store::SetAvailability& order);                            // 3
   void JudgeSpeaker(const Batch& batch, const AttemptKey& key);                    // 3
   void JudgeFinish(const Batch& batch, const store::FinishTask& finish);           // 8, 9, 10, 11

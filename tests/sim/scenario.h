@@ -48,6 +48,7 @@ struct Planted {
   bool revoked_agent_let_in = false;        // 3
   bool retired_with_work = false;           // 3
   bool started_on_promise = false;          // 4
+  bool groups_lost_at_reload = false;       // 4
   bool build_not_attached = false;          // 5
   bool log_acked_before_synced = false;     // 6
   bool result_before_log = false;           // 6

@@ -105,6 +105,9 @@ void SimController::Load() {
       if (domain::IsGone(world_.store.ModeOf(agent->id()))) continue;
       rows->agents.push_back({.id = agent->id(), .name = "", .labels = {}, .seen = false});
     }
+    if (world_.scenario.planted.groups_lost_at_reload) {
+      for (domain::Task& task : rows->tasks) task.group.clear();
+    }
     core_.Load(*std::move(rows), process_.now(), process_.wall());
     loaded_at_ = world_.now();
     loading_ = false;

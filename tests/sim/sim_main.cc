@@ -48,6 +48,7 @@ const std::map<std::string, bool Planted::*> kMistakes = {
     {"revoked-agent-let-in", &Planted::revoked_agent_let_in},
     {"retired-with-work", &Planted::retired_with_work},
     {"started-on-promise", &Planted::started_on_promise},
+    {"groups-lost-at-reload", &Planted::groups_lost_at_reload},
     {"build-not-attached", &Planted::build_not_attached},
     {"log-acked-before-synced", &Planted::log_acked_before_synced},
     {"result-before-log", &Planted::result_before_log},

@@ -74,6 +74,12 @@ TEST_CASE("Planted: an agent that is retired before it has finished", "[sim]") {
              Catch::StartsWith("3:"));
 }
 
+TEST_CASE("Planted: a concurrency group that a reload forgets", "[sim]") {
+  CHECK_THAT(Found(&Planted::groups_lost_at_reload,
+                   [](Scenario& scenario) { scenario.faults.controller_crash = Millis(15'000); }),
+             Catch::StartsWith("4:"));
+}
+
 TEST_CASE("Planted: an agent that starts what it has only promised", "[sim]") {
   CHECK_THAT(Found(&Planted::started_on_promise), Catch::StartsWith("4:"));
 }

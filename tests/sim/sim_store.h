@@ -43,6 +43,8 @@ class SimStore {
   // For the checks.
   [[nodiscard]] Epoch epoch() const { return epoch_; }
   [[nodiscard]] const std::map<TaskId, domain::Task>& tasks() const { return tasks_; }
+  // Oldest first.
+  [[nodiscard]] const std::vector<TaskId>& submitted() const { return order_; }
   [[nodiscard]] const domain::Task* Find(const TaskId& id) const;
   // The row says that this attempt is offered, running or unknown.
   [[nodiscard]] bool IsCurrent(const AttemptKey& key) const;
