@@ -22,6 +22,7 @@ v1::Await ToProto(scheduler::Await await) {
     case scheduler::Await::kGroup: return v1::AWAIT_GROUP;
     case scheduler::Await::kAgent: return v1::AWAIT_AGENT;
     case scheduler::Await::kAnswer: return v1::AWAIT_ANSWER;
+    case scheduler::Await::kResolution: return v1::AWAIT_RESOLUTION;
   }
   return v1::AWAIT_UNSPECIFIED;
 }
@@ -85,7 +86,7 @@ v1::ExplainTaskResponse ToProto(const scheduler::Explanation& why) {
     out.mutable_group()->set_ahead(static_cast<std::uint32_t>(why.group->ahead));
     out.mutable_group()->set_members(static_cast<std::uint32_t>(why.group->members));
   }
-  out.set_ahead(static_cast<std::uint32_t>(why.ahead));
+  out.set_ahead(static_cast<std::uint32_t>(why.ahead.tasks));
   out.set_agents_existing(static_cast<std::uint32_t>(why.agents.size()));
   std::map<v1::AgentCondition, std::uint32_t> fitting;
   for (const scheduler::AgentFit& fit : why.agents) {
@@ -111,12 +112,18 @@ absl::StatusOr<v1::ExplainTaskResponse> ExplainTask(const Deps& deps, const Task
   out.set_await(v1::AWAIT_NOTHING);
   if (why) {
     out = ToProto(*why);
+    for (const TaskId& before : why->ahead.first) {
+      SLIPWAY_ASSIGN_OR_RETURN(*out.add_first_ahead(), TaskOf(deps, before));
+    }
     if (!why->depends_on.value().empty()) {
       SLIPWAY_ASSIGN_OR_RETURN(*out.mutable_dependency(), TaskOf(deps, why->depends_on));
     }
     if (why->group) {
       for (const TaskId& holder : why->group->holders) {
         SLIPWAY_ASSIGN_OR_RETURN(*out.mutable_group()->add_holders(), TaskOf(deps, holder));
+      }
+      for (const TaskId& before : why->group->first) {
+        SLIPWAY_ASSIGN_OR_RETURN(*out.mutable_group()->add_first_ahead(), TaskOf(deps, before));
       }
     }
   }

@@ -92,6 +92,9 @@ std::string WaitInGroup(const v1::GroupPlace& group, Text t) {
         fmt::runtime(t("the group {} is held by {} ({})", "并发组 {} 由 {} 占用（{}）")),
         group.name(), holder.id(), StateName(holder.state(), t));
   }
+  if (!group.holders().empty() && group.holders(0).state() == v1::TASK_STATE_UNKNOWN) {
+    text += t(" until somebody resolves it", "，需有人裁定其结果");
+  }
   if (group.ahead() > 0) {
     text += fmt::format(fmt::runtime(t("; {} before it", "；前面还有 {} 个")), group.ahead());
   }
@@ -128,6 +131,19 @@ std::string Agents(const v1::ExplainTaskResponse& why, Text t) {
   return text;
 }
 
+// Whose tasks they are, one a line.
+void AddAhead(const google::protobuf::RepeatedPtrField<v1::Task>& first, std::uint32_t all,
+              Facts& facts, Text t) {
+  for (const v1::Task& task : first) {
+    facts.Add("", fmt::format("{}  {}  {}  {}", task.id(), task.application(), TaskTitle(task, t),
+                              task.submitted_by()));
+  }
+  const auto named = static_cast<std::uint32_t>(first.size());
+  if (named > 0 && all > named) {
+    facts.Add("", fmt::format(fmt::runtime(t("… and {} more", "…… 还有 {} 个")), all - named));
+  }
+}
+
 }  // namespace
 
 std::string WaitText(const v1::ExplainTaskResponse& why, Text t) {
@@ -139,8 +155,16 @@ std::string WaitText(const v1::ExplainTaskResponse& why, Text t) {
     case v1::AWAIT_GROUP: return WaitInGroup(why.group(), t);
     case v1::AWAIT_AGENT: return WaitForAgent(why, t);
     case v1::AWAIT_ANSWER:
+      // The agent may have left since.
+      if (why.task().agent().empty())
+        return t("an agent thinks about the offer", "已派发，等待应答");
       return fmt::format(fmt::runtime(t("{} thinks about the offer", "已派发给 {}，等待应答")),
                          why.task().agent());
+    case v1::AWAIT_RESOLUTION:
+      return fmt::format(
+          fmt::runtime(t("somebody says whether it was published: slipway releases resolve {}",
+                         "需有人裁定是否已发布：slipway releases resolve {}")),
+          why.task().id());
     default: return "";
   }
 }
@@ -158,6 +182,7 @@ std::string RenderExplanation(const v1::ExplainTaskResponse& why, const View& vi
   if (task.priority() != 0) facts.Add(t("priority", "优先级"), std::to_string(task.priority()));
   if (why.await() == v1::AWAIT_AGENT) {
     facts.Add(t("ahead of it", "前面的任务"), std::to_string(why.ahead()));
+    AddAhead(why.first_ahead(), why.ahead(), facts, t);
   }
   if (why.has_group()) {
     const v1::GroupPlace& group = why.group();
@@ -168,6 +193,10 @@ std::string RenderExplanation(const v1::ExplainTaskResponse& why, const View& vi
       facts.Add(t("held by", "占用者"),
                 fmt::format("{}  {}", holder.id(), StateName(holder.state(), t)));
     }
+    if (group.ahead() > 0) {
+      facts.Add(t("before it in the group", "组内前面的任务"), std::to_string(group.ahead()));
+    }
+    AddAhead(group.first_ahead(), group.ahead(), facts, t);
   }
   if (task.starts() > 0) facts.Add(t("starts", "已开始次数"), std::to_string(task.starts()));
   std::string text = facts.Render();
@@ -175,7 +204,8 @@ std::string RenderExplanation(const v1::ExplainTaskResponse& why, const View& vi
     text += fmt::format(fmt::runtime(DeadlineText(deadline.kind(), t)), FormatTime(deadline.at()));
     text += '\n';
   }
-  const bool matters = why.await() != v1::AWAIT_NOTHING && why.agents_existing() > 0;
+  const bool matters = why.await() != v1::AWAIT_NOTHING && why.await() != v1::AWAIT_RESOLUTION &&
+                       why.agents_existing() > 0;
   if (matters) text += "\n" + Agents(why, t);
   return text;
 }

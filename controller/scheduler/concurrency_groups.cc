@@ -37,10 +37,12 @@ const std::set<TaskId>& ConcurrencyGroups::Holders(const domain::Group& group) c
 ConcurrencyGroups::Place ConcurrencyGroups::PlaceOf(const domain::Group& group,
                                                     std::uint64_t order) const {
   const Members& members = groups_.at(group);
-  Place place{.holders = members.holders, .members = members.by_order.size()};
+  Place place{.holders = members.holders, .first = {}, .members = members.by_order.size()};
   for (const auto& [number, task] : members.by_order) {
     if (number >= order) break;
-    if (!members.holders.contains(task)) ++place.ahead;
+    if (members.holders.contains(task)) continue;
+    ++place.ahead;
+    if (place.first.size() < kNamedAhead) place.first.push_back(task);
   }
   return place;
 }

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <vector>
 
 #include "common/base/ids.h"
 #include "controller/domain/task.h"
@@ -21,11 +22,14 @@ namespace slipway::scheduler {
 // Confined to the owner's mutex.
 class ConcurrencyGroups {
  public:
+  static constexpr std::size_t kNamedAhead = 5;
   // Where a member stands.
   struct Place {
     std::set<TaskId> holders;
     // Members with an older submit that do not hold the group.
     std::size_t ahead = 0;
+    // The oldest of those, at most kNamedAhead.
+    std::vector<TaskId> first;
     std::size_t members = 0;
   };
 

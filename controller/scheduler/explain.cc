@@ -55,6 +55,7 @@ AgentCondition SchedulerCore::Impl::ConditionOf(const AgentId& id, bool seen) co
 Await SchedulerCore::Impl::AwaitedBy(const Entry& entry) const {
   const domain::Task& task = entry.task;
   if (task.state == TaskState::kOffered) return Await::kAnswer;
+  if (task.state == TaskState::kUnknown) return Await::kResolution;
   if (task.state != TaskState::kWaiting && task.state != TaskState::kQueued) {
     return Await::kNothing;
   }
@@ -93,10 +94,11 @@ std::optional<Explanation> SchedulerCore::Impl::Explain(const TaskId& id, Moment
   if (tasks_.contains(Awaited(entry.task))) why.depends_on = entry.task.depends_on;
   why.requirements = entry.task.requirements;
   if (entry.group) {
-    const auto place = groups_.PlaceOf(*entry.group, entry.order);
+    auto place = groups_.PlaceOf(*entry.group, entry.order);
     why.group = Explanation::Group{.name = entry.group->name,
                                    .holders = {place.holders.begin(), place.holders.end()},
                                    .ahead = place.ahead,
+                                   .first = std::move(place.first),
                                    .members = place.members};
   }
   why.agents = FitsOf(entry.task);
@@ -107,7 +109,7 @@ std::optional<Explanation> SchedulerCore::Impl::Explain(const TaskId& id, Moment
                                              fit.condition == AgentCondition::kResting);
     if (takes) takers.push_back(roster_.agents().at(fit.agent).labels);
   }
-  why.ahead = queue_.Ahead(id, takers);
+  why.ahead = queue_.AheadOf(id, takers);
   why.deadlines = DeadlinesOf(entry, at);
   return why;
 }

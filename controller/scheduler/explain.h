@@ -16,12 +16,13 @@ namespace slipway::scheduler {
 
 // The one thing that keeps a task from an agent; of several the one that comes first in this order.
 enum class Await {
-  kNothing,     // it is at an agent, or its outcome is unknown
+  kNothing,     // it is at an agent
   kDependency,  // the task it depends on is unfinished
   kPause,       // it pauses after a failed attempt
   kGroup,       // another task of its concurrency group is first
   kAgent,       // no agent that fits has room
   kAnswer,      // an agent thinks about the offer
+  kResolution,  // its outcome is unknown: somebody has to say whether it was published
 };
 
 enum class AgentCondition {
@@ -71,11 +72,12 @@ struct Explanation {
     std::string name;
     std::vector<TaskId> holders;  // at an agent, or of unknown outcome; may be the task itself
     std::size_t ahead = 0;        // members submitted earlier that do not hold it
+    std::vector<TaskId> first;    // the oldest of those
     std::size_t members = 0;
   };
   std::optional<Group> group;
   // Queued tasks that agents which fit would take before it.
-  std::size_t ahead = 0;
+  TaskQueue::Ahead ahead;
   // Those that fit first, then those that miss least.
   std::vector<AgentFit> agents;
   // Soonest first.

@@ -15,6 +15,71 @@ constexpr std::size_t kMaxIdleClasses = 256;
 constexpr std::size_t kMaxApplications = 10'000;
 constexpr std::size_t kMaxSubmitters = 1'000;
 
+// The first few tasks by priority and age, of which people want to know the names.
+class Oldest {
+ public:
+  using Place = std::pair<std::int64_t, std::uint64_t>;  // negated priority, order of submit
+  void Add(const Place& place, const TaskId& task) {
+    tasks_.emplace(place, task);
+    if (tasks_.size() > TaskQueue::kNamedAhead) tasks_.erase(std::prev(tasks_.end()));
+  }
+  void Add(std::int64_t negated_priority, const std::map<std::uint64_t, TaskId>& tasks) {
+    std::size_t left = TaskQueue::kNamedAhead;
+    for (const auto& [order, task] : tasks) {
+      if (left-- == 0) break;
+      Add({negated_priority, order}, task);
+    }
+  }
+  // The first `limit` of the other's.
+  void Add(const Oldest& other, std::size_t limit) {
+    for (const auto& [place, task] : other.tasks_) {
+      if (limit-- == 0) break;
+      Add(place, task);
+    }
+  }
+  [[nodiscard]] const std::map<Place, TaskId>& tasks() const { return tasks_; }
+  [[nodiscard]] std::vector<TaskId> Names() const {
+    std::vector<TaskId> names;
+    for (const auto& [place, task] : tasks_) names.push_back(task);
+    return names;
+  }
+
+ private:
+  std::map<Place, TaskId> tasks_;
+};
+
+// What some submitters have queued at one priority.
+struct Waiting {
+  std::size_t tasks = 0;
+  // Served stamp and order of the first task: the smaller has its turn first.
+  std::pair<std::uint64_t, std::uint64_t> turn{UINT64_MAX, UINT64_MAX};
+  Oldest oldest;
+  void Add(const Waiting& more) {
+    tasks += more.tasks;
+    turn = std::min(turn, more.turn);
+    oldest.Add(more.oldest, TaskQueue::kNamedAhead);
+  }
+};
+
+// The tasks of the next `turns` turns, which pass from submitter to submitter.
+Oldest InTurn(const std::map<std::string, Waiting>& submitters, std::size_t turns) {
+  std::vector<const Waiting*> by_turn;
+  for (const auto& [submitter, waiting] : submitters) by_turn.push_back(&waiting);
+  std::sort(by_turn.begin(), by_turn.end(),
+            [](const Waiting* a, const Waiting* b) { return a->turn < b->turn; });
+  Oldest first;
+  for (std::size_t round = 0; round < TaskQueue::kNamedAhead; ++round) {
+    for (const Waiting* waiting : by_turn) {
+      if (waiting->oldest.tasks().size() <= round) continue;
+      if (turns-- == 0) return first;
+      const auto task =
+          std::next(waiting->oldest.tasks().begin(), static_cast<std::ptrdiff_t>(round));
+      first.Add(task->first, task->second);
+    }
+  }
+  return first;
+}
+
 }  // namespace
 
 bool Fits(const Labels& requirements, const Labels& labels) {
@@ -201,21 +266,13 @@ void TaskQueue::Served(const ApplicationId& application, const std::string& subm
   }
 }
 
-std::size_t TaskQueue::Ahead(const TaskId& task, const std::vector<Labels>& agents) const {
+TaskQueue::Ahead TaskQueue::AheadOf(const TaskId& task, const std::vector<Labels>& agents) const {
   const auto found = items_.find(task);
-  if (found == items_.end()) return 0;
+  if (found == items_.end()) return {};
   const Item& item = found->second;
-  struct Waiting {
-    std::size_t tasks = 0;
-    // Served stamp and order of the first task: the smaller has its turn first.
-    std::pair<std::uint64_t, std::uint64_t> turn{UINT64_MAX, UINT64_MAX};
-    void Count(std::size_t more, const std::pair<std::uint64_t, std::uint64_t>& first) {
-      tasks += more;
-      turn = std::min(turn, first);
-    }
-  };
   std::map<ApplicationId, std::map<std::string, Waiting>> equals;
   std::size_t ahead = 0;
+  Oldest first;
   std::size_t own_before = 0;  // tasks of the same submitter in front of this one
   for (const auto& [id, cls] : classes_) {
     const bool competes = std::any_of(
@@ -228,11 +285,13 @@ std::size_t TaskQueue::Ahead(const TaskId& task, const std::vector<Labels>& agen
         for (const auto& [submitter, tasks] : backlog.tasks) {
           if (-negated > item.priority) {
             ahead += tasks.size();
+            first.Add(negated, tasks);
             continue;
           }
           const auto turn = TurnOf(submitter, applications_.at(application), backlog);
-          equals[application][submitter].Count(tasks.size(),
-                                               {std::get<0>(turn), std::get<1>(turn)});
+          Waiting waiting{tasks.size(), {std::get<0>(turn), std::get<1>(turn)}, {}};
+          waiting.oldest.Add(negated, tasks);
+          equals[application][submitter].Add(waiting);
           if (application != item.application || submitter != item.submitter) continue;
           own_before +=
               static_cast<std::size_t>(std::distance(tasks.begin(), tasks.lower_bound(item.order)));
@@ -243,16 +302,18 @@ std::size_t TaskQueue::Ahead(const TaskId& task, const std::vector<Labels>& agen
   // Whoever's turn comes first has one turn more before this task's, but no more than it has tasks.
   const auto& own = equals[item.application];
   const auto mine = own.find(item.submitter);
-  if (mine == own.end()) return ahead;  // none of these agents takes it
+  if (mine == own.end()) return {ahead, first.Names()};  // none of these agents takes it
   std::size_t turns = own_before;
+  first.Add(mine->second.oldest, own_before);
   for (const auto& [submitter, waiting] : own) {
     if (submitter == item.submitter) continue;
-    const std::size_t first = waiting.turn < mine->second.turn ? 1 : 0;
-    turns += std::min(waiting.tasks, own_before + first);
+    const std::size_t more = waiting.turn < mine->second.turn ? 1 : 0;
+    turns += std::min(waiting.tasks, own_before + more);
+    first.Add(waiting.oldest, own_before + more);
   }
   const auto total = [](const std::map<std::string, Waiting>& submitters) {
     Waiting sum;
-    for (const auto& [submitter, waiting] : submitters) sum.Count(waiting.tasks, waiting.turn);
+    for (const auto& [submitter, waiting] : submitters) sum.Add(waiting);
     return sum;
   };
   const auto rank = [&](const ApplicationId& application, const Waiting& sum) {
@@ -263,10 +324,11 @@ std::size_t TaskQueue::Ahead(const TaskId& task, const std::vector<Labels>& agen
   for (const auto& [application, submitters] : equals) {
     if (application == item.application) continue;
     const Waiting sum = total(submitters);
-    const std::size_t first = rank(application, sum) < my_rank ? 1 : 0;
-    ahead += std::min(sum.tasks, turns + first);
+    const std::size_t more = rank(application, sum) < my_rank ? 1 : 0;
+    ahead += std::min(sum.tasks, turns + more);
+    first.Add(InTurn(submitters, turns + more), kNamedAhead);
   }
-  return ahead;
+  return {ahead, first.Names()};
 }
 
 }  // namespace slipway::scheduler

@@ -67,10 +67,17 @@ class TaskQueue {
   // The application, and of it the submitter, got its turn, on this agent.
   void Served(const ApplicationId& application, const std::string& submitter, const AgentId& agent);
 
-  // How many queued tasks would be claimed before `task` by agents with these labels, if nothing
-  // came and turns passed evenly; 0 when it is not queued. Linear in submitters with tasks and in
-  // the submitter's own tasks: for people, not for every claim.
-  [[nodiscard]] std::size_t Ahead(const TaskId& task, const std::vector<Labels>& agents) const;
+  // Queued tasks that would be claimed before another.
+  struct Ahead {
+    std::size_t tasks = 0;
+    // At most kNamedAhead of them: higher priorities first, of equal ones the oldest.
+    std::vector<TaskId> first;
+  };
+  static constexpr std::size_t kNamedAhead = 5;
+  // Those before `task` on agents with these labels, if nothing came and turns passed evenly; none
+  // when it is not queued. Linear in submitters with tasks and in the submitter's own tasks: for
+  // people, not for every claim.
+  [[nodiscard]] Ahead AheadOf(const TaskId& task, const std::vector<Labels>& agents) const;
 
   [[nodiscard]] std::size_t size() const { return items_.size(); }
 

@@ -94,6 +94,8 @@ TEST_CASE("Controller: publishes to one target keep the order of their submits o
   CHECK(why.await() == v1::AWAIT_GROUP);
   CHECK(why.group().name() == "publish:weixin/" + first->tasks(1).target());
   CHECK(why.group().ahead() == 1);
+  REQUIRE(why.group().first_ahead_size() == 1);
+  CHECK(why.group().first_ahead(0).id() == first_publish);
   CHECK(why.group().holders_size() == 0);
   CHECK(Explain(farm, first_publish).await() == v1::AWAIT_DEPENDENCY);
 

@@ -54,11 +54,14 @@ TEST_CASE("WaitText: names the task, the group or the agent that is awaited", "[
   v1::Task& holder = *why.mutable_group()->add_holders();
   holder.set_id("task-7");
   holder.set_state(v1::TASK_STATE_UNKNOWN);
-  CHECK(WaitText(why, kEnglish) == "the group nightly is held by task-7 (unknown); 2 before it");
+  CHECK(WaitText(why, kEnglish) ==
+        "the group nightly is held by task-7 (unknown) until somebody resolves it; 2 before it");
   why = Waiting(v1::AWAIT_ANSWER);
   why.mutable_task()->set_agent("build-1");
   CHECK(WaitText(why, kEnglish) == "build-1 thinks about the offer");
   CHECK(WaitText(Waiting(v1::AWAIT_NOTHING), kEnglish).empty());
+  CHECK(WaitText(Waiting(v1::AWAIT_RESOLUTION), kEnglish) ==
+        "somebody says whether it was published: slipway releases resolve task-1");
 }
 
 TEST_CASE("slipway tasks explain: agents with what they miss, time limits, in both languages",
@@ -71,6 +74,10 @@ TEST_CASE("slipway tasks explain: agents with what they miss, time limits, in bo
     AddAgents(why, v1::AGENT_CONDITION_BUSY, 1);
     why.set_agents_existing(2);
     why.set_ahead(4);
+    v1::Task& before = *why.add_first_ahead();
+    before.set_id("task-before");
+    before.set_application("shop");
+    before.set_submitted_by("lin");
     v1::AgentFit& busy = *why.add_agents();
     busy.set_name("build-1");
     busy.set_condition(v1::AGENT_CONDITION_BUSY);
@@ -90,10 +97,11 @@ TEST_CASE("slipway tasks explain: agents with what they miss, time limits, in bo
   });
   CliRun english(f.controller, {"tasks", "explain", kBuild});
   CHECK(english.Wait() == 0);
-  CHECK_THAT(english.out.text(), Contains("the agents that fit: 1 busy") &&
-                                     Contains("zone=north") && Contains("ahead of it") &&
-                                     Contains("2/2") && Contains("zone=north (has south)") &&
-                                     Contains("QUEUE_TIMEOUT"));
+  CHECK_THAT(english.out.text(),
+             Contains("the agents that fit: 1 busy") && Contains("zone=north") &&
+                 Contains("ahead of it") && Contains("task-before  shop") && Contains("lin\n") &&
+                 Contains("… and 3 more") && Contains("2/2") &&
+                 Contains("zone=north (has south)") && Contains("QUEUE_TIMEOUT"));
   CliRun chinese(f.controller, {"--lang", "zh", "tasks", "explain", kBuild});
   CHECK(chinese.Wait() == 0);
   CHECK_THAT(chinese.out.text(),

@@ -133,10 +133,12 @@ TEST_CASE("Scheduler: explains pause, offer, place in the group and how many are
   CHECK(third.group->name == "nightly");
   CHECK(third.group->holders == std::vector<TaskId>{TaskId("t")});
   CHECK(third.group->ahead == 1);
+  CHECK(third.group->first == std::vector<TaskId>{TaskId("u")});
   CHECK(third.group->members == 3);
-  CHECK(farm.Why("x").ahead == 0);
+  CHECK(farm.Why("x").ahead.tasks == 0);
   const Explanation waiting = farm.Why("y");
-  CHECK(waiting.ahead == 1);
+  CHECK(waiting.ahead.tasks == 1);
+  CHECK(waiting.ahead.first == std::vector<TaskId>{TaskId("x")});
   REQUIRE(waiting.deadlines.size() == 1);
   CHECK(waiting.deadlines[0].kind == Deadline::Kind::kQueueTimeout);
   CHECK(waiting.deadlines[0].at == farm.wall() + minutes(30));

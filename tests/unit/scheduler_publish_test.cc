@@ -147,6 +147,7 @@ TEST_CASE("Scheduler: the late result of an unknown publish resolves it", "[unit
   farm.Do(SessionClosed{Farm::kA});
   farm.Pass(kLease);
   REQUIRE(farm.Changed<store::MarkUnknown>() != nullptr);
+  CHECK(farm.Why("p").await == Await::kResolution);
   farm.Do(Cancel{Ticket(9), TaskId("p"), "dev", "too late"});
   CHECK_THAT(farm.replies.at(0).status,
              StatusIs(absl::StatusCode::kFailedPrecondition, "PUBLISH_UNKNOWN"));

@@ -156,15 +156,19 @@ TEST_CASE("TaskQueue: a task is told how many go before it, and so it comes", "[
     }
     // Never ahead of anybody here: no such agent asks.
     queue.Add(Item("elsewhere", "x", 0, {{"os", "mac"}}, 9));
-    std::map<TaskId, std::size_t> told;
+    std::map<TaskId, TaskQueue::Ahead> told;
     for (const auto& [id, item] : items) {
-      told[item.task] = queue.Ahead(item.task, {{{"os", "linux"}}});
+      told[item.task] = queue.AheadOf(item.task, {{{"os", "linux"}}});
     }
-    for (std::size_t n = 0; !items.empty(); ++n) {
+    std::set<TaskId> served;
+    while (!items.empty()) {
       const TaskId next = serve();
-      CHECK(told[next] == n);
+      CHECK(told[next].tasks == served.size());
+      CHECK(told[next].first.size() == std::min(served.size(), TaskQueue::kNamedAhead));
+      for (const TaskId& before : told[next].first) CHECK(served.contains(before));
+      served.insert(next);
     }
-    CHECK(queue.Ahead(TaskId("elsewhere"), {{{"os", "linux"}}}) == 0);
+    CHECK(queue.AheadOf(TaskId("elsewhere"), {{{"os", "linux"}}}).tasks == 0);
   }
 }
 
@@ -175,9 +179,10 @@ TEST_CASE("TaskQueue: everything of higher priority is ahead, nothing of lower i
   queue.Add(Item("y2", "y", 2, {}, 7));
   queue.Add(Item("x3", "x", 3, {}, -7));
   queue.Add(Item("y4", "y", 4));
-  CHECK(queue.Ahead(TaskId("y4"), {{}}) == 2);
-  CHECK(queue.Ahead(TaskId("x1"), {{}}) == 0);
-  CHECK(queue.Ahead(TaskId("unknown"), {{}}) == 0);
+  CHECK(queue.AheadOf(TaskId("y4"), {{}}).tasks == 2);
+  CHECK(queue.AheadOf(TaskId("y4"), {{}}).first == std::vector{TaskId("x1"), TaskId("y2")});
+  CHECK(queue.AheadOf(TaskId("x1"), {{}}).tasks == 0);
+  CHECK(queue.AheadOf(TaskId("unknown"), {{}}).tasks == 0);
 }
 
 TEST_CASE("TaskQueue: after any history it offers exactly what a plain search would",
