@@ -285,7 +285,8 @@ void AgentCore::Impl::SendResult(Attempt& attempt) {
   protocol::LogSummary& log = report.result.log;
   const std::uint64_t lost = attempt.log.lost();
   const std::uint64_t rest = log.size - std::min(log.size, attempt.log.durable());
-  const bool never = attempt.spool_closed && attempt.log.answered();
+  const bool never =
+      attempt.spool_closed && attempt.log.answered() && attempt.log.durable() >= attempt.log.end();
   // The log is there, or the result says what it lacks: it waits for no byte that cannot come.
   if (rest > log.missing && lost == 0 && !never) return;
   log.missing = std::max({log.missing, lost, never ? rest : std::uint64_t{0}});

@@ -354,11 +354,13 @@ std::vector<Action> AgentCore::Impl::Load(const std::vector<JournalEntry>& journ
     if (!attempt.spec) continue;
     attempt.started = true;
     attempt.starts = 1;
-    actions_.push_back(AdoptAttempt{.key = key,
-                                    .kind = attempt.kind,
-                                    .spec = *attempt.spec,
-                                    .phase = attempt.synced,
-                                    .publish_started = attempt.nonce.has_value()});
+    actions_.push_back(AdoptAttempt{
+        .key = key,
+        .kind = attempt.kind,
+        .spec = *attempt.spec,
+        .phase = attempt.synced,
+        .publish_started = attempt.nonce.has_value(),
+        .log_end = attempt.result ? attempt.result->log.size - attempt.result->log.missing : 0});
   }
   return std::exchange(actions_, {});
 }

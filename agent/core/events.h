@@ -73,7 +73,8 @@ struct AttemptVanished {
 
 // The runner could not begin it, or not take it up after a restart, and has given up: what a
 // container of an earlier life did meanwhile was not seen. Of one that has finished: its spool
-// cannot be read any more. `failure`: why. `log` and `client_ended` as in AttemptVanished.
+// cannot be read any more, or has lost its end; LogGrew told what it still holds. `failure`: why.
+// `log` and `client_ended` as in AttemptVanished.
 struct AttemptNotTakenUp {
   AttemptKey key;
   protocol::Failure failure;
@@ -146,7 +147,8 @@ struct StartAttempt {
 //   kRunning   nothing while it lives (a publish without marker: PublishReady), AttemptEnded when
 //              its result is found, else AttemptVanished
 //   kFinished  nothing
-// AttemptNotTakenUp when this cannot be done; a publish whose client may run is tried again as long
+// AttemptNotTakenUp when this cannot be done, or the spool of one that has finished is shorter than
+// it was; a publish whose client may run is tried again as long
 // as its container is there.
 struct AdoptAttempt {
   AttemptKey key;
@@ -155,6 +157,8 @@ struct AdoptAttempt {
   protocol::AttemptPhase phase = protocol::AttemptPhase::kRunning;
   // The marker was written: the client may have been started, and no permit will be given again.
   bool publish_started = false;
+  // Where the log of one that has finished ends, as far as it was kept.
+  std::uint64_t log_end = 0;
 };
 
 // End it, then raise AttemptEnded with what it came to. A no-op for one that has ended.

@@ -106,6 +106,8 @@ absl::StatusOr<std::shared_ptr<AttemptLog>> AttemptLog::Open(const std::string& 
                      std::move(segments), std::move(state), std::move(grew), std::move(options)));
 }
 
+std::uint64_t AttemptLog::Size() const { return SizeOf(log_.get()); }
+
 protocol::LogSummary AttemptLog::Unreadable(const std::string& attempt_dir) {
   struct stat st {};
   const bool there = lstat((attempt_dir + "/control/log").c_str(), &st) == 0 && S_ISREG(st.st_mode);

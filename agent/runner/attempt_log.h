@@ -58,6 +58,9 @@ class AttemptLog {
 
   [[nodiscard]] const initlink::ControlDir& control() const { return control_; }
 
+  // Where the spool ends, synced or not.
+  [[nodiscard]] std::uint64_t Size() const;
+
   // "slipway: text" as a line of its own. REQUIRES: no container of the attempt is alive.
   [[nodiscard]] absl::Status AppendLine(std::string_view text);
 

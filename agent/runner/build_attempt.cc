@@ -253,8 +253,14 @@ BuildAttempt::Trouble BuildAttempt::RunScript() {
                   .limit_bytes = limits_.disk,
                   .floor_bytes = context_.options.disk_floor_bytes,
                   .floor_percent = context_.options.disk_floor_percent});
-  const absl::StatusOr<StepEnd> end =
-      session_.Await(kScriptStep, [&] { return disk.Check(context_.clock.Mono()); });
+  // From now, also after a restart of the agent: wall clocks may be set, and this is a last resort.
+  const MonoTime overdue = context_.clock.Mono() + platform_.build.timeout +
+                           context_.options.term_grace + context_.options.overdue;
+  const absl::StatusOr<StepEnd> end = session_.Await(kScriptStep, [&] {
+    Trouble trouble = disk.Check(context_.clock.Mono());
+    if (!trouble && context_.clock.Mono() >= overdue) trouble = RanTooLong("");
+    return trouble;
+  });
   if (!end.ok()) {
     if (end.status().code() != StatusCode::kNotFound) return FailureOf(end.status());
     // What was decided here before stays the reason, also when the container had to be killed.
@@ -282,6 +288,13 @@ protocol::Failure BuildAttempt::Loss(std::string_view otherwise, const char* mes
   return MakeFailure(otherwise, message);
 }
 
+protocol::Failure BuildAttempt::RanTooLong(const std::string& words) const {
+  return MakeFailure(reason::kRunTimeout,
+                     fmt::format("The script ran longer than its limit of {}.",
+                                 config::FormatDuration(platform_.build.timeout)),
+                     words);
+}
+
 BuildAttempt::Trouble BuildAttempt::JudgeScript(const StepEnd& end) {
   const init::StepResult& script = end.result;
   const Duration took = std::chrono::microseconds(
@@ -307,11 +320,7 @@ BuildAttempt::Trouble BuildAttempt::JudgeScript(const StepEnd& end) {
     case init::StopReason::kTooLate:  // never of a script, which has no latest start
       return MakeFailure(reason::kScriptNotStarted,
                          fmt::format("The script could not be started: {}.", script.error));
-    case init::StopReason::kRunTimeout:
-      return MakeFailure(reason::kRunTimeout,
-                         fmt::format("The script ran longer than its limit of {}.",
-                                     config::FormatDuration(platform_.build.timeout)),
-                         words);
+    case init::StopReason::kRunTimeout: return RanTooLong(words);
     case init::StopReason::kNoOutputTimeout:
       return MakeFailure(reason::kNoOutputTimeout,
                          fmt::format("The script printed nothing for {}.",

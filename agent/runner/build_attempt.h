@@ -30,6 +30,7 @@ class BuildAttempt {
   Trouble Prepare();
   Trouble RunScript();
   Trouble JudgeScript(const StepEnd& end);
+  [[nodiscard]] protocol::Failure RanTooLong(const std::string& words) const;
   // Why the container ended without anybody here wanting it: the Engine took it along, or else.
   protocol::Failure Loss(std::string_view otherwise, const char* message);
   Trouble ReadScriptResult();

@@ -28,8 +28,6 @@ constexpr std::uint32_t kClientStep = 1;
 constexpr auto kPermitSlice = 1s;
 constexpr std::size_t kWordsBytes = 2048;
 constexpr Duration kDefaultDeadline = 15min;
-// slipway-init ends the client at its deadline; if even that does not happen, the container goes.
-constexpr Duration kOverdue = 1min;
 
 absl::Status WriteOrders(const std::string& directory, const std::string& name,
                          const std::string& bytes) {
@@ -273,7 +271,7 @@ PublishAttempt::Trouble PublishAttempt::StartClient(ClientPermit permit) {
 
 PublishAttempt::Trouble PublishAttempt::AwaitClient() {
   const MonoTime overdue =
-      context_.clock.Mono() + Deadline() + context_.options.term_grace + kOverdue;
+      context_.clock.Mono() + Deadline() + context_.options.term_grace + context_.options.overdue;
   const absl::StatusOr<StepEnd> end = session_.Await(kClientStep, [&] {
     FollowStages();
     std::optional<protocol::Failure> late;

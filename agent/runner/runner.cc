@@ -1,6 +1,7 @@
 #include "agent/runner/runner.h"
 
 #include <errno.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <chrono>
@@ -152,7 +153,8 @@ void Runner::Work(Attempt& attempt, const agent::AdoptAttempt& order, bool adopt
     log::Error("attempt_not_taken_up",
                {{"task", order.key.task.value()}, {"why", Describe(context.status())}});
     // To end its container would be to kill what may be in the middle of an upload.
-    const bool worth = finished || (order.publish_started && HasContainer(order.key));
+    const bool shorter = absl::IsDataLoss(context.status());
+    const bool worth = (finished && !shorter) || (order.publish_started && HasContainer(order.key));
     if (!worth || clock_.Mono() >= give_up || !attempt.control.Wait(backoff.Next())) {
       return GiveUp(attempt, order.key, context.status());
     }
@@ -178,6 +180,10 @@ absl::StatusOr<std::unique_ptr<AttemptContext>> Runner::Begin(Attempt& attempt,
     // Its end was reported; a container that a crash left behind has nothing more to say.
     (void)parts_.engine.Remove(executor::ContainerId(ContainerName(options_.owner, key)), true,
                                options_.engine_timeout);
+    if (spool->Size() < order.log_end) {
+      return absl::DataLossError(
+          fmt::format("the log has {} of the {} bytes that it had", spool->Size(), order.log_end));
+    }
     return nullptr;
   }
   SLIPWAY_ASSIGN_OR_RETURN(TaskSpec task, parts_.parse_spec(order.spec));

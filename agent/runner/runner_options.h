@@ -34,6 +34,9 @@ struct RunnerOptions {
   std::uint32_t step_gid = 1000;
   // Between TERM and KILL of a step that is ended.
   Duration term_grace = std::chrono::seconds(10);
+  // slipway-init ends a step at its time limit. When it does not react, which is so long after, the
+  // agent ends the container.
+  Duration overdue = std::chrono::minutes(1);
   // One call of the Engine.
   Duration engine_timeout = std::chrono::seconds(60);
 };

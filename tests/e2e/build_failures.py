@@ -3,9 +3,10 @@ English and Chinese, an exit status that is not 0, the log kept, nothing archive
 
 import hashlib
 import os
+import signal
 import time
 
-from farm import Farm, Suite, expect, expect_in, failure_of, lab, processes, words_of
+from farm import Farm, Suite, docker, expect, expect_in, failure_of, lab, processes, until, words_of
 
 suite = Suite()
 case = suite.case
@@ -50,6 +51,18 @@ def check(farm, run, klass, reason, words="", message="", log="", seconds=90, re
     expect(not farm.releases())
     farm.no_containers()
     return build
+
+
+@case("a slipway-init that does not react (frozen here, awaited at the end)")
+def freeze_init(_):
+    # A farm of its own: every other case looks that no container is left.
+    apps["frozen"] = frozen = Farm(agents=1)
+    frozen.start()
+    frozen.application("lab").commit({"slipway.yaml": lab("echo begun\nsleep 98764", timeout="1s")}, "main")
+    apps["frozen run"], tasks = frozen.submit("lab", "demo")
+    until("the script to run", lambda: processes("sleep 98764"))
+    (container,) = frozen.containers()
+    os.kill(int(docker("inspect", "--format", "{{.State.Pid}}", container)), signal.SIGSTOP)
 
 
 @case("a script that fails: its own words and its exit status")
@@ -294,6 +307,20 @@ def several(farm):
             expect_in(f"build-{number} line {line}\n", log)
         expect(all(f"build-{other} line" not in log for other in range(6) if other != number), log)
     farm.no_containers()
+
+
+@case("a slipway-init that does not react: the agent ends the build a minute after its limit")
+def frozen_init(_):
+    frozen = apps["frozen"]
+    try:
+        (build,) = frozen.finish(apps["frozen run"])
+        expect(build["state"] == "TASK_STATE_FAILED", build)
+        expect(failure_of(build)["reason"] == "RUN_TIMEOUT", failure_of(build))
+        expect_in("begun", frozen.log(build["id"]).decode())
+        frozen.no_containers()
+        expect(not processes("sleep 98764"))
+    finally:
+        expect(not frozen.close())
 
 
 if __name__ == "__main__":

@@ -120,6 +120,7 @@ TEST_CASE("AgentCore: the result is sent again at each sync and after a restart 
   Shell again(shell.journal);
   REQUIRE(again.Found<AdoptAttempt>() != nullptr);
   CHECK(again.Found<AdoptAttempt>()->phase == AttemptPhase::kFinished);
+  CHECK(again.Found<AdoptAttempt>()->log_end == 0);
   again.Do(Connected{});
   CHECK(again.Sent<protocol::ResultReport>() != nullptr);
   again.Tell(Want::kForget, Key());
@@ -387,6 +388,22 @@ TEST_CASE("AgentCore: a result whose spool cannot be read any more says how much
   REQUIRE(shell.Sent<protocol::ResultReport>() != nullptr);
   CHECK(shell.Sent<protocol::ResultReport>()->result.log.missing == 7);
   CHECK(shell.Sent<protocol::ResultReport>()->result.ok());
+}
+
+TEST_CASE("AgentCore: a result whose spool has lost its end goes when the controller has the rest",
+          "[unit][agent]") {
+  Shell shell({{Key(), JournalAccepted{TaskKind::kBuild}},
+               {Key(), JournalRunning{"spec"}},
+               {Key(), JournalFinished{ResultOf(10)}}});
+  CHECK(shell.Found<AdoptAttempt>()->log_end == 10);
+  shell.Do(Connected{});
+  shell.Do(LogGrew{Key(), 0, 6});
+  shell.Do(AttemptNotTakenUp{Key(), {}, {}});
+  shell.Tell(protocol::LogAck{Key(), 3, 3});
+  CHECK(shell.Sent<protocol::ResultReport>() == nullptr);
+  shell.Tell(protocol::LogAck{Key(), 6, 6});
+  REQUIRE(shell.Sent<protocol::ResultReport>() != nullptr);
+  CHECK(shell.Sent<protocol::ResultReport>()->result.log.missing == 4);
 }
 
 TEST_CASE("AgentCore: a probe needs no marker and begins anew when its container is lost",

@@ -198,12 +198,14 @@ struct UnreadablePublish : Machine {
         engine.AddContainer(ContainerName({FarmId("farm"), AgentId("agent")}, kPublish), {});
   }
 
-  void Adopt() {
+  void Adopt(protocol::AttemptPhase phase = protocol::AttemptPhase::kRunning,
+             std::uint64_t log_end = 0) {
     runner->Adopt({.key = kPublish,
                    .kind = protocol::TaskKind::kPublish,
                    .spec = "publish",
-                   .phase = protocol::AttemptPhase::kRunning,
-                   .publish_started = true});
+                   .phase = phase,
+                   .publish_started = true,
+                   .log_end = log_end});
   }
   // How often the container was looked at: each time it was not taken up.
   bool WaitTries(std::ptrdiff_t n) {
@@ -264,6 +266,16 @@ TEST_CASE("Runner: to take a publish up needs no room on the disk", "[unit]") {
   // Its end was looked for and not found: that it could not be looked for would be another event.
   CHECK(machine.events.WaitVanished());
   CHECK_FALSE(machine.events.anything_of(kPublish));
+}
+
+TEST_CASE("Runner: a finished attempt whose log has lost its end says so, with what is left",
+          "[unit]") {
+  UnreadablePublish machine;
+  machine.engine.Disappear(machine.container);
+  machine.Adopt(protocol::AttemptPhase::kFinished, 20);
+  const auto given_up = machine.events.WaitGivenUp();
+  REQUIRE(given_up);
+  CHECK(given_up->log.size == 14);
 }
 
 TEST_CASE("Runner: an attempt whose log cannot be opened says that all of it is missing",
