@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# A minute of chaos (tests/chaos/run): everything must hold. Then a short run with a planted bug, which the
-# run must find, and one that is killed, which must leave nothing. SLIPWAY_CHAOS_SEED picks another seed; longer
-# runs are tests/chaos/run's own business.
+# A minute of chaos (tests/chaos/run), the Engine's faults included: everything must hold. Then a short run with a
+# planted bug, which the run must find, and one that is killed, which must leave nothing. SLIPWAY_CHAOS_SEED picks
+# another seed; longer runs are tests/chaos/run's own business.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 "$here/../../deploy/images/build"
 passed=0 failed=0
 
-if timeout --kill-after=20 240 "$here/../chaos/run" --seed "${SLIPWAY_CHAOS_SEED:-1}" --minutes 1 --idle-minutes 2; then
+if timeout --kill-after=20 360 "$here/../chaos/run" --engine own --seed "${SLIPWAY_CHAOS_SEED:-1}" --minutes 1 --idle-minutes 2; then
   echo "ok - a minute of chaos: nothing lost, doubled or left behind"
   passed=$((passed + 1))
 else
