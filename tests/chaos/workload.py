@@ -16,6 +16,9 @@ POLL_SECONDS = 0.8
 CALL_SECONDS = 20
 CANCEL_AGAIN_SECONDS = 3
 TARGETS = ("weixin", "second")  # of the farm
+# Publishes that may wait at once: while one's outcome is unknown, others to its target wait with it, for minutes
+# when the controller is restarted again and again, and the farm is to have work all the time.
+PUBLISHES_UNDER_WAY = 4
 
 TICKS = 80
 TICKING = f"""i=0
@@ -60,8 +63,8 @@ SORTS = {sort.name: sort for sort in (
 
 
 class Workload:
-    """`submitters` threads, each with one run at a time, until stop(). `record`: a list of what was
-    submitted and answered, for the oracle; complete after stop()."""
+    """`submitters` threads, each with one run at a time, and publishes beside them, until stop(). `record`: a list of
+    what was submitted and answered, for the oracle; complete after stop()."""
 
     def __init__(self, farm, seed, submitters, publish):
         self.farm = farm
@@ -71,6 +74,7 @@ class Workload:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._deadline = None
+        self._publishes = threading.Semaphore(PUBLISHES_UNDER_WAY)
         self._threads = [threading.Thread(target=self._submit_all, args=(number,), name=f"submitter-{number}", daemon=True)
                          for number in range(submitters)]
 
@@ -87,7 +91,7 @@ class Workload:
             self.farm.application("shop").commit(self.farm.shop("shop"))
 
     def start(self):
-        for thread in self._threads:
+        for thread in list(self._threads):
             thread.start()
 
     def stop(self, seconds):
@@ -95,6 +99,7 @@ class Workload:
         Those that have not ended are the oracle's business."""
         self._deadline = time.monotonic() + seconds
         self._stop.set()
+        # Submitters first: from then on there is no new publish.
         for thread in self._threads:
             thread.join(max(0.0, self._deadline - time.monotonic()) + CALL_SECONDS + 5)
             if thread.is_alive():
@@ -116,8 +121,21 @@ class Workload:
             sort = SORTS[draw.choices(names, [SORTS[name].weight for name in names])[0]]
             cancel_after = draw.uniform(0.5, 4) if sort.name == "sleeping" else None
             target = draw.choice(TARGETS)
-            self._one(sort, f"chaos-{self._seed}-{number}-{count}", f"{number + 1}.{count}.0", target, cancel_after)
+            request, version = f"chaos-{self._seed}-{number}-{count}", f"{number + 1}.{count}.0"
+            if sort.name != "publish":
+                self._one(sort, request, version, target, cancel_after)
+            elif self._publishes.acquire(blocking=False):
+                publish = threading.Thread(target=self._publish_one, args=(sort, request, version, target), name=request, daemon=True)
+                # Appended before its submitter can end, so that stop() waits for it.
+                self._threads.append(publish)
+                publish.start()
             self._pause(draw.uniform(0, 0.5))
+
+    def _publish_one(self, sort, request, version, target):
+        try:
+            self._one(sort, request, version, target, None)
+        finally:
+            self._publishes.release()
 
     def _one(self, sort, request, version, target, cancel_after):
         entry = {"request": request, "sort": sort.name, "version": version, "run": "", "tasks": [], "cancelled": False}
