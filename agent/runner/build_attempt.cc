@@ -303,7 +303,10 @@ BuildAttempt::Trouble BuildAttempt::JudgeScript(const StepEnd& end) {
   if (script.left_processes) {
     context_.Say("processes that the script left behind were ended");
   }
-  if (end.cause) return end.cause;
+  // A script that had ended when the agent, itself frozen for long, took it for overdue.
+  const bool in_time = end.cause && end.cause->reason == reason::kRunTimeout &&
+                       script.reason == init::StopReason::kExited;
+  if (end.cause && !in_time) return end.cause;
   if (context_.control.canceled()) return MakeFailure(reason::kCanceled, "Canceled.");
   const bool good = script.reason == init::StopReason::kExited && script.exit_code == 0;
   if (script.signal == 0 && script.reason != init::StopReason::kStartFailed) {

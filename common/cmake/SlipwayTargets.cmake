@@ -2,8 +2,9 @@
 #   slipway_library(NAME SOURCES a.cc ... [DEPS public...] [PRIVATE private...] [GRPC])
 #   slipway_test(NAME SOURCES a.cc ... [DEPS ...] LABELS unit... [TIMEOUT s] [GRPC])
 #   slipway_fuzz(NAME SOURCES a.cc ... [DEPS ...] RUNS n)
-# All share precompiled headers, which are half of a file's compile time: slipway_pch; with GRPC slipway_grpc_pch
-# (proto/); a test's also have Catch2 (slipway_test_pch, slipway_grpc_test_pch).
+# Libraries and tests share precompiled headers, which are half of a file's compile time: slipway_pch; with GRPC
+# slipway_grpc_pch (proto/); a test's also have Catch2 (slipway_test_pch, slipway_grpc_test_pch). A file still includes
+# what it needs: cmake -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON shows whether it does.
 
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)

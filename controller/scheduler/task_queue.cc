@@ -20,6 +20,7 @@ class Oldest {
  public:
   using Place = std::pair<std::int64_t, std::uint64_t>;  // negated priority, order of submit
   void Add(const Place& place, const TaskId& task) {
+    if (tasks_.size() == TaskQueue::kNamedAhead && place > tasks_.rbegin()->first) return;
     tasks_.emplace(place, task);
     if (tasks_.size() > TaskQueue::kNamedAhead) tasks_.erase(std::prev(tasks_.end()));
   }
@@ -54,10 +55,9 @@ struct Waiting {
   // Served stamp and order of the first task: the smaller has its turn first.
   std::pair<std::uint64_t, std::uint64_t> turn{UINT64_MAX, UINT64_MAX};
   Oldest oldest;
-  void Add(const Waiting& more) {
-    tasks += more.tasks;
-    turn = std::min(turn, more.turn);
-    oldest.Add(more.oldest, TaskQueue::kNamedAhead);
+  void Count(std::size_t more, const std::pair<std::uint64_t, std::uint64_t>& begins) {
+    tasks += more;
+    turn = std::min(turn, begins);
   }
 };
 
@@ -289,9 +289,9 @@ TaskQueue::Ahead TaskQueue::AheadOf(const TaskId& task, const std::vector<Labels
             continue;
           }
           const auto turn = TurnOf(submitter, applications_.at(application), backlog);
-          Waiting waiting{tasks.size(), {std::get<0>(turn), std::get<1>(turn)}, {}};
+          Waiting& waiting = equals[application][submitter];
+          waiting.Count(tasks.size(), {std::get<0>(turn), std::get<1>(turn)});
           waiting.oldest.Add(negated, tasks);
-          equals[application][submitter].Add(waiting);
           if (application != item.application || submitter != item.submitter) continue;
           own_before +=
               static_cast<std::size_t>(std::distance(tasks.begin(), tasks.lower_bound(item.order)));
@@ -313,7 +313,7 @@ TaskQueue::Ahead TaskQueue::AheadOf(const TaskId& task, const std::vector<Labels
   }
   const auto total = [](const std::map<std::string, Waiting>& submitters) {
     Waiting sum;
-    for (const auto& [submitter, waiting] : submitters) sum.Add(waiting);
+    for (const auto& [submitter, waiting] : submitters) sum.Count(waiting.tasks, waiting.turn);
     return sum;
   };
   const auto rank = [&](const ApplicationId& application, const Waiting& sum) {

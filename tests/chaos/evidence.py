@@ -45,7 +45,8 @@ def gather(farm, workload, faults, busy_long_enough):
 def read_task(task):
     result = task.get("result", {})
     failure, log = result.get("failure", {}), result.get("log", {})
-    began = seconds_of(result.get("started_at") or task.get("started_at") or task["created_at"])
+    # Not the result's own: one that no attempt's thread made has none.
+    began = seconds_of(task.get("started_at") or task["created_at"])
     return {
         "id": task["id"], "run": task["run"], "kind": task["kind"].removeprefix("TASK_KIND_").lower(),
         "state": task["state"].removeprefix("TASK_STATE_").lower(), "attempt": int(task.get("attempt") or 0),

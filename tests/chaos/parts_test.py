@@ -1,27 +1,22 @@
 #!/usr/bin/env python3
-"""Tests of the chaos suite's own parts: each check of the oracle can fail, the plan is a function of its
-seed, the gate does what its modes say."""
+"""Tests of the chaos suite's own parts: each check of the oracle can fail, the plan is a function of its seed."""
 
 import copy
 import hashlib
 import json
 import os
 import pathlib
-import socket
-import socketserver
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
 sys.dont_write_bytecode = True
 
+import evidence  # noqa: E402
 import faults  # noqa: E402
-import gate  # noqa: E402
 import janitor  # noqa: E402
 import oracle  # noqa: E402
 import plan  # noqa: E402
@@ -81,7 +76,7 @@ def good():
         "tasks": tasks, "again": {one["id"]: one["state"] for one in tasks}, "logs": logs,
         "products": {"t1": {"product": b"ticked\n"}, "t4": {"app.json": b"{}"}, "t6": {"app.json": b"{}"}},
         "accepted": ["3.0", "4.0"], "releases": [{"id": "R1", "version": "3.0", "publish_task": "t5"}],
-        "audit": chain(entries), "ended": [("controller", 1)], "left": [], "faults": [], "busy_long_enough": True,
+        "audit": chain(entries), "ended": [("controller", 1)], "left": [], "faults": [fault("agent-freeze", "agent-1", 1004, 1006, "publish t7-1")], "busy_long_enough": True,
     }
 
 
@@ -164,40 +159,53 @@ class Oracle(unittest.TestCase):
         self.of("t1").update(state="failed", failure_class="policy")
         self.assertIn("expected_end", failing(self.e))
 
-    def fails(self, failure_class, reason, *faults):
+    def fails(self, failure_class, reason, *faults_met):
         """What the oracle says of a good build that failed so amid these."""
         self.of("t3").update(state="failed", failure_class=failure_class, reason=reason)
         self.e["again"]["t3"] = "failed"
-        self.e["faults"] = faults
+        self.e["faults"] = [*self.e["faults"], *faults_met]
         return "expected_end" in failing(self.e)
 
     def test_a_good_build_may_fail_by_a_fault(self):
-        self.assertFalse(self.fails("agent_lost", "LEASE_EXPIRED", fault("net-cut", "net-1", 1004, 1006)))
+        self.assertFalse(self.fails("agent_lost", "CONTAINER_LOST", fault("agent-kill", "agent-1", 1004, 1006)))
 
     def test_a_failure_without_any_fault(self):
-        self.assertTrue(self.fails("agent_lost", "LEASE_EXPIRED"))
+        self.assertTrue(self.fails("agent_lost", "CONTAINER_LOST"))
 
     def test_a_failure_amid_faults_of_another_agent(self):
-        self.assertTrue(self.fails("agent_lost", "LEASE_EXPIRED", fault("net-cut", "net-2", 1004, 1006)))
+        self.assertTrue(self.fails("agent_lost", "CONTAINER_LOST", fault("agent-kill", "agent-2", 1004, 1006)))
 
     def test_a_failure_before_or_long_after_the_fault(self):
-        self.assertTrue(self.fails("agent_lost", "LEASE_EXPIRED", fault("net-cut", "net-1", 1011, 1012),
-                                   fault("net-cut", "net-1", 900, 910)))
+        self.assertTrue(self.fails("agent_lost", "CONTAINER_LOST", fault("agent-kill", "agent-1", 1011, 1012),
+                                   fault("agent-kill", "agent-1", 900, 910)))
 
     def test_a_failure_amid_a_fault_that_hit_nothing(self):
-        self.assertTrue(self.fails("agent_lost", "LEASE_EXPIRED", fault("agent-kill", "agent-1", 1004, 1006, faults.NOT_RUNNING)))
+        self.assertTrue(self.fails("agent_lost", "CONTAINER_LOST", fault("agent-kill", "agent-1", 1004, 1006, faults.NOT_RUNNING)))
 
     def test_a_failure_that_this_fault_cannot_bring_about(self):
         self.assertTrue(self.fails("infrastructure", "NO_DOCKER_ENGINE", fault("net-cut", "net-1", 1004, 1006)))
         self.assertFalse(self.fails("infrastructure", "NO_DOCKER_ENGINE", fault("engine-kill", "engine", 1004, 1006)))
 
-    def test_a_stopped_container_where_another_one_was_hit(self):
-        self.assertTrue(self.fails("agent_lost", "CONTAINER_STOPPED", fault("init-kill", "init", 1004, 1004, "build t1-1")))
-        self.assertFalse(self.fails("agent_lost", "CONTAINER_STOPPED", fault("init-kill", "init", 1004, 1004, "build t3-1")))
+    def test_a_reason_that_no_fault_brings_about(self):
+        everything = [fault(name, kind.part + ("-1" if kind.each else ""), 1001, 1009) for name, kind in plan.FAULTS.items()]
+        self.assertTrue(self.fails("agent_lost", "AGENT_LOST", *everything))
+
+    def test_a_lost_container_where_another_one_was_hit(self):
+        self.assertTrue(self.fails("agent_lost", "CONTAINER_LOST", fault("init-kill", "init", 1004, 1004, "build t1-1")))
+        self.assertFalse(self.fails("agent_lost", "CONTAINER_LOST", fault("init-kill", "init", 1004, 1004, "build t3-1")))
 
     def test_a_cancel_that_nobody_asked_for(self):
         self.e["record"][2]["cancelled"] = False
         self.finds("expected_end")
+
+    def test_a_publish_that_nobody_saw_end_for_no_reason(self):
+        self.e["faults"] = []
+        self.finds("expected_end")
+
+    def test_every_reason_that_a_fault_may_bring_about_exists(self):
+        errors = (HERE.parents[1] / "docs/errors.md").read_text()
+        for name in oracle.BECAUSE:
+            self.assertIn(f"`{name}`", errors)
 
     def test_a_publish_skipped_after_a_good_build(self):
         self.of("t5")["state"] = "skipped"
@@ -228,9 +236,9 @@ class Oracle(unittest.TestCase):
     def test_missing_bytes_are_breach_unless_the_agents_own_disk_was_full(self):
         self.of("t1")["missing"] = 5
         self.finds("logs_are_what_was_written")
-        self.e["faults"] = [fault("disk-agent", "disk-2", 1004, 1006), fault("disk-controller", "controller-disk", 1004, 1006)]
+        self.e["faults"] += [fault("disk-agent", "disk-2", 1004, 1006), fault("disk-controller", "controller-disk", 1004, 1006)]
         self.finds("logs_are_what_was_written")
-        self.e["faults"] = [fault("disk-agent", "disk-1", 1004, 1006)]
+        self.e["faults"] += [fault("disk-agent", "disk-1", 1004, 1006)]
         self.finds()
 
     def test_a_product_that_is_not_archived(self):
@@ -289,6 +297,19 @@ class Oracle(unittest.TestCase):
             self.assertIn(f'"{name}"', seen)
 
 
+class Evidence(unittest.TestCase):
+    def test_of_an_attempt_that_says_itself_nothing_of_its_beginning(self):
+        read = evidence.read_task({
+            "id": "t", "run": "r", "kind": "TASK_KIND_BUILD", "state": "TASK_STATE_FAILED", "application": "lab",
+            "created_at": "2026-01-01T00:00:00Z", "started_at": "2026-01-01T00:00:05.123456789Z",
+            "finished_at": "2026-01-01T00:00:09Z", "agent": "agent-2",
+            "result": {"started_at": "1970-01-01T00:00:00Z", "log": {"size": "3", "root": "AAH/"},
+                       "failure": {"failure_class": "FAILURE_CLASS_AGENT_LOST", "reason": "CONTAINER_LOST"}}})
+        self.assertAlmostEqual(read["ended"] - read["began"], 3.876544, 5)
+        self.assertEqual((read["failure_class"], read["agent"], read["log_size"], read["log_root"]),
+                         ("agent_lost", "agent-2", 3, "0001ff"))
+
+
 class Body(unittest.TestCase):
     def test_is_what_lies_between_the_farms_own_lines(self):
         self.assertEqual(oracle.body_of(b"slipway: a\nslipway: b\nx\ny\nslipway: c\n"), b"x\ny\n")
@@ -324,101 +345,6 @@ class Plan(unittest.TestCase):
 
     def test_draws_only_what_was_asked_for(self):
         self.assertEqual({event.fault for event in self.make(kinds={"net-cut", "init-kill"})}, {"net-cut", "init-kill"})
-
-
-class Echo(socketserver.BaseRequestHandler):
-    def handle(self):
-        try:
-            while data := self.request.recv(4096):
-                self.request.sendall(data)
-        except ConnectionError:
-            pass  # what the gate is for
-
-
-class Gate(unittest.TestCase):
-    def setUp(self):
-        self.server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Echo)
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.gate = gate.Gate(self.server.server_address[1])
-        self.gate.start()
-        self.client = self.connect()
-
-    def tearDown(self):
-        self.client.close()
-        self.gate.stop()
-        self.server.shutdown()
-        self.server.server_close()
-
-    def connect(self):
-        return socket.create_connection(("127.0.0.1", self.gate.port), 5)
-
-    def say(self, client, words):
-        client.sendall(words)
-        client.settimeout(5)
-        got = b""
-        while len(got) < len(words):
-            got += client.recv(4096)
-        return got
-
-    def silent(self, client):
-        client.settimeout(0.3)
-        with self.assertRaises(TimeoutError):
-            client.recv(1)
-        return True
-
-    def test_open_passes_every_byte(self):
-        words = bytes(range(256)) * 2000
-        self.assertEqual(self.say(self.client, words), words)
-
-    def test_half_open_keeps_bytes_until_it_opens(self):
-        self.say(self.client, b"warm")
-        self.gate.set("half-open")
-        self.client.sendall(b"late")
-        late = self.connect()
-        late.sendall(b"new")
-        self.assertTrue(self.silent(self.client) and self.silent(late))
-        self.gate.set("open")
-        self.client.settimeout(5)
-        late.settimeout(5)
-        self.assertEqual((self.client.recv(9), late.recv(9)), (b"late", b"new"))
-        late.close()
-
-    def test_a_split_stops_one_direction(self):
-        self.say(self.client, b"warm")
-        for mode, moves, rests in (("split-up", "down", "up"), ("split-down", "up", "down")):
-            with self.subTest(mode):
-                self.gate.set(mode)
-                before = dict(self.gate.passed)
-                self.client.sendall(b"words")
-                self.assertTrue(self.silent(self.client))
-                self.assertEqual(self.gate.passed[rests], before[rests])
-                self.gate.set("open")
-                self.client.settimeout(5)
-                self.assertEqual(self.client.recv(9), b"words")
-                self.assertGreater(self.gate.passed[moves], before[moves])
-
-    def test_cut_resets_what_is_and_what_comes(self):
-        self.say(self.client, b"warm")
-        self.gate.set("cut")
-        self.client.settimeout(5)
-        with self.assertRaises(ConnectionResetError):
-            self.client.recv(1)
-        with self.assertRaises(ConnectionError):
-            fresh = self.connect()
-            fresh.settimeout(5)
-            if not fresh.recv(1):
-                raise ConnectionError("closed")
-        self.gate.set("open")
-        fresh = self.connect()
-        self.assertEqual(self.say(fresh, b"again"), b"again")
-        fresh.close()
-
-    def test_slow_is_late_and_whole(self):
-        self.gate.set("slow")
-        began = time.monotonic()
-        self.assertEqual(self.say(self.client, b"slowly"), b"slowly")
-        self.assertGreaterEqual(time.monotonic() - began, 2 * gate.SLOW_DELAY_SECONDS)
 
 
 class Faults(unittest.TestCase):

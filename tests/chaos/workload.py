@@ -18,7 +18,7 @@ CANCEL_AGAIN_SECONDS = 3
 TARGETS = ("weixin", "second")  # of the farm
 # Publishes that may wait at once: while one's outcome is unknown, others to its target wait with it, for minutes
 # when the controller is restarted again and again, and the farm is to have work all the time.
-PUBLISHES_UNDER_WAY = 4
+PUBLISHES_UNDER_WAY = 2
 
 TICKS = 80
 TICKING = f"""i=0

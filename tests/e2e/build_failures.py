@@ -1,6 +1,7 @@
 """Builds that fail, each in its own way: the right class, the tool's own words, what to do in
 English and Chinese, an exit status that is not 0, the log kept, nothing archived, nothing left."""
 
+import datetime
 import hashlib
 import os
 import signal
@@ -57,10 +58,11 @@ def check(farm, run, klass, reason, words="", message="", log="", seconds=90, re
 def freeze_init(_):
     # A farm of its own: every other case looks that no container is left.
     apps["frozen"] = frozen = Farm(agents=1)
+    suite.more_farms.append(frozen)
     frozen.start()
-    frozen.application("lab").commit({"slipway.yaml": lab("echo begun\nsleep 98764", timeout="1s")}, "main")
+    frozen.application("lab").commit({"slipway.yaml": lab("echo begun\nsleep 87654", timeout="10s")}, "main")
     apps["frozen run"], tasks = frozen.submit("lab", "demo")
-    until("the script to run", lambda: processes("sleep 98764"))
+    until("the script to run", lambda: processes("sleep 87654"))
     (container,) = frozen.containers()
     os.kill(int(docker("inspect", "--format", "{{.State.Pid}}", container)), signal.SIGSTOP)
 
@@ -121,7 +123,7 @@ def cancel_stubborn(farm):
     expect_in("holding on", farm.log(task).decode())
     expect(farm.slipway("follow", run, check=False).returncode == 1)
     farm.no_containers()
-    expect(not processes("sleep 98764"))
+    expect(not processes("sleep 87654"))
 
 
 @case("a script that fills the disk in many files")
@@ -311,16 +313,18 @@ def several(farm):
 
 @case("a slipway-init that does not react: the agent ends the build a minute after its limit")
 def frozen_init(_):
+    if "frozen run" not in apps:
+        freeze_init(None)
     frozen = apps["frozen"]
-    try:
-        (build,) = frozen.finish(apps["frozen run"])
-        expect(build["state"] == "TASK_STATE_FAILED", build)
-        expect(failure_of(build)["reason"] == "RUN_TIMEOUT", failure_of(build))
-        expect_in("begun", frozen.log(build["id"]).decode())
-        frozen.no_containers()
-        expect(not processes("sleep 98764"))
-    finally:
-        expect(not frozen.close())
+    (build,) = frozen.finish(apps["frozen run"])
+    expect(build["state"] == "TASK_STATE_FAILED", build)
+    expect(failure_of(build)["reason"] == "RUN_TIMEOUT", failure_of(build))
+    # Not by init, which would have ended it at its limit.
+    took = [datetime.datetime.fromisoformat(build[name][:19]) for name in ("started_at", "finished_at")]
+    expect(took[1] - took[0] > datetime.timedelta(seconds=60), build)
+    expect_in("begun", frozen.log(build["id"]).decode())
+    frozen.no_containers()
+    expect(not processes("sleep 87654"))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 "$here/../../deploy/images/build"
 passed=0 failed=0
 
-if timeout --kill-after=20 360 "$here/../chaos/run" --engine own --seed "${SLIPWAY_CHAOS_SEED:-1}" --minutes 1 --idle-minutes 2; then
+if timeout --kill-after=20 540 "$here/../chaos/run" --engine own --seed "${SLIPWAY_CHAOS_SEED:-1}" --minutes 1 --idle-minutes 2; then
   echo "ok - a minute of chaos: nothing lost, doubled or left behind"
   passed=$((passed + 1))
 else

@@ -42,6 +42,7 @@ class Suite:
 
     def __init__(self):
         self.cases = []
+        self.more_farms = []  # that cases have started, closed at the end with the suite's own
 
     def case(self, title):
         def add(function):
@@ -91,7 +92,8 @@ class Suite:
         finally:
             if farm is not None:
                 started = time.monotonic()
-                left = farm.close(keep=failed > 0 and os.environ.get("SLIPWAY_KEEP"))
+                left = [line for one in (farm, *self.more_farms)
+                        for line in one.close(keep=failed > 0 and os.environ.get("SLIPWAY_KEEP"))]
                 report("nothing of the farm is left", "\n".join(left) or None,
                        time.monotonic() - started)
         print(f"{passed} passed, {failed} failed")

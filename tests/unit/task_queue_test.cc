@@ -160,13 +160,18 @@ TEST_CASE("TaskQueue: a task is told how many go before it, and so it comes", "[
     for (const auto& [id, item] : items) {
       told[item.task] = queue.AheadOf(item.task, {{{"os", "linux"}}});
     }
-    std::set<TaskId> served;
+    std::map<TaskId, std::uint64_t> orders;
+    for (const auto& [id, item] : items) orders[item.task] = item.order;
+    std::map<std::uint64_t, TaskId> served;  // by order of submit
     while (!items.empty()) {
       const TaskId next = serve();
       CHECK(told[next].tasks == served.size());
-      CHECK(told[next].first.size() == std::min(served.size(), TaskQueue::kNamedAhead));
-      for (const TaskId& before : told[next].first) CHECK(served.contains(before));
-      served.insert(next);
+      std::vector<TaskId> oldest;
+      for (const auto& [order, task] : served) {
+        if (oldest.size() < TaskQueue::kNamedAhead) oldest.push_back(task);
+      }
+      CHECK(told[next].first == oldest);
+      served.emplace(orders.at(next), next);
     }
     CHECK(queue.AheadOf(TaskId("elsewhere"), {{{"os", "linux"}}}).tasks == 0);
   }
