@@ -18,13 +18,15 @@ RESTART_PAUSE = 0.5
 # Beside `weixin`: a publish of unknown outcome holds one target, the other must go on.
 SECOND_TARGET = ("  - {name: second, platform: weixin, image: 'slipway-publisher-weixin:1', proxy: '{proxy}', ca_file: {ca}, "
                  "deadline: 2m}\n")
+# The stand-in shows at once what reached it, and what waits for "not published" waits without work.
+OPTIONS = "publish_margin: 10s\n"
 
 
 class ChaosFarm(Farm):
     """`small_disks`: data directories on file systems of their own, which can be filled."""
 
     def __init__(self, agents, small_disks):
-        super().__init__(agents=agents, standin=True, targets=SECOND_TARGET)
+        super().__init__(agents=agents, standin=True, targets=SECOND_TARGET, controller_options=OPTIONS)
         self.small_disks = small_disks
         self.gates = {}
         self.mounts = []
