@@ -20,6 +20,8 @@ namespace {
 
 // A journal speaks of the attempts held and what became of them; more is not one.
 constexpr std::uint64_t kMaxFileBytes = std::uint64_t{1} << 30;
+// Taken from the file system ahead of what is written: the entries of many attempts.
+constexpr off_t kRoom = off_t{256} << 10;
 
 absl::Status SyncParent(const std::string& path) {
   const std::string parent = std::filesystem::path(path).parent_path().string();
@@ -72,7 +74,15 @@ absl::StatusOr<Journal::Opened> Journal::Open(JournalOptions options) {
 }
 
 Journal::Journal(JournalOptions options, int fd, std::uint64_t size)
-    : options_(std::move(options)), fd_(fd), size_(size), rewritten_size_(size) {}
+    : options_(std::move(options)), fd_(fd), size_(size), rewritten_size_(size) {
+  KeepRoom();
+}
+
+void Journal::KeepRoom() {
+  const off_t end = lseek(fd_, 0, SEEK_CUR);
+  if (end < 0 || room_end_ - end >= kRoom / 2) return;
+  if (fallocate(fd_, FALLOC_FL_KEEP_SIZE, end, kRoom) == 0) room_end_ = end + kRoom;
+}
 
 Journal::~Journal() {
   {
@@ -123,6 +133,7 @@ absl::Status Journal::WriteBatch(const std::string& bytes) {
   if (bytes.empty()) return absl::OkStatus();
   SLIPWAY_RETURN_IF_ERROR(fs::WriteAll(fd_, bytes, options_.path));
   if (fdatasync(fd_) != 0) return ErrnoError(errno, options_.path);
+  KeepRoom();
   return absl::OkStatus();
 }
 
@@ -139,6 +150,8 @@ absl::Status Journal::ReplaceFile(const std::string& content) {
   SLIPWAY_RETURN_IF_ERROR(SyncParent(options_.path));
   close(fd_);
   fd_ = fd.Release();
+  room_end_ = 0;
+  KeepRoom();
   return absl::OkStatus();
 }
 

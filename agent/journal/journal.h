@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -25,8 +27,9 @@ struct JournalOptions {
 // in groups by a thread of its own, so that whoever appends never waits for the disk.
 //
 // A torn end (a crash in the middle of a write) is cut off when the file is opened; nothing in it
-// was ever reported as synced. One process owns the file (the agent's lock sees to it).
-// Thread-safe.
+// was ever reported as synced. Room on the file system is taken ahead, as far as there is some, so
+// that what came of the attempts can be noted on a disk that has become full. One process owns the
+// file (the agent's lock sees to it). Thread-safe.
 class Journal {
  public:
   struct Opened {
@@ -59,6 +62,8 @@ class Journal {
  private:
   Journal(JournalOptions options, int fd, std::uint64_t size);
   void Work();
+  // Best effort: on a file system that cannot, or is full, the next writes may fail.
+  void KeepRoom();
   [[nodiscard]] absl::Status WriteBatch(const std::string& bytes);
   [[nodiscard]] absl::Status ReplaceFile(const std::string& content);
 
@@ -68,6 +73,7 @@ class Journal {
   std::function<void(const absl::Status&)> failed_;
   // Confined to the worker once it runs.
   int fd_;
+  off_t room_end_ = 0;  // what was taken ahead ends there
 
   // Guarded by mu_.
   mutable std::mutex mu_;

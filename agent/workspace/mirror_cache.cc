@@ -229,7 +229,13 @@ absl::StatusOr<std::unique_ptr<MirrorCache>> MirrorCache::Create(MirrorOptions o
     return ErrnoError(errno, "cannot protect " + dir + "/mirrors");
   }
   const bool local = cache->options_.allowed_schemes.contains("file");
-  SLIPWAY_RETURN_IF_ERROR(WriteFileAtomically(dir + "/mirrors/gitconfig", GitConfigText(local)));
+  const std::string config = dir + "/mirrors/gitconfig";
+  const std::string text = GitConfigText(local);
+  // An agent has to begin on a full disk, too: it has builds to take up, and caches to remove.
+  const absl::StatusOr<std::string> there = ReadWholeFile(config, text.size() + 1);
+  if (!there.ok() || *there != text) {
+    SLIPWAY_RETURN_IF_ERROR(WriteFileAtomically(config, text));
+  }
   SLIPWAY_ASSIGN_OR_RETURN(cache->trash_, Trash::Create(dir + "/trash", std::chrono::seconds(2)));
   return cache;
 }

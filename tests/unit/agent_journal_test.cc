@@ -1,5 +1,8 @@
+#include <sys/stat.h>
+
 #include <catch2/catch.hpp>
 #include <condition_variable>
+#include <cstdint>
 #include <filesystem>
 #include <mutex>
 #include <string>
@@ -161,6 +164,33 @@ TEST_CASE("Journal: a rewrite leaves what it was given and what came later", "[u
   CHECK(Load(path) == std::vector<JournalEntry>{{Key(2), agent::JournalDeleted{}},
                                                 {Key(3), agent::JournalDeleted{}}});
   CHECK(std::filesystem::file_size(path) < 200);
+}
+
+// Bytes that the file system holds ready for it.
+std::uint64_t AllocatedBytes(const std::string& path) {
+  struct stat st {};
+  REQUIRE(stat(path.c_str(), &st) == 0);
+  return static_cast<std::uint64_t>(st.st_blocks) * 512;
+}
+
+TEST_CASE("Journal: has room on the disk for what it will write when the disk is full", "[unit]") {
+  const TempDir dir;
+  const std::string path = dir / "journal";
+  constexpr std::uint64_t kRoom = std::uint64_t{100} << 10;
+  auto opened = Journal::Open({.path = path});
+  REQUIRE_OK(opened);
+  CHECK(AllocatedBytes(path) > kRoom);
+  Synced synced;
+  synced.Start(*opened->journal);
+  for (int id = 1; std::filesystem::file_size(path) < 2 * kRoom; ++id) {
+    opened->journal->Append(static_cast<agent::JournalId>(id),
+                            {Key(1), agent::JournalRunning{std::string(kRoom / 4, 's')}});
+    REQUIRE(synced.WaitFor(static_cast<agent::JournalId>(id)));
+  }
+  CHECK(AllocatedBytes(path) > std::filesystem::file_size(path) + kRoom);
+  opened->journal->Rewrite({});
+  opened->journal.reset();
+  CHECK(AllocatedBytes(path) > kRoom);
 }
 
 TEST_CASE("Journal: a file that cannot be written is told once", "[unit]") {
