@@ -123,7 +123,7 @@ def cancel_stubborn(farm):
     expect_in("holding on", farm.log(task).decode())
     expect(farm.slipway("follow", run, check=False).returncode == 1)
     farm.no_containers()
-    expect(not processes("sleep 87654"))
+    expect(not processes("sleep 98764"))
 
 
 @case("a script that fills the disk in many files")
