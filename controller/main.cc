@@ -60,6 +60,9 @@ int main(int argc, char** argv) {
   prctl(PR_SET_DUMPABLE, 0);
   // One arena per core would cost megabytes for nothing.
   mallopt(M_ARENA_MAX, 2);
+  // Segments of logs go back to the system when they are freed; left to itself malloc soon keeps
+  // pieces of that size in its heap, as many as were ever in use at once.
+  mallopt(M_MMAP_THRESHOLD, 1 << 20);
   // Who sets it wants gRPC's own lines.
   if (getenv("GRPC_VERBOSITY") == nullptr) slipway::rpc::RouteGrpcLog();
 

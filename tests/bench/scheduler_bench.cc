@@ -40,9 +40,15 @@ class Farm {
     now_ += std::chrono::microseconds(10);
     Connect(i, {running_[static_cast<std::size_t>(i)]});
   }
-  // All agents fall silent; one batch ends every lease.
+  // All agents fall silent until their leases are about to end. Time passes in steps: after a gap
+  // in which it was not asked the core gives everybody the grace period.
+  void FallSilent() {
+    const MonoTime end = now_ + OptionsFor(0).lease_ttl - seconds(2);
+    for (; now_ < end; now_ += seconds(1)) Do(Tick{});
+  }
+  // One batch ends every lease.
   void ExpireAll() {
-    now_ += OptionsFor(0).lease_ttl + seconds(1);
+    now_ += seconds(3);
     Do(Tick{});
   }
   // A task that the one agent with room takes, and its end.
@@ -125,6 +131,7 @@ void Run(int leases) {
   Measure("submit", leases, kDecisions, [&] {
     for (int i = 0; i < kDecisions; ++i) farm.SubmitAndFinish(leases + i);
   });
+  farm.FallSilent();
   const std::size_t before = farm.changes();
   Measure("expire", leases, leases, [&] { farm.ExpireAll(); });
   if (farm.changes() < before + static_cast<std::size_t>(leases)) {
