@@ -52,7 +52,7 @@ Link::Link(ChannelSource channel, LinkOptions options, LogSource& source,
       source_(source),
       post_(std::move(post)),
       refused_(std::move(refused)),
-      jitter_(Seed()) {}
+      pause_(options_.min_backoff, options_.max_backoff, Seed()) {}
 
 Link::~Link() { Stop(); }
 
@@ -124,7 +124,7 @@ void Link::OnLogEnded(LogStream& stream, const absl::Status& why) {
             {{"task", stream.key().task.value()}, {"why", std::string(why.message())}});
   if (!ConcernsOneLog(why)) {
     // Which bytes arrived is not known any more: a new connection asks.
-    backoff_ = true;
+    log_failed_ = true;
     if (stream_) stream_->Cancel();
     return;
   }
@@ -148,6 +148,7 @@ void Link::OnMessage(protocol::ControllerMessage message) {
   post_(agent::Received{std::move(message)});
   if (!healthy_) {
     healthy_ = true;
+    healthy_since_ = clock_.Mono();
     last_problem_.clear();
     log::Info("link_up", {{"server", options_.server}});
   }
@@ -181,7 +182,7 @@ Link::Try Link::RunOnce() {
     const std::lock_guard lock(mu_);
     if (stopping_) return Try::kReached;
     healthy_ = false;
-    backoff_ = false;
+    log_failed_ = false;
     post_(agent::Connected{});
     stream_ = std::make_unique<ConnectStream>(
         *v1::AgentService::NewStub(channel),
@@ -207,7 +208,6 @@ Link::Try Link::RunOnce() {
 }
 
 void Link::Run() {
-  Duration bound = options_.min_backoff;
   for (;;) {
     const Try tried = RunOnce();
     const bool reached = tried == Try::kReached;
@@ -226,9 +226,8 @@ void Link::Run() {
       }
       continue;  // the channel pauses between its attempts
     }
-    if (healthy_ && !backoff_) bound = options_.min_backoff;
-    const Duration pause(std::uniform_int_distribution<Duration::rep>(0, bound.count())(jitter_));
-    bound = std::min(2 * bound, options_.max_backoff);
+    const Duration spoke_for = healthy_ ? clock_.Mono() - healthy_since_ : Duration::zero();
+    const Duration pause = pause_.Next(spoke_for, log_failed_);
     changed_.wait_for(lock, pause, [this] { return stopping_; });
   }
 }

@@ -8,7 +8,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <random>
 #include <string>
 #include <thread>
 
@@ -17,6 +16,7 @@
 #include "agent/link/connect_stream.h"
 #include "agent/link/log_source.h"
 #include "agent/link/log_stream.h"
+#include "agent/link/reconnect_pause.h"
 #include "common/base/time.h"
 #include "common/protocol/messages.h"
 
@@ -30,8 +30,8 @@ struct LinkOptions {
   std::string server;  // for messages
   // Said in inventories, for people.
   std::string agent_version;
-  // Pauses between streams that the controller ended, or refused: random up to a bound that doubles
-  // from `min` to `max`; those of a log are as long as the bound. While it cannot be reached at all
+  // Pauses between streams that the controller ended, or refused: reconnect_pause.h; those of a log
+  // are as long as a bound that doubles from `min` to `max`. While it cannot be reached at all
   // the channel sets the pace (channel.cc).
   Duration min_backoff = std::chrono::milliseconds(200);
   Duration max_backoff = std::chrono::seconds(5);
@@ -93,7 +93,8 @@ class Link {
   std::condition_variable changed_;
   bool stopping_ = false;
   bool healthy_ = false;  // the controller spoke on the present stream
-  bool backoff_ = false;  // a log stream failed: do not come back at once
+  MonoTime healthy_since_;
+  bool log_failed_ = false;  // a log stream ended the present stream
   // Of the present stream, once it spoke; acks carry none of their own and wait for it.
   Epoch epoch_;
   std::map<AttemptKey, protocol::LogAck> early_acks_;
@@ -111,7 +112,7 @@ class Link {
   const SystemClock clock_;
 
   // Confined to the worker.
-  std::mt19937_64 jitter_;
+  ReconnectPause pause_;
   std::string last_problem_;
   std::thread worker_;
 };
