@@ -38,6 +38,7 @@
 #include "controller/logs/log_store.h"
 #include "controller/runs/run_orders.h"
 #include "controller/scheduler/scheduler.h"
+#include "controller/store/cached_stores.h"
 #include "controller/store/pg/database.h"
 #include "controller/store/pg/embedded_cluster.h"
 #include "controller/store/pg/leadership.h"
@@ -187,6 +188,8 @@ class RealApp final : public App {
           applications(database),
           agents(database),
           tokens(database),
+          cached_applications(applications),
+          cached_tokens(tokens),
           farm(database),
           artifacts(database),
           image_orders(database) {}
@@ -195,6 +198,8 @@ class RealApp final : public App {
     store::pg::PgApplicationStore applications;
     store::pg::PgAgentStore agents;
     store::pg::PgTokenStore tokens;
+    store::CachedApplicationStore cached_applications;
+    store::CachedTokenStore cached_tokens;
     store::pg::PgFarmStore farm;
     store::pg::PgArtifactIndex artifacts;
     store::pg::PgImageOrderStore image_orders;
@@ -278,9 +283,9 @@ class RealApp final : public App {
     if (chmod(ca_file().c_str(), 0644) != 0) return ErrnoError(errno, ca_file());
     SLIPWAY_ASSIGN_OR_RETURN(const auto token, LoadOrCreateToken(token_file()));
     const std::string hash = crypto::HashToken(token.view()).Hex();
-    const auto known = stores_->tokens.Find(hash);
+    const auto known = stores_->cached_tokens.Find(hash);
     if (known.status().code() == absl::StatusCode::kNotFound) {
-      return stores_->tokens.Add(hash, {.name = "admin", .admin = true}, clock_.Wall());
+      return stores_->cached_tokens.Add(hash, {.name = "admin", .admin = true}, clock_.Wall());
     }
     return known.status();
   }
@@ -295,7 +300,7 @@ class RealApp final : public App {
 
   absl::Status StartScheduling() {
     orders_.reset(
-        new runs::RunOrders({stores_->reader, stores_->applications, *logs_, *archive_, watch_,
+        new runs::RunOrders({stores_->reader, stores_->cached_applications, *logs_, *archive_, watch_,
                              targets_, clock_, farm_, keys_.sealing, options_.public_url}));
     scheduler::Scheduler::Options options;
     options.core.no_agent_grace = options_.no_agent_grace;
@@ -323,10 +328,10 @@ class RealApp final : public App {
     tls.pem_key_cert_pairs.push_back(
         {std::string(server.key_pem.view()), server.certificate_pem + keys_.ca.certificate_pem});
 
-    auth_ = std::make_unique<api::Authenticator>(stores_->tokens);
+    auth_ = std::make_unique<api::Authenticator>(stores_->cached_tokens);
     services_.reset(
         new Services(farm_, *this,
-                     {*auth_, *scheduler_, stores_->reader, stores_->applications, stores_->agents,
+                     {*auth_, *scheduler_, stores_->reader, stores_->cached_applications, stores_->agents,
                       *logs_, watch_, targets_, *reads_, streams_, clock_}));
 
     grpc::ServerBuilder builder;

@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "common/rpc/agent_channel.h"
+
 namespace slipway::link {
 
 std::shared_ptr<grpc::Channel> MakeChannel(const Identity& identity) {
@@ -11,18 +13,7 @@ std::shared_ptr<grpc::Channel> MakeChannel(const Identity& identity) {
     tls.pem_private_key = std::string(identity.key_pem.view());
     tls.pem_cert_chain = identity.certificate_pem;
   }
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
-  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  // However long the controller was away: back within two seconds of its return. (MIN is how long
-  // one attempt may take; packets that a dead network swallowed are not waited for any longer.)
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 2'000);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1'000);
-  // A proxy of the environment is for platforms, not for the farm's own controller.
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  grpc::ChannelArguments arguments = rpc::AgentChannelArguments();
   if (!identity.server_name.empty()) {
     arguments.SetSslTargetNameOverride(identity.server_name);
   }

@@ -41,7 +41,10 @@ absl::Status ConnectStream::Wait() {
 
 void ConnectStream::WriteNext() {
   writing_ = true;
-  StartWrite(&outgoing_.front());
+  grpc::WriteOptions options;
+  // Goes out together with the next one.
+  if (outgoing_.size() > 1) options.set_buffer_hint();
+  StartWrite(&outgoing_.front(), options);
 }
 
 void ConnectStream::OnReadDone(bool ok) {

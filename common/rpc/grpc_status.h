@@ -3,6 +3,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include "absl/status/status.h"
+#include "slipway/v1/common.pb.h"
 
 // The one place where statuses cross gRPC. Code and message travel as they are; reason and remedies
 // travel as a slipway.v1.ErrorDetail in the trailing metadata `slipway-error-bin`. What the status
@@ -18,5 +19,10 @@ inline constexpr char kErrorTrailer[] = "slipway-error-bin";
 // Client side, after the call has ended; GetRemedyZh has the Chinese remedy. A transport failure
 // (no answer at all) says in words that `peer` does not answer.
 [[nodiscard]] absl::Status FromGrpc(const grpc::ClientContext& context, const grpc::Status& status);
+
+// One of several outcomes in one answer, with all that a status of a call carries. REQUIRES: not ok.
+[[nodiscard]] v1::CallError ToCallError(const absl::Status& status);
+// REQUIRES: the code is not 0.
+[[nodiscard]] absl::Status FromCallError(const v1::CallError& error);
 
 }  // namespace slipway::rpc

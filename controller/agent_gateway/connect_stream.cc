@@ -174,7 +174,10 @@ class ConnectStream final : public Reactor, public AgentStream {
   void WriteNext() {
     if (writing_ || queue_.empty()) return;
     writing_ = true;
-    StartWrite(&queue_.front());
+    grpc::WriteOptions options;
+    // Goes out together with the next one.
+    if (queue_.size() > 1) options.set_buffer_hint();
+    StartWrite(&queue_.front(), options);
   }
 
   void EndLocked(const absl::Status& status) {

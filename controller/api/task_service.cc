@@ -12,7 +12,7 @@
 #include "controller/api/convert.h"
 #include "controller/api/explain.h"
 #include "controller/api/follow.h"
-#include "controller/api/submit.h"
+#include "controller/api/submit_call.h"
 
 namespace slipway::api {
 namespace {
@@ -70,34 +70,16 @@ absl::StatusOr<std::vector<v1::Task>> DescribeRun(const Deps& deps, const RunId&
   return out;
 }
 
-grpc::Status TaskService::SubmitRun(grpc::ServerContext* context,
-                                    const v1::SubmitRunRequest* request,
-                                    v1::SubmitRunResponse* response) {
-  return rpc::ToGrpc(*context, DoSubmit(*context, *request, *response));
+grpc::ServerUnaryReactor* TaskService::SubmitRun(grpc::CallbackServerContext* context,
+                                                 const v1::SubmitRunRequest* request,
+                                                 v1::SubmitRunResponse* response) {
+  return NewSubmitCall(*context, deps_, *request, *response);
 }
 
-absl::Status TaskService::DoSubmit(grpc::ServerContext& context,
-                                   const v1::SubmitRunRequest& request,
-                                   v1::SubmitRunResponse& response) {
-  SLIPWAY_ASSIGN_OR_RETURN(const auto account, deps_.auth.Authenticate(context));
-  SLIPWAY_ASSIGN_OR_RETURN(const auto application,
-                           deps_.applications.GetByName(request.application()));
-  SLIPWAY_ASSIGN_OR_RETURN(
-      auto expanded, Expand(request, application, account, deps_.targets, deps_.clock.Wall()));
-  RunId run = expanded.run.id;
-  SLIPWAY_ASSIGN_OR_RETURN(const auto reply, AwaitReply([&](scheduler::Scheduler::OnReply answer) {
-                             deps_.scheduler.Submit(std::move(expanded.run),
-                                                    std::move(expanded.tasks), answer);
-                           }));
-  if (reply.status.code() == absl::StatusCode::kAlreadyExists) {
-    run = reply.run;
-  } else {
-    SLIPWAY_RETURN_IF_ERROR(reply.status);
-  }
-  response.set_run(run.value());
-  SLIPWAY_ASSIGN_OR_RETURN(auto tasks, DescribeRun(deps_, run));
-  for (auto& task : tasks) *response.add_tasks() = std::move(task);
-  return absl::OkStatus();
+grpc::ServerUnaryReactor* TaskService::SubmitRuns(grpc::CallbackServerContext* context,
+                                                  const v1::SubmitRunsRequest* request,
+                                                  v1::SubmitRunsResponse* response) {
+  return NewSubmitManyCall(*context, deps_, *request, *response);
 }
 
 grpc::Status TaskService::GetTask(grpc::ServerContext* context, const v1::GetTaskRequest* request,

@@ -29,7 +29,7 @@ struct Deps {
   logs::LogStore& logs;
   runs::TaskWatch& watch;
   const runs::Targets& targets;
-  // For streams that follow: no callback of gRPC or the scheduler waits for a disk or the database.
+  // For callbacks: none of gRPC or the scheduler waits for a disk or the database.
   work::WorkPool& pool;
   OpenStreams& streams;
   const Clock& clock;
@@ -37,13 +37,19 @@ struct Deps {
 
 // Submits, lists, follows. Thread-safe.
 class TaskService final
-    : public v1::TaskService::WithCallbackMethod_WatchRun<
-          v1::TaskService::WithCallbackMethod_ReadLog<v1::TaskService::Service>> {
+    : public v1::TaskService::WithCallbackMethod_SubmitRun<
+          v1::TaskService::WithCallbackMethod_SubmitRuns<
+              v1::TaskService::WithCallbackMethod_WatchRun<
+                  v1::TaskService::WithCallbackMethod_ReadLog<v1::TaskService::Service>>>> {
  public:
   explicit TaskService(const Deps& deps) : deps_(deps) {}
 
-  grpc::Status SubmitRun(grpc::ServerContext* context, const v1::SubmitRunRequest* request,
-                         v1::SubmitRunResponse* response) override;
+  grpc::ServerUnaryReactor* SubmitRun(grpc::CallbackServerContext* context,
+                                      const v1::SubmitRunRequest* request,
+                                      v1::SubmitRunResponse* response) override;
+  grpc::ServerUnaryReactor* SubmitRuns(grpc::CallbackServerContext* context,
+                                       const v1::SubmitRunsRequest* request,
+                                       v1::SubmitRunsResponse* response) override;
   grpc::Status GetTask(grpc::ServerContext* context, const v1::GetTaskRequest* request,
                        v1::Task* response) override;
   grpc::Status ExplainTask(grpc::ServerContext* context, const v1::ExplainTaskRequest* request,
@@ -58,8 +64,6 @@ class TaskService final
       grpc::CallbackServerContext* context, const v1::ReadLogRequest* request) override;
 
  private:
-  absl::Status DoSubmit(grpc::ServerContext& context, const v1::SubmitRunRequest& request,
-                        v1::SubmitRunResponse& response);
   absl::Status DoList(grpc::ServerContext& context, const v1::ListTasksRequest& request,
                       v1::ListTasksResponse& response);
   absl::Status DoCancel(grpc::ServerContext& context, const v1::CancelTaskRequest& request,

@@ -15,16 +15,6 @@
 namespace slipway::cli {
 namespace {
 
-// The text of --lang, which decides about the language of everything else, also of --help.
-std::string LanguageFlag(const std::vector<std::string>& arguments) {
-  const std::string flag = "--lang";
-  for (std::size_t i = 0; i < arguments.size(); ++i) {
-    if (arguments[i] == flag && i + 1 < arguments.size()) return arguments[i + 1];
-    if (arguments[i].rfind(flag + "=", 0) == 0) return arguments[i].substr(flag.size() + 1);
-  }
-  return "";
-}
-
 // The command line's grammar, and where its values go. Must not move: CLI11 keeps pointers to the
 // members.
 class Program {

@@ -3,6 +3,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 // Every sentence of the command line in English and Chinese, side by side where it is used.
 namespace slipway::cli {
@@ -14,6 +15,10 @@ enum class Language { kEnglish, kChinese };
 
 // Reads an environment variable; empty when it is not set.
 using Environment = std::function<std::string(const char* name)>;
+
+// The value of --lang among the arguments, which decides about the language of everything else, also
+// of --help; empty: there is none.
+[[nodiscard]] std::string LanguageFlag(const std::vector<std::string>& arguments);
 
 // `flag` (--lang) before SLIPWAY_LANG, LC_ALL, LC_MESSAGES and LANG: the first that says something.
 [[nodiscard]] Language ChooseLanguage(std::string_view flag, const Environment& environment);

@@ -109,6 +109,8 @@ class DirectoryLogStore final : public LogStore {
     const std::string dir = LogDir(options_.root, key);
     SLIPWAY_ASSIGN_OR_RETURN(const auto existing, ReadSeal(dir));
     if (existing) return absl::OkStatus();
+    // Nothing ever came and nothing is missing, which the attempt's result says as well.
+    if (seal.complete && !Exists(key, dir)) return absl::OkStatus();
     SLIPWAY_ASSIGN_OR_RETURN(const auto log, Recover(key));
     // Before anything is looked at: size and digest are of the same bytes.
     log->EndAppends();
@@ -214,6 +216,15 @@ class DirectoryLogStore final : public LogStore {
     const std::lock_guard lock(mu_);
     const auto it = open_.find(key);
     return it == open_.end() ? nullptr : it->second.lock();
+  }
+
+  // It was opened, by this process or an earlier one.
+  bool Exists(const AttemptKey& key, const std::string& dir) {
+    {
+      const std::lock_guard lock(mu_);
+      if (open_.contains(key) || unsealed_.contains(key)) return true;
+    }
+    return access(dir.c_str(), F_OK) == 0;
   }
 
   // No byte of the log ever came; leaves no trace of one that was never opened.

@@ -79,7 +79,8 @@ class LogStore {
   [[nodiscard]] virtual absl::StatusOr<LogVerdict> Judge(const AttemptKey& key,
                                                          const protocol::LogSummary& summary) = 0;
 
-  // No more bytes will come. Wakes followers; compresses in the background. Idempotent.
+  // No more bytes will come. Wakes followers; compresses in the background. Idempotent. Of a log
+  // that was never opened and is complete nothing is kept: it reads as empty and not sealed.
   [[nodiscard]] virtual absl::Status Seal(const AttemptKey& key, const LogSeal& seal) = 0;
 
   // The logs that take bytes: opened, also by an earlier process, and never sealed. Whoever knows

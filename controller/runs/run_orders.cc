@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "common/crypto/credential.h"
@@ -22,6 +24,13 @@ constexpr Duration kDeadlineWithoutTarget = std::chrono::minutes(15);
 // Readings of a stored log that the disk does not give back before it counts as damaged. The agent
 // repeats its result with each sync, so this is about a minute.
 constexpr int kLogReadings = 4;
+// Of a farm that is busy: a build that waits longer is read again.
+constexpr std::size_t kKnownRuns = 20'000;
+// How long an archived product is not asked for again, and of how many that is remembered. Farms
+// build the same product again and again; one that is deleted meanwhile could be so a moment after
+// the question as well.
+constexpr Duration kArchivedFor = std::chrono::seconds(1);
+constexpr std::size_t kMaxArchived = 1000;
 
 Failure CredentialFailure(const absl::Status& status, const std::string& application,
                           const std::string& platform) {
@@ -39,7 +48,22 @@ Failure CredentialFailure(const absl::Status& status, const std::string& applica
                              application, platform)};
 }
 
+// What every specification says.
+v1::TaskSpec SpecFrame(const domain::Run& run, const std::string& platform) {
+  v1::TaskSpec spec;
+  spec.set_application(run.application.value());
+  spec.set_application_name(run.application_name);
+  spec.set_platform(platform);
+  spec.set_version(run.version);
+  spec.set_description(run.description);
+  return spec;
+}
+
 }  // namespace
+
+RunOrders::RunOrders(Deps deps) : deps_(std::move(deps)), known_(kKnownRuns) {}
+
+void RunOrders::Submitted(const scheduler::Submit& event) { known_.Add(event.run, event.tasks); }
 
 absl::StatusOr<RunOrders::Publish> RunOrders::LoadPublish(const TaskId& task) {
   Publish loaded;
@@ -68,8 +92,12 @@ absl::Status RunOrders::Complete(scheduler::ResultReported& event) {
       break;
   }
   if (event.log == scheduler::LogState::kIncomplete) return absl::OkStatus();
+  if (const KnownRuns::Task* known = known_.Find(event.key.task);
+      known != nullptr && known->kind == domain::TaskKind::kBuild) {
+    return CheckProduct(known->run->application, known->kind, event.result);
+  }
   SLIPWAY_ASSIGN_OR_RETURN(const auto found, deps_.reader.GetTask(event.key.task));
-  SLIPWAY_RETURN_IF_ERROR(CheckProduct(found.task, event.result));
+  SLIPWAY_RETURN_IF_ERROR(CheckProduct(found.task.application, found.task.kind, event.result));
   if (event.result.ok() && event.result.publish) {
     SLIPWAY_ASSIGN_OR_RETURN(event.release, MakeRelease(event.key.task, *event.result.publish));
   }
@@ -147,15 +175,28 @@ absl::Status RunOrders::Complete(scheduler::Resolve& event) {
   return absl::OkStatus();
 }
 
-absl::Status RunOrders::CheckProduct(const domain::Task& task, protocol::AttemptResult& result) {
-  if (task.kind != domain::TaskKind::kProbe) result.probe.reset();
-  if (task.kind == domain::TaskKind::kProbe) {
+absl::Status RunOrders::CheckArchived(const ApplicationId& application,
+                                      const Sha256Digest& manifest) {
+  const MonoTime now = deps_.clock.Mono();
+  const std::pair product(application, manifest);
+  const auto it = archived_.find(product);
+  if (it != archived_.end() && now < it->second + kArchivedFor) return absl::OkStatus();
+  SLIPWAY_RETURN_IF_ERROR(deps_.archive.Find(application, manifest).status());
+  if (archived_.size() >= kMaxArchived) archived_.clear();
+  archived_.insert_or_assign(product, now);
+  return absl::OkStatus();
+}
+
+absl::Status RunOrders::CheckProduct(const ApplicationId& application, domain::TaskKind kind,
+                                     protocol::AttemptResult& result) {
+  if (kind != domain::TaskKind::kProbe) result.probe.reset();
+  if (kind == domain::TaskKind::kProbe) {
     result.build.reset();
     result.publish.reset();
     if (result.ok() && !result.probe) result.probe.emplace();
     return absl::OkStatus();
   }
-  if (task.kind == domain::TaskKind::kPublish) {
+  if (kind == domain::TaskKind::kPublish) {
     result.build.reset();
     // The client has ended well, so it is public, whether or not the agent tells more.
     if (result.ok() && !result.publish) result.publish.emplace();
@@ -165,7 +206,7 @@ absl::Status RunOrders::CheckProduct(const domain::Task& task, protocol::Attempt
   if (!result.ok()) return absl::OkStatus();
   absl::Status archived = absl::NotFoundError("the result names no product");
   if (result.build && !result.build->manifest.IsZero()) {
-    archived = deps_.archive.Find(task.application, result.build->manifest).status();
+    archived = CheckArchived(application, result.build->manifest);
   }
   if (archived.ok()) return absl::OkStatus();
   if (archived.code() != absl::StatusCode::kNotFound) return archived;
@@ -227,26 +268,33 @@ absl::StatusOr<std::optional<Failure>> RunOrders::Complete(scheduler::PermitRequ
   return std::optional<Failure>();
 }
 
+absl::StatusOr<std::string> RunOrders::BuildSpecOf(const domain::Run& run,
+                                                   const std::string& platform,
+                                                   bool publish_follows) {
+  SLIPWAY_ASSIGN_OR_RETURN(const auto application, deps_.applications.Get(run.application));
+  v1::TaskSpec spec = SpecFrame(run, platform);
+  auto* build = spec.mutable_build();
+  build->set_repository(application.repository);
+  build->set_ref(run.ref);
+  build->set_publish_follows(publish_follows);
+  return spec.SerializeAsString();
+}
+
 absl::StatusOr<std::string> RunOrders::SpecOf(const TaskId& task) {
+  if (const KnownRuns::Task* known = known_.Find(task);
+      known != nullptr && known->kind == domain::TaskKind::kBuild) {
+    return BuildSpecOf(*known->run, known->platform, known->publish_follows);
+  }
   SLIPWAY_ASSIGN_OR_RETURN(const auto found, deps_.reader.GetTask(task));
   const domain::Run& run = found.run;
-  v1::TaskSpec spec;
-  spec.set_application(run.application.value());
-  spec.set_application_name(run.application_name);
-  spec.set_platform(found.task.platform);
-  spec.set_version(run.version);
-  spec.set_description(run.description);
   if (found.task.kind == domain::TaskKind::kBuild) {
-    SLIPWAY_ASSIGN_OR_RETURN(const auto application, deps_.applications.Get(run.application));
     SLIPWAY_ASSIGN_OR_RETURN(const auto siblings, deps_.reader.TasksOfRun(run.id));
-    auto* build = spec.mutable_build();
-    build->set_repository(application.repository);
-    build->set_ref(run.ref);
-    for (const domain::Task& sibling : siblings) {
-      if (sibling.depends_on == task) build->set_publish_follows(true);
-    }
-    return spec.SerializeAsString();
+    const bool publish_follows =
+        std::any_of(siblings.begin(), siblings.end(),
+                    [&](const domain::Task& sibling) { return sibling.depends_on == task; });
+    return BuildSpecOf(run, found.task.platform, publish_follows);
   }
+  v1::TaskSpec spec = SpecFrame(run, found.task.platform);
   SLIPWAY_ASSIGN_OR_RETURN(const Publish loaded, LoadPublish(task));
   const protocol::BuildOutcome& outcome = *loaded.build.task.result->build;
   spec.set_version(outcome.version);

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "common/crypto/pki.h"
 #include "controller/artifacts/artifact_archive.h"
 #include "controller/logs/log_store.h"
+#include "controller/runs/known_runs.h"
 #include "controller/runs/targets.h"
 #include "controller/runs/task_watch.h"
 #include "controller/scheduler/scheduler.h"
@@ -43,8 +45,9 @@ class RunOrders final : public scheduler::WorkOrders {
     std::string public_url;
   };
 
-  explicit RunOrders(Deps deps) : deps_(std::move(deps)) {}
+  explicit RunOrders(Deps deps);
 
+  void Submitted(const scheduler::Submit& event) override;
   absl::Status Complete(scheduler::ResultReported& event) override;
   absl::StatusOr<std::optional<protocol::Failure>> Complete(
       scheduler::PermitRequested& event) override;
@@ -69,7 +72,13 @@ class RunOrders final : public scheduler::WorkOrders {
   // it is about.
   absl::StatusOr<Publish> LoadPublish(const TaskId& task);
   // A success without what success means is turned into a failure.
-  absl::Status CheckProduct(const domain::Task& task, protocol::AttemptResult& result);
+  absl::Status CheckProduct(const ApplicationId& application, domain::TaskKind kind,
+                            protocol::AttemptResult& result);
+  // kNotFound: it is not.
+  absl::Status CheckArchived(const ApplicationId& application, const Sha256Digest& manifest);
+  [[nodiscard]] absl::StatusOr<std::string> BuildSpecOf(const domain::Run& run,
+                                                        const std::string& platform,
+                                                        bool publish_follows);
   absl::StatusOr<domain::Release> MakeRelease(const TaskId& task,
                                               const protocol::PublishOutcome& outcome,
                                               const std::string& version = "");
@@ -78,6 +87,9 @@ class RunOrders final : public scheduler::WorkOrders {
       const store::TaskWithRun& probe, const protocol::AttemptResult& result);
 
   const Deps deps_;
+  KnownRuns known_;
+  // Products that were found in the archive a moment ago, when.
+  std::map<std::pair<ApplicationId, Sha256Digest>, MonoTime> archived_;
   // Readings in a row of logs that the disk did not give back; of attempts that are not over.
   std::map<AttemptKey, int> unreadable_;
 };

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <chrono>
 #include <iterator>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -24,6 +26,42 @@ absl::Status Stopping() {
 absl::Status Reloading() {
   return MakeError(absl::StatusCode::kUnavailable, "RELOADING",
                    "the controller is reading its database again", "Try again in a moment.");
+}
+
+bool IsPush(const Outgoing& message) {
+  const auto* desired = std::get_if<protocol::Desired>(&message.body);
+  return desired != nullptr && desired->answers == 0 && !desired->images;
+}
+
+// What a batch pushes to one session in a row, as one message.
+std::vector<Outgoing> JoinPushes(std::vector<Outgoing> messages) {
+  std::vector<Outgoing> joined;
+  std::map<SessionId, std::size_t> open;  // where a push of the session may be added to
+  std::set<std::pair<SessionId, AttemptKey>> told;
+  for (Outgoing& message : messages) {
+    const SessionId session = message.session;
+    const auto it = open.find(session);
+    if (!IsPush(message)) {
+      if (it != open.end()) open.erase(it);
+      joined.push_back(std::move(message));
+      continue;
+    }
+    auto& desired = std::get<protocol::Desired>(message.body);
+    // Of one attempt only one thing can be wanted in one message.
+    const bool again = std::any_of(
+        desired.attempts.begin(), desired.attempts.end(),
+        [&](const auto& attempt) { return told.contains({session, attempt.key}); });
+    for (const auto& attempt : desired.attempts) told.emplace(session, attempt.key);
+    if (it == open.end() || again) {
+      open.insert_or_assign(session, joined.size());
+      joined.push_back(std::move(message));
+      continue;
+    }
+    auto& into = std::get<protocol::Desired>(joined[it->second].body);
+    into.sync_after = std::min(into.sync_after, desired.sync_after);
+    std::move(desired.attempts.begin(), desired.attempts.end(), std::back_inserter(into.attempts));
+  }
+  return joined;
 }
 
 }  // namespace
@@ -169,11 +207,13 @@ void Scheduler::Loop() {
   while (true) {
     NoteTurn();
     std::optional<MonoTime> deadline;
+    bool has_work = false;
     {
       const std::lock_guard lock(core_mu_);
       deadline = core_.NextDeadline();
+      has_work = core_.HasWork();
     }
-    Duration sleep = kLongestSleep;
+    Duration sleep = has_work ? Duration::zero() : kLongestSleep;
     if (deadline) sleep = std::clamp<Duration>(*deadline - clock_.Mono(), Duration(0), sleep);
 
     std::vector<Event> events;
@@ -195,6 +235,7 @@ void Scheduler::Loop() {
 }
 
 bool Scheduler::Prepare(Event& event) {
+  if (const auto* submit = std::get_if<scheduler::Submit>(&event)) orders_.Submitted(*submit);
   // What is said of an attempt that is not the agent's own touches no file and no row; the core
   // answers it.
   if (auto* result = std::get_if<ResultReported>(&event)) {
@@ -226,38 +267,37 @@ void Scheduler::RunBatch(std::vector<Event> events) {
     for (const Event& event : events) core_.Apply(event, now, wall);
     core_.Apply(Tick{}, now, wall);
   }
-  CommitAll();
+  Commit();
 }
 
-void Scheduler::CommitAll() {
-  while (true) {
-    NoteTurn();
-    std::vector<store::Change> changes;
-    {
-      const std::lock_guard lock(core_mu_);
-      if (!core_.HasWork()) return;
-      changes = core_.TakeChanges();
-    }
-    absl::StatusOr<std::vector<absl::Status>> statuses = std::vector<absl::Status>();
-    if (!changes.empty()) statuses = store_.Commit(changes);
-    if (LostLeadership(statuses.status())) return;
-    Effects effects;
-    {
-      const std::lock_guard lock(core_mu_);
-      if (statuses.ok()) {
-        effects = core_.OnCommitted(*statuses, clock_.Mono(), clock_.Wall());
-      } else if (store::InDoubt(statuses.status())) {
-        effects = core_.OnInDoubt();
-      } else {
-        effects = core_.OnNotStored(statuses.status());
-      }
-    }
-    const bool reload = effects.reload;
-    Perform(std::move(effects));
-    if (!reload && !changes.empty()) reload_pause_.Reset();
-    // Goes on after a reload, because Load asks the agents for their inventories.
-    if (reload && !Reload()) return;
+// Once: what follows from a commit, the offers of new tasks for one, shares the next with the
+// events that came meanwhile.
+void Scheduler::Commit() {
+  NoteTurn();
+  std::vector<store::Change> changes;
+  {
+    const std::lock_guard lock(core_mu_);
+    if (!core_.HasWork()) return;
+    changes = core_.TakeChanges();
   }
+  absl::StatusOr<std::vector<absl::Status>> statuses = std::vector<absl::Status>();
+  if (!changes.empty()) statuses = store_.Commit(changes);
+  if (LostLeadership(statuses.status())) return;
+  Effects effects;
+  {
+    const std::lock_guard lock(core_mu_);
+    if (statuses.ok()) {
+      effects = core_.OnCommitted(*statuses, clock_.Mono(), clock_.Wall());
+    } else if (store::InDoubt(statuses.status())) {
+      effects = core_.OnInDoubt();
+    } else {
+      effects = core_.OnNotStored(statuses.status());
+    }
+  }
+  const bool reload = effects.reload;
+  Perform(std::move(effects));
+  if (!reload && !changes.empty()) reload_pause_.Reset();
+  if (reload) Reload();
 }
 
 void Scheduler::Perform(Effects effects) {
@@ -266,7 +306,7 @@ void Scheduler::Perform(Effects effects) {
     sink_->Dismiss(gone.agent, gone.availability);
   }
   for (const Reply& reply : effects.replies) Answer(reply);
-  for (Outgoing& message : effects.sends) Dispatch(std::move(message));
+  for (Outgoing& message : JoinPushes(std::move(effects.sends))) Dispatch(std::move(message));
   if (!effects.changed.empty()) orders_.Changed(effects.changed);
   for (const TakenResult& result : effects.taken) orders_.ResultTaken(result);
 }
@@ -297,12 +337,12 @@ void Scheduler::Dispatch(Outgoing message) {
   sink_->Send(message.session, std::move(message.body));
 }
 
-bool Scheduler::Reload() {
+void Scheduler::Reload() {
   while (true) {
     {
       const Duration pause = reload_pause_.Next();
       std::unique_lock lock(mu_);
-      if (wake_.wait_for(lock, pause, [this] { return stop_; })) return false;
+      if (wake_.wait_for(lock, pause, [this] { return stop_; })) return;
     }
     NoteTurn();
     auto unfinished = store_.LoadUnfinished();
@@ -312,9 +352,9 @@ bool Scheduler::Reload() {
         core_.Load(std::move(*unfinished), clock_.Mono(), clock_.Wall());
       }
       orders_.Loaded();
-      return true;
+      return;
     }
-    if (LostLeadership(unfinished.status())) return false;
+    if (LostLeadership(unfinished.status())) return;
   }
 }
 

@@ -33,6 +33,8 @@ class WorkOrders {
  public:
   virtual ~WorkOrders() = default;
 
+  // These tasks are about to be stored; whether they are is not known yet.
+  virtual void Submitted(const Submit&) {}
   // Fills in `log`, `log_missing`, `release` and `resolves`. An error: try again when the agent
   // repeats the result.
   [[nodiscard]] virtual absl::Status Complete(ResultReported& event) = 0;
@@ -129,10 +131,11 @@ class Scheduler {
   void RunBatch(std::vector<Event> events);
   // False: the event is dropped, its sender repeats it.
   bool Prepare(Event& event);
-  void CommitAll();
+  void Commit();
   void Perform(Effects effects);
+  // Fills in what only WorkOrders know, and sends.
   void Dispatch(Outgoing message);
-  bool Reload();
+  void Reload();
   // True: `status` says so; nothing is committed any more.
   bool LostLeadership(const absl::Status& status);
   void Answer(const Reply& reply);

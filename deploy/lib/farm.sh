@@ -54,7 +54,7 @@ farm_check_ours() {
 farm_install_programs() {
   local name built changed=()
   mkdir -p "$farm_programs"
-  for name in slipway slipway-controller slipway-agent slipway-init; do
+  for name in slipway slipway-bench slipway-controller slipway-agent slipway-init; do
     # The newest, where an older build had put it elsewhere.
     built=$(find "$farm_repository/build/release" -type f -name "$name" -perm -u+x -printf '%T@ %p\n' 2>/dev/null | sort -rn | sed -n '1s/^[^ ]* //p')
     [[ -n $built ]] || die "build/release holds no program $name" "Run it without --no-build, or: cmake --preset release && ninja -C build/release"

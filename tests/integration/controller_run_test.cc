@@ -1,5 +1,8 @@
+#include <atomic>
 #include <catch2/catch.hpp>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "common/rpc/grpc_status.h"
 #include "common/status/remedies.h"
@@ -34,6 +37,62 @@ TEST_CASE("Controller: a request id gives one run however often it is submitted"
   const auto other = f.client().Submit(SubmitOf("shop", true, "request-2"));
   REQUIRE_OK(other);
   CHECK(other->run() != first->run());
+}
+
+TEST_CASE("Controller: many runs of one call are submitted each on its own", "[integration]") {
+  Farm f;
+  const auto before = f.client().Submit(SubmitOf("shop", true, "request-2"));
+  REQUIRE_OK(before);
+  v1::SubmitRunsRequest request;
+  *request.add_runs() = SubmitOf("shop", false, "request-1");
+  *request.add_runs() = SubmitOf("nope", false, "request-x");
+  *request.add_runs() = SubmitOf("shop", true, "request-2");
+  *request.add_runs() = SubmitOf("shop", true, "request-3");
+  const auto many = f.client().SubmitMany(request);
+  REQUIRE_OK(many);
+  REQUIRE(many->runs_size() == 4);
+  CHECK(many->runs(0).run().tasks_size() == 1);
+  const absl::Status refused = rpc::FromCallError(many->runs(1).error());
+  CHECK_THAT(refused, StatusIs(absl::StatusCode::kNotFound, "NO_SUCH_APPLICATION"));
+  CHECK_FALSE(GetRemedyZh(refused).empty());
+  CHECK(many->runs(2).run().run() == before->run());
+  CHECK(many->runs(2).run().tasks_size() == 2);
+  REQUIRE(many->runs(3).run().tasks_size() == 2);
+
+  // What is answered is what is stored.
+  for (const v1::Task& answered : many->runs(3).run().tasks()) {
+    const auto stored = f.client().GetTask(answered.id());
+    REQUIRE_OK(stored);
+    CHECK(stored->DebugString() == answered.DebugString());
+  }
+  CHECK_THAT(f.client().SubmitMany({}).status(),
+             StatusIs(absl::StatusCode::kInvalidArgument, "BAD_FIELD"));
+}
+
+TEST_CASE("Controller: more submits at once than it has threads are all answered",
+          "[integration]") {
+  Farm f;
+  constexpr int kCalls = 200;
+  struct Call {
+    std::unique_ptr<grpc::ClientContext> context;
+    v1::SubmitRunRequest request;
+    v1::SubmitRunResponse response;
+  };
+  std::vector<Call> calls(kCalls);
+  std::atomic<int> good = 0;
+  std::atomic<int> answered = 0;
+  for (int i = 0; i < kCalls; ++i) {
+    Call& call = calls[static_cast<std::size_t>(i)];
+    call.context = f.client().Context();
+    call.request = SubmitOf("shop", false, "request-" + std::to_string(i));
+    f.client().tasks().async()->SubmitRun(call.context.get(), &call.request, &call.response,
+                                          [&](const grpc::Status& status) {
+                                            if (status.ok()) ++good;
+                                            ++answered;
+                                          });
+  }
+  REQUIRE(WaitUntil([&] { return answered == kCalls; }));
+  CHECK(good == kCalls);
 }
 
 TEST_CASE("Controller: unknown names are not found, with a reason", "[integration]") {

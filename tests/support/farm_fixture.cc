@@ -125,6 +125,15 @@ absl::StatusOr<v1::SubmitRunResponse> FarmClient::Submit(const v1::SubmitRunRequ
   return response;
 }
 
+absl::StatusOr<v1::SubmitRunsResponse> FarmClient::SubmitMany(
+    const v1::SubmitRunsRequest& request) {
+  const auto context = Context();
+  v1::SubmitRunsResponse response;
+  SLIPWAY_RETURN_IF_ERROR(
+      rpc::FromGrpc(*context, tasks_->SubmitRuns(context.get(), request, &response)));
+  return response;
+}
+
 absl::StatusOr<v1::Task> FarmClient::GetTask(const std::string& id) {
   const auto context = Context();
   v1::GetTaskRequest request;

@@ -43,6 +43,7 @@ class FarmClient {
   absl::StatusOr<v1::Application> GetApplication(const std::string& name);
   absl::StatusOr<std::string> NewJoinToken();
   absl::StatusOr<v1::SubmitRunResponse> Submit(const v1::SubmitRunRequest& request);
+  absl::StatusOr<v1::SubmitRunsResponse> SubmitMany(const v1::SubmitRunsRequest& request);
   absl::StatusOr<v1::Task> GetTask(const std::string& id);
   absl::StatusOr<v1::Task> Cancel(const std::string& id, const std::string& reason = "");
   // The last message of WatchRun, once the run is finished.

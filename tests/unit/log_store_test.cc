@@ -185,6 +185,22 @@ TEST_CASE("LogStore: a result without a log is complete when none ever came", "[
   CHECK_FALSE(fs::exists(folder.path() + "/task-a"));
 }
 
+TEST_CASE("LogStore: of a log that never came nothing is kept, unless bytes of it are missing",
+          "[unit][logs]") {
+  Folder folder;
+  const auto store = OpenStore(folder.path());
+  REQUIRE_OK(store->Seal(Key(), {.complete = true, .missing = 0}));
+  CHECK_FALSE(fs::exists(folder.path() + "/task-a"));
+  const auto slice = store->Read(Key(), 0, 100);
+  REQUIRE_OK(slice);
+  CHECK(slice->size == 0);
+  REQUIRE_OK(store->Seal(Key(2), {.complete = false, .missing = 7}));
+  const auto lost = store->Read(Key(2), 0, 100);
+  REQUIRE_OK(lost);
+  REQUIRE(lost->seal);
+  CHECK(lost->seal->missing == 7);
+}
+
 TEST_CASE("LogStore: bytes become durable by themselves and the sink hears of it", "[unit][logs]") {
   const Folder folder;
   auto store = OpenStore(folder.path());

@@ -113,6 +113,25 @@ struct Farm {
   std::unique_ptr<Scheduler> scheduler;
 };
 
+TEST_CASE("Scheduler: what one batch offers to an agent travels in one message", "[unit]") {
+  Farm f;
+  f.Inventory();
+  f.store.HoldCommits(true);
+  auto first = f.Submit("a");
+  REQUIRE(f.store.WaitCommits(1));
+  auto second = f.Submit("b");
+  auto third = f.Submit("c");
+  f.store.HoldCommits(false);
+  for (auto* reply : {&first, &second, &third}) REQUIRE_OK(Farm::Get(std::move(*reply)).status);
+  const auto both = f.sink.Wait([](const SessionSink::Body& body) {
+    const auto* desired = std::get_if<protocol::Desired>(&body);
+    return desired != nullptr && desired->attempts.size() == 2 &&
+           desired->attempts[0].want == protocol::Want::kOffer &&
+           desired->attempts[1].want == protocol::Want::kOffer;
+  });
+  CHECK(both);
+}
+
 TEST_CASE("Scheduler: what comes while a commit is in flight is the next commit", "[unit]") {
   Farm farm;
   farm.store.HoldCommits(true);

@@ -281,10 +281,13 @@ class BatchWriter {
   BatchWriter(const std::vector<Change>& changes, Transaction& transaction)
       : changes_(changes), transaction_(transaction) {
     json_.reserve(changes.size());
+    audit_.reserve(changes.size());
     std::vector<bool> storable;
     for (const Change& change : changes) {
-      json_.push_back(ChangeToJson(change));
-      storable.push_back(IsStorable(json_.back()) && IsStorableText(AuditEntry(change)));
+      const json::object object = ChangeToJson(change);
+      json_.push_back(json::serialize(object));
+      audit_.push_back(AuditEntry(change));
+      storable.push_back(IsStorable(object) && IsStorableText(audit_.back()));
       outcome_.push_back(storable.back() ? absl::OkStatus() : NotStorable());
     }
     groups_ = GroupChanges(changes, storable);
@@ -310,14 +313,15 @@ class BatchWriter {
 
  private:
   void ApplyGroup(std::size_t kind, std::span<const std::size_t> members) {
-    json::array rows;
+    std::string rows;
     std::map<std::string, std::size_t> by_subject;
     for (const std::size_t i : members) {
-      rows.push_back(json_[i]);
+      rows += rows.empty() ? '[' : ',';
+      rows += json_[i];
       by_subject[SubjectOf(changes_[i])] = i;
     }
-    for (const pqxx::row& row :
-         transaction_.Run(*kStatements[kind], std::string(json::serialize(rows)))) {
+    rows += ']';
+    for (const pqxx::row& row : transaction_.Run(*kStatements[kind], rows)) {
       by_subject.erase(row[0].as<std::string>());
     }
     for (const auto& [subject, i] : by_subject) outcome_[i] = RefusalOf(changes_[i]);
@@ -354,15 +358,15 @@ class BatchWriter {
     std::vector<std::string> entries;
     for (std::size_t i = 0; i < changes_.size(); ++i) {
       if (!outcome_[i].ok()) continue;
-      std::string entry = AuditEntry(changes_[i]);
-      if (!entry.empty()) entries.push_back(std::move(entry));
+      if (!audit_[i].empty()) entries.push_back(audit_[i]);
     }
     AppendAudit(transaction_, entries);
   }
 
   const std::vector<Change>& changes_;
   Transaction& transaction_;
-  std::vector<json::object> json_;
+  std::vector<std::string> json_;
+  std::vector<std::string> audit_;  // empty: nothing to say
   std::vector<ChangeGroup> groups_;
   std::vector<absl::Status> outcome_;
 };

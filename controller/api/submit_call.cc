@@ -1,0 +1,215 @@
+#include "controller/api/submit_call.h"
+
+#include <grpcpp/alarm.h>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "common/rpc/grpc_status.h"
+#include "common/status/status.h"
+#include "controller/api/await_reply.h"
+#include "controller/api/convert.h"
+#include "controller/api/fields.h"
+#include "controller/api/submit.h"
+
+namespace slipway::api {
+namespace {
+
+constexpr int kMaxRuns = 1000;
+
+// One run of the call.
+struct Item {
+  const v1::SubmitRunRequest* request = nullptr;
+  v1::SubmitRunResponse response;
+  absl::Status status;
+};
+
+// Takes the account, hands every run to the scheduler, and answers when the last of them has its
+// reply. What reads the database runs on the pool. While that works nobody else ends the call,
+// because request, response and context die soon after Finish. Everything else is guarded by mu_.
+class SubmitCall final : public grpc::ServerUnaryReactor {
+ public:
+  // Fills in the response and gives the status of the call.
+  using Answer = std::function<absl::Status(std::vector<Item>& items)>;
+
+  SubmitCall(grpc::CallbackServerContext& context, const Deps& deps, std::vector<Item> items,
+             Answer answer)
+      : context_(context),
+        deps_(deps),
+        items_(std::move(items)),
+        answer_(std::move(answer)),
+        left_(items_.size() + 1) {}
+
+  void Start(std::shared_ptr<SubmitCall> self) {
+    self_ = self;
+    alarm_.Set(std::chrono::system_clock::now() + kCommitPatience,
+               [call = std::weak_ptr(self)](bool rang) {
+                 if (const auto alive = call.lock(); rang && alive) alive->EndEarly(NoReply());
+               });
+    deps_.pool.Post([call = std::move(self)] { call->Begin(call); });
+  }
+
+  void OnCancel() override { EndEarly(absl::CancelledError("the client has left")); }
+
+  void OnDone() override {
+    alarm_.Cancel();
+    const auto self = std::move(self_);
+  }
+
+ private:
+  void Begin(const std::shared_ptr<SubmitCall>& self) {
+    const auto account = deps_.auth.Authenticate(context_);
+    if (!account.ok()) {
+      const std::lock_guard lock(mu_);
+      FinishLocked(account.status());
+      return;
+    }
+    for (std::size_t i = 0; i < items_.size(); ++i) {
+      if (absl::Status refused = Submit(self, i, *account); !refused.ok()) {
+        Replied(self, i, {scheduler::Ticket(), std::move(refused), RunId()});
+      }
+    }
+    const std::lock_guard lock(mu_);
+    working_ = false;
+    CountLocked(self);
+    if (over_ && !working_) FinishLocked(*over_);
+  }
+
+  absl::Status Submit(const std::shared_ptr<SubmitCall>& self, std::size_t i,
+                      const domain::Account& account) {
+    Item& item = items_[i];
+    SLIPWAY_ASSIGN_OR_RETURN(const auto application,
+                             deps_.applications.GetByName(item.request->application()));
+    // As the database keeps it.
+    const WallTime now = FromUnixMicros(ToUnixMicros(deps_.clock.Wall()));
+    SLIPWAY_ASSIGN_OR_RETURN(auto expanded,
+                             Expand(*item.request, application, account, deps_.targets, now));
+    item.response.set_run(expanded.run.id.value());
+    for (const domain::Task& task : expanded.tasks) {
+      *item.response.add_tasks() = ToProto(task, expanded.run, "");
+    }
+    deps_.scheduler.Submit(
+        std::move(expanded.run), std::move(expanded.tasks),
+        [self, i](const scheduler::Reply& reply) { self->Replied(self, i, reply); });
+    return absl::OkStatus();
+  }
+
+  // From any thread; once for each item.
+  void Replied(const std::shared_ptr<SubmitCall>& self, std::size_t i,
+               const scheduler::Reply& reply) {
+    const std::lock_guard lock(mu_);
+    items_[i].status = reply.status;
+    if (reply.status.code() == absl::StatusCode::kAlreadyExists) {
+      items_[i].response.set_run(reply.run.value());
+    }
+    CountLocked(self);
+  }
+
+  void CountLocked(const std::shared_ptr<SubmitCall>& self) {
+    if (--left_ > 0 || finished_) return;
+    working_ = true;
+    deps_.pool.Post([self] { self->End(); });
+  }
+
+  void End() {
+    absl::Status status;
+    {
+      const std::lock_guard lock(mu_);
+      if (over_) status = *over_;
+    }
+    if (status.ok()) {
+      for (Item& item : items_) DescribeExisting(item);
+      status = answer_(items_);
+    }
+    const std::lock_guard lock(mu_);
+    FinishLocked(status);
+  }
+
+  // The same submit was made before.
+  void DescribeExisting(Item& item) {
+    if (item.status.code() != absl::StatusCode::kAlreadyExists) return;
+    auto tasks = DescribeRun(deps_, RunId(item.response.run()));
+    item.status = tasks.status();
+    item.response.clear_tasks();
+    if (!tasks.ok()) return;
+    for (v1::Task& task : *tasks) *item.response.add_tasks() = std::move(task);
+  }
+
+  void EndEarly(const absl::Status& why) {
+    const std::lock_guard lock(mu_);
+    if (!over_) over_ = why;
+    if (!working_) FinishLocked(*over_);
+  }
+
+  void FinishLocked(const absl::Status& status) {
+    if (finished_) return;
+    finished_ = true;
+    Finish(rpc::ToGrpc(context_, status));
+  }
+
+  grpc::CallbackServerContext& context_;
+  const Deps& deps_;
+  std::vector<Item> items_;
+  const Answer answer_;
+  std::shared_ptr<SubmitCall> self_;
+  grpc::Alarm alarm_;
+
+  std::mutex mu_;
+  std::size_t left_;                  // items without a reply, and one for Begin
+  bool working_ = true;               // Begin or End runs, or is about to
+  std::optional<absl::Status> over_;  // why the call ends before its replies
+  bool finished_ = false;
+};
+
+grpc::ServerUnaryReactor* StartCall(grpc::CallbackServerContext& context, const Deps& deps,
+                                    std::vector<Item> items, SubmitCall::Answer answer) {
+  auto call =
+      std::make_shared<SubmitCall>(context, deps, std::move(items), std::move(answer));
+  call->Start(call);
+  return call.get();
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* NewSubmitCall(grpc::CallbackServerContext& context, const Deps& deps,
+                                        const v1::SubmitRunRequest& request,
+                                        v1::SubmitRunResponse& response) {
+  std::vector<Item> items(1);
+  items[0].request = &request;
+  return StartCall(context, deps, std::move(items), [&response](std::vector<Item>& done) {
+    if (done[0].status.ok()) response = std::move(done[0].response);
+    return done[0].status;
+  });
+}
+
+grpc::ServerUnaryReactor* NewSubmitManyCall(grpc::CallbackServerContext& context, const Deps& deps,
+                                            const v1::SubmitRunsRequest& request,
+                                            v1::SubmitRunsResponse& response) {
+  if (request.runs().empty() || request.runs_size() > kMaxRuns) {
+    grpc::ServerUnaryReactor* reactor = context.DefaultReactor();
+    reactor->Finish(rpc::ToGrpc(context, BadField("runs", "send 1 to 1000")));
+    return reactor;
+  }
+  std::vector<Item> items(static_cast<std::size_t>(request.runs_size()));
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    items[i].request = &request.runs(static_cast<int>(i));
+  }
+  return StartCall(context, deps, std::move(items), [&response](std::vector<Item>& done) {
+    for (Item& item : done) {
+      v1::SubmittedRun& run = *response.add_runs();
+      if (item.status.ok()) {
+        *run.mutable_run() = std::move(item.response);
+      } else {
+        *run.mutable_error() = rpc::ToCallError(item.status);
+      }
+    }
+    return absl::OkStatus();
+  });
+}
+
+}  // namespace slipway::api

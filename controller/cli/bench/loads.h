@@ -1,0 +1,49 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "controller/cli/bench/figures.h"
+#include "controller/cli/client.h"
+#include "controller/cli/client_options.h"
+#include "controller/cli/text.h"
+
+// What slipway-bench can measure: one function per load, with its flags in a struct. Each cleans up
+// after itself: its agents leave the farm; runs and audit entries stay, as those of any user.
+namespace slipway::bench {
+
+// What every load has.
+struct Bench {
+  const cli::Client& client;
+  const cli::ClientOptions& options;
+  cli::Text text;
+  // Shows how far it is.
+  std::function<void(const std::string& line)> say;
+};
+
+using Measured = absl::StatusOr<std::vector<Figure>>;
+
+struct TasksFlags {
+  int agents = 50;
+  int slots = 16;
+  int tasks = 20'000;
+  int calls = 64;
+  int batch = 1;
+  int unfinished = 800;
+  double rate = 0;
+};
+// No-op builds on mock agents: how many go through, and how long each takes.
+[[nodiscard]] Measured MeasureTasks(const Bench& bench, const TasksFlags& flags);
+
+struct AgentsFlags {
+  int agents = 1000;
+  int idle_seconds = 30;
+  // Wait for a restart of the controller, and for all to be back.
+  bool restart = false;
+};
+// Idle mock agents: how fast they connect and, after a restart, come back.
+[[nodiscard]] Measured MeasureAgents(const Bench& bench, const AgentsFlags& flags);
+
+}  // namespace slipway::bench

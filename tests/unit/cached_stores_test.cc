@@ -1,0 +1,87 @@
+#include "controller/store/cached_stores.h"
+
+#include <catch2/catch.hpp>
+#include <functional>
+#include <string>
+
+#include "tests/support/status_matchers.h"
+
+namespace slipway::store {
+namespace {
+
+using testing::StatusIs;
+
+// Counts what is read; `during_read` happens in the middle of one.
+class CountedApplications final : public ApplicationStore {
+ public:
+  absl::Status Create(const domain::Application& application) override {
+    application_ = application;
+    return absl::OkStatus();
+  }
+  absl::StatusOr<domain::Application> Update(const std::string&,
+                                             const ApplicationChange& change) override {
+    application_->description = *change.description;
+    return *application_;
+  }
+  absl::StatusOr<domain::Application> GetByName(const std::string&) override { return Read(); }
+  absl::StatusOr<domain::Application> Get(const ApplicationId&) override { return Read(); }
+  absl::StatusOr<std::vector<domain::Application>> List() override {
+    return std::vector<domain::Application>{*application_};
+  }
+
+  int reads = 0;
+  std::function<void()> during_read = [] {};
+
+ private:
+  absl::StatusOr<domain::Application> Read() {
+    ++reads;
+    if (!application_) return absl::NotFoundError("no such application");
+    const domain::Application found = *application_;
+    std::exchange(during_read, [] {})();
+    return found;
+  }
+  std::optional<domain::Application> application_;
+};
+
+domain::Application Shop() {
+  domain::Application shop;
+  shop.id = ApplicationId("1");
+  shop.name = "shop";
+  return shop;
+}
+
+TEST_CASE("CachedApplicationStore: an application is read once until it changes") {
+  CountedApplications below;
+  CachedApplicationStore store(below);
+  REQUIRE_OK(store.Create(Shop()));
+  for (int i = 0; i < 3; ++i) REQUIRE_OK(store.GetByName("shop"));
+  CHECK(below.reads == 1);
+  for (int i = 0; i < 3; ++i) REQUIRE_OK(store.Get(ApplicationId("1")));
+  CHECK(below.reads == 2);
+  REQUIRE_OK(store.Update("shop", {.description = "new", .requirements = {}, .queue_timeout = {}}));
+  CHECK(store.GetByName("shop")->description == "new");
+  CHECK(store.Get(ApplicationId("1"))->description == "new");
+}
+
+TEST_CASE("CachedApplicationStore: one that was not found is asked for again") {
+  CountedApplications below;
+  CachedApplicationStore store(below);
+  CHECK_THAT(store.GetByName("shop").status(), StatusIs(absl::StatusCode::kNotFound));
+  REQUIRE_OK(store.Create(Shop()));
+  CHECK_OK(store.GetByName("shop"));
+}
+
+TEST_CASE("CachedApplicationStore: what was read before a change is not remembered after it") {
+  CountedApplications below;
+  CachedApplicationStore store(below);
+  REQUIRE_OK(store.Create(Shop()));
+  below.during_read = [&] {
+    REQUIRE_OK(
+        store.Update("shop", {.description = "new", .requirements = {}, .queue_timeout = {}}));
+  };
+  CHECK(store.GetByName("shop")->description.empty());
+  CHECK(store.GetByName("shop")->description == "new");
+}
+
+}  // namespace
+}  // namespace slipway::store
