@@ -224,7 +224,7 @@ void Gateway::Shutdown() {
 void Gateway::TickLoop() {
   while (true) {
     std::vector<std::shared_ptr<AgentStream>> open;
-    std::map<AgentId, std::map<std::string, std::string>> touched;
+    store::AgentStore::Seen touched;
     {
       std::unique_lock lock(mu_);
       wake_.wait_for(lock, kTick, [this] { return stopping_; });
@@ -235,10 +235,8 @@ void Gateway::TickLoop() {
       touched.swap(to_touch_);
     }
     for (const auto& stream : open) stream->Tick(clock_.Mono());
-    for (const auto& [agent, labels] : touched) {
-      // Only for people; the next inventory brings it again.
-      agents_.Touch(agent, labels, clock_.Wall()).IgnoreError();
-    }
+    // Only for people; the next inventories bring it again.
+    if (!touched.empty()) agents_.Touch(touched, clock_.Wall()).IgnoreError();
   }
 }
 

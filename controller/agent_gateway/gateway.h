@@ -129,7 +129,7 @@ class Gateway final : public scheduler::SessionSink {
   std::vector<domain::ImageOrder> image_orders_;
   // Agents whose row is to be touched, by the tick thread, so that no stream waits for the
   // database.
-  std::map<AgentId, std::map<std::string, std::string>> to_touch_;
+  store::AgentStore::Seen to_touch_;
 
   std::thread ticker_;
 };

@@ -64,7 +64,7 @@ struct AgentView {
 // back what may be told until the changes are committed:
 //
 //   for each gathered event:  core.Apply(event, now, wall)
-//   while core.HasWork():
+//   if core.HasWork():
 //     changes  = core.TakeChanges()
 //     statuses = changes.empty() ? ok : store.Commit(changes)          // no Apply meanwhile
 //     effects  = statuses.ok()                     ? core.OnCommitted(*statuses, now, wall)
@@ -73,6 +73,7 @@ struct AgentView {
 //                                                                // both set effects.reload
 //     do effects.disconnected, dismissed, replies, sends, changed
 //     if effects.reload: core.Load(*store.LoadUnfinished(), now, wall)  // until it succeeds
+//   and again at once while core.HasWork(), with the events that came meanwhile
 //
 // A refused CreateRun, RecordStep or wish of an operator concerns nobody else and is dealt with
 // inside. Any other refusal and any error of the whole call means that memory and rows differ: the

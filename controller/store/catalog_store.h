@@ -57,10 +57,10 @@ class AgentStore {
   [[nodiscard]] virtual absl::StatusOr<domain::Agent> Get(const AgentId& id) = 0;
   // By name; of one name the agent that is not gone first, then the one that joined last.
   [[nodiscard]] virtual absl::StatusOr<std::vector<domain::Agent>> List() = 0;
-  // Last seen and labels; at connect and once in a while. kNotFound.
-  [[nodiscard]] virtual absl::Status Touch(const AgentId& id,
-                                           const std::map<std::string, std::string>& labels,
-                                           WallTime now) = 0;
+  using Seen = std::map<AgentId, std::map<std::string, std::string>>;
+  // These were last seen now, with these labels; at connect and once in a while. Agents that are
+  // not there are passed over.
+  [[nodiscard]] virtual absl::Status Touch(const Seen& seen, WallTime now) = 0;
   // Stores what is to replace the agent's certificate; an older successor is forgotten. kNotFound:
   // no such agent, or it is gone.
   [[nodiscard]] virtual absl::Status AddSuccessor(const AgentId& id,

@@ -139,12 +139,13 @@ TEST_CASE("AgentStore: joins, and tries with a token that is not good any more, 
 
 TEST_CASE("AgentStore: touching tells when and with what labels it was last seen", "[contract]") {
   Agents farm;
-  REQUIRE_OK(farm.store().Touch(AgentId("id-a"), {{"os", "bsd"}}, FromUnixMicros(77)));
+  REQUIRE_OK(farm.store().Touch({{AgentId("id-a"), {{"os", "bsd"}}}, {AgentId("none"), {}}},
+                                FromUnixMicros(77)));
   const domain::Agent agent = farm.Get("id-a");
   CHECK(agent.last_seen == FromUnixMicros(77));
   CHECK(agent.labels == std::map<std::string, std::string>{{"os", "bsd"}});
-  CHECK_THAT(farm.store().Touch(AgentId("none"), {}, FromUnixMicros(1)),
-             StatusIs(absl::StatusCode::kNotFound));
+  CHECK_OK(farm.store().Touch({}, FromUnixMicros(99)));
+  CHECK(farm.Get("id-a").last_seen == FromUnixMicros(77));
 }
 
 TEST_CASE("AgentStore: a successor replaces the certificate when it is used, and only the newest",

@@ -82,7 +82,7 @@ TEST_CASE("SchedulerStore: the agents of the farm are loaded with their labels",
     agent.joined_at = By("").at;
     REQUIRE_OK(agents.Join("hash-" + name, agent, By("").at));
   }
-  REQUIRE_OK(agents.Touch(AgentId("agent-seen"), {{"zone", "north"}}, By("", 5).at));
+  REQUIRE_OK(agents.Touch({{AgentId("agent-seen"), {{"zone", "north"}}}}, By("", 5).at));
   const auto unfinished = farm.process->scheduler().LoadUnfinished();
   REQUIRE_OK(unfinished);
   std::map<std::string, store::RosterAgent> roster;

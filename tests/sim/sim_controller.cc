@@ -132,21 +132,28 @@ void SimController::Enter(scheduler::Event event) {
 
 void SimController::RunBatch() {
   if (world_.failed()) return;
-  events_ = std::exchange(inbox_, {});
+  events_.clear();
+  ApplyInbox();
+  NextCommit();
+}
+
+void SimController::ApplyInbox() {
   decided_at_ = world_.now();
   awake_since_ = AwakeSince();
-  for (scheduler::Event& event : events_) {
+  for (scheduler::Event& event : std::exchange(inbox_, {})) {
     if (auto* result = std::get_if<scheduler::ResultReported>(&event)) FillIn(*result);
     core_.Apply(event, process_.now(), process_.wall());
+    events_.push_back(std::move(event));
   }
   const auto due = core_.NextDeadline();
   if (due && *due <= process_.now()) {
     core_.Apply(scheduler::Tick{}, process_.now(), process_.wall());
   }
-  NextCommit();
 }
 
 void SimController::NextCommit() {
+  // As in the shell: what follows from a commit shares the next with what came meanwhile.
+  if (core_.HasWork() && !inbox_.empty()) ApplyInbox();
   if (!core_.HasWork()) {
     busy_ = false;
     events_.clear();

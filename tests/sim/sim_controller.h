@@ -63,6 +63,7 @@ class SimController {
   void Load();
   void Enter(scheduler::Event event);
   void RunBatch();
+  void ApplyInbox();
   void NextCommit();
   void Commit(SimStore::Transaction transaction);
   void Committed(const absl::StatusOr<std::vector<absl::Status>>& answer);

@@ -96,14 +96,14 @@ absl::StatusOr<std::vector<domain::Agent>> InMemoryAgentStore::List() {
   return all;
 }
 
-absl::Status InMemoryAgentStore::Touch(const AgentId& id,
-                                       const std::map<std::string, std::string>& labels,
-                                       WallTime now) {
+absl::Status InMemoryAgentStore::Touch(const Seen& seen, WallTime now) {
   const std::lock_guard lock(state_.mu);
-  const auto it = state_.tables.agents.find(id);
-  if (it == state_.tables.agents.end()) return NoAgent(id);
-  it->second.labels = labels;
-  it->second.last_seen = now;
+  for (const auto& [id, labels] : seen) {
+    const auto it = state_.tables.agents.find(id);
+    if (it == state_.tables.agents.end()) continue;
+    it->second.labels = labels;
+    it->second.last_seen = now;
+  }
   return absl::OkStatus();
 }
 

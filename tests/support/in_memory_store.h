@@ -94,8 +94,7 @@ class InMemoryAgentStore final : public store::AgentStore {
                                               const domain::Agent& agent, WallTime now) override;
   absl::StatusOr<domain::Agent> Get(const AgentId& id) override;
   absl::StatusOr<std::vector<domain::Agent>> List() override;
-  absl::Status Touch(const AgentId& id, const std::map<std::string, std::string>& labels,
-                     WallTime now) override;
+  absl::Status Touch(const Seen& seen, WallTime now) override;
   absl::Status AddSuccessor(const AgentId& id, const domain::AgentCertificate& successor,
                             WallTime now) override;
   absl::Status PromoteSuccessor(const AgentId& id, const std::string& fingerprint,

@@ -52,9 +52,11 @@ constexpr Statement kAgentById{"agents_by_id", SLIPWAY_PG_AGENT_QUERY "WHERE id 
 constexpr Statement kAgents{"agents_all", SLIPWAY_PG_AGENT_QUERY
                             "ORDER BY name COLLATE \"C\", mode IN ('retired', 'revoked'), "
                             "joined_at DESC"};
-constexpr Statement kTouchAgent{
-    "agents_touch",
-    "UPDATE agents SET labels = $2::jsonb, last_seen = from_micros($3) WHERE id = $1 RETURNING 1"};
+constexpr Statement kTouchAgents{"agents_touch", R"(
+UPDATE agents a
+   SET labels = c.labels, last_seen = from_micros($2)
+  FROM jsonb_to_recordset($1::jsonb) AS c(id text, labels jsonb)
+ WHERE a.id = c.id)"};
 constexpr Statement kAddSuccessor{"agents_add_successor", R"(
 UPDATE agents
    SET successor_fingerprint = $2, successor_not_after = from_micros($3),
@@ -191,14 +193,18 @@ absl::StatusOr<std::vector<domain::Agent>> PgAgentStore::List() {
   return Select<domain::Agent>(database_, kAgents, AgentFromRow);
 }
 
-absl::Status PgAgentStore::Touch(const AgentId& id,
-                                 const std::map<std::string, std::string>& labels, WallTime now) {
-  SLIPWAY_RETURN_IF_ERROR(CheckStorable({id.value()}));
-  SLIPWAY_ASSIGN_OR_RETURN(const std::string text, LabelsText(labels));
-  return database_.Write([&](Transaction& transaction) -> absl::Status {
-    if (transaction.Run(kTouchAgent, id.value(), text, ToUnixMicros(now)).empty()) {
-      return NoAgent(id);
-    }
+absl::Status PgAgentStore::Touch(const Seen& seen, WallTime now) {
+  std::string rows = "[";
+  for (const auto& [id, labels] : seen) {
+    SLIPWAY_RETURN_IF_ERROR(CheckStorable({id.value()}));
+    SLIPWAY_ASSIGN_OR_RETURN(const std::string text, LabelsText(labels));
+    if (rows.size() > 1) rows += ',';
+    rows += fmt::format(R"({{"id":{},"labels":{}}})",
+                        json::serialize(json::value(View(id.value()))), text);
+  }
+  rows += ']';
+  return database_.Write([&](Transaction& transaction) {
+    transaction.Run(kTouchAgents, rows, ToUnixMicros(now));
     return absl::OkStatus();
   });
 }
