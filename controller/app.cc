@@ -300,8 +300,8 @@ class RealApp final : public App {
 
   absl::Status StartScheduling() {
     orders_.reset(
-        new runs::RunOrders({stores_->reader, stores_->cached_applications, *logs_, *archive_, watch_,
-                             targets_, clock_, farm_, keys_.sealing, options_.public_url}));
+        new runs::RunOrders({stores_->reader, stores_->cached_applications, *logs_, *archive_,
+                             watch_, targets_, clock_, farm_, keys_.sealing, options_.public_url}));
     scheduler::Scheduler::Options options;
     options.core.no_agent_grace = options_.no_agent_grace;
     options.core.publish_margin = options_.publish_margin;
@@ -331,8 +331,8 @@ class RealApp final : public App {
     auth_ = std::make_unique<api::Authenticator>(stores_->cached_tokens);
     services_.reset(
         new Services(farm_, *this,
-                     {*auth_, *scheduler_, stores_->reader, stores_->cached_applications, stores_->agents,
-                      *logs_, watch_, targets_, *reads_, streams_, clock_}));
+                     {*auth_, *scheduler_, stores_->reader, stores_->cached_applications,
+                      stores_->agents, *logs_, watch_, targets_, *reads_, streams_, clock_}));
 
     grpc::ServerBuilder builder;
     grpc::ResourceQuota quota("slipway");

@@ -20,7 +20,8 @@ inline constexpr char kErrorTrailer[] = "slipway-error-bin";
 // (no answer at all) says in words that `peer` does not answer.
 [[nodiscard]] absl::Status FromGrpc(const grpc::ClientContext& context, const grpc::Status& status);
 
-// One of several outcomes in one answer, with all that a status of a call carries. REQUIRES: not ok.
+// One of several outcomes in one answer, with all that a status of a call carries. REQUIRES: not
+// ok.
 [[nodiscard]] v1::CallError ToCallError(const absl::Status& status);
 // REQUIRES: the code is not 0.
 [[nodiscard]] absl::Status FromCallError(const v1::CallError& error);

@@ -168,8 +168,7 @@ class SubmitCall final : public grpc::ServerUnaryReactor {
 
 grpc::ServerUnaryReactor* StartCall(grpc::CallbackServerContext& context, const Deps& deps,
                                     std::vector<Item> items, SubmitCall::Answer answer) {
-  auto call =
-      std::make_shared<SubmitCall>(context, deps, std::move(items), std::move(answer));
+  auto call = std::make_shared<SubmitCall>(context, deps, std::move(items), std::move(answer));
   call->Start(call);
   return call.get();
 }

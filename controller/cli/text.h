@@ -16,8 +16,8 @@ enum class Language { kEnglish, kChinese };
 // Reads an environment variable; empty when it is not set.
 using Environment = std::function<std::string(const char* name)>;
 
-// The value of --lang among the arguments, which decides about the language of everything else, also
-// of --help; empty: there is none.
+// The value of --lang among the arguments, which decides about the language of everything else,
+// also of --help; empty: there is none.
 [[nodiscard]] std::string LanguageFlag(const std::vector<std::string>& arguments);
 
 // `flag` (--lang) before SLIPWAY_LANG, LC_ALL, LC_MESSAGES and LANG: the first that says something.

@@ -10,7 +10,8 @@ void KnownRuns::Add(const domain::Run& run, const std::vector<domain::Task>& tas
   for (const domain::Task& task : tasks) {
     tasks_.insert_or_assign(
         task.id,
-        Task{.run = shared, .kind = task.kind, .platform = task.platform, .publish_follows = false});
+        Task{
+            .run = shared, .kind = task.kind, .platform = task.platform, .publish_follows = false});
     ids.push_back(task.id);
   }
   for (const domain::Task& task : tasks) {

@@ -48,9 +48,10 @@ std::vector<Outgoing> JoinPushes(std::vector<Outgoing> messages) {
     }
     auto& desired = std::get<protocol::Desired>(message.body);
     // Of one attempt only one thing can be wanted in one message.
-    const bool again = std::any_of(
-        desired.attempts.begin(), desired.attempts.end(),
-        [&](const auto& attempt) { return told.contains({session, attempt.key}); });
+    const bool again =
+        std::any_of(desired.attempts.begin(), desired.attempts.end(), [&](const auto& attempt) {
+          return told.contains({session, attempt.key});
+        });
     for (const auto& attempt : desired.attempts) told.emplace(session, attempt.key);
     if (it == open.end() || again) {
       open.insert_or_assign(session, joined.size());

@@ -17,9 +17,9 @@ struct Bench {
   Bench() { farm.Start(); }
 
   int Run(std::vector<std::string> arguments) {
-    for (const auto& argument : std::vector<std::string>{
-             "--server", farm.server(), "--ca", farm.data_dir() + "/ca.pem", "--token-file",
-             farm.data_dir() + "/admin.token", "--json"}) {
+    for (const auto& argument :
+         std::vector<std::string>{"--server", farm.server(), "--ca", farm.data_dir() + "/ca.pem",
+                                  "--token-file", farm.data_dir() + "/admin.token", "--json"}) {
       arguments.push_back(argument);
     }
     out.str("");

@@ -1,7 +1,7 @@
-#include "controller/cli/bench/figures.h"
-
 #include <catch2/catch.hpp>
 #include <chrono>
+
+#include "controller/cli/bench/figures.h"
 
 namespace slipway::bench {
 namespace {

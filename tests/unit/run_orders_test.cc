@@ -361,11 +361,42 @@ TEST_CASE("RunOrders: a result that was taken seals its log", "[unit]") {
   Farm farm;
   RunOrders orders = farm.Orders(farm.none);
   const AttemptKey key{kBuild, Attempt(1)};
+  REQUIRE_OK(farm.logs->Open(key));
   orders.ResultTaken({.key = key, .log_complete = true, .log_missing = 0});
   const auto slice = farm.logs->Read(key, 0, 10);
   REQUIRE_OK(slice);
   REQUIRE(slice->seal);
   CHECK(slice->seal->complete);
+}
+
+TEST_CASE("RunOrders: what it knows from the submit it tells of no other task", "[unit]") {
+  Farm farm;
+  RunOrders orders = farm.Orders(farm.none);
+  scheduler::Submit submit;
+  submit.run.id = RunId("run-new");
+  submit.run.application = kApplication;
+  submit.run.ref = "from-the-submit";
+  domain::Task build;
+  build.id = TaskId("task-new");
+  build.run = submit.run.id;
+  build.platform = "weixin";
+  domain::Task publish = build;
+  publish.id = TaskId("task-new-publish");
+  publish.kind = domain::TaskKind::kPublish;
+  publish.depends_on = build.id;
+  submit.tasks = {build, publish};
+  orders.Submitted(submit);
+  const auto known = orders.SpecOf(build.id);
+  REQUIRE_OK(known);
+  v1::TaskSpec spec;
+  REQUIRE(spec.ParseFromString(*known));
+  CHECK(spec.build().ref() == "from-the-submit");
+  CHECK(spec.build().repository() == "https://git.example/shop.git");
+  CHECK(spec.build().publish_follows());
+  CHECK(spec.platform() == "weixin");
+  // Neither is in the database.
+  CHECK_FALSE(orders.SpecOf(publish.id).ok());
+  CHECK_FALSE(orders.SpecOf(TaskId("task-other")).ok());
 }
 
 TEST_CASE("RunOrders: a load seals the logs of attempts that are over, and no others", "[unit]") {

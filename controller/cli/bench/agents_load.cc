@@ -29,10 +29,11 @@ absl::Status NotUp(MockFarm& farm, const cli::Client& client, int wanted) {
 Measured MeasureAgents(const Bench& bench, const AgentsFlags& flags) {
   const cli::Text& t = bench.text;
   const SystemClock clock;
-  bench.say(fmt::format(fmt::runtime(t("{} mock agents join", "{} 个模拟代理正在加入")), flags.agents));
+  bench.say(
+      fmt::format(fmt::runtime(t("{} mock agents join", "{} 个模拟代理正在加入")), flags.agents));
   const MonoTime begin = clock.Mono();
-  SLIPWAY_ASSIGN_OR_RETURN(const auto farm, MockFarm::Join(bench.client, bench.options,
-                                                           {.agents = flags.agents}));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto farm,
+                           MockFarm::Join(bench.client, bench.options, {.agents = flags.agents}));
   const MonoTime joined = clock.Mono();
   farm->Connect();
   if (!farm->WaitForUp(flags.agents, kConnectPatience)) {
@@ -68,8 +69,8 @@ Measured MeasureAgents(const Bench& bench, const AgentsFlags& flags) {
     return NotUp(*farm, bench.client, flags.agents);
   }
   figures.push_back({"away_s", t("controller away for", "控制器离线"), Seconds(first - gone), "s"});
-  figures.push_back({"back_s", t("from the first agent that is back to the last",
-                                 "从首个代理恢复到全部恢复"),
+  figures.push_back({"back_s",
+                     t("from the first agent that is back to the last", "从首个代理恢复到全部恢复"),
                      Seconds(clock.Mono() - first), "s"});
   return figures;
 }

@@ -33,7 +33,8 @@ std::string ReadFile(const std::string& path) {
 absl::StatusOr<MockIdentity> JoinAs(const std::string& name, const cli::Client& client,
                                     v1::EnrollmentService::Stub& enrollment) {
   v1::CreateJoinTokenResponse token;
-  SLIPWAY_RETURN_IF_ERROR(client.Call(client.agents(), &v1::AgentAdminService::Stub::CreateJoinToken,
+  SLIPWAY_RETURN_IF_ERROR(client.Call(client.agents(),
+                                      &v1::AgentAdminService::Stub::CreateJoinToken,
                                       v1::CreateJoinTokenRequest(), token));
   SLIPWAY_ASSIGN_OR_RETURN(crypto::KeyAndRequest key, crypto::CreateKeyAndRequest());
   v1::JoinRequest request;

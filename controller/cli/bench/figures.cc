@@ -26,7 +26,8 @@ std::string Number(double value) {
 
 Duration Percentile(std::vector<Duration> samples, double share) {
   if (samples.empty()) return Duration::zero();
-  const auto rank = static_cast<std::size_t>(std::ceil(share * static_cast<double>(samples.size())));
+  const auto rank =
+      static_cast<std::size_t>(std::ceil(share * static_cast<double>(samples.size())));
   const std::size_t index = std::clamp<std::size_t>(rank, 1, samples.size()) - 1;
   std::nth_element(samples.begin(), samples.begin() + static_cast<std::ptrdiff_t>(index),
                    samples.end());

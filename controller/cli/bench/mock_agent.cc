@@ -262,9 +262,8 @@ void MockAgent::OnEnded(Stream& stream, const grpc::Status&) {
     if (stream_.get() != &stream) return;
     stream_.reset();
     was_up = std::exchange(up_, false);
-    connect_at_ =
-        clock_.Mono() +
-        Duration(std::uniform_int_distribution<Duration::rep>(0, backoff_.count())(jitter_));
+    connect_at_ = clock_.Mono() + Duration(std::uniform_int_distribution<Duration::rep>(
+                                      0, backoff_.count())(jitter_));
     backoff_ = std::min(2 * backoff_, kMaxBackoff);
   }
   if (was_up) role_.linked(false);

@@ -66,9 +66,8 @@ absl::StatusOr<std::unique_ptr<MockFarm>> MockFarm::Join(const cli::Client& clie
   for (const MockIdentity& identity : identities) {
     made->agents_.push_back(std::make_shared<MockAgent>(identity, made->role_));
   }
-  made->ticker_ = std::jthread([farm = made.get()](const std::stop_token& stop) {
-    farm->TickLoop(stop);
-  });
+  made->ticker_ =
+      std::jthread([farm = made.get()](const std::stop_token& stop) { farm->TickLoop(stop); });
   return made;
 }
 

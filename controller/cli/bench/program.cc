@@ -36,11 +36,14 @@ class Program {
     app_.get_formatter()->label("Usage", t_("Usage", "用法"));
     app_.get_formatter()->label("TEXT", "");
     app_.get_formatter()->column_width(34);
-    app_.add_option("--server", client_.server, t_("HOST:PORT of the controller", "控制器地址（主机:端口）"));
-    app_.add_option("--ca", client_.ca_file,
-                    t_("The controller's CA certificate (PEM file)", "控制器的 CA 证书（PEM 文件）"));
-    app_.add_option("--token-file", client_.token_file,
-                    t_("File whose first line is an admin's API token", "首行为管理员 API 令牌的文件"));
+    app_.add_option("--server", client_.server,
+                    t_("HOST:PORT of the controller", "控制器地址（主机:端口）"));
+    app_.add_option(
+        "--ca", client_.ca_file,
+        t_("The controller's CA certificate (PEM file)", "控制器的 CA 证书（PEM 文件）"));
+    app_.add_option(
+        "--token-file", client_.token_file,
+        t_("File whose first line is an admin's API token", "首行为管理员 API 令牌的文件"));
     app_.add_option("--config", config_, t_("Client configuration (YAML)", "客户端配置（YAML）"));
     app_.add_flag("--json", json_, t_("Figures as JSON", "以 JSON 输出指标"));
     app_.add_option("--lang", language_, t_("Language: en or zh", "语言：en 或 zh"))
@@ -124,8 +127,7 @@ class Program {
 }  // namespace
 
 int RunProgram(const std::vector<std::string>& arguments, cli::Surroundings& surroundings) {
-  const Text text(
-      cli::ChooseLanguage(cli::LanguageFlag(arguments), surroundings.environment));
+  const Text text(cli::ChooseLanguage(cli::LanguageFlag(arguments), surroundings.environment));
   Program program(text);
   try {
     // CLI11 takes them from the back.
@@ -138,17 +140,15 @@ int RunProgram(const std::vector<std::string>& arguments, cli::Surroundings& sur
     return static_cast<int>(ExitCode::kUsage);
   }
   const auto measure = [&]() -> Measured {
-    SLIPWAY_ASSIGN_OR_RETURN(
-        const auto options, cli::ResolveClientOptions(program.client(), program.config(),
-                                                      surroundings.environment, text));
+    SLIPWAY_ASSIGN_OR_RETURN(const auto options,
+                             cli::ResolveClientOptions(program.client(), program.config(),
+                                                       surroundings.environment, text));
     SLIPWAY_ASSIGN_OR_RETURN(const auto client,
                              cli::Client::Make(options, text, surroundings.stop));
-    return program.Run({.client = *client,
-                        .options = options,
-                        .text = text,
-                        .say = [&](const std::string& line) {
-                          surroundings.err << line << std::endl;
-                        }});
+    return program.Run(
+        {.client = *client, .options = options, .text = text, .say = [&](const std::string& line) {
+           surroundings.err << line << std::endl;
+         }});
   };
   const Measured measured = measure();
   if (measured.ok()) {
@@ -159,9 +159,8 @@ int RunProgram(const std::vector<std::string>& arguments, cli::Surroundings& sur
   }
   const ExitCode code = cli::ExitCodeOf(measured.status());
   if (code != ExitCode::kInterrupted) {
-    surroundings.err << cli::RenderError(
-        measured.status(),
-        {text, cli::Style(false), SystemClock().Wall()});
+    surroundings.err << cli::RenderError(measured.status(),
+                                         {text, cli::Style(false), SystemClock().Wall()});
   }
   return static_cast<int>(code);
 }

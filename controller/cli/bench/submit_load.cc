@@ -148,10 +148,10 @@ absl::Status SubmitLoad::Wait(Duration patience) {
     if (!failed_.ok()) return failed_;
     if (client_.stop().stop_requested()) return cli::InterruptedError();
     if (!moved) {
-      return MakeError(absl::StatusCode::kDeadlineExceeded, "",
-                       fmt::format("no task was finished for a while; {} of {} are", stored_,
-                                   options_.tasks),
-                       "Look at one of them with `slipway tasks explain`.");
+      return MakeError(
+          absl::StatusCode::kDeadlineExceeded, "",
+          fmt::format("no task was finished for a while; {} of {} are", stored_, options_.tasks),
+          "Look at one of them with `slipway tasks explain`.");
     }
   }
   return absl::OkStatus();

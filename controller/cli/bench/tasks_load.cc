@@ -33,15 +33,14 @@ absl::Status CreateApplication(const cli::Client& client, const std::string& nam
 Measured MeasureTasks(const Bench& bench, const TasksFlags& flags) {
   std::mutex mu;
   SubmitLoad* load = nullptr;  // the one that runs
-  SLIPWAY_ASSIGN_OR_RETURN(
-      const auto farm,
-      MockFarm::Join(bench.client, bench.options,
-                     {.agents = flags.agents,
-                      .slots = static_cast<std::uint32_t>(flags.slots),
-                      .stored = [&](std::size_t attempts) {
-                        const std::lock_guard lock(mu);
-                        if (load != nullptr) load->Stored(attempts);
-                      }}));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto farm,
+                           MockFarm::Join(bench.client, bench.options,
+                                          {.agents = flags.agents,
+                                           .slots = static_cast<std::uint32_t>(flags.slots),
+                                           .stored = [&](std::size_t attempts) {
+                                             const std::lock_guard lock(mu);
+                                             if (load != nullptr) load->Stored(attempts);
+                                           }}));
   SLIPWAY_RETURN_IF_ERROR(CreateApplication(bench.client, farm->name()));
   farm->Connect();
   if (!farm->WaitForUp(flags.agents, kConnectPatience)) {
@@ -106,7 +105,8 @@ Measured MeasureTasks(const Bench& bench, const TasksFlags& flags) {
     figures.push_back({"tasks", t("tasks", "任务"), static_cast<double>(stored.size()), ""});
     figures.push_back({"submits_per_s", t("submits answered", "提交应答"), per_second(last_answer),
                        t("tasks/s", "个/秒")});
-    figures.push_back({"tasks_per_s", t("tasks from submit to stored result", "任务（提交到结果入库）"),
+    figures.push_back({"tasks_per_s",
+                       t("tasks from submit to stored result", "任务（提交到结果入库）"),
                        per_second(last_stored), t("tasks/s", "个/秒")});
     AddPercentiles(figures, "submit", t("submit → answer", "提交 → 应答"), answers);
     AddPercentiles(figures, "assign", t("submit → offer at an agent", "提交 → 代理收到"), offers);
