@@ -124,6 +124,7 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(Options options) {
   if (app->engine_answers_) app->ReapLeftOvers();
   // 6. The world may speak.
   app->images_->Start();
+  app->networks_->Start();
   app->health_->Start();
   app->link_->Start();
   app->renewer_->Start();
@@ -279,6 +280,13 @@ absl::Status App::OpenRunner(const std::string& init_binary) {
   options.disk_floor_bytes = options_.disk.floor.bytes / 2;
   options.disk_floor_percent = (options_.disk.floor.percent + 1) / 2;
   options.engine_timeout = kEngineTimeout;
+  networks_ = std::make_unique<networks::NetworkKeeper>(
+      networks::KeeperOptions{.owner = options.owner,
+                              .init_binary = init_binary,
+                              .bridge = options_.network,
+                              .capacity = options_.kept_networks.value_or(options_.slots),
+                              .engine_timeout = kEngineTimeout},
+      *engine_);
   const link::ChannelSource channel = [this] { return channels_->Bulk(); };
   SLIPWAY_ASSIGN_OR_RETURN(
       runner_,
@@ -291,6 +299,7 @@ absl::Status App::OpenRunner(const std::string& init_binary) {
                       const std::stop_token& stop) {
                  return images_->Ensure(image, pulling, stop);
                },
+           .networks = *networks_,
            .mirrors = *mirrors_,
            .trees = *trees_,
            .parse_spec = link::ParseTaskSpec,
@@ -308,6 +317,7 @@ void App::ReapLeftOvers() {
       [this] {
         executor::Keep keep;
         keep.attempts = runner_->Held();
+        keep.containers = networks_->Held();
         return keep;
       },
       kEngineTimeout);
@@ -451,7 +461,9 @@ bool App::Stop() {
   link_->Stop();
   health_->Stop();
   images_->Stop();
-  return runner_->Stop(kStopPatience);
+  const bool left = runner_->Stop(kStopPatience);
+  networks_->Stop(kStopPatience);
+  return left;
 }
 
 absl::StatusOr<std::size_t> App::ReadLog(const AttemptKey& key, std::uint64_t offset, char* buffer,

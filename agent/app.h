@@ -23,6 +23,7 @@
 #include "agent/link/identity.h"
 #include "agent/link/link.h"
 #include "agent/link/renewer.h"
+#include "agent/networks/network_keeper.h"
 #include "agent/options.h"
 #include "agent/runner/runner.h"
 #include "agent/workspace/mirror_cache.h"
@@ -108,6 +109,7 @@ class App final : public link::LogSource {
   std::unique_ptr<workspace::MirrorCache> mirrors_;
   std::unique_ptr<workspace::WorkTrees> trees_;
   std::unique_ptr<link::Channels> channels_;
+  std::unique_ptr<networks::NetworkKeeper> networks_;
   std::unique_ptr<runner::Runner> runner_;
   std::vector<std::unique_ptr<health::CacheSource>> caches_;
   std::unique_ptr<health::HealthKeeper> health_;

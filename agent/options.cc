@@ -14,6 +14,9 @@ void ReadDocker(config::Section docker, Options& options) {
   options.network = docker.GetString("network", options.network);
   options.subnet = docker.GetString("subnet", options.subnet);
   options.allow_host_network = docker.GetBool("allow_host_network", options.allow_host_network);
+  if (docker.Has("kept_networks")) {
+    options.kept_networks = static_cast<std::uint32_t>(docker.GetInt("kept_networks", 0, 0, 256));
+  }
   const std::string pull = docker.GetOneOf("pull", {"named", "never", "any"}, "named");
   options.pull.policy = pull == "never" ? images::PullPolicy::kNever
                         : pull == "any" ? images::PullPolicy::kAny

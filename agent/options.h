@@ -34,6 +34,8 @@ struct Options {
   std::string network = "slipway";
   std::string subnet;  // empty: the Engine chooses
   bool allow_host_network = false;
+  // Network namespaces kept for the next builds; nullopt: as many as slots; 0: none.
+  std::optional<std::uint32_t> kept_networks;
   std::vector<executor::PathMapping> path_map;
   images::PullRules pull;
   Duration pull_timeout = std::chrono::minutes(30);

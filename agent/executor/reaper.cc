@@ -35,11 +35,21 @@ std::optional<AttemptKey> AttemptOf(const Labels& labels) {
 
 std::vector<ContainerId> LeftOver(const std::vector<ContainerSummary>& found, const Owner& owner,
                                   const Keep& keep) {
+  const auto wanted = [&](const ContainerSummary& container) {
+    const std::optional<AttemptKey> attempt = AttemptOf(container.labels);
+    return keep.containers.contains(container.id) || (attempt && keep.attempts.contains(*attempt));
+  };
+  // What a container that is wanted has its network from.
+  std::set<std::string> lenders;
+  for (const ContainerSummary& container : found) {
+    if (Owns(owner, container.labels) && wanted(container)) {
+      lenders.insert(LabelOf(container.labels, kLabelNetwork));
+    }
+  }
   std::vector<ContainerId> left_over;
   for (const ContainerSummary& container : found) {
-    if (!Owns(owner, container.labels) || keep.containers.contains(container.id)) continue;
-    const std::optional<AttemptKey> attempt = AttemptOf(container.labels);
-    if (attempt && keep.attempts.contains(*attempt)) continue;
+    if (!Owns(owner, container.labels) || wanted(container)) continue;
+    if (lenders.contains(container.name)) continue;
     left_over.push_back(container.id);
   }
   return left_over;

@@ -18,10 +18,10 @@ struct Owner {
   AgentId agent;
 };
 
-// What the agent needs still.
+// What the agent needs still. Containers whose network one of these has joined are kept as well.
 struct Keep {
   std::set<AttemptKey> attempts;     // every container of these attempts
-  std::set<ContainerId> containers;  // and these, which belong to no attempt: the warm pool
+  std::set<ContainerId> containers;  // and these, which belong to no attempt
 };
 
 // The attempt that the labels name; nothing when they name none, or not properly.

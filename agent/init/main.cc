@@ -1,3 +1,4 @@
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -5,6 +6,21 @@
 
 #include "agent/init/init_process.h"
 #include "agent/init/protocol.h"
+
+namespace {
+
+// Holds the namespaces of its container and does nothing else.
+int Hold() {
+  sigset_t end;
+  sigemptyset(&end);
+  sigaddset(&end, SIGTERM);
+  sigaddset(&end, SIGINT);
+  sigprocmask(SIG_BLOCK, &end, nullptr);
+  int signal = 0;
+  return sigwait(&end, &signal) == 0 ? 0 : 2;
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   std::string control = "/slipway/control";
@@ -17,7 +33,8 @@ int main(int argc, char** argv) {
       control = argv[++i];
       continue;
     }
-    fprintf(stderr, "usage: slipway-init [--control DIR] [--version]\n");
+    if (strcmp(argv[i], "--hold") == 0) return Hold();
+    fprintf(stderr, "usage: slipway-init [--control DIR] [--hold] [--version]\n");
     return 2;
   }
   return slipway::init::RunInit(control);

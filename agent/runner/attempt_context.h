@@ -13,6 +13,7 @@
 #include "agent/artifacts/artifact_source.h"
 #include "agent/core/events.h"
 #include "agent/executor/container_engine.h"
+#include "agent/networks/network_keeper.h"
 #include "agent/runner/attempt_control.h"
 #include "agent/runner/attempt_log.h"
 #include "agent/runner/container_plan.h"
@@ -35,6 +36,7 @@ struct RunnerParts {
   std::function<absl::StatusOr<executor::ImageInfo>(
       const std::string& image, const std::function<void()>& pulling, const std::stop_token& stop)>
       ensure_image;
+  networks::NetworkKeeper& networks;
   workspace::MirrorCache& mirrors;
   workspace::WorkTrees& trees;
   std::function<absl::StatusOr<TaskSpec>(std::string_view)> parse_spec;

@@ -195,21 +195,42 @@ BuildAttempt::Trouble BuildAttempt::Prepare() {
   context_.Say(fmt::format("running {} in {} ({})",
                            build.script.empty() ? "the commands of slipway.yaml" : build.script,
                            build.image, image->id.substr(0, 19)));
-  std::vector<std::string> warnings;
-  if (const absl::Status created =
-          session_.Create(BuildContainer(options, context_.key, build, limits_), &warnings);
-      !created.ok()) {
-    return FailureOf(created);
+  context_.progress.image_id = image->id;
+  absl::StatusOr<bool> joined = Launch();
+  if (!joined.ok()) return FailureOf(joined.status());
+  context_.EndStep(fmt::format("{}, {}{}", build.image,
+                               HumanDuration(context_.clock.Mono() - begin),
+                               *joined ? ", kept network" : ""));
+  return std::nullopt;
+}
+
+absl::StatusOr<bool> BuildAttempt::Launch() {
+  executor::ContainerSpec spec =
+      BuildContainer(context_.options, context_.key, platform_.build, limits_);
+  const networks::Kind kind{.application = context_.task.application, .network = spec.network.kind};
+  networks::NetworkKeeper& keeper = context_.parts.networks;
+  if (const std::optional<std::string> kept = keeper.Take(kind, context_.key)) {
+    executor::ContainerSpec joining = spec;
+    JoinNetwork(joining, *kept);
+    if (CreateAndStart(joining).ok()) return true;
+    // The Engine may have been restarted, or somebody removed it: as if there had been none.
+    keeper.Discard(context_.key);
   }
+  SLIPWAY_RETURN_IF_ERROR(CreateAndStart(spec));
+  keeper.Wanted(kind, spec.image);
+  return false;
+}
+
+absl::Status BuildAttempt::CreateAndStart(const executor::ContainerSpec& spec) {
+  std::vector<std::string> warnings;
+  SLIPWAY_RETURN_IF_ERROR(session_.Create(spec, &warnings));
   for (const std::string& warning : warnings) context_.Say("the Engine warns: " + warning);
   context_.progress.container = session_.id().value();
-  context_.progress.image_id = image->id;
+  context_.progress.network =
+      spec.network.kind == executor::NetworkKind::kContainer ? spec.network.name : "";
   context_.progress.step_started_at = context_.clock.Wall();
-  if (const absl::Status saved = context_.Save(); !saved.ok()) return FailureOf(saved);
-  if (const absl::Status started = session_.Start(); !started.ok()) return FailureOf(started);
-  context_.EndStep(
-      fmt::format("{}, {}", build.image, HumanDuration(context_.clock.Mono() - begin)));
-  return std::nullopt;
+  SLIPWAY_RETURN_IF_ERROR(context_.Save());
+  return session_.Start();
 }
 
 init::StepSpec BuildAttempt::ScriptStep() const {
@@ -276,6 +297,7 @@ BuildAttempt::Trouble BuildAttempt::RunScript() {
   }
   // From here on nothing of the script is alive.
   if (const absl::Status removed = session_.Remove(); !removed.ok()) return FailureOf(removed);
+  context_.parts.networks.Return(context_.key, context_.progress.network);
   return JudgeScript(*end);
 }
 

@@ -28,6 +28,9 @@ class BuildAttempt {
   Trouble ReadProject(const std::string& commit);
   Trouble ReadCredential(const workspace::CommitReader& reader, const std::string& commit);
   Trouble Prepare();
+  // Makes the container and starts it. True: in a network namespace that was kept.
+  [[nodiscard]] absl::StatusOr<bool> Launch();
+  [[nodiscard]] absl::Status CreateAndStart(const executor::ContainerSpec& spec);
   Trouble RunScript();
   Trouble JudgeScript(const StepEnd& end);
   [[nodiscard]] protocol::Failure RanTooLong(const std::string& words) const;

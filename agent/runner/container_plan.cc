@@ -109,6 +109,13 @@ executor::ContainerSpec BuildContainer(const RunnerOptions& options, const Attem
   return spec;
 }
 
+void JoinNetwork(executor::ContainerSpec& spec, const std::string& lender) {
+  spec.network = {.kind = executor::NetworkKind::kContainer, .name = lender};
+  // It has the lender's.
+  spec.hostname.clear();
+  spec.labels[executor::kLabelNetwork] = lender;
+}
+
 executor::ContainerSpec PublishContainer(const RunnerOptions& options, const AttemptKey& key,
                                          const PublishWork& work) {
   const AttemptPaths paths = PathsOf(options, key);

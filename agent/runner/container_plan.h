@@ -54,6 +54,9 @@ struct AttemptPaths {
                                                      const workspace::BuildConfig& build,
                                                      const workspace::ResourceLimits& limits);
 
+// The container shares the network namespace of the running container `lender`.
+void JoinNetwork(executor::ContainerSpec& spec, const std::string& lender);
+
 [[nodiscard]] executor::ContainerSpec PublishContainer(const RunnerOptions& options,
                                                        const AttemptKey& key,
                                                        const PublishWork& work);

@@ -26,10 +26,11 @@ WallTime ParseTime(std::string_view text) {
 }  // namespace
 
 absl::Status SaveProgress(const std::string& attempt_dir, const Progress& progress) {
-  const std::string text =
-      fmt::format("started_at={}\ncommit={}\ncontainer={}\nimage_id={}\nstep_started_at={}\n",
-                  ToUnixMicros(progress.started_at), progress.commit, progress.container,
-                  progress.image_id, ToUnixMicros(progress.step_started_at));
+  const std::string text = fmt::format(
+      "started_at={}\ncommit={}\ncontainer={}\nimage_id={}\nnetwork={}\n"
+      "step_started_at={}\n",
+      ToUnixMicros(progress.started_at), progress.commit, progress.container, progress.image_id,
+      progress.network, ToUnixMicros(progress.step_started_at));
   SLIPWAY_ASSIGN_OR_RETURN(const fs::UniqueFd dir, fs::OpenDirectory(attempt_dir));
   const fs::UniqueFd file(openat(dir.get(), "progress.new",
                                  O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
@@ -62,6 +63,7 @@ absl::StatusOr<Progress> LoadProgress(const std::string& attempt_dir) {
     if (key == "commit") progress.commit = value;
     if (key == "container") progress.container = value;
     if (key == "image_id") progress.image_id = value;
+    if (key == "network") progress.network = value;
     if (key == "step_started_at") progress.step_started_at = ParseTime(value);
   }
   return progress;

@@ -18,6 +18,8 @@ struct Progress {
   // Once created: Docker's id. Before a step runs in it, this is on the disk.
   std::string container;
   std::string image_id;
+  // The container whose network it has joined; empty: it has its own.
+  std::string network = {};
   // When the script or client was started.
   WallTime step_started_at;
 

@@ -298,6 +298,8 @@ void Runner::RemoveEverything(Attempt& attempt, const AttemptKey& key) {
     std::unique_lock lock(mu_);
     if (changed_.wait_for(lock, kRemovePause, [this] { return stopping_; })) return;
   }
+  const absl::StatusOr<Progress> progress = LoadProgress(paths.dir);
+  parts_.networks.Return(key, progress.ok() ? progress->network : "");
   std::shared_ptr<AttemptLog> spool;
   {
     const std::lock_guard lock(mu_);

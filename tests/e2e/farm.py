@@ -356,12 +356,19 @@ class Farm:
     # --- What the farm has on the machine ---
 
     def containers(self, *more):
+        """Of attempts."""
+        return self.labelled("io.slipway.task", *more)
+
+    def holders(self):
+        """Containers that hold kept networks."""
+        return self.labelled("io.slipway.kind=network")
+
+    def labelled(self, *more):
         filters = [part for label in (f"io.slipway.farm={self.farm_id}", *more) for part in ("--filter", f"label={label}")]
-        listed = docker("ps", "--all", "--quiet", "--no-trunc", *filters)
-        return listed.split()
+        return docker("ps", "--all", "--quiet", "--no-trunc", *filters).split()
 
     def no_containers(self, seconds=20):
-        until("all containers of the farm to be gone", lambda: not self.containers(), seconds)
+        until("all containers of attempts to be gone", lambda: not self.containers(), seconds)
 
     def fault(self, settings):
         """How the stand-in misbehaves from now on; see deploy/demo/standin/platform.mjs."""
@@ -424,7 +431,7 @@ class Farm:
             if daemon is not None and daemon.stop(number=number) is None:
                 left.append(f"{daemon.name} did not end on {number.name}")
         if self.farm_id:
-            for container in self.containers():
+            for container in self.labelled():
                 left.append(f"container {container[:12]} {docker('inspect', '--format', '{{.Name}} {{.State.Status}} {{.Config.Labels}}', container, check=False)}")
                 docker("rm", "--force", container, check=False)
         if self.with_standin and hasattr(self, "cloud"):

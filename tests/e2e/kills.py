@@ -64,6 +64,55 @@ def agent(farm):
     went_on(farm, run, task, container, follower, seen)
 
 
+def address_of(farm, application, branch):
+    """(task, the address of its interface) of a build that prints it first and last."""
+    run, tasks = farm.submit(application, "demo", ref=branch)
+    (build,) = farm.finish(run)
+    expect(build["state"] == "TASK_STATE_SUCCEEDED", failure_of(build))
+    return build, address_in(farm.log(build["id"]))
+
+
+def address_in(log):
+    said = [line.split()[1] for line in log.decode().splitlines() if line.startswith("eth0 ")]
+    expect(len(said) == 2 and said[0] == said[1], said)
+    return said[0]
+
+
+def joined(build):
+    (prepare,) = [step for step in build["steps"] if step["name"] == "prepare"]
+    return "kept network" in prepare["detail"]
+
+
+@case("the next build of an application joins the network that was kept, no other one does, and kill -9 of the agent leaves it to the build")
+def kept_network(farm):
+    say = 'echo "eth0 $(cat /sys/class/net/eth0/address)"'
+    text = f"{say}\n{TICKING}\n{say}"
+    mine, other = farm.application("joined"), farm.application("stranger")
+    for application in (mine, other):
+        application.commit({"slipway.yaml": lab(f"{say}; {say}; mkdir out; echo x >out/x", more="  network: bridge\n")}, "short")
+    mine.commit({"slipway.yaml": lab(text, more="  network: bridge\n")}, "long")
+    first, own = address_of(farm, "joined", "short")
+    expect(not joined(first), first["steps"])
+    until("a network to be kept", lambda: len(farm.holders()) == 1, 20)
+    second, kept = address_of(farm, "joined", "short")
+    expect(joined(second) and kept != own, kept, own)
+    stranger, strange = address_of(farm, "stranger", "short")
+    expect(not joined(stranger) and strange != kept, strange)
+
+    run, tasks = farm.submit("joined", "demo", ref="long")
+    task = tasks[0]["id"]
+    farm.wait_log(task, "tick 10 ")
+    farm.agents[0].kill9()
+    farm.agents[0].start()
+    farm.wait_agents()
+    (build,) = farm.finish(run)
+    expect(build["state"] == "TASK_STATE_SUCCEEDED" and build["attempt"] == "1" and joined(build), failure_of(build))
+    expect(address_in(farm.log(task)) == kept, kept)
+    farm.no_containers()
+    # What an earlier process kept is given up with the last build that used it.
+    until("the old network to be given up", lambda: len(farm.holders()) == 0, 20)
+
+
 @case("kill -9 of the agent, and the build ends while it is away")
 def agent_away(farm):
     run, task, container, follower = begin(farm, "away")

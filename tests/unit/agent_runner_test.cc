@@ -140,6 +140,7 @@ TEST_CASE("Progress: what was saved is loaded", "[unit]") {
                           .commit = "abc",
                           .container = "id",
                           .image_id = "sha256:1",
+                          .network = "lender",
                           .step_started_at = FromUnixMicros(7)};
   REQUIRE_OK(SaveProgress(dir.path(), progress));
   CHECK(LoadProgress(dir.path()).value() == progress);

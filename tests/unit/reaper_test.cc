@@ -41,6 +41,24 @@ TEST_CASE("Reaper: the containers of an attempt no longer held are removed, othe
   CHECK(engine.containers() == std::vector{held, warm});
 }
 
+TEST_CASE("Reaper: a container that lends its network to one that is kept stays",
+          "[unit][executor]") {
+  FakeContainerEngine engine;
+  const ContainerId lender = engine.AddContainer("lender", Own("", ""));
+  const ContainerId unused = engine.AddContainer("unused", Own("", ""));
+  Labels joined = Own("task-1", "1");
+  joined[kLabelNetwork] = "lender";
+  const ContainerId held = engine.AddContainer("held", joined);
+  Labels gone = Own("task-2", "1");
+  gone[kLabelNetwork] = "unused";
+  const ContainerId left = engine.AddContainer("left", gone);
+  const Keep keep{.attempts = {{TaskId("task-1"), Attempt(1)}}, .containers = {}};
+  REQUIRE_OK(Reap(
+                 engine, kOwner, [&] { return keep; }, 1s)
+                 .status());
+  CHECK(engine.containers() == std::vector{lender, held});
+}
+
 TEST_CASE("Reaper: what lacks one of the two labels is never touched", "[unit][executor]") {
   std::vector<ContainerSummary> found;
   const auto add = [&](Labels labels) {

@@ -102,6 +102,7 @@ struct Machine {
                              const std::stop_token&) {
                         return engine.InspectImage(image, std::chrono::seconds(1));
                       },
+                  .networks = networks,
                   .mirrors = *mirrors,
                   .trees = *trees,
                   .parse_spec = [](std::string_view repository) -> absl::StatusOr<TaskSpec> {
@@ -131,6 +132,7 @@ struct Machine {
   const TempDir dir;
   FakeContainerEngine engine;
   Events events;
+  networks::NetworkKeeper networks{{.owner = {}, .init_binary = "/init", .capacity = 0}, engine};
   std::unique_ptr<workspace::MirrorCache> mirrors;
   std::unique_ptr<workspace::WorkTrees> trees;
   std::unique_ptr<Runner> runner;
