@@ -69,7 +69,7 @@ const Summary& Played() {
       1, kSeeds, std::clamp(std::thread::hardware_concurrency(), 1U, 4U), [](std::uint64_t seed) {
         Scenario scenario = ScenarioOf(seed);
         scenario.faults.crash_between_actions = 0.02;
-        scenario.looks = Millis(300);
+        scenario.looks = Millis(100);
         return scenario;
       });
   return sum;
