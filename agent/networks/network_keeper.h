@@ -111,7 +111,6 @@ class NetworkKeeper {
   std::condition_variable changed_;
   std::map<std::string, Namespace> namespaces_;  // by name of the holding container
   std::deque<Order> orders_;
-  std::uint64_t last_name_ = 0;
   Counts counts_;
   std::optional<MonoTime> stop_by_;
 

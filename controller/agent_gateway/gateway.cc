@@ -201,6 +201,7 @@ std::vector<protocol::ImageOrder> Gateway::ImagesFor(const AgentId& agent) const
     }
   }
   std::vector<protocol::ImageOrder> images;
+  images.reserve(numbers.size());
   for (const auto& [image, number] : numbers) images.push_back({image, number});
   return images;
 }

@@ -20,11 +20,16 @@ namespace {
 
 using ReadTransaction = pqxx::transaction<pqxx::repeatable_read, pqxx::read_only>;
 
-// Two statements in one round trip: the second takes its snapshot after the lock is held, so that
-// an epoch committed by the lock's last exclusive holder is seen.
+// Several statements in one round trip: the last takes its snapshot after the lock is held, so that
+// an epoch committed by the lock's last exclusive holder is seen. All writes find their rows by
+// key. A prepared statement keeps its plan, and one that was made while a table was small would
+// read the whole of it long after it has grown.
 std::string FenceQuery() {
-  return fmt::format("SELECT pg_advisory_xact_lock_shared({}); SELECT epoch FROM leadership",
-                     kWriteFence);
+  return fmt::format(
+      "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; "
+      "SET LOCAL enable_mergejoin = off; "
+      "SELECT pg_advisory_xact_lock_shared({}); SELECT epoch FROM leadership",
+      kWriteFence);
 }
 
 constexpr Statement kFenceWriters{"database_fence_writers", "SELECT pg_advisory_xact_lock($1)"};
