@@ -125,6 +125,7 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(Options options) {
   // 6. The world may speak.
   app->images_->Start();
   app->networks_->Start();
+  app->pool_->Start();
   app->health_->Start();
   app->link_->Start();
   app->renewer_->Start();
@@ -231,6 +232,15 @@ void App::OpenHealth() {
               log::Warn("network", {{"why", Describe(made)}});
             }
             ReapLeftOvers();
+          },
+      .starts =
+          [this] {
+            const pool::WarmPool::Counts warm = pool_->counts();
+            const networks::NetworkKeeper::Counts kept = networks_->counts();
+            return protocol::StartCounts{.warm = warm.hits,
+                                         .kept_network = kept.hits,
+                                         .cold = kept.misses,
+                                         .waiting = static_cast<std::uint32_t>(warm.ready)};
           }};
   for (const auto& cache : caches_) parts.caches.push_back(cache.get());
   health_ = std::make_unique<health::HealthKeeper>(
@@ -287,6 +297,20 @@ absl::Status App::OpenRunner(const std::string& init_binary) {
                               .capacity = options_.kept_networks.value_or(options_.slots),
                               .engine_timeout = kEngineTimeout},
       *engine_);
+  pool::PoolOptions pool;
+  pool.owner = options.owner;
+  pool.data_dir = options.data_dir;
+  pool.work_dir = options.work_dir;
+  pool.step_uid = options.step_uid;
+  pool.step_gid = options.step_gid;
+  pool.spec = [options](const pool::Kind& kind, const pool::StallPaths& paths) {
+    return runner::WarmContainer(options, kind, paths);
+  };
+  pool.capacity = options_.warm_containers.value_or(options_.slots);
+  pool.engine_timeout = kEngineTimeout;
+  // Of another machine it would say nothing.
+  if (options_.path_map.empty()) pool.available_memory = pool::AvailableMemory;
+  SLIPWAY_ASSIGN_OR_RETURN(pool_, pool::WarmPool::Create(std::move(pool), *engine_));
   const link::ChannelSource channel = [this] { return channels_->Bulk(); };
   SLIPWAY_ASSIGN_OR_RETURN(
       runner_,
@@ -300,6 +324,7 @@ absl::Status App::OpenRunner(const std::string& init_binary) {
                  return images_->Ensure(image, pulling, stop);
                },
            .networks = *networks_,
+           .pool = *pool_,
            .mirrors = *mirrors_,
            .trees = *trees_,
            .parse_spec = link::ParseTaskSpec,
@@ -318,6 +343,8 @@ void App::ReapLeftOvers() {
         executor::Keep keep;
         keep.attempts = runner_->Held();
         keep.containers = networks_->Held();
+        keep.containers.merge(pool_->Held());
+        keep.containers.merge(runner_->HeldContainers());
         return keep;
       },
       kEngineTimeout);
@@ -462,6 +489,7 @@ bool App::Stop() {
   health_->Stop();
   images_->Stop();
   const bool left = runner_->Stop(kStopPatience);
+  pool_->Stop(kStopPatience);
   networks_->Stop(kStopPatience);
   return left;
 }

@@ -25,6 +25,7 @@
 #include "agent/link/renewer.h"
 #include "agent/networks/network_keeper.h"
 #include "agent/options.h"
+#include "agent/pool/warm_pool.h"
 #include "agent/runner/runner.h"
 #include "agent/workspace/mirror_cache.h"
 #include "agent/workspace/work_trees.h"
@@ -110,6 +111,7 @@ class App final : public link::LogSource {
   std::unique_ptr<workspace::WorkTrees> trees_;
   std::unique_ptr<link::Channels> channels_;
   std::unique_ptr<networks::NetworkKeeper> networks_;
+  std::unique_ptr<pool::WarmPool> pool_;
   std::unique_ptr<runner::Runner> runner_;
   std::vector<std::unique_ptr<health::CacheSource>> caches_;
   std::unique_ptr<health::HealthKeeper> health_;

@@ -17,6 +17,10 @@ void ReadDocker(config::Section docker, Options& options) {
   if (docker.Has("kept_networks")) {
     options.kept_networks = static_cast<std::uint32_t>(docker.GetInt("kept_networks", 0, 0, 256));
   }
+  if (docker.Has("warm_containers")) {
+    options.warm_containers =
+        static_cast<std::uint32_t>(docker.GetInt("warm_containers", 0, 0, 256));
+  }
   const std::string pull = docker.GetOneOf("pull", {"named", "never", "any"}, "named");
   options.pull.policy = pull == "never" ? images::PullPolicy::kNever
                         : pull == "any" ? images::PullPolicy::kAny

@@ -36,6 +36,8 @@ struct Options {
   bool allow_host_network = false;
   // Network namespaces kept for the next builds; nullopt: as many as slots; 0: none.
   std::optional<std::uint32_t> kept_networks;
+  // Containers started ahead of the next builds; nullopt: as many as slots; 0: none.
+  std::optional<std::uint32_t> warm_containers;
   std::vector<executor::PathMapping> path_map;
   images::PullRules pull;
   Duration pull_timeout = std::chrono::minutes(30);

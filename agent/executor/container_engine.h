@@ -138,6 +138,10 @@ class ContainerEngine {
   [[nodiscard]] virtual absl::StatusOr<ContainerState> Wait(const ContainerId& id,
                                                             Duration timeout) = 0;
 
+  // Gives the container another name. kAlreadyExists, CONTAINER_NAME_TAKEN. kNotFound.
+  [[nodiscard]] virtual absl::Status Rename(const ContainerId& id, const std::string& name,
+                                            Duration timeout) = 0;
+
   // Sends a signal to PID 1. kAborted, CONTAINER_NOT_RUNNING: it does not run. kNotFound.
   [[nodiscard]] virtual absl::Status Kill(const ContainerId& id, int signal, Duration timeout) = 0;
 

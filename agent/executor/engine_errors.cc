@@ -54,6 +54,10 @@ absl::Status NetworkNotOursError(std::string_view network) {
       "set docker.network to another name, or remove that network if nobody needs it");
 }
 
+absl::Status NameTakenError(std::string_view cause) {
+  return MakeError(absl::StatusCode::kAlreadyExists, "CONTAINER_NAME_TAKEN", cause);
+}
+
 absl::Status HostNetworkRefusedError(std::string_view container) {
   return MakeError(absl::StatusCode::kPermissionDenied, "HOST_NETWORK_REFUSED",
                    fmt::format("container {} asks for the host's network", container),

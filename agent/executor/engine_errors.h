@@ -17,6 +17,7 @@ namespace slipway::executor {
 [[nodiscard]] absl::Status ImageInUseError(std::string_view image, std::string_view cause);
 [[nodiscard]] absl::Status RegistryUnreachableError(std::string_view image, std::string_view cause);
 [[nodiscard]] absl::Status NetworkNotOursError(std::string_view network);
+[[nodiscard]] absl::Status NameTakenError(std::string_view cause);
 [[nodiscard]] absl::Status HostNetworkRefusedError(std::string_view container);
 
 }  // namespace slipway::executor

@@ -60,6 +60,7 @@ void HealthKeeper::Report() {
     for (const auto& [device, disk] : disks_) health.disks.push_back(disk);
     health.engine = engine_.health();
   }
+  health.starts = parts_.starts();
   parts_.report(std::move(health));
 }
 

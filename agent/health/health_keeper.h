@@ -42,6 +42,7 @@ struct KeeperParts {
   std::function<void(protocol::AgentHealth)> report;
   // The Engine answers again after it did not: may block on it.
   std::function<void()> engine_is_back;
+  std::function<protocol::StartCounts()> starts = [] { return protocol::StartCounts(); };
 };
 
 // Looks at the disks and at the Docker Engine, on a thread each, so that a hung Engine hides no

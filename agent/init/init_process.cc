@@ -32,7 +32,8 @@ constexpr Duration kKillPatience = std::chrono::seconds(10);
 
 class InitProcess {
  public:
-  explicit InitProcess(std::string control_path) : control_path_(std::move(control_path)) {}
+  InitProcess(std::string control_path, bool waits)
+      : control_path_(std::move(control_path)), waits_(waits) {}
 
   [[nodiscard]] Problem Start();
   // Until Shutdown.
@@ -48,6 +49,7 @@ class InitProcess {
   void ClearTimer();
 
   const std::string control_path_;
+  const bool waits_;
   SystemClock clock_;
   Fd control_;
   Fd signals_;
@@ -83,7 +85,9 @@ Problem InitProcess::Start() {
   prctl(PR_SET_DUMPABLE, 0);  // a changed fsuid resets it
   control_ = Fd(open(control_path_.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!control_.valid()) return ErrnoProblem(control_path_, errno);
-  if (Problem p = spool_.Open(control_.get()); !p.empty()) return p;
+  if (!waits_) {
+    if (Problem p = spool_.Open(control_.get()); !p.empty()) return p;
+  }
   supervisor_.emplace(control_.get(), st.st_uid, &spool_, &clock_, [this](const Event& event) {
     if (const auto* bell = std::get_if<Doorbell>(&event)) {
       channel_.Ring(bell->spool_end);
@@ -175,6 +179,11 @@ Supervisor::Refusal InitProcess::Execute(const DecodedCommand& decoded, bool* wa
                           BeginShutdown(c.grace);
                           return Refusal{};
                         },
+                        [&](const OpenLog&) {
+                          if (spool_.is_open()) return Refusal{};
+                          Problem p = spool_.Open(control_.get());
+                          return p.empty() ? Refusal{} : Refusal{AckCode::kIoError, std::move(p)};
+                        },
                         [&](const MaskText& c) {
                           Masked masked{decoded.request, {}};
                           Refusal refusal = supervisor_->MaskText(c.bytes, &masked.bytes);
@@ -231,8 +240,8 @@ void InitProcess::Loop() {
 
 }  // namespace
 
-int RunInit(const std::string& control_path) {
-  InitProcess process(control_path);
+int RunInit(const std::string& control_path, bool waits) {
+  InitProcess process(control_path, waits);
   if (const Problem problem = process.Start(); !problem.empty()) {
     fprintf(stderr, "slipway-init: %s\n", problem.c_str());
     return kExitCannotStart;

@@ -24,6 +24,7 @@ int Hold() {
 
 int main(int argc, char** argv) {
   std::string control = "/slipway/control";
+  bool waits = false;
   for (int i = 1; i < argc; ++i) {
     if (strcmp(argv[i], "--version") == 0) {
       printf("slipway-init protocol %u\n", slipway::init::kProtocolVersion);
@@ -34,8 +35,12 @@ int main(int argc, char** argv) {
       continue;
     }
     if (strcmp(argv[i], "--hold") == 0) return Hold();
-    fprintf(stderr, "usage: slipway-init [--control DIR] [--hold] [--version]\n");
+    if (strcmp(argv[i], "--wait") == 0) {
+      waits = true;
+      continue;
+    }
+    fprintf(stderr, "usage: slipway-init [--control DIR] [--hold] [--wait] [--version]\n");
     return 2;
   }
-  return slipway::init::RunInit(control);
+  return slipway::init::RunInit(control, waits);
 }

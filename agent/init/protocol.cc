@@ -20,6 +20,7 @@ enum class CommandType : std::uint8_t {
   kGetStatus = 8,
   kShutdown = 9,
   kMaskText = 10,
+  kOpenLog = 11,
 };
 enum class EventType : std::uint8_t {
   kHello = 65,
@@ -227,6 +228,7 @@ CommandType Put(Writer& w, const MaskText& c) {
   w.String(c.bytes);
   return CommandType::kMaskText;
 }
+CommandType Put(Writer&, const OpenLog&) { return CommandType::kOpenLog; }
 
 EventType Put(Writer& w, const Hello& e) {
   w.Int(e.version);
@@ -313,6 +315,7 @@ std::optional<Command> GetCommand(CommandType type, Reader& in) {
     case CommandType::kGetStatus: return GetStatus{};
     case CommandType::kShutdown: return Shutdown{in.Duration()};
     case CommandType::kMaskText: return MaskText{in.String()};
+    case CommandType::kOpenLog: return OpenLog{};
   }
   return std::nullopt;
 }

@@ -111,8 +111,10 @@ struct Shutdown {
 struct MaskText {
   std::string bytes;
 };
+// The log is in the control directory now: of an init that was started with --wait.
+struct OpenLog {};
 using Command = std::variant<RunStep, SetMasks, WriteSecret, AppendLog, Cancel, SetDurable,
-                             SetBudget, GetStatus, Shutdown, MaskText>;
+                             SetBudget, GetStatus, Shutdown, MaskText, OpenLog>;
 
 // Events, init → agent.
 enum class RunState : std::uint8_t { kIdle = 0, kRunning = 1, kEnding = 2 };

@@ -104,6 +104,7 @@ Problem Spool::Sync() {
 }
 
 void Spool::Trim() {
+  if (!is_open()) return;
   if (ftruncate(log_.get(), static_cast<off_t>(end_)) == 0) allocated_ = end_;
 }
 

@@ -37,7 +37,9 @@ class Spool {
   static constexpr std::uint64_t kReserve = std::uint64_t{4} << 20;
 
   // Opens `log` and `log.times` in `dir_fd`; goes on behind what the log holds already.
+  // REQUIRED before anything is appended.
   [[nodiscard]] Problem Open(int dir_fd);
+  [[nodiscard]] bool is_open() const { return times_.valid(); }
 
   // At least kReserve bytes can be appended without waiting for the disk. Asks the file system when
   // that is not yet known; false means ask again later.

@@ -51,6 +51,8 @@ std::string InvalidSpec(const StepSpec& spec, std::uint32_t control_owner) {
   return {};
 }
 
+Supervisor::Refusal NoLog() { return {AckCode::kInvalid, "the log was not opened yet"}; }
+
 }  // namespace
 
 Supervisor::Supervisor(int control_fd, std::uint32_t control_owner, Spool* spool,
@@ -69,6 +71,7 @@ Supervisor::Refusal Supervisor::Run(const StepSpec& spec) {
   if (std::string why = InvalidSpec(spec, control_owner_); !why.empty()) {
     return {AckCode::kInvalid, std::move(why)};
   }
+  if (!spool_->is_open()) return NoLog();
   ResultFile file;
   if (Problem p = file.Prepare(control_fd_, spec.step); !p.empty()) return {AckCode::kIoError, p};
 
@@ -115,6 +118,7 @@ Supervisor::Refusal Supervisor::WriteSecret(const init::WriteSecret& secret) {
 Supervisor::Refusal Supervisor::AppendLog(std::string_view bytes) {
   if (step_) return {AckCode::kBusy, "the log takes other words between steps only"};
   if (bytes.size() > kMaxAppendLog) return {AckCode::kInvalid, "more than 64 KiB at once"};
+  if (!spool_->is_open()) return NoLog();
   if (!spool_->Ready()) return {AckCode::kIoError, "no room for the log"};
   spool_->Append(masker_.Mask(bytes), ToUnixMicros(clock_->Wall()));
   emit_(Doorbell{spool_->end()});

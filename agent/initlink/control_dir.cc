@@ -20,6 +20,9 @@ namespace {
 
 constexpr std::string_view kIdHeader = "slipway-control 1";
 constexpr std::size_t kMaxIdFile = 512;
+// Owner, then device and inode of the directory, the log and its times; those of a second directory
+// may follow.
+constexpr std::size_t kIdNumbers = 7;
 
 absl::Status Tampered(std::string_view path, std::string_view why) {
   return MakeError(absl::StatusCode::kFailedPrecondition, "CONTROL_DIR_TAMPERED",
@@ -38,9 +41,14 @@ absl::Status WriteAll(int fd, std::string_view bytes, const std::string& what) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Fd> CreateFile(int dir_fd, const char* name, std::uint32_t uid, std::uint32_t gid) {
+// The group of that number as well, which an agent without root does not choose.
+bool GiveTo(int fd, std::uint32_t uid) {
+  return fchown(fd, uid, geteuid() == 0 ? uid : getegid()) == 0;
+}
+
+absl::StatusOr<Fd> CreateFile(int dir_fd, const char* name, std::uint32_t uid) {
   Fd fd(openat(dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!fd.valid() || fchown(fd.get(), uid, gid) != 0 || fsync(fd.get()) != 0) {
+  if (!fd.valid() || !GiveTo(fd.get(), uid) || fsync(fd.get()) != 0) {
     return ErrnoError(errno, fmt::format("create {}", name));
   }
   return fd;
@@ -77,58 +85,105 @@ std::vector<std::uint64_t> ParseNumbers(std::string_view text) {
 
 }  // namespace
 
-absl::StatusOr<ControlDir> ControlDir::Prepare(const std::string& attempt_dir,
-                                               const ControlDirOptions& options) {
+absl::StatusOr<ControlDir::Inode> ControlDir::Identify(int fd) {
+  struct stat st {};
+  if (fstat(fd, &st) != 0) return ErrnoError(errno, "stat");
+  return Inode{st.st_dev, st.st_ino};
+}
+
+absl::StatusOr<ControlDir> ControlDir::MakeDirectory(const std::string& parent,
+                                                     const ControlDirOptions& options) {
   ControlDir dir;
-  dir.path_ = attempt_dir + "/control";
+  dir.path_ = parent + "/control";
   const bool root = geteuid() == 0;
   dir.owner_uid_ = root ? options.owner_uid : geteuid();
-  const std::uint32_t gid = root ? options.owner_uid : getegid();
-
-  const Fd attempt(open(attempt_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!attempt.valid()) return ErrnoError(errno, attempt_dir);
-  if (faccessat(attempt.get(), "control.id", F_OK, 0) == 0) {
-    return MakeError(absl::StatusCode::kAlreadyExists, "", dir.path_ + ": already prepared");
-  }
-  // Without control.id no container can have seen it.
   std::error_code error;
   std::filesystem::remove_all(dir.path_, error);
   if (error) return ErrnoError(error.value(), "remove " + dir.path_);
-
-  if (mkdirat(attempt.get(), "control", 0700) != 0) return ErrnoError(errno, dir.path_);
-  dir.fd_ = Fd(openat(attempt.get(), "control", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (mkdir(dir.path_.c_str(), 0700) != 0) return ErrnoError(errno, dir.path_);
+  dir.fd_ = Fd(open(dir.path_.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!dir.fd_.valid()) return ErrnoError(errno, dir.path_);
-  const auto identify = [](int fd, Inode* inode) -> absl::Status {
-    struct stat st {};
-    if (fstat(fd, &st) != 0) return ErrnoError(errno, "stat");
-    *inode = {st.st_dev, st.st_ino};
-    return absl::OkStatus();
-  };
-  {
-    SLIPWAY_ASSIGN_OR_RETURN(const Fd log, CreateFile(dir.fd(), "log", dir.owner_uid_, gid));
-    SLIPWAY_ASSIGN_OR_RETURN(const Fd times,
-                             CreateFile(dir.fd(), "log.times", dir.owner_uid_, gid));
-    SLIPWAY_RETURN_IF_ERROR(identify(log.get(), &dir.log_));
-    SLIPWAY_RETURN_IF_ERROR(identify(times.get(), &dir.times_));
+  SLIPWAY_ASSIGN_OR_RETURN(dir.directory_, Identify(dir.fd()));
+  return dir;
+}
+
+absl::StatusOr<ControlDir> ControlDir::Prepare(const std::string& attempt_dir,
+                                               const ControlDirOptions& options) {
+  if (access((attempt_dir + "/control.id").c_str(), F_OK) == 0) {
+    return MakeError(absl::StatusCode::kAlreadyExists, "",
+                     attempt_dir + "/control: already prepared");
   }
-  SLIPWAY_RETURN_IF_ERROR(identify(dir.fd(), &dir.directory_));
-  if (fchown(dir.fd(), dir.owner_uid_, gid) != 0 || fsync(dir.fd()) != 0) {
+  // What is there was prepared by half: without control.id no container can have seen it.
+  SLIPWAY_ASSIGN_OR_RETURN(ControlDir dir, MakeDirectory(attempt_dir, options));
+  {
+    SLIPWAY_ASSIGN_OR_RETURN(const Fd log, CreateFile(dir.fd(), "log", dir.owner_uid_));
+    SLIPWAY_ASSIGN_OR_RETURN(const Fd times, CreateFile(dir.fd(), "log.times", dir.owner_uid_));
+    SLIPWAY_ASSIGN_OR_RETURN(dir.log_, Identify(log.get()));
+    SLIPWAY_ASSIGN_OR_RETURN(dir.times_, Identify(times.get()));
+  }
+  if (!GiveTo(dir.fd(), dir.owner_uid_) || fsync(dir.fd()) != 0) {
     return ErrnoError(errno, dir.path_);
   }
+  SLIPWAY_RETURN_IF_ERROR(dir.WriteId(nullptr, true));
+  return dir;
+}
 
-  const std::string id = fmt::format("{}\n{} {} {} {} {} {} {}\n", kIdHeader, dir.owner_uid_,
-                                     dir.directory_.device, dir.directory_.number, dir.log_.device,
-                                     dir.log_.number, dir.times_.device, dir.times_.number);
+absl::StatusOr<ControlDir> ControlDir::PrepareWaiting(const std::string& parent,
+                                                      const ControlDirOptions& options) {
+  SLIPWAY_ASSIGN_OR_RETURN(ControlDir dir, MakeDirectory(parent, options));
+  if (!GiveTo(dir.fd(), dir.owner_uid_)) return ErrnoError(errno, dir.path_);
+  return dir;
+}
+
+absl::Status ControlDir::WriteId(const Inode* other, bool durably) const {
+  std::string id =
+      fmt::format("{}\n{} {} {} {} {} {} {}", kIdHeader, owner_uid_, directory_.device,
+                  directory_.number, log_.device, log_.number, times_.device, times_.number);
+  if (other != nullptr) id += fmt::format(" {} {}", other->device, other->number);
+  id += '\n';
+  const std::string attempt_dir = path_.substr(0, path_.rfind('/'));
+  const std::string path = attempt_dir + "/control.id";
+  const Fd attempt(open(attempt_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!attempt.valid()) return ErrnoError(errno, attempt_dir);
   const Fd file(openat(attempt.get(), "control.id.tmp",
                        O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!file.valid()) return ErrnoError(errno, attempt_dir + "/control.id");
-  SLIPWAY_RETURN_IF_ERROR(WriteAll(file.get(), id, attempt_dir + "/control.id"));
-  if (fsync(file.get()) != 0 ||
+  if (!file.valid()) return ErrnoError(errno, path);
+  SLIPWAY_RETURN_IF_ERROR(WriteAll(file.get(), id, path));
+  if ((durably && fsync(file.get()) != 0) ||
       renameat(attempt.get(), "control.id.tmp", attempt.get(), "control.id") != 0 ||
-      fsync(attempt.get()) != 0) {
-    return ErrnoError(errno, attempt_dir + "/control.id");
+      (durably && fsync(attempt.get()) != 0)) {
+    return ErrnoError(errno, path);
   }
-  return dir;
+  return absl::OkStatus();
+}
+
+absl::Status ControlDir::Join(ControlDir waiting) {
+  const auto unlink_both = [](int dir_fd) {
+    (void)unlinkat(dir_fd, "log", 0);
+    (void)unlinkat(dir_fd, "log.times", 0);
+  };
+  for (const char* name : {"log", "log.times"}) {
+    if (linkat(fd(), name, waiting.fd(), name, 0) == 0) continue;
+    const int error = errno;
+    unlink_both(waiting.fd());
+    return ErrnoError(error, fmt::format("link {} into {}", name, waiting.path_));
+  }
+  // Both are right until the exchange has happened, and after it. Not synced: when the machine goes
+  // down the container is gone as well, and its attempt is given up whatever is found.
+  absl::Status moved = WriteId(&waiting.directory_, false);
+  if (moved.ok() &&
+      renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, waiting.path_.c_str(), RENAME_EXCHANGE) != 0) {
+    moved = ErrnoError(errno, fmt::format("exchange {} and {}", path_, waiting.path_));
+  }
+  if (!moved.ok()) {
+    unlink_both(waiting.fd());
+    return moved;
+  }
+  // Until then each has a second link, which nobody accepts.
+  unlink_both(fd());
+  directory_ = waiting.directory_;
+  fd_ = std::move(waiting.fd_);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<ControlDir> ControlDir::Open(const std::string& attempt_dir) {
@@ -143,19 +198,19 @@ absl::StatusOr<ControlDir> ControlDir::Open(const std::string& attempt_dir) {
   const std::vector<std::uint64_t> n =
       header ? ParseNumbers(text.substr(std::min(text.size(), kIdHeader.size() + 1)))
              : std::vector<std::uint64_t>{};
-  if (n.size() != 7) {
+  if (n.size() != kIdNumbers && n.size() != kIdNumbers + 2) {
     return MakeError(absl::StatusCode::kDataLoss, "", id_path + ": not understood");
   }
   dir.owner_uid_ = static_cast<std::uint32_t>(n[0]);
-  dir.directory_ = {n[1], n[2]};
   dir.log_ = {n[3], n[4]};
   dir.times_ = {n[5], n[6]};
 
   dir.fd_ = Fd(open(dir.path_.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!dir.fd_.valid()) return ErrnoError(errno, dir.path_);
-  struct stat st {};
-  if (fstat(dir.fd(), &st) != 0) return ErrnoError(errno, dir.path_);
-  if (st.st_dev != dir.directory_.device || st.st_ino != dir.directory_.number) {
+  SLIPWAY_ASSIGN_OR_RETURN(dir.directory_, Identify(dir.fd()));
+  const Inode first{n[1], n[2]};
+  const Inode second = n.size() == kIdNumbers ? first : Inode{n[7], n[8]};
+  if (dir.directory_ != first && dir.directory_ != second) {
     return Tampered(dir.path_, "another directory than the one prepared");
   }
   return dir;

@@ -32,9 +32,19 @@ class ControlDir {
   // interrupted Prepare left behind is replaced. kAlreadyExists: prepared before, use Open.
   [[nodiscard]] static absl::StatusOr<ControlDir> Prepare(const std::string& attempt_dir,
                                                           const ControlDirOptions& options = {});
+  // <dir>/control without a log, for a container that is made before it is known whose it will be:
+  // for Join alone. Not durable.
+  [[nodiscard]] static absl::StatusOr<ControlDir> PrepareWaiting(
+      const std::string& dir, const ControlDirOptions& options = {});
   // kNotFound: never (completely) prepared. kFailedPrecondition CONTROL_DIR_TAMPERED: not the
   // directory that was prepared; give the attempt up.
   [[nodiscard]] static absl::StatusOr<ControlDir> Open(const std::string& attempt_dir);
+
+  // Moves the log into `waiting` and puts that directory in the place of this one, which it then
+  // is: what was open stays open, and kill -9 at any point leaves a directory that Open takes, once
+  // what is left below `waiting`'s own directory has been removed. After an error everything is as
+  // it was. The former directory is left at `waiting`'s path.
+  [[nodiscard]] absl::Status Join(ControlDir waiting);
 
   // What to bind-mount at /slipway/control.
   [[nodiscard]] const std::string& path() const { return path_; }
@@ -58,9 +68,16 @@ class ControlDir {
   struct Inode {
     dev_t device = 0;
     ino_t number = 0;
+
+    friend bool operator==(const Inode&, const Inode&) = default;
   };
 
   ControlDir() = default;
+  [[nodiscard]] static absl::StatusOr<ControlDir> MakeDirectory(const std::string& parent,
+                                                                const ControlDirOptions& options);
+  // `other`: a directory that is this one's as well; nullptr: none. Durable if `durably`.
+  [[nodiscard]] absl::Status WriteId(const Inode* other, bool durably) const;
+  [[nodiscard]] static absl::StatusOr<Inode> Identify(int fd);
   [[nodiscard]] absl::StatusOr<Fd> OpenChecked(const char* name, int flags, mode_t type,
                                                const Inode* expected) const;
 

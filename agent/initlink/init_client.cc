@@ -232,6 +232,8 @@ absl::StatusOr<std::string> InitClient::MaskText(std::string_view bytes, MonoTim
   return std::move(masked_.bytes);
 }
 
+absl::Status InitClient::OpenLog(MonoTime deadline) { return Call(init::OpenLog{}, deadline); }
+
 absl::Status InitClient::Cancel(std::uint32_t step, init::Millis grace, MonoTime deadline) {
   return Call(init::Cancel{step, grace}, deadline);
 }

@@ -51,6 +51,9 @@ class InitClient {
   // `bytes`, at most init::kMaxMaskText, with the masks of this container's secrets.
   // kUnimplemented: an init of an older agent.
   [[nodiscard]] absl::StatusOr<std::string> MaskText(std::string_view bytes, MonoTime deadline);
+  // The log is in the control directory now: for an init that was started with --wait. Idempotent.
+  // kResourceExhausted: it cannot be opened.
+  [[nodiscard]] absl::Status OpenLog(MonoTime deadline);
   // kNotFound: step `step` does not run (any more).
   [[nodiscard]] absl::Status Cancel(std::uint32_t step, init::Millis grace, MonoTime deadline);
   // The next two expect no answer.

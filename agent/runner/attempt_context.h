@@ -14,6 +14,7 @@
 #include "agent/core/events.h"
 #include "agent/executor/container_engine.h"
 #include "agent/networks/network_keeper.h"
+#include "agent/pool/warm_pool.h"
 #include "agent/runner/attempt_control.h"
 #include "agent/runner/attempt_log.h"
 #include "agent/runner/container_plan.h"
@@ -37,6 +38,7 @@ struct RunnerParts {
       const std::string& image, const std::function<void()>& pulling, const std::stop_token& stop)>
       ensure_image;
   networks::NetworkKeeper& networks;
+  pool::WarmPool& pool;
   workspace::MirrorCache& mirrors;
   workspace::WorkTrees& trees;
   std::function<absl::StatusOr<TaskSpec>(std::string_view)> parse_spec;

@@ -119,11 +119,11 @@ AttemptLog::AttemptLog(initlink::ControlDir control, initlink::SpoolReader reade
                        initlink::SpoolReader marks, initlink::Fd log, fs::UniqueFd segments,
                        loghash::SegmentState state, Grew grew, AttemptLogOptions options)
     : options_(std::move(options)),
-      control_(std::move(control)),
       grew_(std::move(grew)),
       log_(std::move(log)),
       segments_(std::move(segments)),
       marks_(std::move(marks)),
+      control_(std::move(control)),
       reader_(std::move(reader)),
       hasher_(std::move(state)),
       segments_kept_(hasher_.state().closed.size()),
@@ -167,8 +167,17 @@ absl::Status AttemptLog::AppendLine(std::string_view text) {
     rest.remove_prefix(static_cast<std::size_t>(n));
     at += static_cast<std::uint64_t>(n);
   }
-  changed_.notify_all();
+  Poke();
   return absl::OkStatus();
+}
+
+void AttemptLog::Poke() {
+  {
+    const std::lock_guard lock(mu_);
+    if (poked_) return;
+    poked_ = true;
+  }
+  changed_.notify_all();
 }
 
 absl::StatusOr<std::size_t> AttemptLog::Read(std::uint64_t offset, char* buffer,
@@ -267,9 +276,13 @@ void AttemptLog::Follow() {
     std::unique_lock lock(mu_);
     if (stopping_) return;
     if (grew && SizeOf(log_.get()) > told_ + kBusyBytes) continue;
-    if (changed_.wait_for(lock, grew ? kBusyPause : kIdlePause, [this] { return stopping_; })) {
-      return;
-    }
+    // What comes right after something shares a sync with what follows it; what comes after silence
+    // is told at once.
+    const bool rests = !grew;
+    changed_.wait_for(lock, grew ? kBusyPause : kIdlePause,
+                      [&] { return stopping_ || (rests && poked_); });
+    if (stopping_) return;
+    poked_ = false;
     if (!grew && !buffer_.empty()) {
       buffer_.clear();
       buffer_.shrink_to_fit();

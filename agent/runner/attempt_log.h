@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -56,7 +57,16 @@ class AttemptLog {
   AttemptLog(const AttemptLog&) = delete;
   AttemptLog& operator=(const AttemptLog&) = delete;
 
+  // Of the attempt's thread, as Join.
   [[nodiscard]] const initlink::ControlDir& control() const { return control_; }
+  // Moves the log into the control directory of a container that was made before. After an error
+  // everything is as it was.
+  [[nodiscard]] absl::Status Join(initlink::ControlDir waiting) {
+    return control_.Join(std::move(waiting));
+  }
+
+  // The spool may have grown: looks soon instead of at its own time. Cheap.
+  void Poke();
 
   // Where the spool ends, synced or not.
   [[nodiscard]] std::uint64_t Size() const;
@@ -95,11 +105,13 @@ class AttemptLog {
   // Constant after construction.
   const AttemptLogOptions options_;
   const SystemClock clock_;
-  const initlink::ControlDir control_;
   const Grew grew_;
   const initlink::Fd log_;
   const fs::UniqueFd segments_;
   const initlink::SpoolReader marks_;
+
+  // Confined to the attempt's thread, but for its path, which never changes.
+  initlink::ControlDir control_;
 
   // Confined to the thread that follows, and after it to Seal.
   initlink::SpoolReader reader_;
@@ -113,6 +125,7 @@ class AttemptLog {
   mutable std::mutex mu_;
   std::condition_variable changed_;
   bool stopping_ = false;
+  bool poked_ = false;
   std::uint64_t durable_ = 0;
 
   std::thread follower_;

@@ -12,6 +12,7 @@
 #include "agent/artifacts/tree_uploader.h"
 #include "agent/runner/disk_watch.h"
 #include "agent/runner/failures.h"
+#include "agent/runner/warm_start.h"
 #include "agent/workspace/failure.h"
 #include "agent/workspace/script_result.h"
 #include "common/config/units.h"
@@ -182,11 +183,6 @@ BuildAttempt::Trouble BuildAttempt::Prepare() {
   const workspace::BuildConfig& build = platform_.build;
   const absl::StatusOr<executor::ImageInfo> image = context_.EnsureImage(build.image);
   if (!image.ok()) return FailureOf(image.status());
-  const RunnerOptions& options = context_.options;
-  for (const std::string& path : {context_.paths.out, context_.paths.home}) {
-    const absl::Status made = MakeStepDirectory(path, options.step_uid, options.step_gid);
-    if (!made.ok()) return FailureOf(made);
-  }
   if (limits_ != build.limits) {
     context_.Say(fmt::format(
         "limits of this agent apply: {} CPUs, {} memory, {} processes, {} disk", limits_.cpus,
@@ -196,15 +192,39 @@ BuildAttempt::Trouble BuildAttempt::Prepare() {
                            build.script.empty() ? "the commands of slipway.yaml" : build.script,
                            build.image, image->id.substr(0, 19)));
   context_.progress.image_id = image->id;
-  absl::StatusOr<bool> joined = Launch();
-  if (!joined.ok()) return FailureOf(joined.status());
-  context_.EndStep(fmt::format("{}, {}{}", build.image,
-                               HumanDuration(context_.clock.Mono() - begin),
-                               *joined ? ", kept network" : ""));
+  const absl::StatusOr<std::string_view> spared = Launch();
+  if (!spared.ok()) return FailureOf(spared.status());
+  context_.EndStep(
+      fmt::format("{}, {}{}", build.image, HumanDuration(context_.clock.Mono() - begin), *spared));
   return std::nullopt;
 }
 
-absl::StatusOr<bool> BuildAttempt::Launch() {
+absl::StatusOr<bool> BuildAttempt::TakeWarm() {
+  pool::WarmPool& pool = context_.parts.pool;
+  std::optional<pool::Stall> stall =
+      pool.Take(BuildKind(context_.progress.image_id, platform_.build, limits_));
+  if (!stall) return false;
+  const absl::Status moved = MoveIn(context_, *stall);
+  if (!moved.ok()) {
+    pool.GiveUp(*std::move(stall));
+    if (moved.code() == StatusCode::kFailedPrecondition) return false;
+    return moved;
+  }
+  context_.progress.container = stall->container.value();
+  context_.progress.step_started_at = context_.clock.Wall();
+  SLIPWAY_RETURN_IF_ERROR(context_.Save());
+  SLIPWAY_RETURN_IF_ERROR(session_.Take(stall->container, std::move(stall->init)));
+  pool.Name(stall->container, ContainerName(context_.options.owner, context_.key));
+  return true;
+}
+
+absl::StatusOr<std::string_view> BuildAttempt::Launch() {
+  SLIPWAY_ASSIGN_OR_RETURN(const bool warm, TakeWarm());
+  if (warm) return ", warm container";
+  const RunnerOptions& options = context_.options;
+  for (const std::string& path : {context_.paths.out, context_.paths.home}) {
+    SLIPWAY_RETURN_IF_ERROR(MakeStepDirectory(path, options.step_uid, options.step_gid));
+  }
   executor::ContainerSpec spec =
       BuildContainer(context_.options, context_.key, platform_.build, limits_);
   const networks::Kind kind{.application = context_.task.application, .network = spec.network.kind};
@@ -212,13 +232,13 @@ absl::StatusOr<bool> BuildAttempt::Launch() {
   if (const std::optional<std::string> kept = keeper.Take(kind, context_.key)) {
     executor::ContainerSpec joining = spec;
     JoinNetwork(joining, *kept);
-    if (CreateAndStart(joining).ok()) return true;
+    if (CreateAndStart(joining).ok()) return ", kept network";
     // The Engine may have been restarted, or somebody removed it: as if there had been none.
     keeper.Discard(context_.key);
   }
   SLIPWAY_RETURN_IF_ERROR(CreateAndStart(spec));
   keeper.Wanted(kind, spec.image);
-  return false;
+  return "";
 }
 
 absl::Status BuildAttempt::CreateAndStart(const executor::ContainerSpec& spec) {

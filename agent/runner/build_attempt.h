@@ -28,8 +28,10 @@ class BuildAttempt {
   Trouble ReadProject(const std::string& commit);
   Trouble ReadCredential(const workspace::CommitReader& reader, const std::string& commit);
   Trouble Prepare();
-  // Makes the container and starts it. True: in a network namespace that was kept.
-  [[nodiscard]] absl::StatusOr<bool> Launch();
+  // Gets the container, running. What it did not cost, for people; empty: nothing was spared.
+  [[nodiscard]] absl::StatusOr<std::string_view> Launch();
+  // One of the pool. False: there is none that suits.
+  [[nodiscard]] absl::StatusOr<bool> TakeWarm();
   [[nodiscard]] absl::Status CreateAndStart(const executor::ContainerSpec& spec);
   Trouble RunScript();
   Trouble JudgeScript(const StepEnd& end);

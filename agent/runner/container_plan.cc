@@ -15,12 +15,10 @@ constexpr std::int64_t kSecretsBytes = std::int64_t{1} << 20;
 constexpr std::int64_t kPublishMemory = std::int64_t{2} << 30;
 constexpr std::int64_t kPublishPids = 512;
 
-// What both kinds share.
-executor::ContainerSpec Base(const RunnerOptions& options, const AttemptKey& key,
-                             const AttemptPaths& paths) {
+// What all share.
+executor::ContainerSpec Base(const RunnerOptions& options, const std::string& control,
+                             const std::string& out) {
   executor::ContainerSpec spec;
-  spec.name = ContainerName(options.owner, key);
-  spec.labels = AttemptLabels(options.owner, key);
   spec.argv = {inside::kInit};
   spec.user = "0:0";
   spec.working_dir = "/";
@@ -30,8 +28,8 @@ executor::ContainerSpec Base(const RunnerOptions& options, const AttemptKey& key
   spec.read_only_rootfs = true;
   spec.binds = {
       {.host_path = options.init_binary, .container_path = inside::kInit, .read_only = true},
-      {.host_path = paths.control, .container_path = inside::kControl, .read_only = false},
-      {.host_path = paths.out, .container_path = inside::kOut, .read_only = false},
+      {.host_path = control, .container_path = inside::kControl, .read_only = false},
+      {.host_path = out, .container_path = inside::kOut, .read_only = false},
   };
   if (!options.host_ca_bundle.empty()) {
     spec.binds.push_back({.host_path = options.host_ca_bundle,
@@ -93,19 +91,43 @@ executor::ContainerSpec BuildContainer(const RunnerOptions& options, const Attem
                                        const workspace::BuildConfig& build,
                                        const workspace::ResourceLimits& limits) {
   const AttemptPaths paths = PathsOf(options, key);
-  executor::ContainerSpec spec = Base(options, key, paths);
-  spec.image = build.image;
+  executor::ContainerSpec spec = WarmContainer(options, BuildKind(build.image, build, limits),
+                                               {.dir = paths.dir,
+                                                .control = paths.control,
+                                                .out = paths.out,
+                                                .home = paths.home,
+                                                .tree = paths.tree});
+  spec.name = ContainerName(options.owner, key);
+  spec.labels = AttemptLabels(options.owner, key);
   spec.labels[executor::kLabelKind] = "build";
+  spec.argv = {inside::kInit};
+  return spec;
+}
+
+pool::Kind BuildKind(const std::string& image_id, const workspace::BuildConfig& build,
+                     const workspace::ResourceLimits& limits) {
+  return {.image_id = image_id,
+          .cpus = limits.cpus,
+          .memory_bytes = limits.memory,
+          .pids = limits.pids,
+          .network = build.network == workspace::NetworkAccess::kBridge
+                         ? executor::NetworkKind::kBridge
+                         : executor::NetworkKind::kNone};
+}
+
+executor::ContainerSpec WarmContainer(const RunnerOptions& options, const pool::Kind& kind,
+                                      const pool::StallPaths& paths) {
+  executor::ContainerSpec spec = Base(options, paths.control, paths.out);
+  spec.image = kind.image_id;
+  spec.argv = {inside::kInit, "--wait"};
   spec.binds.push_back({.host_path = paths.tree, .container_path = inside::kWorkspace});
   spec.binds.push_back({.host_path = paths.home, .container_path = inside::kHome});
-  spec.network.kind = build.network == workspace::NetworkAccess::kBridge
-                          ? executor::NetworkKind::kBridge
-                          : executor::NetworkKind::kNone;
-  if (spec.network.kind == executor::NetworkKind::kBridge) spec.network.name = options.network;
-  spec.cpus = limits.cpus;
-  spec.memory_bytes = limits.memory;
+  spec.network.kind = kind.network;
+  if (kind.network == executor::NetworkKind::kBridge) spec.network.name = options.network;
+  spec.cpus = kind.cpus;
+  spec.memory_bytes = kind.memory_bytes;
   // One for slipway-init itself.
-  spec.pids_limit = limits.pids + 1;
+  spec.pids_limit = kind.pids + 1;
   return spec;
 }
 
@@ -119,7 +141,9 @@ void JoinNetwork(executor::ContainerSpec& spec, const std::string& lender) {
 executor::ContainerSpec PublishContainer(const RunnerOptions& options, const AttemptKey& key,
                                          const PublishWork& work) {
   const AttemptPaths paths = PathsOf(options, key);
-  executor::ContainerSpec spec = Base(options, key, paths);
+  executor::ContainerSpec spec = Base(options, paths.control, paths.out);
+  spec.name = ContainerName(options.owner, key);
+  spec.labels = AttemptLabels(options.owner, key);
   spec.image = work.image;
   spec.labels[executor::kLabelKind] = work.probe ? "probe" : "publish";
   if (!work.probe) {

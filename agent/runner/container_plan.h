@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "agent/executor/container_spec.h"
+#include "agent/pool/warm_pool.h"
 #include "agent/runner/runner_options.h"
 #include "agent/runner/task_spec.h"
 #include "agent/workspace/project_config.h"
@@ -53,6 +54,14 @@ struct AttemptPaths {
                                                      const AttemptKey& key,
                                                      const workspace::BuildConfig& build,
                                                      const workspace::ResourceLimits& limits);
+
+// The kind of container that BuildContainer would make of the image.
+[[nodiscard]] pool::Kind BuildKind(const std::string& image_id, const workspace::BuildConfig& build,
+                                   const workspace::ResourceLimits& limits);
+// One of that kind that is made before its build is known; name and labels are the pool's.
+[[nodiscard]] executor::ContainerSpec WarmContainer(const RunnerOptions& options,
+                                                    const pool::Kind& kind,
+                                                    const pool::StallPaths& paths);
 
 // The container shares the network namespace of the running container `lender`.
 void JoinNetwork(executor::ContainerSpec& spec, const std::string& lender);

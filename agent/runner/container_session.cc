@@ -87,6 +87,16 @@ absl::Status ContainerSession::Attach(const executor::ContainerId& id) {
   return Reconnect(kConnectPatience);
 }
 
+absl::Status ContainerSession::Take(const executor::ContainerId& id,
+                                    std::unique_ptr<initlink::InitClient> init) {
+  id_ = id;
+  times_lost_ = engine_.TimesLost();
+  init_ = std::move(init);
+  told_durable_ = 0;
+  SLIPWAY_RETURN_IF_ERROR(init_->OpenLog(CallDeadline()));
+  return init_->SetBudget(options_.log_budget_bytes, CallDeadline());
+}
+
 absl::Status ContainerSession::Reconnect(Duration patience) {
   SLIPWAY_ASSIGN_OR_RETURN(init_,
                            initlink::InitClient::Connect(log_.control(), clock_.Mono() + patience));
@@ -179,6 +189,7 @@ absl::StatusOr<StepEnd> ContainerSession::Await(
                        .cause = cause_,
                        .out_of_memory = exited->result.oom == init::OomState::kYes};
       }
+      if (std::holds_alternative<init::Doorbell>(*event)) log_.Poke();
     } else if (event.status().code() != StatusCode::kDeadlineExceeded) {
       init_.reset();
     }

@@ -48,6 +48,9 @@ class ContainerSession {
   [[nodiscard]] absl::Status Start();
   // One made earlier, by its id. kNotFound: it is not running; nothing can be said to it.
   [[nodiscard]] absl::Status Attach(const executor::ContainerId& id);
+  // One that waited for an attempt, with the connection to its slipway-init, whose log has come.
+  [[nodiscard]] absl::Status Take(const executor::ContainerId& id,
+                                  std::unique_ptr<initlink::InitClient> init);
 
   [[nodiscard]] const executor::ContainerId& id() const { return id_; }
   // After Start or Attach.

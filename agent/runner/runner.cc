@@ -122,6 +122,29 @@ std::set<AttemptKey> Runner::Held() {
   return held;
 }
 
+std::set<executor::ContainerId> Runner::HeldContainers() {
+  std::set<executor::ContainerId> containers;
+  for (const AttemptKey& key : Held()) {
+    const absl::StatusOr<Progress> progress = LoadProgress(PathsOf(options_, key).dir);
+    if (progress.ok() && !progress->container.empty()) {
+      containers.insert(executor::ContainerId(progress->container));
+    }
+  }
+  return containers;
+}
+
+absl::Status Runner::RemoveContainers(const AttemptKey& key) {
+  SLIPWAY_RETURN_IF_ERROR(parts_.engine.Remove(
+      executor::ContainerId(ContainerName(options_.owner, key)), true, options_.engine_timeout));
+  // One of the pool has no name of the attempt's.
+  const absl::StatusOr<Progress> progress = LoadProgress(PathsOf(options_, key).dir);
+  if (!progress.ok() || progress->container.empty()) return absl::OkStatus();
+  const executor::ContainerId container(progress->container);
+  SLIPWAY_RETURN_IF_ERROR(parts_.engine.Remove(container, true, options_.engine_timeout));
+  parts_.pool.Gone(container);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::size_t> Runner::ReadLog(const AttemptKey& key, std::uint64_t offset,
                                             char* buffer, std::size_t size) {
   const auto log = LogOf(key);
@@ -178,8 +201,7 @@ absl::StatusOr<std::unique_ptr<AttemptContext>> Runner::Begin(Attempt& attempt,
   }
   if (order.phase == protocol::AttemptPhase::kFinished) {
     // Its end was reported; a container that a crash left behind has nothing more to say.
-    (void)parts_.engine.Remove(executor::ContainerId(ContainerName(options_.owner, key)), true,
-                               options_.engine_timeout);
+    (void)RemoveContainers(key);
     if (spool->Size() < order.log_end) {
       return absl::DataLossError(
           fmt::format("the log has {} of the {} bytes that it had", spool->Size(), order.log_end));
@@ -223,8 +245,7 @@ bool Runner::HasContainer(const AttemptKey& key) {
 void Runner::GiveUp(Attempt& attempt, const AttemptKey& key, const absl::Status& why) {
   if (attempt.control.leaving()) return;
   // What is left of it must not write into a log that is sealed.
-  const absl::Status removed = parts_.engine.Remove(
-      executor::ContainerId(ContainerName(options_.owner, key)), true, options_.engine_timeout);
+  const absl::Status removed = RemoveContainers(key);
   const std::shared_ptr<AttemptLog> spool = LogOf(key);
   if (attempt.control.leaving()) return;
   parts_.post(agent::AttemptNotTakenUp{
@@ -290,11 +311,10 @@ void Runner::Delete(const AttemptKey& key) {
 
 void Runner::RemoveEverything(Attempt& attempt, const AttemptKey& key) {
   const AttemptPaths paths = PathsOf(options_, key);
-  const executor::ContainerId name(ContainerName(options_.owner, key));
   for (;;) {
-    const absl::Status removed = parts_.engine.Remove(name, true, options_.engine_timeout);
+    const absl::Status removed = RemoveContainers(key);
     if (removed.ok()) break;
-    log::Warn("container_not_removed", {{"name", name.value()}, {"why", Describe(removed)}});
+    log::Warn("container_not_removed", {{"task", key.task.value()}, {"why", Describe(removed)}});
     std::unique_lock lock(mu_);
     if (changed_.wait_for(lock, kRemovePause, [this] { return stopping_; })) return;
   }

@@ -48,6 +48,8 @@ class Runner {
   // The attempts that have, or may have, anything on this machine. An attempt is among them before
   // anything of it is made. Thread-safe.
   [[nodiscard]] std::set<AttemptKey> Held();
+  // Containers of theirs that were made before it was known whose they would be. Reads the disk.
+  [[nodiscard]] std::set<executor::ContainerId> HeldContainers();
 
   // kNotFound: no such attempt.
   [[nodiscard]] absl::StatusOr<std::size_t> ReadLog(const AttemptKey& key, std::uint64_t offset,
@@ -80,6 +82,8 @@ class Runner {
       Attempt& attempt, const agent::AdoptAttempt& order, bool adopt);
   void Finish(AttemptContext& context, const agent::AdoptAttempt& order, bool adopt);
   void GiveUp(Attempt& attempt, const AttemptKey& key, const absl::Status& why);
+  // Whatever there is of the attempt.
+  [[nodiscard]] absl::Status RemoveContainers(const AttemptKey& key);
   // Also when the Engine cannot say.
   [[nodiscard]] bool HasContainer(const AttemptKey& key);
   [[nodiscard]] AttemptEnd RunTask(AttemptContext& context, const agent::AdoptAttempt& order,

@@ -44,11 +44,22 @@ struct EngineHealth {
   friend bool operator==(const EngineHealth&, const EngineHealth&) = default;
 };
 
+// How the builds of an agent got their containers since it was started.
+struct StartCounts {
+  std::uint64_t warm = 0;          // took one that waited
+  std::uint64_t kept_network = 0;  // made one in a network that was kept
+  std::uint64_t cold = 0;          // made all of it
+  std::uint32_t waiting = 0;       // containers, now
+
+  friend bool operator==(const StartCounts&, const StartCounts&) = default;
+};
+
 struct AgentHealth {
   std::vector<DiskHealth> disks;
   EngineHealth engine;
   // The agent's clock less the controller's: at least so much, by the last exchange.
   std::optional<Duration> clock_skew;
+  StartCounts starts = {};
 
   friend bool operator==(const AgentHealth&, const AgentHealth&) = default;
 };

@@ -30,6 +30,10 @@ v1::AgentHealth ToProto(const protocol::AgentHealth& health) {
   *out.mutable_engine()->mutable_since() = ToProto(health.engine.since);
   out.mutable_engine()->set_words(Cut(health.engine.words));
   if (health.clock_skew) *out.mutable_clock_skew() = ToProtoDuration(*health.clock_skew);
+  out.mutable_starts()->set_warm(health.starts.warm);
+  out.mutable_starts()->set_kept_network(health.starts.kept_network);
+  out.mutable_starts()->set_cold(health.starts.cold);
+  out.mutable_starts()->set_waiting(health.starts.waiting);
   return out;
 }
 
@@ -57,6 +61,10 @@ absl::StatusOr<protocol::AgentHealth> FromProto(const v1::AgentHealth& health) {
   if (engine.has_since()) out.engine.since = FromProto(engine.since());
   out.engine.words = engine.words();
   if (health.has_clock_skew()) out.clock_skew = FromProto(health.clock_skew());
+  out.starts = {.warm = health.starts().warm(),
+                .kept_network = health.starts().kept_network(),
+                .cold = health.starts().cold(),
+                .waiting = health.starts().waiting()};
   return out;
 }
 

@@ -131,6 +131,13 @@ std::string RenderHealth(const v1::AgentHealth& health, const std::string& inden
         fmt::format(fmt::runtime(t("{:+.1f} s against the controller", "与控制器相差 {:+.1f} 秒")),
                     seconds));
   }
+  const v1::StartCounts& starts = health.starts();
+  if (starts.warm() + starts.kept_network() + starts.cold() > 0) {
+    facts.Add(t("starts", "启动"),
+              fmt::format(fmt::runtime(t("{} warm, {} in a kept network, {} cold; {} waiting now",
+                                         "预热 {}，复用网络 {}，全新 {}；当前待命 {}")),
+                          starts.warm(), starts.kept_network(), starts.cold(), starts.waiting()));
+  }
   return facts.Render();
 }
 

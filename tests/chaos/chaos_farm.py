@@ -78,19 +78,17 @@ class ChaosFarm(Farm):
         """{container: (kind, task, attempt, pid of its slipway-init)} of those that run; empty when the
         Engine does not answer."""
         try:
-            listed = self.containers()
-            if not listed:
+            owners = self.owners()
+            if not owners:
                 return {}
-            shown = docker("inspect", "--format", "{{.Id}} {{.State.Pid}} "
-                           '{{index .Config.Labels "io.slipway.kind"}} {{index .Config.Labels "io.slipway.task"}} '
-                           '{{index .Config.Labels "io.slipway.attempt"}}', *listed, check=False)
+            shown = docker("inspect", "--format", "{{.Id}} {{.State.Pid}}", *owners, check=False)
         except (Failed, subprocess.SubprocessError):
             return {}
         found = {}
         for line in shown.splitlines():
-            parts = line.split()
-            if len(parts) == 5 and parts[1] != "0":
-                found[parts[0]] = (parts[2], parts[3], parts[4], int(parts[1]))
+            container, pid = line.split()
+            if pid != "0" and container in owners:
+                found[container] = (*owners[container], int(pid))
         return found
 
     def supervise(self):

@@ -125,6 +125,24 @@ void CheckContainerEngineContract(const EngineUnderTest& under_test) {
     CHECK_THAT(engine.Inspect(id, kTimeout).status(), StatusIs(absl::StatusCode::kNotFound));
   }
 
+  SECTION("a container takes another name, unless somebody has it") {
+    const ContainerSpec first = Sleeper(under_test);
+    const ContainerSpec second = Sleeper(under_test);
+    const auto created = engine.Create(first, kTimeout);
+    REQUIRE_OK(created);
+    REQUIRE_OK(engine.Create(second, kTimeout));
+    REQUIRE_OK(engine.Start(created->id, kTimeout));
+    CHECK_THAT(engine.Rename(created->id, second.name, kTimeout),
+               StatusIs(absl::StatusCode::kAlreadyExists, "CONTAINER_NAME_TAKEN"));
+    REQUIRE_OK(engine.Rename(created->id, first.name + "-b", kTimeout));
+    CHECK_OK(engine.Inspect(ContainerId(first.name + "-b"), kTimeout));
+    CHECK_THAT(engine.Inspect(ContainerId(first.name), kTimeout).status(),
+               StatusIs(absl::StatusCode::kNotFound));
+    for (const std::string& name : {first.name + "-b", second.name}) {
+      CHECK_OK(engine.Remove(ContainerId(name), /*force=*/true, kTimeout));
+    }
+  }
+
   SECTION("the exit code of the program and what it printed are told") {
     const auto failing = engine.Create(MakeSpec(under_test, {"/bin/sh", "-c", "exit 7"}), kTimeout);
     REQUIRE_OK(failing);
@@ -234,6 +252,7 @@ void CheckContainerEngineContract(const EngineUnderTest& under_test) {
     CHECK_THAT(engine.Inspect(unknown, kTimeout).status(), StatusIs(code));
     CHECK_THAT(engine.Wait(unknown, kTimeout).status(), StatusIs(code));
     CHECK_THAT(engine.Kill(unknown, SIGKILL, kTimeout), StatusIs(code));
+    CHECK_THAT(engine.Rename(unknown, "slipway-new", kTimeout), StatusIs(code));
     CHECK_THAT(engine.LogTail(unknown, kTimeout).status(), StatusIs(code));
     CHECK_OK(engine.Remove(unknown, true, kTimeout));
     for (const char* hostile : {"", "..", "a/../../images/x", "a?force=1"}) {

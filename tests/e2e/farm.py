@@ -141,9 +141,9 @@ class Daemon:
 class Farm:
     """See the top of the file. `targets`: further publish targets, as lines of YAML below
     `targets:`, with {proxy} and {ca} filled in. `agent_options`, `controller_options`: YAML of
-    their options."""
+    their options; `docker_options`: more entries of the agents' `docker`, each with a comma before it."""
 
-    def __init__(self, agents=1, standin=False, targets="", agent_options="", deadline="2m", controller_options=""):
+    def __init__(self, agents=1, standin=False, targets="", agent_options="", deadline="2m", controller_options="", docker_options=""):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="slipway-e2e-"))
         self.folder.chmod(0o755)
         self.tag = secrets.token_hex(4)
@@ -154,6 +154,7 @@ class Farm:
         self.agent_count, self.with_standin = agents, standin
         self.targets, self.agent_options, self.deadline = targets, agent_options, deadline
         self.controller_options = controller_options
+        self.docker_options = docker_options
         self.controller = None
         self.agents = []
         self.farm_id = ""
@@ -225,7 +226,7 @@ class Farm:
         options = self.folder / f"{name}.yaml"
         engine = os.environ.get("DOCKER_HOST", "").removeprefix("unix://")
         engine = f", socket: {engine}" if engine else ""
-        options.write_text(f"docker: {{network: {self.network}, subnet: {self.subnet}{engine}}}\n"
+        options.write_text(f"docker: {{network: {self.network}, subnet: {self.subnet}{engine}{self.docker_options}}}\n"
                            "git: {allow_file: true}\n"
                            f"init_binary: {program('slipway-init')}\n{self.agent_options}")
         agent = Daemon(name, [program("slipway-agent"), "run", "--data-dir", str(data), "--config", str(options)],
@@ -355,9 +356,32 @@ class Farm:
 
     # --- What the farm has on the machine ---
 
-    def containers(self, *more):
-        """Of attempts."""
-        return self.labelled("io.slipway.task", *more)
+    def owners(self):
+        """{container: (kind, task, attempt)} of the attempts' containers. One that was taken from the
+        pool is a build's and is known by its name, because labels never change."""
+        shown = docker("ps", "--all", "--no-trunc", "--filter", f"label=io.slipway.farm={self.farm_id}", "--format",
+                       '{{.ID}} {{.Names}} kind={{.Label "io.slipway.kind"}} task={{.Label "io.slipway.task"}} '
+                       'attempt={{.Label "io.slipway.attempt"}}')
+        found = {}
+        for line in shown.splitlines():
+            container, name, *labels = line.split()
+            kind, task, attempt = (label.partition("=")[2] for label in labels)
+            taken = re.search(r"-(task-[^-]+)-([0-9]+)$", name) if kind == "warm" else None
+            if taken:
+                kind, task, attempt = "build", *taken.groups()
+            if task:
+                found[container] = kind, task, attempt
+        return found
+
+    def containers(self, task=""):
+        """Of attempts; of one task's when it is named."""
+        return [container for container, (_, of, _) in self.owners().items() if task in ("", of)]
+
+    def warm(self):
+        """Containers that wait for a build."""
+        shown = docker("ps", "--no-trunc", "--filter", f"label=io.slipway.farm={self.farm_id}",
+                       "--filter", "label=io.slipway.kind=warm", "--filter", "name=-warm-", "--quiet")
+        return shown.split()
 
     def holders(self):
         """Containers that hold kept networks."""

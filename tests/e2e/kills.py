@@ -15,6 +15,8 @@ apps = {}
 TICKING = """i=0
 while [ $i -lt 120 ]; do echo "tick $i of the build that goes on"; i=$((i + 1)); sleep 0.05; done
 mkdir out; echo x >out/x; echo last-line"""
+# The address of its interface, which no other network namespace has.
+SAY = 'echo "eth0 $(cat /sys/class/net/eth0/address)"'
 WANTED = b"".join(b"tick %d of the build that goes on\n" % number for number in range(120)) + b"last-line\n"
 
 
@@ -23,11 +25,15 @@ def begin(farm, branch, text=TICKING):
     if "lab" not in apps:
         apps["lab"] = farm.application("lab")
     apps["lab"].commit({"slipway.yaml": lab(text)}, branch)
-    run, tasks = farm.submit("lab", "demo", ref=branch)
+    return begin_ref(farm, "lab", branch)
+
+
+def begin_ref(farm, application, ref):
+    run, tasks = farm.submit(application, "demo", ref=ref)
     task = tasks[0]["id"]
     follower = farm.follow(run)
     farm.wait_log(task, "tick 10 ")
-    (container,) = farm.containers(f"io.slipway.task={task}")
+    (container,) = farm.containers(task)
     return run, task, container, follower
 
 
@@ -49,7 +55,7 @@ def went_on(farm, run, task, container, follower, containers_seen):
 
 
 def watch(farm, task, seen):
-    seen.update(farm.containers(f"io.slipway.task={task}"))
+    seen.update(farm.containers(task))
 
 
 @case("kill -9 of the agent in mid-build: the same container goes on, the log is complete")
@@ -78,18 +84,29 @@ def address_in(log):
     return said[0]
 
 
-def joined(build):
+def prepared(build):
     (prepare,) = [step for step in build["steps"] if step["name"] == "prepare"]
-    return "kept network" in prepare["detail"]
+    return prepare["detail"]
+
+
+def joined(build):
+    return "kept network" in prepared(build)
+
+
+def warm(build):
+    return "warm container" in prepared(build)
 
 
 @case("the next build of an application joins the network that was kept, no other one does, and kill -9 of the agent leaves it to the build")
-def kept_network(farm):
-    say = 'echo "eth0 $(cat /sys/class/net/eth0/address)"'
-    text = f"{say}\n{TICKING}\n{say}"
+def kept_network(shared):
+    del shared  # a container that waits has a network of its own
+    farm = Farm(agents=1, docker_options=", warm_containers: 0")
+    suite.more_farms.append(farm)
+    farm.start()
+    text = f"{SAY}\n{TICKING}\n{SAY}"
     mine, other = farm.application("joined"), farm.application("stranger")
     for application in (mine, other):
-        application.commit({"slipway.yaml": lab(f"{say}; {say}; mkdir out; echo x >out/x", more="  network: bridge\n")}, "short")
+        application.commit({"slipway.yaml": lab(f"{SAY}; {SAY}; mkdir out; echo x >out/x", more="  network: bridge\n")}, "short")
     mine.commit({"slipway.yaml": lab(text, more="  network: bridge\n")}, "long")
     first, own = address_of(farm, "joined", "short")
     expect(not joined(first), first["steps"])
@@ -111,6 +128,45 @@ def kept_network(farm):
     farm.no_containers()
     # What an earlier process kept is given up with the last build that used it.
     until("the old network to be given up", lambda: len(farm.holders()) == 0, 20)
+
+
+@case("builds of all applications take containers that waited; kill -9 of the agent leaves a build its own and no other")
+def warm_container(shared):
+    del shared
+    farm = Farm(agents=1)
+    suite.more_farms.append(farm)
+    farm.start()
+    mine, other = farm.application("first"), farm.application("second")
+    for application in (mine, other):
+        application.commit({"slipway.yaml": lab(f"{SAY}; cat file; {SAY}; mkdir out; echo x >out/x", more="  network: bridge\n"),
+                            "file": f"content of {application.name}\n", "below/deep": "x\n"}, "short")
+    mine.commit({"slipway.yaml": lab(f"{SAY}\n{TICKING}\n{SAY}", more="  network: bridge\n")}, "long")
+    first, _ = address_of(farm, "first", "short")
+    expect(not warm(first), first["steps"])
+    until("a container to wait", farm.warm, 20)
+    second, _ = address_of(farm, "second", "short")
+    expect(warm(second), second["steps"])
+    log = farm.log(second["id"]).decode()
+    expect("content of second" in log and "content of first" not in log, log)
+    expect(log.index("slipway: fetched") < log.index("content of second") < log.index("slipway: archived"), log)
+
+    until("another to wait", farm.warm, 20)
+    run, task, container, follower = begin_ref(farm, "first", "long")
+    farm.agents[0].kill9()
+    waited = set(farm.warm())
+    farm.agents[0].start()
+    farm.wait_agents()
+    (build,) = farm.finish(run)
+    expect(build["state"] == "TASK_STATE_SUCCEEDED" and build["attempt"] == "1" and warm(build), failure_of(build))
+    log = farm.log(task)
+    expect(hashlib.sha256(log[log.index(b"tick 0 "):][:len(WANTED)]).digest() == hashlib.sha256(WANTED).digest(), log.decode())
+    expect(follower.wait(60) == 0, follower.output.read_text())
+    farm.no_containers()
+    # Nobody knows any more for whom those waited; what they had mounted is gone as well.
+    until("those that waited to be gone", lambda: not waited & set(farm.warm()), 20)
+    data = farm.folder / "agent-1"
+    until("the stalls to be those of today", lambda: {p.name for p in (data / "warm").iterdir()} == {p.name for p in (data / "work/warm").iterdir()}
+          and len(list((data / "warm").iterdir())) == len(farm.warm()), 20)
 
 
 @case("kill -9 of the agent, and the build ends while it is away")
@@ -248,7 +304,7 @@ def publish_both(farm):
 @case("the publish container killed in mid-upload: unknown, never again")
 def publish_container(farm):
     run, task = publish_in_the_middle(farm, "1.0.4")
-    (container,) = farm.containers(f"io.slipway.task={task}")
+    (container,) = farm.containers(task)
     docker("rm", "--force", container)
     expect(at_most_once(farm, run, "1.0.4")["state"] == "TASK_STATE_UNKNOWN")
 

@@ -2,7 +2,12 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <variant>
 
+#include "absl/cleanup/cleanup.h"
 #include "tests/integration/init_container.h"
 
 namespace slipway::testing {
@@ -88,6 +93,62 @@ TEST_CASE("slipway-init: masks a text for whoever asks, also for an agent that c
         init::kMaxMaskText);
   CHECK_THAT(c.client().MaskText(std::string(init::kMaxMaskText + 1, 'x'), In(5s)).status(),
              StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
+TEST_CASE("slipway-init: one that waits takes its log later and runs nothing before",
+          "[integration][init]") {
+  ScratchDir attempt;
+  auto mine = initlink::ControlDir::Prepare(attempt.path());
+  REQUIRE_OK(mine);
+  std::ofstream(attempt.path() + "/control/log") << "slipway: fetched\n";
+  std::filesystem::create_directory(attempt.path() + "/stall");
+  auto waiting = initlink::ControlDir::PrepareWaiting(attempt.path() + "/stall");
+  REQUIRE_OK(waiting);
+  EnsureTestImage();
+  const ShellResult run = Shell(
+      "docker run -d --label io.slipway.test=1 --network none --user 0:0 --cap-drop ALL"
+      " --cap-add KILL --cap-add SETUID --cap-add SETGID --cap-add SETPCAP"
+      " --security-opt no-new-privileges --pids-limit 64"
+      " --mount type=bind,readonly,src=" SLIPWAY_INIT_BINARY
+      ",dst=/slipway/init --mount type=bind,src=" +
+      waiting->path() + ",dst=/slipway/control slipway-test-min:1 /slipway/init --wait");
+  INFO(run.output);
+  REQUIRE(run.status == 0);
+  const absl::Cleanup remove = [&] { Shell("docker rm -f -v " + run.output); };
+  auto client = initlink::InitClient::Connect(*waiting, In(10s));
+  REQUIRE_OK(client);
+  init::StepSpec step;
+  step.step = 1;
+  step.argv = {"/bin/sh", "-c", "echo in the container"};
+  step.env = {"PATH=/bin"};
+  step.cwd = "/tmp";
+  step.uid = 1000;
+  step.gid = 1000;
+  CHECK_THAT((*client)->RunStep(step, In(5s)), StatusIs(absl::StatusCode::kInvalidArgument));
+  CHECK_THAT((*client)->AppendLog("x", In(5s)), StatusIs(absl::StatusCode::kInvalidArgument));
+  // There is none yet.
+  CHECK_FALSE((*client)->OpenLog(In(5s)).ok());
+
+  REQUIRE_OK(mine->Join(*std::move(waiting)));
+  REQUIRE_OK((*client)->OpenLog(In(5s)));
+  REQUIRE_OK((*client)->OpenLog(In(5s)));
+  REQUIRE_OK((*client)->RunStep(step, In(5s)));
+  for (;;) {
+    auto event = (*client)->WaitEvent(In(20s));
+    REQUIRE_OK(event);
+    if (const auto* exited = std::get_if<init::StepExited>(&*event)) {
+      CHECK(exited->result.exit_code == 0);
+      break;
+    }
+  }
+  CHECK_OK(mine->ReadResult(1));
+  std::ifstream log(attempt.path() + "/control/log");
+  CHECK(std::string(std::istreambuf_iterator<char>(log), {}) ==
+        "slipway: fetched\nin the container\n");
+  // An agent that came later finds it where the attempt is.
+  const auto again = initlink::ControlDir::Open(attempt.path());
+  REQUIRE_OK(again);
+  CHECK_OK(initlink::InitClient::Connect(*again, In(5s)));
 }
 
 TEST_CASE("slipway-init: a step number runs once, and only one step at a time",

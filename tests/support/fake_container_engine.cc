@@ -206,10 +206,8 @@ absl::StatusOr<CreatedContainer> FakeContainerEngine::Create(const ContainerSpec
     return executor::HostNetworkRefusedError(spec.name);
   if (!images_.contains(spec.image))
     return executor::ImageMissingError(spec.image, "No such image: " + spec.image);
-  for (const auto& [id, container] : containers_) {
-    if (container.spec.name == spec.name)
-      return MakeError(absl::StatusCode::kAlreadyExists, "CONTAINER_NAME_TAKEN",
-                       fmt::format("container name \"{}\" is in use", spec.name));
+  if (Lookup(ContainerId(spec.name)) != containers_.end()) {
+    return executor::NameTakenError(fmt::format("container name \"{}\" is in use", spec.name));
   }
   const ContainerId id = NextId();
   containers_[id].spec = spec;
@@ -261,6 +259,18 @@ absl::StatusOr<ContainerState> FakeContainerEngine::Wait(const ContainerId& id, 
   SLIPWAY_RETURN_IF_ERROR(Leave(Op::kWait));
   SLIPWAY_ASSIGN_OR_RETURN(Container* const container, Find(id));
   return container->state;
+}
+
+absl::Status FakeContainerEngine::Rename(const ContainerId& id, const std::string& name, Duration) {
+  const std::lock_guard lock(mu_);
+  SLIPWAY_RETURN_IF_ERROR(executor::ValidateResourceName(name));
+  SLIPWAY_RETURN_IF_ERROR(Enter({.op = Op::kRename, .subject = id.value()}));
+  SLIPWAY_ASSIGN_OR_RETURN(Container* const container, Find(id));
+  if (Lookup(ContainerId(name)) != containers_.end()) {
+    return executor::NameTakenError(fmt::format("container name \"{}\" is in use", name));
+  }
+  container->spec.name = name;
+  return Leave(Op::kRename);
 }
 
 absl::Status FakeContainerEngine::Kill(const ContainerId& id, int signal, Duration) {

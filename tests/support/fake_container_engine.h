@@ -28,6 +28,7 @@ class FakeContainerEngine final : public executor::ContainerEngine {
     kStart,
     kInspect,
     kWait,
+    kRename,
     kKill,
     kRemove,
     kList,
@@ -95,6 +96,8 @@ class FakeContainerEngine final : public executor::ContainerEngine {
                                                    Duration timeout) override;
   absl::StatusOr<executor::ContainerState> Wait(const executor::ContainerId& id,
                                                 Duration timeout) override;
+  absl::Status Rename(const executor::ContainerId& id, const std::string& name,
+                      Duration timeout) override;
   absl::Status Kill(const executor::ContainerId& id, int signal, Duration timeout) override;
   absl::Status Remove(const executor::ContainerId& id, bool force, Duration timeout) override;
   absl::StatusOr<std::vector<executor::ContainerSummary>> List(const executor::Labels& labels,

@@ -92,6 +92,36 @@ TEST_CASE("BuildContainer: read-only root, init as process 1, and only what a bu
     CHECK(tmpfs.container_path != "/slipway/secrets");
 }
 
+TEST_CASE("WarmContainer: what is made ahead differs from its build's in name and labels alone",
+          "[unit]") {
+  workspace::BuildConfig build;
+  build.image = "image:1";
+  build.network = workspace::NetworkAccess::kBridge;
+  const workspace::ResourceLimits limits = {.cpus = 1, .memory = 500, .pids = 10, .disk = 5};
+  const executor::ContainerSpec own = BuildContainer(Options(), kKey, build, limits);
+  const AttemptPaths paths = PathsOf(Options(), kKey);
+  executor::ContainerSpec ahead = WarmContainer(Options(), BuildKind("image:1", build, limits),
+                                                {.dir = paths.dir,
+                                                 .control = paths.control,
+                                                 .out = paths.out,
+                                                 .home = paths.home,
+                                                 .tree = paths.tree});
+  CHECK(ahead.argv == std::vector<std::string>{"/slipway/init", "--wait"});
+  CHECK(ahead.labels.empty());
+  ahead.name = own.name;
+  ahead.labels = own.labels;
+  CHECK_OK(executor::Validate(ahead));
+  CHECK(ahead.image == own.image);
+  CHECK(ahead.network.kind == own.network.kind);
+  CHECK(ahead.network.name == own.network.name);
+  CHECK(ahead.memory_bytes == own.memory_bytes);
+  CHECK(ahead.cpus == own.cpus);
+  CHECK(ahead.pids_limit == own.pids_limit);
+  CHECK(ahead.binds.size() == own.binds.size());
+  CHECK(ahead.tmpfs.size() == own.tmpfs.size());
+  CHECK(ahead.read_only_rootfs);
+}
+
 TEST_CASE("PublishContainer: the product is read-only and nothing of a build is there", "[unit]") {
   PublishWork work;
   work.image = "publisher:1";
@@ -334,6 +364,23 @@ TEST_CASE("AttemptLog: space that cannot be freed holds up no log", "[unit]") {
   const protocol::LogSummary summary = (*log)->Seal();
   CHECK(summary.missing == 0);
   CHECK(summary.root == loghash::RootOf(whole + "later\n"));
+}
+
+TEST_CASE("AttemptLog: it goes on in the directory of a container that waited", "[unit]") {
+  const TempDir dir;
+  Told told;
+  auto log = AttemptLog::Open(dir.path(), told.Callback());
+  REQUIRE_OK(log);
+  REQUIRE_OK((*log)->AppendLine("before"));
+  REQUIRE(told.WaitForEnd(16));
+  std::filesystem::create_directory(dir / "stall");
+  auto waiting = initlink::ControlDir::PrepareWaiting(dir / "stall");
+  REQUIRE_OK(waiting);
+  REQUIRE_OK((*log)->Join(*std::move(waiting)));
+  AppendToSpool(dir, "in the container\n");
+  (*log)->Poke();
+  REQUIRE(told.WaitForEnd(33));
+  CHECK((*log)->Seal().root == loghash::RootOf("slipway: before\nin the container\n"));
 }
 
 TEST_CASE("AttemptLog: the farm's line begins a line of its own", "[unit]") {

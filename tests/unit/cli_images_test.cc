@@ -122,6 +122,12 @@ TEST_CASE("Agents' health: one word in the table, figures and a remedy below it"
   CHECK(HealthWord(health, PlainView()) == "ok");
   CHECK(RenderTroubles(health, "", PlainView()).empty());
   CHECK_THAT(RenderHealth(health, "", PlainView()), Contains("3.0 GiB of 100 GiB free"));
+  CHECK_THAT(RenderHealth(health, "", PlainView()), !Contains("starts"));
+  health.mutable_starts()->set_warm(7);
+  health.mutable_starts()->set_cold(2);
+  health.mutable_starts()->set_waiting(1);
+  CHECK_THAT(RenderHealth(health, "", PlainView()),
+             Contains("7 warm, 0 in a kept network, 2 cold; 1 waiting now"));
 
   disk.set_state(v1::DISK_STATE_FULL);
   health.mutable_engine()->set_state(v1::ENGINE_STATE_HUNG);

@@ -118,6 +118,89 @@ TEST_CASE("ControlDir: only a file that init would write is a result", "[unit][i
   CHECK_THAT(dir->ReadResult(1).status(), kTampered);
 }
 
+// A directory beside the attempt's, as a container that waits has it.
+ControlDir Waiting(const Attempt& attempt) {
+  fs::create_directory(attempt.path() + "/stall");
+  auto waiting = ControlDir::PrepareWaiting(attempt.path() + "/stall");
+  REQUIRE_OK(waiting);
+  return *std::move(waiting);
+}
+
+TEST_CASE("ControlDir: a log moves into the directory of a container that waits", "[unit][init]") {
+  Attempt attempt;
+  auto dir = ControlDir::Prepare(attempt.path());
+  REQUIRE_OK(dir);
+  attempt.Put("log", "before\n");
+  const auto open = dir->OpenLog();
+  REQUIRE_OK(open);
+  auto waiting = Waiting(attempt);
+  const Fd theirs(::open(waiting.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  REQUIRE_OK(dir->Join(std::move(waiting)));
+
+  // The container sees it, the descriptor that was open writes to it, and so do both ways to open.
+  CHECK(faccessat(theirs.get(), "log", F_OK, 0) == 0);
+  CHECK(pwrite(open->get(), "after\n", 6, 7) == 6);
+  const auto again = ControlDir::Open(attempt.path());
+  REQUIRE_OK(again);
+  for (const ControlDir* one : {&*dir, &*again}) {
+    CHECK_OK(one->OpenLog());
+    CHECK_OK(one->OpenTimes());
+  }
+  struct stat mine {};
+  struct stat that {};
+  REQUIRE(fstat(again->fd(), &mine) == 0);
+  REQUIRE(fstat(theirs.get(), &that) == 0);
+  CHECK(mine.st_ino == that.st_ino);
+  std::ifstream log(attempt.control() / "log");
+  CHECK(std::string(std::istreambuf_iterator<char>(log), {}) == "before\nafter\n");
+  CHECK(fs::is_empty(attempt.path() + "/stall/control"));
+}
+
+TEST_CASE("ControlDir: after a kill in the middle of the move either directory is taken",
+          "[unit][init]") {
+  Attempt attempt;
+  auto dir = ControlDir::Prepare(attempt.path());
+  REQUIRE_OK(dir);
+  attempt.Put("log", "before\n");
+  const fs::path stall = fs::path(attempt.path()) / "stall";
+  auto waiting = Waiting(attempt);
+  // Each name of the log has been given, nothing else: what is left of the stall goes first.
+  for (const char* name : {"log", "log.times"}) {
+    fs::create_hard_link(attempt.control() / name, stall / "control" / name);
+  }
+  fs::remove_all(stall);
+  {
+    const auto again = ControlDir::Open(attempt.path());
+    REQUIRE_OK(again);
+    CHECK_OK(again->OpenLog());
+  }
+  auto second = Waiting(attempt);
+  REQUIRE_OK(dir->Join(std::move(second)));
+  // The exchange has happened, the old names are there still.
+  for (const char* name : {"log", "log.times"}) {
+    fs::create_hard_link(attempt.control() / name, stall / "control" / name);
+  }
+  fs::remove_all(stall);
+  const auto again = ControlDir::Open(attempt.path());
+  REQUIRE_OK(again);
+  CHECK_OK(again->OpenLog());
+  CHECK_OK(again->OpenTimes());
+}
+
+TEST_CASE("ControlDir: a move that fails leaves everything as it was", "[unit][init]") {
+  Attempt attempt;
+  auto dir = ControlDir::Prepare(attempt.path());
+  REQUIRE_OK(dir);
+  auto waiting = Waiting(attempt);
+  fs::create_directory(attempt.path() + "/stall/control/log.times");
+  CHECK_FALSE(dir->Join(std::move(waiting)).ok());
+  CHECK_FALSE(fs::exists(attempt.path() + "/stall/control/log"));
+  CHECK_OK(dir->OpenLog());
+  const auto again = ControlDir::Open(attempt.path());
+  REQUIRE_OK(again);
+  CHECK_OK(again->OpenLog());
+}
+
 TEST_CASE("SpoolReader: reads by offset, frees below, and notices a cut log", "[unit][init]") {
   Attempt attempt;
   const auto dir = ControlDir::Prepare(attempt.path());

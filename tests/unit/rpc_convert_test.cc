@@ -62,7 +62,8 @@ TEST_CASE("Convert: health and images of an inventory come back as they were", "
                       .engine = {.state = protocol::EngineState::kHung,
                                  .since = FromUnixMicros(1'700'000'000'000'001),
                                  .words = "no answer"},
-                      .clock_skew = std::chrono::milliseconds(-1500)};
+                      .clock_skew = std::chrono::milliseconds(-1500),
+                      .starts = {.warm = 1, .kept_network = 2, .cold = 3, .waiting = 4}};
   inventory.images = {{.order = {"builder:1", 7},
                        .state = protocol::ImageState::kFailed,
                        .id = {},

@@ -89,6 +89,13 @@ struct Machine {
     auto kept = workspace::WorkTrees::Create(*mirrors, {});
     REQUIRE_OK(kept);
     trees = *std::move(kept);
+    pool::PoolOptions none;
+    none.data_dir = dir / "data";
+    none.work_dir = dir / "work";
+    none.capacity = 0;
+    auto empty = pool::WarmPool::Create(none, engine);
+    REQUIRE_OK(empty);
+    pool = *std::move(empty);
     RunnerOptions options;
     options.owner = {.farm = FarmId("farm"), .agent = AgentId("agent")};
     options.data_dir = dir / "data";
@@ -103,6 +110,7 @@ struct Machine {
                         return engine.InspectImage(image, std::chrono::seconds(1));
                       },
                   .networks = networks,
+                  .pool = *pool,
                   .mirrors = *mirrors,
                   .trees = *trees,
                   .parse_spec = [](std::string_view repository) -> absl::StatusOr<TaskSpec> {
@@ -133,6 +141,7 @@ struct Machine {
   FakeContainerEngine engine;
   Events events;
   networks::NetworkKeeper networks{{.owner = {}, .init_binary = "/init", .capacity = 0}, engine};
+  std::unique_ptr<pool::WarmPool> pool;
   std::unique_ptr<workspace::MirrorCache> mirrors;
   std::unique_ptr<workspace::WorkTrees> trees;
   std::unique_ptr<Runner> runner;

@@ -196,8 +196,7 @@ class DockerEngine final : public executor::ContainerEngine {
     if (response.status == 404)
       return executor::ImageMissingError(spec.image, ErrorWords(response.body));
     if (response.status == 409)
-      return MakeError(absl::StatusCode::kAlreadyExists, "CONTAINER_NAME_TAKEN",
-                       "docker create: " + ErrorWords(response.body));
+      return executor::NameTakenError("docker create: " + ErrorWords(response.body));
     if (!Succeeded(response)) return Refusal("create", response);
     return ParseCreated(response.body);
   }
@@ -229,6 +228,17 @@ class DockerEngine final : public executor::ContainerEngine {
     if (!Succeeded(response)) return Refusal("wait", response);
     // An end that came in time is told, even if only just.
     return InspectUntil(id, std::max(deadline, After(5s)));
+  }
+
+  absl::Status Rename(const ContainerId& id, const std::string& name, Duration timeout) override {
+    SLIPWAY_RETURN_IF_ERROR(executor::ValidateResourceName(name));
+    SLIPWAY_ASSIGN_OR_RETURN(
+        const HttpResponse response,
+        OnContainer(Method::kPost, id, "/rename?name=" + PercentEncode(name), After(timeout)));
+    if (Succeeded(response)) return absl::OkStatus();
+    return response.status == 409
+               ? executor::NameTakenError("docker rename: " + ErrorWords(response.body))
+               : Refusal("rename", response);
   }
 
   absl::Status Kill(const ContainerId& id, int signal, Duration timeout) override {
