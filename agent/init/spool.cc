@@ -104,7 +104,8 @@ Problem Spool::Sync() {
 }
 
 void Spool::Trim() {
-  if (!is_open()) return;
+  // Nothing was written: the log may be another's by now.
+  if (allocated_ <= end_) return;
   if (ftruncate(log_.get(), static_cast<off_t>(end_)) == 0) allocated_ = end_;
 }
 

@@ -253,6 +253,8 @@ absl::StatusOr<Fd> ControlDir::OpenSocket() const {
   return OpenChecked("init.sock", O_PATH, S_IFSOCK, nullptr);
 }
 
+void ControlDir::ForgetInit() const { (void)unlinkat(fd(), "init.sock", 0); }
+
 absl::StatusOr<init::StepResult> ControlDir::ReadResult(std::uint32_t step) const {
   const std::string name = fmt::format("step-{}.result", step);
   SLIPWAY_ASSIGN_OR_RETURN(const Fd file, OpenChecked(name.c_str(), O_RDONLY, S_IFREG, nullptr));

@@ -60,6 +60,9 @@ class ControlDir {
   // kNotFound: not there yet.
   [[nodiscard]] absl::StatusOr<Fd> OpenSocket() const;
 
+  // Removes the socket of an init that is not wanted any more, so that another can make its own.
+  void ForgetInit() const;
+
   // The result of step `step`. kNotFound: there is none (yet). CONTROL_DIR_TAMPERED: not a file
   // that init would write, or of another step.
   [[nodiscard]] absl::StatusOr<init::StepResult> ReadResult(std::uint32_t step) const;

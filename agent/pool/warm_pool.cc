@@ -110,7 +110,7 @@ std::optional<Stall> WarmPool::Take(const Kind& kind) {
       ready_.erase(it);
       taken_.insert(stall->container);
     }
-    // The Engine may have been restarted, or somebody stopped it.
+    // Somebody may have stopped it just now.
     if (stall->init->GetStatus(clock_.Mono() + kLook).ok()) {
       const std::lock_guard lock(mu_);
       --misses_;
@@ -172,6 +172,15 @@ WarmPool::Order WarmPool::NextOrder(MonoTime now) {
     return order;
   }
   if (stop_by_) return order;
+  // The Engine may have been restarted.
+  const auto dead = std::find_if(ready_.begin(), ready_.end(), [&](const Stall& stall) {
+    return !absl::IsDeadlineExceeded(stall.init->WaitEvent(now).status());
+  });
+  if (dead != ready_.end()) {
+    order.give_up = std::move(*dead);
+    ready_.erase(dead);
+    return order;
+  }
   std::map<Kind, std::size_t> missing;
   for (const Demand::Target& target : demand_.Targets(Room(), now)) {
     missing[target.kind] = target.ready;
@@ -282,7 +291,8 @@ absl::StatusOr<Stall> WarmPool::Make(const Kind& kind) {
               .container = created.id,
               .paths = paths,
               .control = std::move(control),
-              .init = nullptr};
+              .init = nullptr,
+              .warnings = created.warnings};
   absl::Status started = engine_.Start(created.id, options_.engine_timeout);
   if (started.ok()) {
     auto init = initlink::InitClient::Connect(stall.control, clock_.Mono() + kConnectPatience);

@@ -41,6 +41,8 @@ struct Stall {
   StallPaths paths;
   initlink::ControlDir control;
   std::unique_ptr<initlink::InitClient> init;
+  // What the Engine had to leave out, in its own words.
+  std::vector<std::string> warnings;
 };
 
 struct PoolOptions {

@@ -204,16 +204,17 @@ absl::StatusOr<bool> BuildAttempt::TakeWarm() {
   std::optional<pool::Stall> stall =
       pool.Take(BuildKind(context_.progress.image_id, platform_.build, limits_));
   if (!stall) return false;
+  for (const std::string& warning : stall->warnings) context_.Say("the Engine warns: " + warning);
   const absl::Status moved = MoveIn(context_, *stall);
   if (!moved.ok()) {
     pool.GiveUp(*std::move(stall));
     if (moved.code() == StatusCode::kFailedPrecondition) return false;
     return moved;
   }
+  SLIPWAY_RETURN_IF_ERROR(session_.Take(stall->container, std::move(stall->init)));
   context_.progress.container = stall->container.value();
   context_.progress.step_started_at = context_.clock.Wall();
   SLIPWAY_RETURN_IF_ERROR(context_.Save());
-  SLIPWAY_RETURN_IF_ERROR(session_.Take(stall->container, std::move(stall->init)));
   pool.Name(stall->container, ContainerName(context_.options.owner, context_.key));
   return true;
 }

@@ -55,6 +55,8 @@ MonoTime ContainerSession::CallDeadline() const { return clock_.Mono() + kCallPa
 
 absl::Status ContainerSession::Create(const executor::ContainerSpec& spec,
                                       std::vector<std::string>* warnings) {
+  // As may be one of the pool that the attempt had moved into when the agent died.
+  log_.control().ForgetInit();
   // A name that is taken is a left-over of this very attempt.
   SLIPWAY_RETURN_IF_ERROR(
       engine_.Remove(executor::ContainerId(spec.name), true, options_.engine_timeout));

@@ -126,6 +126,7 @@ TEST_CASE("WarmPool: a container is given to one attempt, and another takes its 
 
 TEST_CASE("WarmPool: one whose slipway-init has died is not given out", "[unit]") {
   Farm farm;
+  farm.options.interval = 1h;
   WarmPool& pool = farm.Begin();
   CHECK_FALSE(pool.Take(kNode));
   REQUIRE(farm.HasReady(1));
@@ -136,6 +137,20 @@ TEST_CASE("WarmPool: one whose slipway-init has died is not given out", "[unit]"
     const auto all = farm.engine.containers();
     return !all.empty() && std::find(all.begin(), all.end(), dead) == all.end();
   }));
+}
+
+TEST_CASE("WarmPool: one that dies while it waits is replaced before anybody asks", "[unit]") {
+  Farm farm;
+  WarmPool& pool = farm.Begin();
+  CHECK_FALSE(pool.Take(kNode));
+  REQUIRE(farm.HasReady(1));
+  const executor::ContainerId dead = farm.engine.containers().front();
+  farm.inits.at(dead)->Die();
+  CHECK(WaitUntil([&] {
+    const auto all = farm.engine.containers();
+    return all.size() == 1 && all.front() != dead && pool.counts().ready == 1;
+  }));
+  CHECK(pool.Take(kNode));
 }
 
 TEST_CASE("WarmPool: one that its build could not use is removed with its directories", "[unit]") {
