@@ -26,6 +26,8 @@ constexpr std::uint64_t kRoundBytes = std::uint64_t{8} << 20;
 // Pauses between looks at the spool: while it grows, and at rest.
 constexpr auto kBusyPause = 10ms;
 constexpr auto kIdlePause = 40ms;
+// Looks in a row that found something after which it is not looked before the pause is over.
+constexpr int kPromptRounds = 8;
 // A log this far ahead is not waited for.
 constexpr std::uint64_t kBusyBytes = std::uint64_t{1} << 20;
 // Kept of what is durable, so that the last words can still be quoted.
@@ -263,6 +265,7 @@ void AttemptLog::Follow() {
   Repeated advancing("log_not_synced", control_.path());
   Repeated freeing("log_not_freed", control_.path());
   bool first = true;
+  int busy_rounds = 0;
   for (;;) {
     bool grew = false;
     if (advancing.Due(clock_.Mono())) {
@@ -276,11 +279,11 @@ void AttemptLog::Follow() {
     std::unique_lock lock(mu_);
     if (stopping_) return;
     if (grew && SizeOf(log_.get()) > told_ + kBusyBytes) continue;
-    // What comes right after something shares a sync with what follows it; what comes after silence
-    // is told at once.
-    const bool rests = !grew;
+    // What comes after silence is told at once; a log that goes on shares its syncs.
+    busy_rounds = grew ? busy_rounds + 1 : 0;
+    const bool prompt = busy_rounds < kPromptRounds;
     changed_.wait_for(lock, grew ? kBusyPause : kIdlePause,
-                      [&] { return stopping_ || (rests && poked_); });
+                      [&] { return stopping_ || (prompt && poked_); });
     if (stopping_) return;
     poked_ = false;
     if (!grew && !buffer_.empty()) {

@@ -54,7 +54,8 @@ bool FakeInit::Answer(int peer, init::FrameBuffer& input) {
   while (const auto frame = input.Next()) {
     const std::optional<init::DecodedCommand> decoded = init::DecodeCommand(*frame);
     if (!decoded || !decoded->command) return false;
-    if (decoded->request != 0) Say(peer, init::Encode(init::Event(init::Ack{decoded->request})));
+    if (decoded->request != 0)
+      Say(peer, init::Encode(init::Event(init::Ack{decoded->request, init::AckCode::kOk, ""})));
     if (std::holds_alternative<init::GetStatus>(*decoded->command)) {
       Say(peer, init::Encode(init::Event(init::Hello{})));
     }

@@ -52,22 +52,25 @@ WITH c AS (
            created_at bigint)) WITH ORDINALITY AS t
    -- The order of the batch, which the scheduler keeps in groups.
    ORDER BY c.ordinality, t.ordinality
+  RETURNING id, kind, application_id, platform, target
+), begun AS (
+  INSERT INTO unfinished (task_id, application_id, platform, target)
+  SELECT id,
+         CASE kind WHEN 'publish' THEN application_id END,
+         CASE kind WHEN 'publish' THEN platform END,
+         CASE kind WHEN 'publish' THEN target END
+    FROM new_tasks
 )
 SELECT id FROM new_runs)"};
 constexpr Statement kExistingRun{"scheduler_existing_run",
                                  "SELECT id FROM runs WHERE submitted_by = $1 AND request_id = $2"};
-
-// The state of the task `t` in a guard. PostgreSQL must not see that it could read the index of the
-// unfinished tasks for it: that has three dead entries for each task that ended since the last
-// vacuum, and a plan that joins with it reads them all. By its id a row is found at once.
-#define SLIPWAY_PG_STATE "(t.state || '')"
 
 constexpr Statement kOfferTask{"scheduler_offer_task", R"(
 UPDATE tasks t
    SET state = 'offered', attempt = c.attempt, agent_id = c.agent,
        offer_deadline = from_micros(c.deadline)
   FROM jsonb_to_recordset($1::jsonb) AS c(task text, attempt bigint, agent text, deadline bigint)
- WHERE t.id = c.task AND )" SLIPWAY_PG_STATE R"( = 'queued' AND NOT t.cancel_requested
+ WHERE t.id = c.task AND t.state = 'queued' AND NOT t.cancel_requested
    AND t.attempt = c.attempt - 1
 RETURNING t.id)"};
 
@@ -76,7 +79,7 @@ UPDATE tasks t
    SET state = 'running', started_at = from_micros(c.at), offer_deadline = NULL,
        starts = t.starts + 1
   FROM jsonb_to_recordset($1::jsonb) AS c(task text, attempt bigint, at bigint)
- WHERE t.id = c.task AND )" SLIPWAY_PG_STATE R"( = 'offered' AND t.attempt = c.attempt
+ WHERE t.id = c.task AND t.state = 'offered' AND t.attempt = c.attempt
 RETURNING t.id)"};
 
 constexpr Statement kRequeueTask{"scheduler_requeue_task", R"(
@@ -86,15 +89,14 @@ UPDATE tasks t
        queued_since = CASE t.state WHEN 'running' THEN from_micros(c.at) ELSE t.queued_since END
   FROM jsonb_to_recordset($1::jsonb) AS c(task text, attempt bigint, at bigint, not_before bigint)
  WHERE t.id = c.task AND t.attempt = c.attempt
-   AND ()" SLIPWAY_PG_STATE R"( = 'offered' OR
-        ()" SLIPWAY_PG_STATE R"( = 'running' AND t.kind <> 'publish'))
+   AND (t.state = 'offered' OR (t.state = 'running' AND t.kind <> 'publish'))
 RETURNING t.id)"};
 
 constexpr Statement kReleaseTask{"scheduler_release_task", R"(
 UPDATE tasks t
    SET state = 'queued', queued_since = from_micros(c.at)
   FROM jsonb_to_recordset($1::jsonb) AS c(task text, at bigint)
- WHERE t.id = c.task AND )" SLIPWAY_PG_STATE R"( = 'waiting'
+ WHERE t.id = c.task AND t.state = 'waiting'
 RETURNING t.id)"};
 
 constexpr Statement kRequestCancel{"scheduler_request_cancel", R"(
@@ -102,7 +104,7 @@ UPDATE tasks t
    SET cancel_requested = true
   FROM jsonb_to_recordset($1::jsonb) AS c(task text)
  WHERE t.id = c.task AND NOT t.cancel_requested
-   AND )" SLIPWAY_PG_STATE R"( IN ('waiting', 'queued', 'offered', 'running', 'unknown')
+   AND t.state IN ('waiting', 'queued', 'offered', 'running', 'unknown')
 RETURNING t.id)"};
 
 // Inserts done.release where there is one.
@@ -129,6 +131,8 @@ WITH c AS (
     JOIN tasks earlier ON earlier.id = c.task
    WHERE t.id = c.task AND t.attempt = c.attempt AND (c.allowed -> t.kind) ? t.state
   RETURNING t.id, t.attempt, c.release, c.resolution, earlier.result AS unknown_result
+), ended AS (
+  DELETE FROM unfinished u USING done WHERE u.task_id = done.id
 ), released AS ()" SLIPWAY_PG_INSERT_RELEASES R"(), resolved AS (
   INSERT INTO publish_resolutions (task_id, attempt, verdict, resolved_by, resolved_at, probe_task,
                                    reason, unknown_result)
@@ -148,7 +152,7 @@ WITH done AS (
     FROM jsonb_to_recordset($1::jsonb) AS c(
            task text, attempt bigint, result jsonb, reported boolean, client_ended_at bigint)
    WHERE t.id = c.task AND t.attempt = c.attempt AND
-         )" SLIPWAY_PG_STATE R"( IN ('running', 'unknown') AND t.kind = 'publish'
+         t.state IN ('running', 'unknown') AND t.kind = 'publish'
   RETURNING t.id, t.attempt, c.reported, c.client_ended_at
 ), noted AS (
   UPDATE publish_permits p
@@ -189,10 +193,12 @@ SELECT c.task, c.attempt, c.nonce, c.manifest, from_micros(c.not_after), c.deadl
  WHERE t.state = 'running' AND t.kind = 'publish' AND NOT t.cancel_requested
    AND t.attempt = c.attempt
    AND NOT EXISTS (
-         SELECT FROM tasks other JOIN publish_permits held ON held.task_id = other.id
-          WHERE other.kind = 'publish' AND other.state IN ('offered', 'running', 'unknown')
-            AND other.application_id = t.application_id AND other.platform = t.platform
-            AND other.target = t.target AND other.id <> t.id)
+         SELECT FROM unfinished there
+           JOIN tasks other ON other.id = there.task_id
+           JOIN publish_permits held ON held.task_id = other.id
+          WHERE there.application_id = t.application_id AND there.platform = t.platform
+            AND there.target = t.target AND there.task_id <> t.id
+            AND other.state IN ('offered', 'running', 'unknown'))
 ON CONFLICT (task_id) DO UPDATE SET nonce = p.nonce
  WHERE p.attempt = excluded.attempt AND p.manifest = excluded.manifest
 RETURNING p.task_id)"};
@@ -229,23 +235,22 @@ RETURNING a.id)"};
 
 constexpr Statement kUnfinishedTasks{"scheduler_unfinished_tasks",
                                      "SELECT " SLIPWAY_PG_TASK_COLUMNS R"(
-  FROM tasks t
- WHERE t.state IN ('waiting', 'queued', 'offered', 'running', 'unknown')
+  FROM unfinished u
+  JOIN tasks t ON t.id = u.task_id
  ORDER BY t.sequence)"};
 constexpr Statement kUnfinishedSubmitters{"scheduler_unfinished_submitters", R"(
 SELECT r.id, r.submitted_by
   FROM runs r
- WHERE r.id IN (SELECT run_id FROM tasks
-                 WHERE state IN ('waiting', 'queued', 'offered', 'running', 'unknown')))"};
+ WHERE r.id IN (SELECT t.run_id FROM unfinished u JOIN tasks t ON t.id = u.task_id))"};
 constexpr Statement kRoster{"scheduler_roster", R"(
 SELECT id, name, labels, last_seen IS NOT NULL AS seen FROM agents
  WHERE mode NOT IN ('retired', 'revoked'))"};
 constexpr Statement kUnfinishedPermits{"scheduler_unfinished_permits", R"(
 SELECT p.task_id, p.attempt, p.nonce, p.manifest, to_micros(p.not_after) AS not_after,
        p.deadline_micros, to_micros(p.client_ended_at) AS client_ended_at, p.reported
-  FROM publish_permits p
+  FROM unfinished u
+  JOIN publish_permits p ON p.task_id = u.task_id
   JOIN tasks t ON t.id = p.task_id
- WHERE t.state IN ('waiting', 'queued', 'offered', 'running', 'unknown')
  ORDER BY t.sequence)"};
 
 constexpr Statement kAvailability{"scheduler_availability", R"(
