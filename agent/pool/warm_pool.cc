@@ -13,6 +13,7 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "agent/executor/labels.h"
 #include "common/base/ids.h"
 #include "common/log/log.h"
@@ -43,6 +44,12 @@ absl::Status MakeEmpty(const std::string& path) {
   if (!error) std::filesystem::create_directories(path, error);
   if (error) return ErrnoError(error.value(), path);
   return chmod(path.c_str(), 0700) == 0 ? absl::OkStatus() : ErrnoError(errno, path);
+}
+
+void RemoveDirectories(const StallPaths& paths) {
+  std::error_code error;
+  std::filesystem::remove_all(paths.dir, error);
+  std::filesystem::remove_all(paths.tree, error);
 }
 
 }  // namespace
@@ -267,6 +274,7 @@ StallPaths WarmPool::PathsOf(const std::string& id) const {
 absl::StatusOr<Stall> WarmPool::Make(const Kind& kind) {
   const std::string id = NewId("").substr(0, 10);
   const StallPaths paths = PathsOf(id);
+  absl::Cleanup clear = [&] { RemoveDirectories(paths); };
   SLIPWAY_RETURN_IF_ERROR(MakeDirectory(paths.dir, 0700));
   for (const std::string& path : {paths.out, paths.home, paths.tree}) {
     SLIPWAY_RETURN_IF_ERROR(MakeDirectory(path, 0755));
@@ -283,6 +291,7 @@ absl::StatusOr<Stall> WarmPool::Make(const Kind& kind) {
                  {executor::kLabelKind, "warm"}};
   SLIPWAY_ASSIGN_OR_RETURN(const executor::CreatedContainer created,
                            engine_.Create(spec, options_.engine_timeout));
+  std::move(clear).Cancel();
   {
     const std::lock_guard lock(mu_);
     at_hand_ = created.id;
@@ -312,10 +321,7 @@ void WarmPool::Remove(Stall stall) {
   const absl::Status removed =
       engine_.Remove(stall.container, /*force=*/true, options_.engine_timeout);
   Gone(stall.container);
-  if (!removed.ok()) return;
-  std::error_code error;
-  std::filesystem::remove_all(stall.paths.dir, error);
-  std::filesystem::remove_all(stall.paths.tree, error);
+  if (removed.ok()) RemoveDirectories(stall.paths);
 }
 
 }  // namespace slipway::pool

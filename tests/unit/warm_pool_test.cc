@@ -233,7 +233,17 @@ TEST_CASE("WarmPool: what an earlier process left in its directories is removed"
   CHECK(fs::is_empty(farm.dir / "work/warm"));
 }
 
-TEST_CASE("WarmPool: one that cannot be made is tried again later, and nothing of it stays",
+TEST_CASE("WarmPool: of one that the Engine does not make nothing stays", "[unit]") {
+  Farm farm;
+  farm.engine.FailNext(FakeContainerEngine::Op::kCreate, absl::InternalError("no"));
+  WarmPool& pool = farm.Begin();
+  CHECK_FALSE(pool.Take(kNode));
+  CHECK(WaitUntil([&] { return !farm.engine.calls().empty(); }));
+  CHECK(WaitUntil([&] { return farm.Stalls() == 0; }));
+  CHECK(farm.engine.containers().empty());
+}
+
+TEST_CASE("WarmPool: one that does not start is tried again later, and nothing of it stays",
           "[unit]") {
   Farm farm;
   farm.engine.FailNext(FakeContainerEngine::Op::kStart, absl::InternalError("no"));
