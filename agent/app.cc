@@ -224,6 +224,10 @@ void App::OpenHealth() {
       .report =
           [this](protocol::AgentHealth health) {
             engine_answers_ = health.engine.state == protocol::EngineState::kOk;
+            pool_->Suspend(std::any_of(health.disks.begin(), health.disks.end(),
+                                       [](const protocol::DiskHealth& disk) {
+                                         return disk.state != protocol::DiskState::kOk;
+                                       }));
             Post(HealthChanged{std::move(health)});
           },
       .engine_is_back =
@@ -339,12 +343,12 @@ absl::Status App::OpenRunner(const std::string& init_binary) {
 void App::ReapLeftOvers() {
   const auto report = executor::Reap(
       *engine_, {.farm = identity_.farm, .agent = identity_.agent},
-      [this] {
+      [this]() -> absl::StatusOr<executor::Keep> {
         executor::Keep keep;
         keep.attempts = runner_->Held();
-        keep.containers = networks_->Held();
+        SLIPWAY_ASSIGN_OR_RETURN(keep.containers, runner_->HeldContainers());
+        keep.containers.merge(networks_->Held());
         keep.containers.merge(pool_->Held());
-        keep.containers.merge(runner_->HeldContainers());
         return keep;
       },
       kEngineTimeout);
@@ -488,9 +492,9 @@ bool App::Stop() {
   link_->Stop();
   health_->Stop();
   images_->Stop();
-  const bool left = runner_->Stop(kStopPatience);
-  pool_->Stop(kStopPatience);
-  networks_->Stop(kStopPatience);
+  bool left = runner_->Stop(kStopPatience);
+  left &= pool_->Stop(kStopPatience);
+  left &= networks_->Stop(kStopPatience);
   return left;
 }
 

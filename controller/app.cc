@@ -59,7 +59,8 @@ constexpr char kVersion[] = "0.1.0";
 constexpr int kMaxMessageBytes = 16 << 20;
 // Threads of synchronous calls, blob transfers among them.
 constexpr int kMaxServerThreads = 64;
-// Of calls that follow or begin, which read the database; of agents' logs, which write the disk.
+// Of calls that follow, and as many of those that submit, which read the database; of agents' logs,
+// which write the disk.
 constexpr int kReadThreads = 2;
 constexpr int kLogThreads = 2;
 constexpr auto kShutdownPatience = std::chrono::seconds(2);
@@ -156,6 +157,7 @@ class RealApp final : public App {
     gateway_.reset();
     scheduler_.reset();
     orders_.reset();
+    submits_.reset();
     reads_.reset();
     log_writes_.reset();
     // 4. Files, then leadership, then the database.
@@ -309,6 +311,7 @@ class RealApp final : public App {
     scheduler_ = std::make_unique<scheduler::Scheduler>(std::move(options), stores_->scheduler,
                                                         *orders_, clock_);
     reads_ = std::make_unique<work::WorkPool>(kReadThreads);
+    submits_ = std::make_unique<work::WorkPool>(kReadThreads);
     log_writes_ = std::make_unique<work::WorkPool>(kLogThreads);
     gateway_ = std::make_unique<agent_gateway::Gateway>(
         *scheduler_, stores_->agents, clock_,
@@ -329,10 +332,10 @@ class RealApp final : public App {
         {std::string(server.key_pem.view()), server.certificate_pem + keys_.ca.certificate_pem});
 
     auth_ = std::make_unique<api::Authenticator>(stores_->cached_tokens);
-    services_.reset(
-        new Services(farm_, *this,
-                     {*auth_, *scheduler_, stores_->reader, stores_->cached_applications,
-                      stores_->agents, *logs_, watch_, targets_, *reads_, streams_, clock_}));
+    services_.reset(new Services(
+        farm_, *this,
+        {*auth_, *scheduler_, stores_->reader, stores_->cached_applications, stores_->agents,
+         *logs_, watch_, targets_, *reads_, *submits_, streams_, clock_}));
 
     grpc::ServerBuilder builder;
     grpc::ResourceQuota quota("slipway");
@@ -398,6 +401,7 @@ class RealApp final : public App {
   std::unique_ptr<runs::RunOrders> orders_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;
   std::unique_ptr<work::WorkPool> reads_;
+  std::unique_ptr<work::WorkPool> submits_;
   std::unique_ptr<work::WorkPool> log_writes_;
   std::unique_ptr<agent_gateway::Gateway> gateway_;
   std::unique_ptr<api::Authenticator> auth_;

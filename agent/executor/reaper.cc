@@ -56,12 +56,14 @@ std::vector<ContainerId> LeftOver(const std::vector<ContainerSummary>& found, co
 }
 
 absl::StatusOr<ReapReport> Reap(ContainerEngine& engine, const Owner& owner,
-                                const std::function<Keep()>& keep, Duration timeout) {
+                                const std::function<absl::StatusOr<Keep>()>& keep,
+                                Duration timeout) {
   SLIPWAY_ASSIGN_OR_RETURN(
       const std::vector<ContainerSummary> found,
       engine.List({{kLabelFarm, owner.farm.value()}, {kLabelAgent, owner.agent.value()}}, timeout));
+  SLIPWAY_ASSIGN_OR_RETURN(const Keep kept, keep());
   ReapReport report;
-  for (const ContainerId& id : LeftOver(found, owner, keep())) {
+  for (const ContainerId& id : LeftOver(found, owner, kept)) {
     if (absl::Status status = engine.Remove(id, /*force=*/true, timeout); status.ok())
       report.removed.push_back(id);
     else

@@ -40,8 +40,9 @@ struct ReapReport {
 // Removes what is left over of attempts that the agent no longer holds. `keep` is asked after the
 // containers were listed: an attempt is held before its container is made, so one that was begun in
 // between cannot be taken for left over. `timeout` counts for each call of the engine.
-// An error: the containers could not be listed; none was removed.
+// An error: the containers could not be listed, or `keep` does not know; none was removed.
 [[nodiscard]] absl::StatusOr<ReapReport> Reap(ContainerEngine& engine, const Owner& owner,
-                                              const std::function<Keep()>& keep, Duration timeout);
+                                              const std::function<absl::StatusOr<Keep>()>& keep,
+                                              Duration timeout);
 
 }  // namespace slipway::executor

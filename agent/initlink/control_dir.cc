@@ -124,7 +124,7 @@ absl::StatusOr<ControlDir> ControlDir::Prepare(const std::string& attempt_dir,
   if (!GiveTo(dir.fd(), dir.owner_uid_) || fsync(dir.fd()) != 0) {
     return ErrnoError(errno, dir.path_);
   }
-  SLIPWAY_RETURN_IF_ERROR(dir.WriteId(nullptr, true));
+  SLIPWAY_RETURN_IF_ERROR(dir.WriteId(nullptr));
   return dir;
 }
 
@@ -135,7 +135,7 @@ absl::StatusOr<ControlDir> ControlDir::PrepareWaiting(const std::string& parent,
   return dir;
 }
 
-absl::Status ControlDir::WriteId(const Inode* other, bool durably) const {
+absl::Status ControlDir::WriteId(const Inode* other) const {
   std::string id =
       fmt::format("{}\n{} {} {} {} {} {} {}", kIdHeader, owner_uid_, directory_.device,
                   directory_.number, log_.device, log_.number, times_.device, times_.number);
@@ -149,9 +149,9 @@ absl::Status ControlDir::WriteId(const Inode* other, bool durably) const {
                        O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!file.valid()) return ErrnoError(errno, path);
   SLIPWAY_RETURN_IF_ERROR(WriteAll(file.get(), id, path));
-  if ((durably && fsync(file.get()) != 0) ||
+  if (fsync(file.get()) != 0 ||
       renameat(attempt.get(), "control.id.tmp", attempt.get(), "control.id") != 0 ||
-      (durably && fsync(attempt.get()) != 0)) {
+      (other == nullptr && fsync(attempt.get()) != 0)) {
     return ErrnoError(errno, path);
   }
   return absl::OkStatus();
@@ -168,9 +168,9 @@ absl::Status ControlDir::Join(ControlDir waiting) {
     unlink_both(waiting.fd());
     return ErrnoError(error, fmt::format("link {} into {}", name, waiting.path_));
   }
-  // Both are right until the exchange has happened, and after it. Not synced: when the machine goes
-  // down the container is gone as well, and its attempt is given up whatever is found.
-  absl::Status moved = WriteId(&waiting.directory_, false);
+  // Both are right until the exchange has happened, and after it. Which of them a machine that went
+  // down finds does not matter: the container is gone as well.
+  absl::Status moved = WriteId(&waiting.directory_);
   if (moved.ok() &&
       renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, waiting.path_.c_str(), RENAME_EXCHANGE) != 0) {
     moved = ErrnoError(errno, fmt::format("exchange {} and {}", path_, waiting.path_));

@@ -78,8 +78,9 @@ class ControlDir {
   ControlDir() = default;
   [[nodiscard]] static absl::StatusOr<ControlDir> MakeDirectory(const std::string& parent,
                                                                 const ControlDirOptions& options);
-  // `other`: a directory that is this one's as well; nullptr: none. Durable if `durably`.
-  [[nodiscard]] absl::Status WriteId(const Inode* other, bool durably) const;
+  // `other`: a directory that is this one's as well; nullptr: none, and the attempt's directory is
+  // synced.
+  [[nodiscard]] absl::Status WriteId(const Inode* other) const;
   [[nodiscard]] static absl::StatusOr<Inode> Identify(int fd);
   [[nodiscard]] absl::StatusOr<Fd> OpenChecked(const char* name, int flags, mode_t type,
                                                const Inode* expected) const;

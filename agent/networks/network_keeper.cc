@@ -47,24 +47,31 @@ executor::ContainerSpec HolderOf(const KeeperOptions& options, const Kind& kind,
 NetworkKeeper::NetworkKeeper(KeeperOptions options, executor::ContainerEngine& engine)
     : options_(std::move(options)), engine_(engine) {}
 
-NetworkKeeper::~NetworkKeeper() { Stop(Duration::zero()); }
-
-void NetworkKeeper::Start() {
-  worker_ = std::thread([this] { Work(); });
+NetworkKeeper::~NetworkKeeper() {
+  (void)Stop(Duration::zero());
+  if (worker_.joinable()) worker_.join();
 }
 
-void NetworkKeeper::Stop(Duration patience) {
-  {
+void NetworkKeeper::Start() {
+  working_ = true;
+  worker_ = std::thread([this] {
+    Work();
     const std::lock_guard lock(mu_);
-    if (!stop_by_) stop_by_ = clock_.Mono() + patience;
-    std::erase_if(orders_, [](const Order& order) { return !order.image.empty(); });
-    for (auto it = namespaces_.begin(); it != namespaces_.end();) {
-      const auto here = it++;
-      if (!here->second.user && !here->second.id.value().empty()) GiveUp(here);
-    }
+    working_ = false;
+    changed_.notify_all();
+  });
+}
+
+bool NetworkKeeper::Stop(Duration patience) {
+  std::unique_lock lock(mu_);
+  if (!stop_by_) stop_by_ = clock_.Mono() + patience;
+  std::erase_if(orders_, [](const Order& order) { return !order.image.empty(); });
+  for (auto it = namespaces_.begin(); it != namespaces_.end();) {
+    const auto here = it++;
+    if (!here->second.user && !here->second.id.value().empty()) GiveUp(here);
   }
   changed_.notify_all();
-  if (worker_.joinable()) worker_.join();
+  return changed_.wait_for(lock, patience, [this] { return !working_; });
 }
 
 std::optional<std::string> NetworkKeeper::Take(const Kind& kind, const AttemptKey& attempt) {

@@ -62,7 +62,8 @@ class NetworkKeeper {
 
   void Start();
   // Gives up those that nobody uses, and makes no more. Those in use stay, as their builds do.
-  void Stop(Duration patience);
+  // False: a call of the Engine has not returned after `patience`; the destructor waits for it.
+  [[nodiscard]] bool Stop(Duration patience);
 
   // The name of a container whose namespace the attempt may join; nullopt: none is free. It is the
   // attempt's until Return. Asks the Engine.
@@ -113,6 +114,7 @@ class NetworkKeeper {
   std::deque<Order> orders_;
   Counts counts_;
   std::optional<MonoTime> stop_by_;
+  bool working_ = false;
 
   std::thread worker_;
 };

@@ -26,6 +26,9 @@ class Demand {
   // A build wants a container of this kind. Times never go back.
   void Wish(const Kind& kind, MonoTime now);
 
+  // One of this kind cannot be made: nothing is wished for until somebody wishes again.
+  void Forget(const Kind& kind) { wishes_.erase(kind); }
+
   struct Target {
     Kind kind;
     std::size_t ready = 0;
@@ -35,7 +38,6 @@ class Demand {
   [[nodiscard]] std::vector<Target> Targets(std::size_t capacity, MonoTime now);
 
  private:
-  // Kinds whose limits are as builds like them may be many.
   static constexpr std::size_t kMaxWishes = 1000;
 
   [[nodiscard]] std::size_t LargestBurst(const std::deque<MonoTime>& wishes) const;

@@ -1,7 +1,9 @@
 #include "agent/pool/warm_pool.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,7 +29,7 @@ using namespace std::chrono_literals;
 constexpr auto kConnectPatience = 15s;
 // For the question whether one that waits is alive: a new one takes no longer.
 constexpr auto kLook = 300ms;
-constexpr auto kMakePause = 30s;
+constexpr auto kRemovePause = 30s;
 // What one that waits may cost beside the process that the Engine keeps for it, and what the pool
 // leaves to the builds.
 constexpr std::int64_t kMemoryOfOne = std::int64_t{64} << 20;
@@ -44,6 +46,17 @@ absl::Status MakeEmpty(const std::string& path) {
   if (!error) std::filesystem::create_directories(path, error);
   if (error) return ErrnoError(error.value(), path);
   return chmod(path.c_str(), 0700) == 0 ? absl::OkStatus() : ErrnoError(errno, path);
+}
+
+// Which is how an attempt moves in.
+bool CanExchange(const std::string& directory) {
+  const std::string a = directory + "/a";
+  const std::string b = directory + "/b";
+  const bool can = mkdir(a.c_str(), 0700) == 0 && mkdir(b.c_str(), 0700) == 0 &&
+                   renameat2(AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE) == 0;
+  (void)rmdir(a.c_str());
+  (void)rmdir(b.c_str());
+  return can;
 }
 
 void RemoveDirectories(const StallPaths& paths) {
@@ -70,6 +83,11 @@ absl::StatusOr<std::unique_ptr<WarmPool>> WarmPool::Create(PoolOptions options,
                                                            executor::ContainerEngine& engine) {
   for (const std::string& parent : {options.data_dir, options.work_dir}) {
     SLIPWAY_RETURN_IF_ERROR(MakeEmpty(parent + "/warm"));
+    if (options.capacity > 0 && !CanExchange(parent + "/warm")) {
+      log::Warn("no_warm_containers",
+                {{"why", "the file system cannot exchange two directories"}, {"dir", parent}});
+      options.capacity = 0;
+    }
   }
   return std::unique_ptr<WarmPool>(new WarmPool(std::move(options), engine));
 }
@@ -77,22 +95,38 @@ absl::StatusOr<std::unique_ptr<WarmPool>> WarmPool::Create(PoolOptions options,
 WarmPool::WarmPool(PoolOptions options, executor::ContainerEngine& engine)
     : options_(std::move(options)), engine_(engine), demand_(options_.demand) {}
 
-WarmPool::~WarmPool() { Stop(Duration::zero()); }
+WarmPool::~WarmPool() {
+  (void)Stop(Duration::zero());
+  if (worker_.joinable()) worker_.join();
+}
 
 void WarmPool::Start() {
   if (options_.capacity == 0) return;
-  worker_ = std::thread([this] { Work(); });
+  working_ = true;
+  worker_ = std::thread([this] {
+    Work();
+    const std::lock_guard lock(mu_);
+    working_ = false;
+    changed_.notify_all();
+  });
 }
 
-void WarmPool::Stop(Duration patience) {
+bool WarmPool::Stop(Duration patience) {
+  std::unique_lock lock(mu_);
+  if (!stop_by_) stop_by_ = clock_.Mono() + patience;
+  std::move(ready_.begin(), ready_.end(), std::back_inserter(unwanted_));
+  ready_.clear();
+  changed_.notify_all();
+  return changed_.wait_for(lock, patience, [this] { return !working_; });
+}
+
+void WarmPool::Suspend(bool suspended) {
   {
     const std::lock_guard lock(mu_);
-    if (!stop_by_) stop_by_ = clock_.Mono() + patience;
-    std::move(ready_.begin(), ready_.end(), std::back_inserter(unwanted_));
-    ready_.clear();
+    if (suspended_ == suspended) return;
+    suspended_ = suspended;
   }
   changed_.notify_all();
-  if (worker_.joinable()) worker_.join();
 }
 
 std::optional<Stall> WarmPool::Take(const Kind& kind) {
@@ -118,13 +152,24 @@ std::optional<Stall> WarmPool::Take(const Kind& kind) {
       taken_.insert(stall->container);
     }
     // Somebody may have stopped it just now.
-    if (stall->init->GetStatus(clock_.Mono() + kLook).ok()) {
+    const absl::Status alive = stall->init->GetStatus(clock_.Mono() + kLook);
+    if (alive.ok()) {
       const std::lock_guard lock(mu_);
       --misses_;
       ++hits_;
       return stall;
     }
-    GiveUp(*std::move(stall));
+    const bool busy = absl::IsDeadlineExceeded(alive) && !stall->late;
+    if (!busy) {
+      GiveUp(*std::move(stall));
+      continue;
+    }
+    // The machine's fault rather than its own: the others would take as long.
+    stall->late = true;
+    const std::lock_guard lock(mu_);
+    taken_.erase(stall->container);
+    (stop_by_ ? unwanted_.emplace_back(*std::move(stall)) : ready_.emplace_back(*std::move(stall)));
+    return std::nullopt;
   }
 }
 
@@ -139,6 +184,7 @@ void WarmPool::GiveUp(Stall stall) {
 void WarmPool::Name(const executor::ContainerId& container, std::string name) {
   {
     const std::lock_guard lock(mu_);
+    if (!working_) return;
     names_.emplace_back(container, std::move(name));
   }
   changed_.notify_all();
@@ -173,7 +219,7 @@ std::size_t WarmPool::Room() const {
 
 WarmPool::Order WarmPool::NextOrder(MonoTime now) {
   Order order;
-  if (!unwanted_.empty()) {
+  if (!unwanted_.empty() && (stop_by_ || now >= remove_after_)) {
     order.give_up = std::move(unwanted_.front());
     unwanted_.pop_front();
     return order;
@@ -188,10 +234,9 @@ WarmPool::Order WarmPool::NextOrder(MonoTime now) {
     ready_.erase(dead);
     return order;
   }
+  const std::vector<Demand::Target> targets = demand_.Targets(suspended_ ? 0 : Room(), now);
   std::map<Kind, std::size_t> missing;
-  for (const Demand::Target& target : demand_.Targets(Room(), now)) {
-    missing[target.kind] = target.ready;
-  }
+  for (const Demand::Target& target : targets) missing[target.kind] = target.ready;
   const auto surplus = std::find_if(ready_.begin(), ready_.end(), [&](const Stall& stall) {
     std::size_t& wanted = missing[stall.kind];
     if (wanted == 0) return true;
@@ -203,9 +248,9 @@ WarmPool::Order WarmPool::NextOrder(MonoTime now) {
     ready_.erase(surplus);
     return order;
   }
-  if (now < make_after_) return order;
-  for (const auto& [kind, number] : missing) {
-    if (number > 0) order.make = kind;
+  for (const Demand::Target& target : targets) {
+    if (order.make || missing[target.kind] == 0) continue;
+    order.make = target.kind;
   }
   return order;
 }
@@ -224,7 +269,7 @@ void WarmPool::Work() {
       lock.lock();
       continue;
     }
-    const bool in_a_hurry = !unwanted_.empty() || stop_by_;
+    const bool in_a_hurry = (!unwanted_.empty() && now >= remove_after_) || stop_by_;
     if (first_wish_ && !in_a_hurry) {
       const MonoTime quiet =
           std::min(latest_wish_ + options_.quiet, *first_wish_ + options_.longest_wait);
@@ -251,13 +296,12 @@ void WarmPool::Work() {
       } else if (made.ok()) {
         ready_.push_back(*std::move(made));
       } else {
-        make_after_ = clock_.Mono() + kMakePause;
+        // The next build of this kind asks again; what another kind needs may well be there.
+        demand_.Forget(*order.make);
         log::Warn("warm_container_not_made", {{"why", Describe(made.status())}});
       }
     } else {
-      const bool waits = now < make_after_;
-      changed_.wait_for(lock, waits ? std::min<Duration>(options_.interval, make_after_ - now)
-                                    : options_.interval);
+      changed_.wait_for(lock, options_.interval);
     }
   }
 }
@@ -289,20 +333,25 @@ absl::StatusOr<Stall> WarmPool::Make(const Kind& kind) {
   spec.labels = {{executor::kLabelFarm, options_.owner.farm.value()},
                  {executor::kLabelAgent, options_.owner.agent.value()},
                  {executor::kLabelKind, "warm"}};
-  SLIPWAY_ASSIGN_OR_RETURN(const executor::CreatedContainer created,
-                           engine_.Create(spec, options_.engine_timeout));
+  const absl::StatusOr<executor::CreatedContainer> created =
+      engine_.Create(spec, options_.engine_timeout);
+  if (!created.ok()) {
+    // It may have been made all the same.
+    (void)engine_.Remove(executor::ContainerId(spec.name), true, options_.engine_timeout);
+    return created.status();
+  }
   std::move(clear).Cancel();
   {
     const std::lock_guard lock(mu_);
-    at_hand_ = created.id;
+    at_hand_ = created->id;
   }
   Stall stall{.kind = kind,
-              .container = created.id,
+              .container = created->id,
               .paths = paths,
               .control = std::move(control),
               .init = nullptr,
-              .warnings = created.warnings};
-  absl::Status started = engine_.Start(created.id, options_.engine_timeout);
+              .warnings = created->warnings};
+  absl::Status started = engine_.Start(created->id, options_.engine_timeout);
   if (started.ok()) {
     auto init = initlink::InitClient::Connect(stall.control, clock_.Mono() + kConnectPatience);
     started = init.status();
@@ -316,12 +365,18 @@ absl::StatusOr<Stall> WarmPool::Make(const Kind& kind) {
 }
 
 void WarmPool::Remove(Stall stall) {
-  stall.init.reset();
-  // What fails here is left to the reaper, and its directories to the next start.
   const absl::Status removed =
       engine_.Remove(stall.container, /*force=*/true, options_.engine_timeout);
-  Gone(stall.container);
-  if (removed.ok()) RemoveDirectories(stall.paths);
+  if (removed.ok()) {
+    Gone(stall.container);
+    RemoveDirectories(stall.paths);
+    return;
+  }
+  const std::lock_guard lock(mu_);
+  // Then the reaper finds it at the next start.
+  if (stop_by_) return;
+  unwanted_.push_back(std::move(stall));
+  remove_after_ = clock_.Mono() + kRemovePause;
 }
 
 }  // namespace slipway::pool

@@ -43,6 +43,8 @@ struct Stall {
   std::unique_ptr<initlink::InitClient> init;
   // What the Engine had to leave out, in its own words.
   std::vector<std::string> warnings;
+  // It did not answer in time when somebody wanted it.
+  bool late = false;
 };
 
 struct PoolOptions {
@@ -87,8 +89,11 @@ class WarmPool {
   WarmPool& operator=(const WarmPool&) = delete;
 
   void Start();
-  // Gives up what waits, and makes no more.
-  void Stop(Duration patience);
+  // Gives up what waits, and makes no more. False: a call of the Engine has not returned after
+  // `patience`; the destructor waits for it.
+  [[nodiscard]] bool Stop(Duration patience);
+  // While a disk is filling up none waits: their images could not be deleted.
+  void Suspend(bool suspended);
 
   // A container of the kind, which is the caller's from now on; its directories too. nullopt: none
   // is ready; one may be for the next. Asks its slipway-init.
@@ -139,8 +144,10 @@ class WarmPool {
   executor::ContainerId at_hand_;
   std::optional<MonoTime> first_wish_;  // since the last look
   MonoTime latest_wish_;
-  // After one that could not be made.
-  MonoTime make_after_;
+  // After one that could not be removed.
+  MonoTime remove_after_;
+  bool suspended_ = false;
+  bool working_ = false;
   std::uint64_t hits_ = 0;
   std::uint64_t misses_ = 0;
   std::optional<MonoTime> stop_by_;

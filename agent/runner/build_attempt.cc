@@ -200,6 +200,7 @@ BuildAttempt::Trouble BuildAttempt::Prepare() {
 }
 
 absl::StatusOr<bool> BuildAttempt::TakeWarm() {
+  if (!CanMoveIn(context_)) return false;
   pool::WarmPool& pool = context_.parts.pool;
   std::optional<pool::Stall> stall =
       pool.Take(BuildKind(context_.progress.image_id, platform_.build, limits_));
@@ -208,13 +209,18 @@ absl::StatusOr<bool> BuildAttempt::TakeWarm() {
   const absl::Status moved = MoveIn(context_, *stall);
   if (!moved.ok()) {
     pool.GiveUp(*std::move(stall));
-    if (moved.code() == StatusCode::kFailedPrecondition) return false;
     return moved;
   }
-  SLIPWAY_RETURN_IF_ERROR(session_.Take(stall->container, std::move(stall->init)));
   context_.progress.container = stall->container.value();
   context_.progress.step_started_at = context_.clock.Wall();
-  SLIPWAY_RETURN_IF_ERROR(context_.Save());
+  absl::Status taken = session_.Take(stall->container, std::move(stall->init));
+  if (taken.ok()) taken = context_.Save();
+  if (!taken.ok()) {
+    // Nobody would find it by what is on the disk.
+    (void)session_.Remove();
+    pool.Gone(stall->container);
+    return taken;
+  }
   pool.Name(stall->container, ContainerName(context_.options.owner, context_.key));
   return true;
 }
@@ -281,6 +287,8 @@ BuildAttempt::Trouble BuildAttempt::RunScript() {
   absl::Status ready;
   if (resumes_) {
     ready = session_.Attach(executor::ContainerId(context_.progress.container));
+    // One of the pool may not have got its name.
+    context_.parts.pool.Name(session_.id(), ContainerName(context_.options.owner, context_.key));
   }
   if (ready.ok()) {
     // Idempotent: a step that was started before the agent died is not started again.

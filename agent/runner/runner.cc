@@ -122,11 +122,13 @@ std::set<AttemptKey> Runner::Held() {
   return held;
 }
 
-std::set<executor::ContainerId> Runner::HeldContainers() {
+absl::StatusOr<std::set<executor::ContainerId>> Runner::HeldContainers() {
   std::set<executor::ContainerId> containers;
   for (const AttemptKey& key : Held()) {
     const absl::StatusOr<Progress> progress = LoadProgress(PathsOf(options_, key).dir);
-    if (progress.ok() && !progress->container.empty()) {
+    if (absl::IsNotFound(progress.status())) continue;
+    SLIPWAY_RETURN_IF_ERROR(progress.status());
+    if (!progress->container.empty()) {
       containers.insert(executor::ContainerId(progress->container));
     }
   }
@@ -138,7 +140,9 @@ absl::Status Runner::RemoveContainers(const AttemptKey& key) {
       executor::ContainerId(ContainerName(options_.owner, key)), true, options_.engine_timeout));
   // One of the pool has no name of the attempt's.
   const absl::StatusOr<Progress> progress = LoadProgress(PathsOf(options_, key).dir);
-  if (!progress.ok() || progress->container.empty()) return absl::OkStatus();
+  if (absl::IsNotFound(progress.status())) return absl::OkStatus();
+  SLIPWAY_RETURN_IF_ERROR(progress.status());
+  if (progress->container.empty()) return absl::OkStatus();
   const executor::ContainerId container(progress->container);
   SLIPWAY_RETURN_IF_ERROR(parts_.engine.Remove(container, true, options_.engine_timeout));
   parts_.pool.Gone(container);

@@ -48,8 +48,9 @@ class Runner {
   // The attempts that have, or may have, anything on this machine. An attempt is among them before
   // anything of it is made. Thread-safe.
   [[nodiscard]] std::set<AttemptKey> Held();
-  // Containers of theirs that were made before it was known whose they would be. Reads the disk.
-  [[nodiscard]] std::set<executor::ContainerId> HeldContainers();
+  // Containers of theirs that were made before it was known whose they would be. Reads the disk,
+  // and fails as that does.
+  [[nodiscard]] absl::StatusOr<std::set<executor::ContainerId>> HeldContainers();
 
   // kNotFound: no such attempt.
   [[nodiscard]] absl::StatusOr<std::size_t> ReadLog(const AttemptKey& key, std::uint64_t offset,

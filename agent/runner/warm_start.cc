@@ -23,11 +23,11 @@ constexpr std::size_t kMaxEntries = 2000;
 absl::StatusOr<std::vector<std::string>> EntriesOf(const std::string& directory) {
   std::vector<std::string> names;
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
-    names.push_back(entry.path().filename().string());
-    if (names.size() > kMaxEntries) {
-      return absl::FailedPreconditionError("too many files at the top of the work tree");
-    }
+  std::filesystem::directory_iterator entry(directory, error);
+  while (!error && entry != std::filesystem::directory_iterator()) {
+    names.push_back(entry->path().filename().string());
+    if (names.size() > kMaxEntries) return absl::OutOfRangeError("too many");
+    entry.increment(error);
   }
   if (error) return ErrnoError(error.value(), directory);
   return names;
@@ -39,6 +39,8 @@ absl::Status Move(const std::string& from, const std::string& to) {
 }
 
 }  // namespace
+
+bool CanMoveIn(const AttemptContext& context) { return EntriesOf(context.paths.tree).ok(); }
 
 absl::Status MoveIn(AttemptContext& context, pool::Stall& stall) {
   const AttemptPaths& mine = context.paths;

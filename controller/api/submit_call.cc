@@ -21,6 +21,8 @@ namespace slipway::api {
 namespace {
 
 constexpr int kMaxRuns = 1000;
+// Calls that nobody has looked at yet: some seconds' worth.
+constexpr std::size_t kMaxWaiting = 10'000;
 
 // One run of the call.
 struct Item {
@@ -45,13 +47,15 @@ class SubmitCall final : public grpc::ServerUnaryReactor {
         answer_(std::move(answer)),
         left_(items_.size() + 1) {}
 
-  void Start(std::shared_ptr<SubmitCall> self) {
+  void Start(const std::shared_ptr<SubmitCall>& self) {
     self_ = self;
     alarm_.Set(std::chrono::system_clock::now() + kCommitPatience,
                [call = std::weak_ptr(self)](bool rang) {
                  if (const auto alive = call.lock(); rang && alive) alive->EndEarly(NoReply());
                });
-    deps_.pool.Post([call = std::move(self)] { call->Begin(call); });
+    if (deps_.submits.TryPost([self] { self->Begin(self); }, kMaxWaiting)) return;
+    EndEarly(MakeError(absl::StatusCode::kResourceExhausted, "QUEUE_FULL",
+                       "too many submits are waiting", "Try again in a few seconds."));
   }
 
   void OnCancel() override { EndEarly(absl::CancelledError("the client has left")); }
@@ -63,6 +67,12 @@ class SubmitCall final : public grpc::ServerUnaryReactor {
 
  private:
   void Begin(const std::shared_ptr<SubmitCall>& self) {
+    {
+      const std::lock_guard lock(mu_);
+      // Its client has left, or it waited too long: the request is gone as well.
+      if (finished_) return;
+      working_ = true;
+    }
     const auto account = deps_.auth.Authenticate(context_);
     if (!account.ok()) {
       const std::lock_guard lock(mu_);
@@ -113,7 +123,7 @@ class SubmitCall final : public grpc::ServerUnaryReactor {
   void CountLocked(const std::shared_ptr<SubmitCall>& self) {
     if (--left_ > 0 || finished_) return;
     working_ = true;
-    deps_.pool.Post([self] { self->End(); });
+    deps_.submits.Post([self] { self->End(); });
   }
 
   void End() {
@@ -161,7 +171,7 @@ class SubmitCall final : public grpc::ServerUnaryReactor {
 
   std::mutex mu_;
   std::size_t left_;                  // items without a reply, and one for Begin
-  bool working_ = true;               // Begin or End runs, or is about to
+  bool working_ = false;              // Begin or End runs, or End is about to
   std::optional<absl::Status> over_;  // why the call ends before its replies
   bool finished_ = false;
 };

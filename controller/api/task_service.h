@@ -31,6 +31,8 @@ struct Deps {
   const runs::Targets& targets;
   // For callbacks: none of gRPC or the scheduler waits for a disk or the database.
   work::WorkPool& pool;
+  // For submits, so that those who follow do not wait for them.
+  work::WorkPool& submits;
   OpenStreams& streams;
   const Clock& clock;
 };

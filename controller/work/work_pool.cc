@@ -25,6 +25,16 @@ void WorkPool::Post(std::function<void()> work) {
   wake_.notify_one();
 }
 
+bool WorkPool::TryPost(std::function<void()> work, std::size_t most) {
+  {
+    const std::lock_guard lock(mu_);
+    if (queue_.size() >= most) return false;
+    queue_.push_back(std::move(work));
+  }
+  wake_.notify_one();
+  return true;
+}
+
 void WorkPool::Loop() {
   std::unique_lock lock(mu_);
   while (true) {

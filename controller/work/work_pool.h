@@ -1,6 +1,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <cstddef>
 #include <deque>
 #include <functional>
 #include <mutex>
@@ -17,6 +18,8 @@ class WorkPool {
   explicit WorkPool(int threads);
   ~WorkPool();
   void Post(std::function<void()> work);
+  // False: `most` are waiting, and this is not taken.
+  [[nodiscard]] bool TryPost(std::function<void()> work, std::size_t most);
 
  private:
   void Loop();

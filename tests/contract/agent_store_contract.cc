@@ -146,6 +146,11 @@ TEST_CASE("AgentStore: touching tells when and with what labels it was last seen
   CHECK(agent.labels == std::map<std::string, std::string>{{"os", "bsd"}});
   CHECK_OK(farm.store().Touch({}, FromUnixMicros(99)));
   CHECK(farm.Get("id-a").last_seen == FromUnixMicros(77));
+  // Labels that no database can hold hide nobody else.
+  const std::string odd("a\0b", 3);
+  CHECK_OK(farm.store().Touch(
+      {{AgentId("id-0"), {{"os", odd}}}, {AgentId("id-a"), {{"os", "bsd"}}}}, FromUnixMicros(101)));
+  CHECK(farm.Get("id-a").last_seen == FromUnixMicros(101));
 }
 
 TEST_CASE("AgentStore: a successor replaces the certificate when it is used, and only the newest",

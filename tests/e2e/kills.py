@@ -33,7 +33,8 @@ def begin_ref(farm, application, ref):
     task = tasks[0]["id"]
     follower = farm.follow(run)
     farm.wait_log(task, "tick 10 ")
-    (container,) = farm.containers(task)
+    # One of the pool gets its name a moment later.
+    (container,) = until("the container", lambda: farm.containers(task), 20)
     return run, task, container, follower
 
 

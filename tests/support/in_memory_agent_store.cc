@@ -100,7 +100,12 @@ absl::Status InMemoryAgentStore::Touch(const Seen& seen, WallTime now) {
   const std::lock_guard lock(state_.mu);
   for (const auto& [id, labels] : seen) {
     const auto it = state_.tables.agents.find(id);
-    if (it == state_.tables.agents.end()) continue;
+    const auto unstorable = [](const auto& label) {
+      return (label.first + label.second).find('\0') != std::string::npos;
+    };
+    if (it == state_.tables.agents.end() || std::any_of(labels.begin(), labels.end(), unstorable)) {
+      continue;
+    }
     it->second.labels = labels;
     it->second.last_seen = now;
   }

@@ -114,7 +114,7 @@ TEST_CASE("NetworkKeeper: at its capacity the one that was free longest makes ro
 TEST_CASE("NetworkKeeper: with a capacity of zero nothing is kept") {
   Keeping k(0);
   k.keeper->Wanted(kShop, "node:1");
-  k.keeper->Stop(1s);
+  CHECK(k.keeper->Stop(1s));
   CHECK(k.engine.containers().empty());
 }
 
@@ -131,7 +131,7 @@ TEST_CASE("NetworkKeeper: a stop gives up what is free and leaves what is used")
   k.Make(kBakery);
   const auto used = k.keeper->Take(kShop, Key(1));
   REQUIRE(used);
-  k.keeper->Stop(5s);
+  CHECK(k.keeper->Stop(5s));
   REQUIRE(k.engine.containers().size() == 1);
   CHECK(k.engine.spec(k.engine.containers().front()).name == *used);
 }

@@ -58,6 +58,15 @@ TEST_CASE("Demand: every kind gets one before any gets a second, the latest firs
   CHECK(demand.Targets(0, kNoon + 3min).empty());
 }
 
+TEST_CASE("Demand: a kind that was forgotten is wished for anew", "[unit]") {
+  Demand demand;
+  demand.Wish(Of("node"), kNoon);
+  demand.Forget(Of("node"));
+  CHECK(demand.Targets(4, kNoon).empty());
+  demand.Wish(Of("node"), kNoon);
+  CHECK(Text(demand.Targets(4, kNoon)) == "node=1 ");
+}
+
 TEST_CASE("Demand: containers that differ in a limit or network are of two kinds", "[unit]") {
   Demand demand;
   Kind more = Of("node");

@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <filesystem>
+#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -201,11 +202,47 @@ TEST_CASE("WarmPool: a machine without memory to spare has none", "[unit]") {
   CHECK(farm.HasReady(1));
 }
 
+TEST_CASE("WarmPool: while a disk is filling up none waits", "[unit]") {
+  Farm farm;
+  WarmPool& pool = farm.Begin();
+  CHECK_FALSE(pool.Take(kNode));
+  REQUIRE(farm.HasReady(1));
+  pool.Suspend(true);
+  CHECK(farm.HasContainers(0));
+  pool.Suspend(false);
+  CHECK(farm.HasReady(1));
+}
+
+TEST_CASE("WarmPool: a kind that cannot be made is in no other's way", "[unit]") {
+  Farm farm;
+  const Kind gone{.image_id = "a-gone:1", .network = executor::NetworkKind::kNone};
+  WarmPool& pool = farm.Begin();
+  CHECK_FALSE(pool.Take(kNode));
+  CHECK_FALSE(pool.Take(gone));
+  REQUIRE(farm.HasReady(1));
+  CHECK(pool.Take(kNode));
+}
+
+TEST_CASE("WarmPool: an Engine that hangs does not hold up a stop", "[unit]") {
+  Farm farm;
+  std::promise<void> hanging;
+  std::promise<void> go_on;
+  farm.engine.OnStart([&](const executor::ContainerId&, const executor::ContainerSpec&) {
+    hanging.set_value();
+    go_on.get_future().wait();
+  });
+  WarmPool& pool = farm.Begin();
+  CHECK_FALSE(pool.Take(kNode));
+  hanging.get_future().wait();
+  CHECK_FALSE(pool.Stop(10ms));
+  go_on.set_value();
+}
+
 TEST_CASE("WarmPool: with a capacity of zero there is none", "[unit]") {
   Farm farm(0);
   WarmPool& pool = farm.Begin();
   CHECK_FALSE(pool.Take(kNode));
-  pool.Stop(1s);
+  CHECK(pool.Stop(1s));
   CHECK(farm.engine.calls().empty());
 }
 
@@ -217,7 +254,7 @@ TEST_CASE("WarmPool: a stop gives up what waits and leaves what was taken", "[un
   const auto taken = pool.Take(kNode);
   REQUIRE(taken);
   REQUIRE(farm.HasReady(2));
-  pool.Stop(5s);
+  CHECK(pool.Stop(5s));
   REQUIRE(farm.engine.containers().size() == 1);
   CHECK(farm.engine.containers().front() == taken->container);
   CHECK_FALSE(pool.Take(kNode));

@@ -1,7 +1,9 @@
 #include "controller/work/work_pool.h"
 
 #include <algorithm>
+#include <atomic>
 #include <catch2/catch.hpp>
+#include <future>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -34,6 +36,26 @@ TEST_CASE("WorkPool: what several threads post is run once each, the rest at des
   REQUIRE(done.size() == kPosters * kEach);
   CHECK(std::unique(done.begin(), done.end()) == done.end());
   CHECK(done.front() == 0);
+}
+
+TEST_CASE("WorkPool: more than the most that may wait is refused, and what was taken is run",
+          "[unit]") {
+  std::promise<void> begun;
+  std::promise<void> go_on;
+  std::atomic<int> done = 0;
+  {
+    WorkPool pool(1);
+    pool.Post([&] {
+      begun.set_value();
+      go_on.get_future().wait();
+    });
+    begun.get_future().wait();
+    CHECK(pool.TryPost([&] { ++done; }, 2));
+    CHECK(pool.TryPost([&] { ++done; }, 2));
+    CHECK_FALSE(pool.TryPost([&] { ++done; }, 2));
+    go_on.set_value();
+  }
+  CHECK(done == 2);
 }
 
 TEST_CASE("WorkPool: with one thread, work is done in order and may post more", "[unit]") {

@@ -237,6 +237,7 @@ constexpr Statement kUnfinishedTasks{"scheduler_unfinished_tasks",
                                      "SELECT " SLIPWAY_PG_TASK_COLUMNS R"(
   FROM unfinished u
   JOIN tasks t ON t.id = u.task_id
+ WHERE t.state IN ('waiting', 'queued', 'offered', 'running', 'unknown')
  ORDER BY t.sequence)"};
 constexpr Statement kUnfinishedSubmitters{"scheduler_unfinished_submitters", R"(
 SELECT r.id, r.submitted_by
