@@ -44,6 +44,8 @@ constexpr Duration kEngineTimeout = 60s;
 constexpr Duration kFirstPing = 10s;
 // A signal is to end the process promptly.
 constexpr Duration kStopPatience = 2s;
+// For the containers that wait, which an Engine that is well removes within a second.
+constexpr Duration kGiveUpPatience = 5s;
 // For what is left of builds when the farm has thrown the agent out.
 constexpr Duration kDeletePatience = 30s;
 constexpr Duration kLongestTurn = 1min;
@@ -493,8 +495,8 @@ bool App::Stop() {
   health_->Stop();
   images_->Stop();
   bool left = runner_->Stop(kStopPatience);
-  left &= pool_->Stop(kStopPatience);
-  left &= networks_->Stop(kStopPatience);
+  left &= pool_->Stop(kGiveUpPatience);
+  left &= networks_->Stop(kGiveUpPatience);
   return left;
 }
 

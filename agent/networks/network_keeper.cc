@@ -20,6 +20,9 @@ constexpr std::int64_t kMemory = std::int64_t{16} << 20;
 constexpr std::int64_t kPids = 8;
 // For the look at a namespace before it is given out: a new one costs about as much.
 constexpr auto kLook = 1s;
+// Before a removal that failed is tried again.
+constexpr auto kPause = 10s;
+constexpr auto kStopLook = 200ms;
 
 executor::ContainerSpec HolderOf(const KeeperOptions& options, const Kind& kind,
                                  const std::string& name, const std::string& image) {
@@ -66,6 +69,7 @@ bool NetworkKeeper::Stop(Duration patience) {
   std::unique_lock lock(mu_);
   if (!stop_by_) stop_by_ = clock_.Mono() + patience;
   std::erase_if(orders_, [](const Order& order) { return !order.image.empty(); });
+  for (Order& order : orders_) order.after = {};
   for (auto it = namespaces_.begin(); it != namespaces_.end();) {
     const auto here = it++;
     if (!here->second.user && !here->second.id.value().empty()) GiveUp(here);
@@ -121,7 +125,7 @@ void NetworkKeeper::Return(const AttemptKey& attempt, const std::string& name) {
     return;
   }
   if (name.empty() || namespaces_.contains(name)) return;
-  orders_.push_back({name, ""});
+  orders_.push_back({name, "", {}});
   changed_.notify_all();
 }
 
@@ -145,7 +149,7 @@ void NetworkKeeper::Wanted(const Kind& kind, const std::string& image) {
       fmt::format("slipway-{}-net-{}", options_.owner.agent.value(), NewId("").substr(0, 10));
   namespaces_.emplace(
       name, Namespace{.kind = kind, .id = {}, .user = std::nullopt, .free_since = clock_.Mono()});
-  orders_.push_back({std::move(name), image});
+  orders_.push_back({std::move(name), image, {}});
   changed_.notify_all();
 }
 
@@ -164,7 +168,7 @@ bool NetworkKeeper::MakeRoom() {
 }
 
 void NetworkKeeper::GiveUp(std::map<std::string, Namespace>::iterator it) {
-  orders_.push_back({it->first, ""});
+  orders_.push_back({it->first, "", {}});
   namespaces_.erase(it);
   changed_.notify_all();
 }
@@ -193,27 +197,65 @@ NetworkKeeper::Counts NetworkKeeper::counts() const {
   return counts_;
 }
 
+std::deque<NetworkKeeper::Order>::iterator NetworkKeeper::NextOrder(MonoTime now) {
+  return std::find_if(orders_.begin(), orders_.end(),
+                      [&](const Order& order) { return order.after <= now; });
+}
+
+void NetworkKeeper::GiveUpDead() {
+  std::vector<std::string> free;
+  {
+    const std::lock_guard lock(mu_);
+    for (const auto& [name, space] : namespaces_) {
+      if (!space.user && !space.id.value().empty()) free.push_back(name);
+    }
+  }
+  for (const std::string& name : free) {
+    const auto state = engine_.Inspect(executor::ContainerId(name), kLook);
+    const bool ended = state.ok() ? state->status != executor::ContainerStatus::kRunning
+                                  : absl::IsNotFound(state.status());
+    if (!ended) continue;
+    const std::lock_guard lock(mu_);
+    const auto it = namespaces_.find(name);
+    if (it != namespaces_.end() && !it->second.user) GiveUp(it);
+  }
+}
+
 void NetworkKeeper::Work() {
   std::unique_lock lock(mu_);
+  MonoTime look_at = clock_.Mono() + options_.interval;
   for (;;) {
-    if (stop_by_ && (orders_.empty() || clock_.Mono() >= *stop_by_)) return;
-    GiveUpIdle(clock_.Mono());
-    if (orders_.empty()) {
-      changed_.wait_for(lock, std::min<Duration>(options_.idle_for, 30s));
+    const MonoTime now = clock_.Mono();
+    if (stop_by_ && (orders_.empty() || now >= *stop_by_)) return;
+    GiveUpIdle(now);
+    if (now >= look_at && !stop_by_) {
+      look_at = now + options_.interval;
+      lock.unlock();
+      GiveUpDead();
+      lock.lock();
       continue;
     }
-    const Order order = std::move(orders_.front());
-    orders_.pop_front();
+    const auto next = NextOrder(now);
+    if (next == orders_.end()) {
+      // While it stops, also for what is tried again.
+      changed_.wait_for(lock, stop_by_ ? std::min<Duration>(kStopLook, *stop_by_ - now)
+                                       : std::min<Duration>(options_.idle_for, look_at - now));
+      continue;
+    }
+    const Order order = std::move(*next);
+    orders_.erase(next);
     const auto it = namespaces_.find(order.name);
     const Kind kind = it == namespaces_.end() ? Kind() : it->second.kind;
     lock.unlock();
+    bool done = true;
     if (order.image.empty()) {
-      // What fails here is left to the reaper.
-      (void)engine_.Remove(executor::ContainerId(order.name), true, options_.engine_timeout);
+      done = engine_.Remove(executor::ContainerId(order.name), true, options_.engine_timeout).ok();
     } else {
       Make(order, kind);
     }
     lock.lock();
+    // An Engine that is being restarted, or has not got rid of the container's mounts.
+    if (!done) orders_.push_back({order.name, "", clock_.Mono() + (stop_by_ ? kStopLook : kPause)});
   }
 }
 

@@ -39,6 +39,8 @@ struct KeeperOptions {
   std::size_t capacity = 2;
   // One that nobody took for so long is given up.
   Duration idle_for = std::chrono::minutes(10);
+  // Between looks whether they live.
+  Duration interval = std::chrono::seconds(30);
   Duration engine_timeout = std::chrono::seconds(60);
   std::function<bool(const executor::ContainerId&, int pid)> is_quiet = IsQuiet;
 };
@@ -95,10 +97,15 @@ class NetworkKeeper {
   struct Order {
     std::string name;
     std::string image;  // empty: remove it
+    MonoTime after;     // not before
   };
 
   void Work();
   void Make(const Order& order, const Kind& kind);
+  // Gives up the free ones whose container has ended, as all do when the Engine is restarted.
+  void GiveUpDead();
+  // The first that is due. REQUIRES: mu_
+  [[nodiscard]] std::deque<Order>::iterator NextOrder(MonoTime now);
   void GiveUp(std::map<std::string, Namespace>::iterator it);  // REQUIRES: mu_
   void GiveUpIdle(MonoTime now);                               // REQUIRES: mu_
   // Makes room for one more; false: all are in use. REQUIRES: mu_

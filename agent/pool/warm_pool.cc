@@ -29,7 +29,9 @@ using namespace std::chrono_literals;
 constexpr auto kConnectPatience = 15s;
 // For the question whether one that waits is alive: a new one takes no longer.
 constexpr auto kLook = 300ms;
-constexpr auto kRemovePause = 30s;
+// Before a removal that failed is tried again.
+constexpr auto kRemovePause = 10s;
+constexpr auto kStopLook = 200ms;
 // What one that waits may cost beside the process that the Engine keeps for it, and what the pool
 // leaves to the builds.
 constexpr std::int64_t kMemoryOfOne = std::int64_t{64} << 20;
@@ -114,6 +116,7 @@ void WarmPool::Start() {
 bool WarmPool::Stop(Duration patience) {
   std::unique_lock lock(mu_);
   if (!stop_by_) stop_by_ = clock_.Mono() + patience;
+  remove_after_ = {};
   std::move(ready_.begin(), ready_.end(), std::back_inserter(unwanted_));
   ready_.clear();
   changed_.notify_all();
@@ -219,7 +222,7 @@ std::size_t WarmPool::Room() const {
 
 WarmPool::Order WarmPool::NextOrder(MonoTime now) {
   Order order;
-  if (!unwanted_.empty() && (stop_by_ || now >= remove_after_)) {
+  if (!unwanted_.empty() && now >= remove_after_) {
     order.give_up = std::move(unwanted_.front());
     unwanted_.pop_front();
     return order;
@@ -269,7 +272,7 @@ void WarmPool::Work() {
       lock.lock();
       continue;
     }
-    const bool in_a_hurry = (!unwanted_.empty() && now >= remove_after_) || stop_by_;
+    const bool in_a_hurry = !unwanted_.empty() || stop_by_;
     if (first_wish_ && !in_a_hurry) {
       const MonoTime quiet =
           std::min(latest_wish_ + options_.quiet, *first_wish_ + options_.longest_wait);
@@ -301,7 +304,8 @@ void WarmPool::Work() {
         log::Warn("warm_container_not_made", {{"why", Describe(made.status())}});
       }
     } else {
-      changed_.wait_for(lock, options_.interval);
+      const Duration rest = unwanted_.empty() ? options_.interval : remove_after_ - now;
+      changed_.wait_for(lock, std::min(rest, options_.interval));
     }
   }
 }
@@ -373,10 +377,8 @@ void WarmPool::Remove(Stall stall) {
     return;
   }
   const std::lock_guard lock(mu_);
-  // Then the reaper finds it at the next start.
-  if (stop_by_) return;
   unwanted_.push_back(std::move(stall));
-  remove_after_ = clock_.Mono() + kRemovePause;
+  remove_after_ = clock_.Mono() + (stop_by_ ? Duration(kStopLook) : Duration(kRemovePause));
 }
 
 }  // namespace slipway::pool

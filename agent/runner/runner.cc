@@ -138,11 +138,9 @@ absl::StatusOr<std::set<executor::ContainerId>> Runner::HeldContainers() {
 absl::Status Runner::RemoveContainers(const AttemptKey& key) {
   SLIPWAY_RETURN_IF_ERROR(parts_.engine.Remove(
       executor::ContainerId(ContainerName(options_.owner, key)), true, options_.engine_timeout));
-  // One of the pool has no name of the attempt's.
+  // One of the pool gets the attempt's name a moment after it was taken.
   const absl::StatusOr<Progress> progress = LoadProgress(PathsOf(options_, key).dir);
-  if (absl::IsNotFound(progress.status())) return absl::OkStatus();
-  SLIPWAY_RETURN_IF_ERROR(progress.status());
-  if (progress->container.empty()) return absl::OkStatus();
+  if (!progress.ok() || progress->container.empty()) return absl::OkStatus();
   const executor::ContainerId container(progress->container);
   SLIPWAY_RETURN_IF_ERROR(parts_.engine.Remove(container, true, options_.engine_timeout));
   parts_.pool.Gone(container);

@@ -23,7 +23,7 @@ const Kind kBakery{.application = "bakery", .network = NetworkKind::kBridge};
 AttemptKey Key(int number) { return {TaskId("task-" + std::to_string(number)), Attempt(1)}; }
 
 struct Keeping {
-  explicit Keeping(std::size_t capacity = 2, Duration idle_for = 1h) {
+  explicit Keeping(std::size_t capacity = 2, Duration idle_for = 1h, Duration interval = 1h) {
     engine.AddImage("node:1");
     REQUIRE_OK(engine.EnsureNetwork({.name = "slipway", .farm = "farm"}, 1s).status());
     keeper = std::make_unique<NetworkKeeper>(
@@ -31,6 +31,7 @@ struct Keeping {
                       .init_binary = "/init",
                       .capacity = capacity,
                       .idle_for = idle_for,
+                      .interval = interval,
                       .is_quiet = [this](const executor::ContainerId&, int) { return quiet; }},
         engine);
     keeper->Start();
@@ -93,6 +94,22 @@ TEST_CASE("NetworkKeeper: one whose container has ended is given up") {
   k.engine.Exit(k.engine.containers().front(), 137);
   CHECK_FALSE(k.keeper->Take(kShop, Key(1)));
   CHECK(k.HasContainers(0));
+}
+
+TEST_CASE("NetworkKeeper: one that ended is given up before anybody asks", "[unit]") {
+  Keeping k(2, 1h, 20ms);
+  k.Make(kShop);
+  k.engine.Exit(k.engine.containers().front(), 137);
+  CHECK(k.HasContainers(0));
+}
+
+TEST_CASE("NetworkKeeper: what the Engine would not remove is removed later, also at the end",
+          "[unit]") {
+  Keeping k;
+  k.Make(kShop);
+  k.engine.FailNext(FakeContainerEngine::Op::kRemove, absl::InternalError("device is busy"));
+  CHECK(k.keeper->Stop(5s));
+  CHECK(k.engine.containers().empty());
 }
 
 TEST_CASE("NetworkKeeper: at its capacity the one that was free longest makes room") {

@@ -227,9 +227,11 @@ TEST_CASE("WarmPool: an Engine that hangs does not hold up a stop", "[unit]") {
   Farm farm;
   std::promise<void> hanging;
   std::promise<void> go_on;
-  farm.engine.OnStart([&](const executor::ContainerId&, const executor::ContainerSpec&) {
+  farm.engine.OnStart([&](const executor::ContainerId& id, const executor::ContainerSpec& spec) {
     hanging.set_value();
     go_on.get_future().wait();
+    const std::lock_guard lock(farm.mu);
+    farm.inits[id] = std::make_unique<FakeInit>(spec.binds.front().host_path);
   });
   WarmPool& pool = farm.Begin();
   CHECK_FALSE(pool.Take(kNode));
@@ -258,6 +260,18 @@ TEST_CASE("WarmPool: a stop gives up what waits and leaves what was taken", "[un
   REQUIRE(farm.engine.containers().size() == 1);
   CHECK(farm.engine.containers().front() == taken->container);
   CHECK_FALSE(pool.Take(kNode));
+}
+
+TEST_CASE("WarmPool: what the Engine would not remove is removed later, also at the end",
+          "[unit]") {
+  Farm farm;
+  WarmPool& pool = farm.Begin();
+  CHECK_FALSE(pool.Take(kNode));
+  REQUIRE(farm.HasReady(1));
+  farm.engine.FailNext(FakeContainerEngine::Op::kRemove, absl::InternalError("device is busy"));
+  CHECK(pool.Stop(5s));
+  CHECK(farm.engine.containers().empty());
+  CHECK(farm.Stalls() == 0);
 }
 
 TEST_CASE("WarmPool: what an earlier process left in its directories is removed", "[unit]") {

@@ -205,7 +205,8 @@ CREATE TABLE public.tasks (
     CONSTRAINT tasks_queue_timeout_check CHECK ((queue_timeout >= 0)),
     CONSTRAINT tasks_starts_check CHECK ((starts >= 0)),
     CONSTRAINT tasks_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'queued'::text, 'offered'::text, 'running'::text, 'succeeded'::text, 'failed'::text, 'canceled'::text, 'skipped'::text, 'unknown'::text])))
-);
+)
+WITH (fillfactor='60');
 ALTER TABLE public.tasks ALTER COLUMN sequence ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.tasks_sequence_seq
     START WITH 1
@@ -213,6 +214,12 @@ ALTER TABLE public.tasks ALTER COLUMN sequence ADD GENERATED ALWAYS AS IDENTITY 
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+CREATE TABLE public.unfinished (
+    task_id text NOT NULL,
+    application_id text,
+    platform text,
+    target text
 );
 ALTER TABLE ONLY public.agents
     ADD CONSTRAINT agents_pkey PRIMARY KEY (id);
@@ -262,6 +269,8 @@ ALTER TABLE ONLY public.tasks
     ADD CONSTRAINT tasks_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.tasks
     ADD CONSTRAINT tasks_sequence_key UNIQUE (sequence);
+ALTER TABLE ONLY public.unfinished
+    ADD CONSTRAINT unfinished_pkey PRIMARY KEY (task_id);
 CREATE UNIQUE INDEX agents_name ON public.agents USING btree (name) WHERE (mode <> ALL (ARRAY['retired'::text, 'revoked'::text]));
 CREATE INDEX artifacts_newest ON public.artifacts USING btree (application_id, created_at DESC, manifest);
 CREATE INDEX blob_holds_of_digest ON public.blob_holds USING btree (digest);
@@ -269,8 +278,7 @@ CREATE INDEX join_tokens_by_age ON public.join_tokens USING btree (created_at);
 CREATE INDEX releases_of_application ON public.releases USING btree (application_id, sequence);
 CREATE INDEX tasks_of_application ON public.tasks USING btree (application_id, sequence);
 CREATE INDEX tasks_of_run ON public.tasks USING btree (run_id, sequence);
-CREATE INDEX tasks_publishing ON public.tasks USING btree (application_id, platform, target) WHERE ((kind = 'publish'::text) AND (state = ANY (ARRAY['offered'::text, 'running'::text, 'unknown'::text])));
-CREATE INDEX tasks_unfinished ON public.tasks USING btree (sequence) WHERE (state = ANY (ARRAY['waiting'::text, 'queued'::text, 'offered'::text, 'running'::text, 'unknown'::text]));
+CREATE INDEX unfinished_publishes ON public.unfinished USING btree (application_id, platform, target) WHERE (application_id IS NOT NULL);
 ALTER TABLE ONLY public.artifacts
     ADD CONSTRAINT artifacts_application_id_fkey FOREIGN KEY (application_id) REFERENCES public.applications(id);
 ALTER TABLE ONLY public.blob_holds
