@@ -132,7 +132,8 @@ WITH c AS (
    WHERE t.id = c.task AND t.attempt = c.attempt AND (c.allowed -> t.kind) ? t.state
   RETURNING t.id, t.attempt, c.release, c.resolution, earlier.result AS unknown_result
 ), ended AS (
-  DELETE FROM unfinished u USING done WHERE u.task_id = done.id
+  -- Not a join, which a plan made while the table was small would do by reading all of it.
+  DELETE FROM unfinished WHERE task_id = ANY (ARRAY(SELECT id FROM done))
 ), released AS ()" SLIPWAY_PG_INSERT_RELEASES R"(), resolved AS (
   INSERT INTO publish_resolutions (task_id, attempt, verdict, resolved_by, resolved_at, probe_task,
                                    reason, unknown_result)
