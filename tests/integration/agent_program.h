@@ -55,8 +55,11 @@ class AgentFarm {
   }
   ~AgentFarm() {
     Kill(SIGKILL);
-    (void)Shell("docker ps -aq --filter label=io.slipway.agent=agent-test --filter name=" + name_ +
-                " | xargs -r docker rm -f -v; docker network rm " + name_);
+    // Those that wait or hold a network have no name of the test's, but something of it mounted.
+    (void)Shell(
+        "for c in $(docker ps -aq --filter label=io.slipway.agent=agent-test); do docker inspect"
+        " --format '{{range .Mounts}}{{.Source}} {{end}}' $c | grep -q '" +
+        data_dir() + "' && docker rm -f -v $c; done; docker network rm " + name_);
   }
   AgentFarm(const AgentFarm&) = delete;
   AgentFarm& operator=(const AgentFarm&) = delete;
