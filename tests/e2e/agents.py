@@ -204,8 +204,8 @@ def bench_builds(farm):
     found = json.loads(done.stdout)
     expect(found["builds"] == found["with_output"] == 4, found)
     expect(0 < found["submit_p50_ms"] <= found["output_p50_ms"] < found["result_p50_ms"] <= found["result_p99_ms"], found)
-    steps = sum(found[f"step_{name}_p50_ms"] for name in ("fetch", "prepare", "script", "archive"))
-    expect(0 < steps <= found["result_p99_ms"] * 1.5 and found["attempt_p50_ms"] < found["result_p99_ms"], found)
+    expect(all(0 < found[f"step_{name}_p50_ms"] < found["result_p99_ms"] for name in ("fetch", "prepare", "script", "archive")), found)
+    expect(0 < found["attempt_p50_ms"] < found["result_p99_ms"], found)
     built = [task for task in farm.json("tasks", "--app", "lab")["tasks"] if task["ref"] == "bench"]
     expect(len(built) == 6 and {task["state"] for task in built} == {"TASK_STATE_SUCCEEDED"}, built)
 
@@ -217,7 +217,7 @@ def bench_builds(farm):
     broken, _ = submit(farm, "bench-broken", "exit 3")
     farm.finish(broken)
     done = bench("--ref", "bench-broken")
-    expect(done.returncode == 1 and "SCRIPT_FAILED" in done.stderr and "slipway logs" in done.stderr, done.stderr)
+    expect(done.returncode == 1 and "did not succeed: The script failed: exit code 3" in done.stderr and "slipway logs" in done.stderr, done.stderr)
     done = bench("--ref", "bench", "--require", "zone=nowhere=", "--builds", "0")
     expect(done.returncode == 2 and "--builds" in done.stderr, done.stderr)
 

@@ -128,7 +128,7 @@ class BuildsLoad {
                      fmt::format("build {} did not succeed: {}", build.task.id(),
                                  failure.message().empty() ? v1::TaskState_Name(build.task.state())
                                                            : failure.message()),
-                     fmt::format("slipway logs {}", build.task.id()));
+                     fmt::format("Look at `slipway logs {}`.", build.task.id()));
   }
 
   absl::Status ReadLog(const std::string& task, std::optional<MonoTime>& output) {
@@ -229,12 +229,12 @@ Measured MeasureBuilds(const Bench& bench, const BuildsFlags& flags) {
   BuildsLoad load(bench, flags, what);
   if (flags.warm_up > 0) {
     bench.say(
-        fmt::format(fmt::runtime(bench.text("{} builds that are not counted", "{} 个不计入的构建")),
+        fmt::format(fmt::runtime(bench.text("builds that do not count: {}", "不计入的构建：{}")),
                     flags.warm_up));
     SLIPWAY_RETURN_IF_ERROR(load.Run(flags.warm_up).status());
   }
   bench.say(
-      fmt::format(fmt::runtime(bench.text("{} builds, {} at a time", "{} 个构建，同时 {} 个")),
+      fmt::format(fmt::runtime(bench.text("builds: {}, {} at a time", "构建：{} 个，同时 {} 个")),
                   flags.builds, std::min(flags.at_once, flags.builds)));
   SLIPWAY_ASSIGN_OR_RETURN(const std::vector<Build> builds, load.Run(flags.builds));
   return FiguresOf(builds, bench.text);
