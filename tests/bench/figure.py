@@ -1,4 +1,4 @@
-"""One line of the table of tests/bench/run."""
+"""The figures of tests/bench/run, and the table that it prints."""
 
 import statistics
 
@@ -92,3 +92,13 @@ class Figure:
         return {"name": self.name, "what": self.what, "against": self.against, "ours": self.ours, "theirs": self.theirs,
                 "value": self.value, "goal": self.goal, "met": self.met, "measured": self.measured,
                 "more_is_better": self.more_is_better, **self.facts}
+
+
+def print_table(figures):
+    rows = [("figure", "Slipway", "against", "", "result", "goal", "")]
+    for f in figures:
+        compared = f.theirs != ""
+        rows.append((f.what, f.ours, f.against, f.theirs, f.value if compared else "", f.goal or "–", f.verdict()))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
