@@ -73,9 +73,7 @@ absl::StatusOr<CommitReader> CommitReader::Open(const std::string& git_dir) {
 absl::StatusOr<std::string> CommitReader::ReadFile(std::string_view commit, std::string_view path,
                                                    std::size_t max_bytes) const {
   SLIPWAY_ASSIGN_OR_RETURN(CommitPtr found, FindCommit(state_->repository.get(), commit));
-  git_tree* raw_tree = nullptr;
-  if (git_commit_tree(&raw_tree, found.get()) != 0) return StatusFromGit2("cannot read the commit");
-  const TreePtr tree(raw_tree);
+  SLIPWAY_ASSIGN_OR_RETURN(const TreePtr tree, TreeOf(found.get()));
   git_tree_entry* raw_entry = nullptr;
   const int error = git_tree_entry_bypath(&raw_entry, tree.get(), std::string(path).c_str());
   if (error == GIT_ENOTFOUND) return NoFile(path, commit, "is not there");

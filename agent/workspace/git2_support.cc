@@ -18,6 +18,8 @@ void StartLibrary() {
       git_libgit2_opts(GIT_OPT_SET_SEARCH_PATH, level, "");
     }
     git_libgit2_opts(GIT_OPT_SET_CACHE_MAX_SIZE, static_cast<ssize_t>(8 << 20));
+    // A checkout reads every directory twice; by default, those of 100 files are not kept.
+    git_libgit2_opts(GIT_OPT_SET_CACHE_OBJECT_LIMIT, GIT_OBJECT_TREE, std::size_t{64} << 10);
     return true;
   }();
   (void)started;
@@ -64,6 +66,33 @@ absl::StatusOr<CommitPtr> FindCommit(git_repository* repository, std::string_vie
   }
   if (error != 0) return StatusFromGit2(fmt::format("cannot read commit {}", commit));
   return CommitPtr(found);
+}
+
+absl::StatusOr<TreePtr> TreeOf(const git_commit* commit) {
+  git_tree* tree = nullptr;
+  if (git_commit_tree(&tree, commit) != 0) return StatusFromGit2("cannot read the commit");
+  return TreePtr(tree);
+}
+
+absl::StatusOr<TreePtr> Subtree(git_repository* repository, const git_tree_entry* entry) {
+  git_tree* tree = nullptr;
+  if (git_tree_lookup(&tree, repository, git_tree_entry_id(entry)) != 0) {
+    return StatusFromGit2("cannot read a directory of the commit");
+  }
+  return TreePtr(tree);
+}
+
+bool IsTree(const git_tree_entry* entry) {
+  return git_tree_entry_filemode(entry) == GIT_FILEMODE_TREE;
+}
+
+bool AreSame(const git_tree_entry* one, const git_tree_entry* other) {
+  return git_tree_entry_filemode(one) == git_tree_entry_filemode(other) &&
+         git_oid_equal(git_tree_entry_id(one), git_tree_entry_id(other)) != 0;
+}
+
+const git_tree_entry* FindLike(const git_tree* tree, const git_tree_entry* like) {
+  return git_tree_entry_byname(tree, git_tree_entry_name(like));
 }
 
 std::string HexOf(const git_oid& id) {

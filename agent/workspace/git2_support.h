@@ -38,6 +38,17 @@ using OdbPtr = Git2Ptr<git_odb, git_odb_free>;
 [[nodiscard]] absl::StatusOr<CommitPtr> FindCommit(git_repository* repository,
                                                    std::string_view commit);
 
+// Of a commit, and of an entry that is a directory.
+[[nodiscard]] absl::StatusOr<TreePtr> TreeOf(const git_commit* commit);
+[[nodiscard]] absl::StatusOr<TreePtr> Subtree(git_repository* repository,
+                                              const git_tree_entry* entry);
+
+[[nodiscard]] bool IsTree(const git_tree_entry* entry);
+// The same content and mode, whatever the names.
+[[nodiscard]] bool AreSame(const git_tree_entry* one, const git_tree_entry* other);
+// The entry of the same name; nullptr: there is none.
+[[nodiscard]] const git_tree_entry* FindLike(const git_tree* tree, const git_tree_entry* like);
+
 [[nodiscard]] std::string HexOf(const git_oid& id);
 
 // SHA-1 of a text as hex: for names of directories and checks against damage, not for security.

@@ -244,7 +244,7 @@ absl::StatusOr<MirrorCache::Mirror> MirrorCache::Locate(std::string_view url) co
   Mirror mirror;
   SLIPWAY_ASSIGN_OR_RETURN(mirror.url, ParseRepositoryUrl(url, options_.allowed_schemes));
   const std::string name = HashName(mirror.url.clean);
-  mirror.dir = fmt::format("{}/mirrors/{}.git", options_.work_dir, name);
+  mirror.dir = PathOfName(name);
   mirror.lock_path = fmt::format("{}/mirrors/{}.lock", options_.work_dir, name);
   return mirror;
 }
@@ -252,6 +252,10 @@ absl::StatusOr<MirrorCache::Mirror> MirrorCache::Locate(std::string_view url) co
 absl::StatusOr<std::string> MirrorCache::PathOf(std::string_view url) const {
   SLIPWAY_ASSIGN_OR_RETURN(Mirror mirror, Locate(url));
   return mirror.dir;
+}
+
+std::string MirrorCache::PathOfName(std::string_view name) const {
+  return fmt::format("{}/mirrors/{}.git", options_.work_dir, name);
 }
 
 absl::StatusOr<CommitReader> MirrorCache::Reader(std::string_view url) const {
@@ -421,7 +425,7 @@ absl::Status MirrorCache::DropIdle(const std::string& name, WallTime since) {
   const auto lock = MirrorLock::Take(lock_path, MonoTime(), {});
   const std::optional<WallTime> used = LastUsed(lock_path);
   if (!lock.ok() || !used || *used > since) return absl::AbortedError("the mirror is used again");
-  return trash_->Put(fmt::format("{}/mirrors/{}.git", options_.work_dir, name));
+  return trash_->Put(PathOfName(name));
 }
 
 }  // namespace slipway::workspace

@@ -81,6 +81,8 @@ class MirrorCache {
 
   // Directory of the mirror of `url`; it may not exist.
   [[nodiscard]] absl::StatusOr<std::string> PathOf(std::string_view url) const;
+  // The same by IdleMirror::name.
+  [[nodiscard]] std::string PathOfName(std::string_view name) const;
 
   // Mirrors last asked for at or before `since`.
   [[nodiscard]] std::vector<IdleMirror> ListIdle(WallTime since) const;

@@ -2,17 +2,22 @@
 
 #include <fcntl.h>
 
+#include <cerrno>
+#include <chrono>
+#include <condition_variable>
 #include <cstring>
+#include <mutex>
 #include <type_traits>
 
 #include "agent/workspace/file_support.h"
-#include "agent/workspace/git2_support.h"
+#include "common/crypto/hash.h"
+#include "common/status/status.h"
 
 namespace slipway::workspace {
 namespace {
 
-constexpr std::string_view kMagic = "slipway-tree-1\n";
-constexpr std::size_t kHashSize = 40;
+constexpr std::string_view kMagic = "slipway-tree-2\n";
+constexpr std::size_t kDigestSize = Sha256Digest::kSize;
 
 template <typename T>
 void PutNumber(std::string& out, T value) {
@@ -27,20 +32,23 @@ void PutText(std::string& out, std::string_view text) {
   out.append(text);
 }
 
-// Reads what PutNumber and PutText wrote; `ok` turns false at the first lack of bytes.
+// Reads what Serialize wrote; `ok` turns false at the first lack of bytes.
 struct Input {
   std::string_view rest;
   bool ok = true;
 
+  void Bytes(void* to, std::size_t size) {
+    if (rest.size() < size) {
+      ok = false;
+      return;
+    }
+    std::memcpy(to, rest.data(), size);
+    rest.remove_prefix(size);
+  }
   template <typename T>
   T Number() {
     T value{};
-    if (rest.size() < sizeof(T)) {
-      ok = false;
-      return value;
-    }
-    std::memcpy(&value, rest.data(), sizeof(T));
-    rest.remove_prefix(sizeof(T));
+    Bytes(&value, sizeof(T));
     return value;
   }
   std::string Text() {
@@ -67,44 +75,44 @@ FileStamp FileStamp::Of(const struct stat& info) {
 
 std::string TreeRecord::Serialize() const {
   std::string body;
-  body.reserve(files.size() * 160 + 256);
-  PutText(body, boot);
-  PutText(body, conversion);
+  body.reserve(files.size() * 112 + 256);
+  for (const std::string& text : {boot, owner, attributes, commit}) PutText(body, text);
+  PutNumber(body, entries);
   PutNumber(body, static_cast<std::uint64_t>(files.size()));
-  for (const auto& [path, file] : files) {
-    PutText(body, path);
-    PutText(body, file.blob);
+  for (const RecordedFile& file : files) {
+    PutText(body, file.path);
+    body.append(reinterpret_cast<const char*>(file.blob.id), GIT_OID_RAWSZ);
     PutNumber(body, file.mode);
     PutNumber(body, file.stamp.inode);
     PutNumber(body, file.stamp.size);
     PutNumber(body, file.stamp.mtime_ns);
     PutNumber(body, file.stamp.ctime_ns);
   }
-  return std::string(kMagic) + HashName(body) + body;
+  return std::string(kMagic) + crypto::Sha256Of(body).Bytes() + body;
 }
 
 std::optional<TreeRecord> TreeRecord::Parse(std::string_view bytes) {
-  if (bytes.size() < kMagic.size() + kHashSize || bytes.substr(0, kMagic.size()) != kMagic) {
+  if (bytes.size() < kMagic.size() + kDigestSize || bytes.substr(0, kMagic.size()) != kMagic) {
     return std::nullopt;
   }
-  const std::string_view hash = bytes.substr(kMagic.size(), kHashSize);
-  Input input{bytes.substr(kMagic.size() + kHashSize)};
-  if (HashName(input.rest) != hash) return std::nullopt;
+  Input input{bytes.substr(kMagic.size() + kDigestSize)};
+  if (crypto::Sha256Of(input.rest).Bytes() != bytes.substr(kMagic.size(), kDigestSize)) {
+    return std::nullopt;
+  }
   TreeRecord record;
-  record.boot = input.Text();
-  record.conversion = input.Text();
-  const auto count = input.Number<std::uint64_t>();
-  record.files.reserve(count);
-  for (std::uint64_t i = 0; input.ok && i < count; ++i) {
-    std::string path = input.Text();
-    RecordedFile file;
-    file.blob = input.Text();
+  for (std::string* text : {&record.boot, &record.owner, &record.attributes, &record.commit}) {
+    *text = input.Text();
+  }
+  record.entries = input.Number<std::uint64_t>();
+  record.files.resize(input.Number<std::uint64_t>());
+  for (RecordedFile& file : record.files) {
+    file.path = input.Text();
+    input.Bytes(file.blob.id, GIT_OID_RAWSZ);
     file.mode = input.Number<std::uint32_t>();
     file.stamp.inode = input.Number<std::uint64_t>();
     file.stamp.size = input.Number<std::int64_t>();
     file.stamp.mtime_ns = input.Number<std::int64_t>();
     file.stamp.ctime_ns = input.Number<std::int64_t>();
-    record.files.emplace(std::move(path), std::move(file));
   }
   if (!input.ok || !input.rest.empty()) return std::nullopt;
   return record;
@@ -117,6 +125,29 @@ std::string CurrentBoot() {
   const ssize_t got = fd.valid() ? read(fd.get(), text.data(), text.size()) : 0;
   text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
   return text;
+}
+
+absl::Status WaitForLaterStamps(const std::string& probe, std::int64_t ctime_ns) {
+  const Fd fd(open(probe.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd.valid()) return ErrnoError(errno, "cannot open " + probe);
+  constexpr auto kPause = std::chrono::microseconds(500);
+  // Two seconds, the coarsest grain; bounded for a clock that was set back.
+  constexpr int kTurns = 5000;
+  std::mutex mu;
+  std::condition_variable pause;
+  for (int turn = 0; turn < kTurns; ++turn) {
+    // Sets the ctime, whatever the mode was.
+    struct stat info {};
+    if (fchmod(fd.get(), 0600) != 0 || fstat(fd.get(), &info) != 0) {
+      return ErrnoError(errno, "cannot touch " + probe);
+    }
+    if (FileStamp::Of(info).ctime_ns > ctime_ns) return absl::OkStatus();
+    // A kernel with fine-grained times gives one at once to a file whose last one has been read.
+    if (turn == 0) continue;
+    std::unique_lock lock(mu);
+    pause.wait_for(lock, kPause);
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace slipway::workspace

@@ -1,12 +1,13 @@
 #pragma once
 
+#include <git2.h>
 #include <sys/stat.h>
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <vector>
 
 #include "absl/status/status.h"
 
@@ -24,20 +25,29 @@ struct FileStamp {
 };
 
 struct RecordedFile {
-  // Hex id of the blob, and its git mode.
-  std::string blob;
+  std::string path;
+  git_oid blob{};
+  // Of git.
   std::uint32_t mode = 0;
   FileStamp stamp;
 };
 
 // What was written into a work tree and how it looked afterwards; kept where no build can reach it.
-// Private to this library. Thread-compatible.
+// It stays true whatever happens to the tree: a file with another stamp is not the one it speaks
+// of. Private to this library. Thread-compatible.
 struct TreeRecord {
   // Of this boot of the machine: after a power loss, an untouched inode may have lost its bytes.
   std::string boot;
-  // Owner the files were given, and digest of the attributes they were converted with.
-  std::string conversion;
-  std::unordered_map<std::string, RecordedFile> files;
+  // What the files were given to, and a digest of the attributes they were converted with; empty:
+  // as they are in git.
+  std::string owner;
+  std::string attributes;
+  // 40 hex digits.
+  std::string commit;
+  // Files, symbolic links, directories and submodules of the commit.
+  std::uint64_t entries = 0;
+  // Files and symbolic links by path, in byte order: the order of git's trees.
+  std::vector<RecordedFile> files;
 
   [[nodiscard]] std::string Serialize() const;
   // nullopt: damaged, or of another version.
@@ -45,5 +55,10 @@ struct TreeRecord {
 };
 
 [[nodiscard]] std::string CurrentBoot();
+
+// Returns when whatever is changed from now on gets another ctime than `ctime_ns`: ctimes have the
+// grain of the kernel's tick or of the file system, and a change within it would look like none.
+// `probe`: a file of ours on the same file system.
+[[nodiscard]] absl::Status WaitForLaterStamps(const std::string& probe, std::int64_t ctime_ns);
 
 }  // namespace slipway::workspace

@@ -10,14 +10,14 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <condition_variable>
 #include <memory>
-#include <mutex>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "agent/workspace/file_support.h"
 #include "agent/workspace/trash.h"
-#include "common/base/time.h"
+#include "agent/workspace/tree_survey.h"
 #include "common/status/status.h"
 
 namespace slipway::workspace {
@@ -25,96 +25,117 @@ namespace {
 
 using absl::StatusCode;
 
-constexpr int kMaxDepth = 100;
 constexpr mode_t kDirectoryMode = 0755;
+constexpr int kOpenDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 // Above this, renaming one by one costs more than starting from nothing.
 constexpr std::uint64_t kMaxRemoved = 20'000;
 
-absl::Status TooLarge(std::string_view what) {
-  return MakeError(StatusCode::kFailedPrecondition, "REPOSITORY_TOO_LARGE",
-                   fmt::format("the commit has {}", what),
-                   "Make the repository smaller, or ask the operator to raise the limit.");
-}
-
-absl::Status Unsafe(std::string_view path, std::string_view what) {
-  return MakeError(StatusCode::kFailedPrecondition, "REPOSITORY_REFUSED",
-                   fmt::format("the commit has {} at '{}'", what, path),
-                   "Run 'git fsck' in the repository and rewrite the commits it names.");
-}
-
-bool IsSafeName(std::string_view name) {
-  if (name.empty() || name.size() > 255 || name == "." || name == "..") return false;
-  if (name.find('/') != std::string_view::npos) return false;
-  if (name.size() != 4 || name[0] != '.') return true;
-  const auto lower = [&](std::size_t i) { return static_cast<char>(name[i] | 0x20); };
-  return !(lower(1) == 'g' && lower(2) == 'i' && lower(3) == 't');
-}
-
 class Syncer {
  public:
-  Syncer(git_repository* repository, const TreeRecord& before, const WorkTreeOptions& options,
+  Syncer(git_repository* repository, TreeRecord before, const WorkTreeOptions& options,
          Trash& trash, const std::stop_token& stop)
       : repository_(repository),
-        before_(before),
+        before_(std::move(before)),
         options_(options),
         trash_(trash),
         stop_(stop),
         owned_(geteuid() == 0) {}
 
-  absl::StatusOr<SyncResult> Run(git_commit* commit, int root_fd) {
-    git_tree* raw = nullptr;
-    if (git_commit_tree(&raw, commit) != 0) return StatusFromGit2("cannot read the commit");
-    const TreePtr tree(raw);
+  absl::StatusOr<SyncResult> Run(git_commit* commit, int root_fd, TreeTrust trust) {
+    SLIPWAY_ASSIGN_OR_RETURN(const TreePtr tree, TreeOf(commit));
     git_odb* raw_odb = nullptr;
     if (git_repository_odb(&raw_odb, repository_) != 0)
       return StatusFromGit2("cannot read objects");
     odb_.reset(raw_odb);
     git_oid_cpy(&commit_id_, git_commit_id(commit));
-    SLIPWAY_RETURN_IF_ERROR(Survey(tree.get(), "", 0));
-    result_.record.boot = CurrentBoot();
-    result_.record.conversion = fmt::format("{}:{}:{}:{}", owned_, options_.uid, options_.gid,
-                                            attributes_.empty() ? "" : HashName(attributes_));
-    trusted_ =
-        before_.boot == result_.record.boot && before_.conversion == result_.record.conversion;
-    result_.record.files.reserve(files_);
+    TreeRecord& record = result_.record;
+    record.commit = HexOf(commit_id_);
+    record.boot = CurrentBoot();
+    record.owner = fmt::format("{}:{}:{}", owned_, options_.uid, options_.gid);
+    const bool same_owner = before_.boot == record.boot && before_.owner == record.owner;
+    if (trust == TreeTrust::kUntouched && same_owner) {
+      SLIPWAY_ASSIGN_OR_RETURN(const bool updated, Update(tree.get(), root_fd));
+      if (updated) return std::move(result_);
+    }
+    SLIPWAY_ASSIGN_OR_RETURN(const TreeSurvey survey,
+                             SurveyTree(repository_, tree.get(), options_, stop_));
+    Begin(survey);
+    trusted_ = same_owner && before_.attributes == record.attributes;
     SLIPWAY_RETURN_IF_ERROR(FixDirectory(root_fd, ""));
     SLIPWAY_RETURN_IF_ERROR(SyncDirectory(tree.get(), root_fd, ""));
-    WaitForTick();
     return std::move(result_);
   }
 
  private:
-  // Counts and checks everything before the first byte is written: names, depth, size.
-  absl::Status Survey(const git_tree* tree, const std::string& prefix, int depth) {
-    if (depth > kMaxDepth) return TooLarge(fmt::format("more than {} levels", kMaxDepth));
+  void Begin(const TreeSurvey& survey) {
+    TreeRecord& record = result_.record;
+    record.entries = survey.entries;
+    record.attributes = survey.attributes;
+    record.files.reserve(survey.entries);
+  }
+
+  // Brings an untouched tree to the new commit. False: nothing was done; everything has to be
+  // looked at, because the record's commit is not here any more or files are converted anew.
+  absl::StatusOr<bool> Update(const git_tree* tree, int root_fd) {
+    const absl::StatusOr<CommitPtr> commit = FindCommit(repository_, before_.commit);
+    if (!commit.ok()) return false;
+    SLIPWAY_ASSIGN_OR_RETURN(const TreePtr old, TreeOf(commit->get()));
+    SLIPWAY_ASSIGN_OR_RETURN(const std::optional<ChangeSurvey> survey,
+                             SurveyChanges(repository_, tree, old.get(), before_, options_, stop_));
+    if (!survey) return false;
+    Begin(survey->tree);
+    bytes_ = survey->kept_bytes;
+    SLIPWAY_RETURN_IF_ERROR(UpdateDirectory(tree, old.get(), root_fd, ""));
+    return true;
+  }
+
+  // For a directory that is exactly `old`: touches only what differs.
+  absl::Status UpdateDirectory(const git_tree* tree, const git_tree* old, int fd,
+                               const std::string& prefix) {
+    for (std::size_t i = 0; i < git_tree_entrycount(old); ++i) {
+      const git_tree_entry* gone = git_tree_entry_byindex(old, i);
+      if (FindLike(tree, gone) != nullptr) continue;
+      SLIPWAY_RETURN_IF_ERROR(trash_.PutAt(fd, git_tree_entry_name(gone)));
+      ++result_.removed;
+    }
     for (std::size_t i = 0; i < git_tree_entrycount(tree); ++i) {
       const git_tree_entry* entry = git_tree_entry_byindex(tree, i);
-      const std::string_view name = git_tree_entry_name(entry);
-      const std::string path = prefix + std::string(name);
-      if (!IsSafeName(name)) return Unsafe(path, "a forbidden name");
-      if (++files_ > options_.max_files) {
-        return TooLarge(fmt::format("more than {} files", options_.max_files));
-      }
-      if (files_ % 256 == 0 && stop_.stop_requested()) {
-        return absl::CancelledError("canceled while reading the commit");
-      }
-      if (git_tree_entry_filemode(entry) == GIT_FILEMODE_TREE) {
-        SLIPWAY_ASSIGN_OR_RETURN(const TreePtr child, Subtree(entry));
-        SLIPWAY_RETURN_IF_ERROR(Survey(child.get(), path + "/", depth + 1));
-      } else if (name == ".gitattributes") {
-        attributes_ += path + '\0' + HexOf(*git_tree_entry_id(entry)) + '\n';
+      const git_tree_entry* before = FindLike(old, entry);
+      const std::string name = git_tree_entry_name(entry);
+      const std::string path = prefix + name;
+      if (before != nullptr && AreSame(entry, before)) {
+        KeepRecords(IsTree(entry) ? path + "/" : path);
+      } else if (before != nullptr && IsTree(entry) && IsTree(before)) {
+        const Fd child(openat(fd, name.c_str(), kOpenDirectory));
+        if (!child.valid()) return ErrnoError(errno, "cannot open " + path);
+        SLIPWAY_ASSIGN_OR_RETURN(const TreePtr subtree, Subtree(repository_, entry));
+        SLIPWAY_ASSIGN_OR_RETURN(const TreePtr old_subtree, Subtree(repository_, before));
+        SLIPWAY_RETURN_IF_ERROR(
+            UpdateDirectory(subtree.get(), old_subtree.get(), child.get(), path + "/"));
+      } else {
+        SLIPWAY_RETURN_IF_ERROR(SyncEntry(entry, fd, name, path));
       }
     }
     return absl::OkStatus();
   }
 
-  absl::StatusOr<TreePtr> Subtree(const git_tree_entry* entry) {
-    git_tree* raw = nullptr;
-    if (git_tree_lookup(&raw, repository_, git_tree_entry_id(entry)) != 0) {
-      return StatusFromGit2("cannot read a directory of the commit");
+  // What is recorded of a file, or of everything below a directory ("…/"), stays.
+  void KeepRecords(const std::string& path) {
+    const bool directory = path.back() == '/';
+    for (RecordedFile* file = Recorded(path); file != nullptr; file = Next()) {
+      if (directory ? file->path.rfind(path, 0) != 0 : file->path != path) break;
+      result_.record.files.push_back(std::move(*file));
+      ++at_;
     }
-    return TreePtr(raw);
   }
+
+  // The first record at or behind `path`. Paths are asked for in the order of the record; one that
+  // is not, in a tree that git would not have made, has no record.
+  RecordedFile* Recorded(const std::string& path) {
+    while (at_ < before_.files.size() && before_.files[at_].path < path) ++at_;
+    return Next();
+  }
+  RecordedFile* Next() { return at_ < before_.files.size() ? &before_.files[at_] : nullptr; }
 
   // `tree` may be nullptr: an empty directory.
   absl::Status SyncDirectory(const git_tree* tree, int fd, const std::string& prefix) {
@@ -123,20 +144,23 @@ class Syncer {
     for (std::size_t i = 0; i < git_tree_entrycount(tree); ++i) {
       const git_tree_entry* entry = git_tree_entry_byindex(tree, i);
       const std::string name = git_tree_entry_name(entry);
-      const std::string path = prefix + name;
-      const auto mode = git_tree_entry_filemode(entry);
-      if (mode == GIT_FILEMODE_TREE || mode == GIT_FILEMODE_COMMIT) {
-        SLIPWAY_ASSIGN_OR_RETURN(const Fd child, EnterDirectory(fd, name, path));
-        TreePtr subtree;
-        if (mode == GIT_FILEMODE_TREE) {
-          SLIPWAY_ASSIGN_OR_RETURN(subtree, Subtree(entry));
-        }
-        SLIPWAY_RETURN_IF_ERROR(SyncDirectory(subtree.get(), child.get(), path + "/"));
-      } else {
-        SLIPWAY_RETURN_IF_ERROR(SyncFile(entry, fd, name, path));
-      }
+      SLIPWAY_RETURN_IF_ERROR(SyncEntry(entry, fd, name, prefix + name));
     }
     return absl::OkStatus();
+  }
+
+  absl::Status SyncEntry(const git_tree_entry* entry, int fd, const std::string& name,
+                         const std::string& path) {
+    const auto mode = git_tree_entry_filemode(entry);
+    if (mode != GIT_FILEMODE_TREE && mode != GIT_FILEMODE_COMMIT) {
+      return SyncFile(entry, fd, name, path);
+    }
+    SLIPWAY_ASSIGN_OR_RETURN(const Fd child, EnterDirectory(fd, name, path));
+    TreePtr subtree;
+    if (mode == GIT_FILEMODE_TREE) {
+      SLIPWAY_ASSIGN_OR_RETURN(subtree, Subtree(repository_, entry));
+    }
+    return SyncDirectory(subtree.get(), child.get(), path + "/");
   }
 
   absl::Status RemoveStrangers(const git_tree* tree, int fd) {
@@ -168,12 +192,11 @@ class Syncer {
   }
 
   absl::StatusOr<Fd> EnterDirectory(int parent, const std::string& name, const std::string& path) {
-    constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-    Fd fd(openat(parent, name.c_str(), kFlags));
+    Fd fd(openat(parent, name.c_str(), kOpenDirectory));
     if (!fd.valid()) {
       SLIPWAY_RETURN_IF_ERROR(trash_.PutAt(parent, name));
       if (mkdirat(parent, name.c_str(), 0700) != 0) return ErrnoError(errno, "cannot make " + path);
-      fd = Fd(openat(parent, name.c_str(), kFlags));
+      fd = Fd(openat(parent, name.c_str(), kOpenDirectory));
       if (!fd.valid()) return ErrnoError(errno, "cannot open " + path);
     }
     SLIPWAY_RETURN_IF_ERROR(FixDirectory(fd.get(), path));
@@ -208,25 +231,29 @@ class Syncer {
 
   absl::Status SyncFile(const git_tree_entry* entry, int fd, const std::string& name,
                         const std::string& path) {
-    RecordedFile file;
-    file.blob = HexOf(*git_tree_entry_id(entry));
-    file.mode = static_cast<std::uint32_t>(git_tree_entry_filemode(entry));
+    if (++looked_at_ % 256 == 0 && stop_.stop_requested()) {
+      return absl::CancelledError("canceled during the checkout");
+    }
+    const git_oid& blob_id = *git_tree_entry_id(entry);
+    const auto mode = static_cast<std::uint32_t>(git_tree_entry_filemode(entry));
     struct stat info {};
     const bool present = fstatat(fd, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0;
-    if (present && trusted_) {
-      const auto known = before_.files.find(path);
-      if (known != before_.files.end() && known->second.blob == file.blob &&
-          known->second.mode == file.mode && known->second.stamp == FileStamp::Of(info)) {
-        file.stamp = known->second.stamp;
-        SLIPWAY_RETURN_IF_ERROR(CountBytes(info.st_size));
-        result_.record.files.emplace(path, std::move(file));
-        return absl::OkStatus();
-      }
+    RecordedFile* known = Recorded(path);
+    if (present && trusted_ && known != nullptr && known->path == path && known->mode == mode &&
+        git_oid_equal(&known->blob, &blob_id) != 0 && known->stamp == FileStamp::Of(info)) {
+      SLIPWAY_RETURN_IF_ERROR(CountBytes(info.st_size));
+      result_.record.files.push_back(std::move(*known));
+      ++at_;
+      return absl::OkStatus();
     }
     if (present) SLIPWAY_RETURN_IF_ERROR(trash_.PutAt(fd, name));
     if (++result_.written % 64 == 0 && stop_.stop_requested()) {
       return absl::CancelledError("canceled during the checkout");
     }
+    RecordedFile file;
+    file.path = path;
+    git_oid_cpy(&file.blob, &blob_id);
+    file.mode = mode;
     SLIPWAY_ASSIGN_OR_RETURN(const BlobPtr blob, ReadBlob(entry, path));
     const std::string_view content(static_cast<const char*>(git_blob_rawcontent(blob.get())),
                                    static_cast<std::size_t>(git_blob_rawsize(blob.get())));
@@ -236,8 +263,8 @@ class Syncer {
       SLIPWAY_RETURN_IF_ERROR(MakeFile(blob.get(), content, file.mode, fd, name, path, info));
     }
     file.stamp = FileStamp::Of(info);
-    newest_ctime_ns_ = std::max(newest_ctime_ns_, file.stamp.ctime_ns);
-    result_.record.files.emplace(path, std::move(file));
+    result_.newest_ctime_ns = std::max(result_.newest_ctime_ns, file.stamp.ctime_ns);
+    result_.record.files.push_back(std::move(file));
     return absl::OkStatus();
   }
 
@@ -267,7 +294,7 @@ class Syncer {
   absl::Status MakeLink(std::string_view content, int fd, const std::string& name,
                         const std::string& path, struct stat& info) {
     if (content.empty() || content.size() > 4095 || content.find('\0') != std::string_view::npos) {
-      return Unsafe(path, "an impossible symbolic link");
+      return UnsafeEntry(path, "an impossible symbolic link");
     }
     if (symlinkat(std::string(content).c_str(), fd, name.c_str()) != 0) {
       return ErrnoError(errno, "cannot make " + path);
@@ -287,7 +314,7 @@ class Syncer {
     constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
     const Fd file(openat(fd, name.c_str(), kFlags, 0600));
     if (!file.valid()) return ErrnoError(errno, "cannot make " + path);
-    if (attributes_.empty()) {
+    if (result_.record.attributes.empty()) {
       SLIPWAY_RETURN_IF_ERROR(WriteAll(file.get(), content, path));
     } else {
       SLIPWAY_RETURN_IF_ERROR(WriteFiltered(blob, content, file.get(), path));
@@ -325,47 +352,31 @@ class Syncer {
     return status;
   }
 
-  // A ctime has the grain of the kernel's tick: a change within the tick of our own write would
-  // look like none, so nobody gets the tree before the tick is over.
-  void WaitForTick() const {
-    if (newest_ctime_ns_ == 0) return;
-    // 100 Hz, the slowest a kernel is built for.
-    constexpr Duration kTick = std::chrono::milliseconds(10);
-    const WallTime over = WallTime(Duration(newest_ctime_ns_)) + kTick;
-    std::mutex mu;
-    std::condition_variable pause;
-    // Bounded, for a clock that was set back.
-    for (int i = 0; i < 20 && SystemClock().Wall() <= over; ++i) {
-      std::unique_lock lock(mu);
-      pause.wait_for(lock, std::chrono::milliseconds(1));
-    }
-  }
-
   git_repository* const repository_;
-  const TreeRecord& before_;
+  // Its files are moved into the new record as they are passed, up to at_.
+  TreeRecord before_;
+  std::size_t at_ = 0;
   const WorkTreeOptions& options_;
   Trash& trash_;
   const std::stop_token& stop_;
   const bool owned_;
   OdbPtr odb_;
   git_oid commit_id_{};
-  // Path and blob of every .gitattributes.
-  std::string attributes_;
   bool trusted_ = false;
-  std::uint64_t files_ = 0;
+  std::uint64_t looked_at_ = 0;
   std::int64_t bytes_ = 0;
-  std::int64_t newest_ctime_ns_ = 0;
   SyncResult result_;
 };
 
 }  // namespace
 
 absl::StatusOr<SyncResult> SyncTree(git_repository* repository, std::string_view commit,
-                                    int root_fd, const TreeRecord& before,
+                                    int root_fd, TreeRecord before, TreeTrust trust,
                                     const WorkTreeOptions& options, Trash& trash,
                                     const std::stop_token& stop) {
   SLIPWAY_ASSIGN_OR_RETURN(const CommitPtr found, FindCommit(repository, commit));
-  return Syncer(repository, before, options, trash, stop).Run(found.get(), root_fd);
+  return Syncer(repository, std::move(before), options, trash, stop)
+      .Run(found.get(), root_fd, trust);
 }
 
 }  // namespace slipway::workspace

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <chrono>
 #include <filesystem>
+#include <utility>
 #include <vector>
 
 #include "agent/workspace/file_support.h"
@@ -34,10 +35,41 @@ bool Exists(const std::string& path) {
   return lstat(path.c_str(), &info) == 0;
 }
 
+std::string RepositoryOf(const std::string& slot) {
+  return fs::path(slot).parent_path().filename().string();
+}
+
+// Without a commit: there is none that can be used.
 TreeRecord LoadRecord(const std::string& slot) {
   const auto bytes = ReadWholeFile(slot + "/record", kMaxRecordBytes);
   if (!bytes.ok()) return {};
   return TreeRecord::Parse(*bytes).value_or(TreeRecord{});
+}
+
+// Makes what is in the slot the tree of `commit`, and its record that of the tree. The old record
+// stays until then: what it says of a file is true as long as the file has the recorded stamp.
+absl::StatusOr<WorkTree> SyncSlot(const std::string& slot, git_repository* repository,
+                                  std::string_view commit, TreeRecord before, TreeTrust trust,
+                                  const WorkTreeOptions& options, Trash& trash,
+                                  const std::stop_token& stop) {
+  const Fd root(open((slot + "/tree").c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!root.valid()) return ErrnoError(errno, "cannot open the work tree of " + slot);
+  const bool same_commit = before.commit == commit;
+  SLIPWAY_ASSIGN_OR_RETURN(
+      const SyncResult synced,
+      SyncTree(repository, commit, root.get(), std::move(before), trust, options, trash, stop));
+  if (!same_commit || synced.written > 0) {
+    SLIPWAY_RETURN_IF_ERROR(WriteFileAtomically(slot + "/record", synced.record.Serialize()));
+  }
+  if (synced.written > 0) {
+    SLIPWAY_RETURN_IF_ERROR(WaitForLaterStamps(slot + "/record", synced.newest_ctime_ns));
+  }
+  return WorkTree{.path = "",
+                  .commit = std::string(commit),
+                  .reused = true,
+                  .files = synced.record.files.size(),
+                  .written = synced.written,
+                  .removed = synced.removed};
 }
 
 }  // namespace
@@ -45,10 +77,14 @@ TreeRecord LoadRecord(const std::string& slot) {
 WorkTrees::WorkTrees(MirrorCache& mirrors, WorkTreeOptions options)
     : mirrors_(mirrors), options_(options), dir_(mirrors.options().work_dir + "/trees") {}
 
+WorkTrees::~WorkTrees() = default;
+
 absl::StatusOr<std::unique_ptr<WorkTrees>> WorkTrees::Create(MirrorCache& mirrors,
                                                              WorkTreeOptions options) {
   std::unique_ptr<WorkTrees> trees(new WorkTrees(mirrors, options));
   SLIPWAY_RETURN_IF_ERROR(trees->Load());
+  trees->restorer_ = std::jthread(
+      [self = trees.get()](const std::stop_token& stop) { self->RestoreReturned(stop); });
   return trees;
 }
 
@@ -67,7 +103,7 @@ absl::Status WorkTrees::Load() {
         lent_[*lent] = slot;
       } else if (usable && Exists(slot + "/tree")) {
         unlink((slot + "/lent").c_str());
-        kept_[name].push_back(slot);
+        kept_[name].push_back({.slot = slot});
       } else {
         SLIPWAY_RETURN_IF_ERROR(mirrors_.trash().Put(slot));
       }
@@ -76,55 +112,121 @@ absl::Status WorkTrees::Load() {
   return error ? ErrnoError(error.value(), "cannot list " + dir_) : absl::OkStatus();
 }
 
-absl::StatusOr<std::string> WorkTrees::TakeSlot(const std::string& repository) {
+absl::StatusOr<WorkTrees::Kept> WorkTrees::TakeSlot(const std::string& repository,
+                                                    std::string_view commit,
+                                                    const std::stop_token& stop) {
+  const auto rank = [&](const Kept& one) {
+    if (one.state == KeptState::kRestoring) return 0;
+    if (one.state != KeptState::kUntouched) return 1;
+    return one.tree.commit == commit ? 3 : 2;
+  };
   {
-    const std::lock_guard lock(mu_);
+    std::unique_lock lock(mu_);
     auto& kept = kept_[repository];
+    const auto one_is_free = [&] {
+      return kept.empty() ||
+             std::any_of(kept.begin(), kept.end(), [&](const Kept& one) { return rank(one) > 0; });
+    };
+    if (!changed_.wait(lock, stop, one_is_free)) {
+      return absl::CancelledError("canceled while waiting for a work tree");
+    }
     if (!kept.empty()) {
-      std::string slot = std::move(kept.back());
-      kept.pop_back();
-      return slot;
+      // The last of the best: what was used a moment ago is still in the page cache.
+      auto best = kept.begin();
+      for (auto it = kept.begin(); it != kept.end(); ++it) {
+        if (rank(*it) >= rank(*best)) best = it;
+      }
+      Kept taken = std::move(*best);
+      kept.erase(best);
+      return taken;
     }
   }
-  std::string slot = fmt::format("{}/{}/{}", dir_, repository, NewId(""));
-  SLIPWAY_RETURN_IF_ERROR(MakeDirs(slot));
-  return slot;
+  Kept fresh{.slot = fmt::format("{}/{}/{}", dir_, repository, NewId(""))};
+  SLIPWAY_RETURN_IF_ERROR(MakeDirs(fresh.slot));
+  return fresh;
 }
 
-absl::StatusOr<WorkTree> WorkTrees::Fill(const std::string& slot, const std::string& git_dir,
+absl::StatusOr<WorkTree> WorkTrees::Fill(const Kept& kept, const std::string& git_dir,
                                          std::string_view commit, const std::stop_token& stop) {
+  const bool untouched = kept.state == KeptState::kUntouched;
+  if (untouched && kept.tree.commit == commit) return kept.tree;
   SLIPWAY_ASSIGN_OR_RETURN(const RepositoryPtr repository, OpenRepository(git_dir));
-  const std::string tree = slot + "/tree";
-  WorkTree result;
-  TreeRecord before = LoadRecord(slot);
-  // From here on the tree is in between: a crash must not leave a record that vouches for it.
-  unlink((slot + "/record").c_str());
+  const std::string tree = kept.slot + "/tree";
+  TreeRecord before = LoadRecord(kept.slot);
   for (int round = 0;; ++round) {
-    const bool fresh = round > 0 || before.files.empty();
+    const bool fresh = round > 0 || before.commit.empty();
     if (fresh) {
       before = {};
       SLIPWAY_RETURN_IF_ERROR(mirrors_.trash().Put(tree));
       if (mkdir(tree.c_str(), 0755) != 0) return ErrnoError(errno, "cannot make " + tree);
     }
-    const Fd root(open(tree.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    auto synced = root.valid() ? SyncTree(repository.get(), commit, root.get(), before, options_,
-                                          mirrors_.trash(), stop)
-                               : ErrnoError(errno, "cannot open " + tree);
-    if (synced.ok()) {
-      result.commit = std::string(commit);
-      result.reused = !fresh;
-      result.files = synced->record.files.size();
-      result.written = synced->written;
-      result.removed = synced->removed;
-      SLIPWAY_RETURN_IF_ERROR(WriteFileAtomically(slot + "/record", synced->record.Serialize()));
-      return result;
+    auto filled = SyncSlot(kept.slot, repository.get(), commit, std::move(before),
+                           untouched && !fresh ? TreeTrust::kUntouched : TreeTrust::kHostile,
+                           options_, mirrors_.trash(), stop);
+    if (filled.ok()) {
+      filled->reused = !fresh;
+      if (!fresh) {
+        filled->written += kept.tree.written;
+        filled->removed += kept.tree.removed;
+      }
+      return filled;
     }
     // Whatever a build did to make a kept tree unusable, a new one has none of it.
-    const std::string reason = GetErrorInfo(synced.status()).reason;
-    if (fresh || !reason.empty() || synced.status().code() == StatusCode::kCancelled) {
-      return synced.status();
+    const std::string reason = GetErrorInfo(filled.status()).reason;
+    if (fresh || !reason.empty() || filled.status().code() == StatusCode::kCancelled) {
+      return filled.status();
     }
   }
+}
+
+absl::StatusOr<WorkTree> WorkTrees::Restore(const std::string& slot, const std::stop_token& stop) {
+  TreeRecord before = LoadRecord(slot);
+  if (before.commit.empty()) return absl::NotFoundError("no record of the tree in " + slot);
+  SLIPWAY_ASSIGN_OR_RETURN(const RepositoryPtr repository,
+                           OpenRepository(mirrors_.PathOfName(RepositoryOf(slot))));
+  const std::string commit = before.commit;
+  return SyncSlot(slot, repository.get(), commit, std::move(before), TreeTrust::kHostile, options_,
+                  mirrors_.trash(), stop);
+}
+
+void WorkTrees::RestoreReturned(const std::stop_token& stop) {
+  std::unique_lock lock(mu_);
+  while (changed_.wait(lock, stop, [&] { return FindReturned() != nullptr; }) &&
+         !stop.stop_requested()) {
+    Kept* const returned = FindReturned();
+    returned->state = KeptState::kRestoring;
+    const std::string slot = returned->slot;
+    lock.unlock();
+    absl::StatusOr<WorkTree> restored = Restore(slot, stop);
+    lock.lock();
+    // Nobody takes or drops a tree that is being restored. One that could not be is left to the
+    // build that gets it, which can tell somebody what is wrong.
+    Kept* const kept = FindKept(slot);
+    kept->state = restored.ok() ? KeptState::kUntouched : KeptState::kHostile;
+    if (restored.ok()) kept->tree = *std::move(restored);
+    changed_.notify_all();
+    lock.unlock();
+    DropSurplus(RepositoryOf(slot));
+    lock.lock();
+  }
+}
+
+WorkTrees::Kept* WorkTrees::FindKept(std::string_view slot) {
+  for (auto& [repository, kept] : kept_) {
+    for (Kept& one : kept) {
+      if (one.slot == slot) return &one;
+    }
+  }
+  return nullptr;
+}
+
+WorkTrees::Kept* WorkTrees::FindReturned() {
+  for (auto& [repository, kept] : kept_) {
+    for (Kept& one : kept) {
+      if (one.state == KeptState::kReturned) return &one;
+    }
+  }
+  return nullptr;
 }
 
 absl::StatusOr<WorkTree> WorkTrees::Prepare(std::string_view url, std::string_view commit,
@@ -137,12 +239,15 @@ absl::StatusOr<WorkTree> WorkTrees::Prepare(std::string_view url, std::string_vi
   }
   SLIPWAY_RETURN_IF_ERROR(mirrors_.Ensure(url, commit, stop));
   SLIPWAY_ASSIGN_OR_RETURN(const std::string git_dir, mirrors_.PathOf(url));
-  SLIPWAY_ASSIGN_OR_RETURN(const std::string slot, TakeSlot(fs::path(git_dir).stem().string()));
-  auto tree = Fill(slot, git_dir, commit, stop);
+  SLIPWAY_ASSIGN_OR_RETURN(Kept kept, TakeSlot(fs::path(git_dir).stem().string(), commit, stop));
+  const std::string& slot = kept.slot;
+  auto tree = Fill(kept, git_dir, commit, stop);
   if (!tree.ok() && tree.status().code() == StatusCode::kDataLoss) {
     auto status = mirrors_.Remake(url, stop);
     if (status.ok()) status = mirrors_.Ensure(url, commit, stop);
-    tree = status.ok() ? Fill(slot, git_dir, commit, stop) : status;
+    // Also what was begun is looked at.
+    kept.state = KeptState::kHostile;
+    tree = status.ok() ? Fill(kept, git_dir, commit, stop) : status;
   }
   absl::Status status = tree.status();
   // The note first: a crash in between leaves the tree in its slot, where Load keeps it.
@@ -176,11 +281,12 @@ absl::Status WorkTrees::Return(const std::string& destination) {
     return ErrnoError(error, "cannot take back " + destination);
   }
   unlink((slot + "/lent").c_str());
-  const std::string repository = fs::path(slot).parent_path().filename().string();
+  const std::string repository = RepositoryOf(slot);
   {
     const std::lock_guard lock(mu_);
-    kept_[repository].push_back(slot);
+    kept_[repository].push_back({.slot = slot, .state = KeptState::kReturned});
   }
+  changed_.notify_all();
   DropSurplus(repository);
   return absl::OkStatus();
 }
@@ -201,13 +307,13 @@ absl::Status WorkTrees::Discard(const std::string& destination) {
 std::vector<KeptTree> WorkTrees::ListKept() {
   const std::lock_guard lock(mu_);
   std::vector<KeptTree> trees;
-  for (const auto& [repository, slots] : kept_) {
-    for (const std::string& slot : slots) {
-      // Its tree came back into it last.
+  for (const auto& [repository, kept] : kept_) {
+    for (const Kept& one : kept) {
+      // Its tree came back into it last, and was put right at once.
       struct stat info {};
-      if (lstat(slot.c_str(), &info) != 0) continue;
+      if (lstat(one.slot.c_str(), &info) != 0) continue;
       trees.push_back(
-          {.path = slot, .last_used = WallTime(std::chrono::seconds(info.st_mtim.tv_sec))});
+          {.path = one.slot, .last_used = WallTime(std::chrono::seconds(info.st_mtim.tv_sec))});
     }
   }
   return trees;
@@ -215,9 +321,13 @@ std::vector<KeptTree> WorkTrees::ListKept() {
 
 absl::Status WorkTrees::DropKept(const std::string& path) {
   {
-    const std::lock_guard lock(mu_);
+    std::unique_lock lock(mu_);
+    changed_.wait(lock, [&] {
+      const Kept* const kept = FindKept(path);
+      return kept == nullptr || kept->state != KeptState::kRestoring;
+    });
     const auto dropped = std::any_of(kept_.begin(), kept_.end(), [&](auto& entry) {
-      return std::erase(entry.second, path) > 0;
+      return std::erase_if(entry.second, [&](const Kept& kept) { return kept.slot == path; }) > 0;
     });
     if (!dropped) return absl::AbortedError("the work tree is used again");
   }
@@ -225,13 +335,30 @@ absl::Status WorkTrees::DropKept(const std::string& path) {
   return absl::OkStatus();
 }
 
+bool WorkTrees::WaitUntilRestored(Duration timeout) {
+  std::unique_lock lock(mu_);
+  return changed_.wait_for(lock, timeout, [&] {
+    return std::none_of(kept_.begin(), kept_.end(), [](const auto& entry) {
+      return std::any_of(entry.second.begin(), entry.second.end(), [](const Kept& kept) {
+        return kept.state == KeptState::kReturned || kept.state == KeptState::kRestoring;
+      });
+    });
+  });
+}
+
 void WorkTrees::DropSurplus(const std::string& repository) {
   std::vector<std::string> surplus;
   {
     const std::lock_guard lock(mu_);
-    const auto take_oldest = [&](std::vector<std::string>& kept) {
-      surplus.push_back(std::move(kept.front()));
-      kept.erase(kept.begin());
+    // What is being restored is looked at once more afterwards.
+    const auto take_oldest = [&](std::vector<Kept>& kept) {
+      const auto oldest = std::find_if(kept.begin(), kept.end(), [](const Kept& one) {
+        return one.state != KeptState::kRestoring;
+      });
+      if (oldest == kept.end()) return false;
+      surplus.push_back(std::move(oldest->slot));
+      kept.erase(oldest);
+      return true;
     };
     auto& own = kept_[repository];
     if (own.size() > options_.max_kept_per_repository) take_oldest(own);
@@ -239,11 +366,9 @@ void WorkTrees::DropSurplus(const std::string& repository) {
     for (const auto& [name, kept] : kept_) all += kept.size();
     for (auto& [name, kept] : kept_) {
       if (all <= options_.max_kept) break;
-      if (kept.empty() || name == repository) continue;
-      take_oldest(kept);
-      --all;
+      if (name != repository && take_oldest(kept)) --all;
     }
-    if (all > options_.max_kept && !own.empty()) take_oldest(own);
+    if (all > options_.max_kept) take_oldest(own);
   }
   for (const std::string& slot : surplus) DropSlot(slot);
 }

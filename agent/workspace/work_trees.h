@@ -1,5 +1,6 @@
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -8,6 +9,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -42,6 +44,7 @@ struct WorkTree {
   // False: made from nothing.
   bool reused = false;
   std::uint64_t files = 0;
+  // Since its last build, also what was put right before this one was asked for.
   std::uint64_t written = 0;
   // Files and directories that did not belong there.
   std::uint64_t removed = 0;
@@ -54,8 +57,13 @@ struct WorkTree {
 // build never saw: a file is left alone only when inode, size, mtime and ctime are those of the
 // moment it was written here, and no user space can set a ctime. Nothing is opened through a
 // symbolic link, nothing is written into an existing file, and there is no .git in the tree. What
-// does not belong is renamed into the trash. Git attributes of line ends are honoured (from the
-// commit); filters such as LFS are not run, submodules are empty directories.
+// does not belong is renamed into the trash.
+//
+// A returned tree is put right at once, by a thread of our own: it becomes again what it was lent
+// as. No build sees it from then on, so the next one pays only for what differs between the
+// commits, and nothing for the same commit. A tree that was not put right yet, such as one of an
+// earlier process, is put right by the build that gets it. Git attributes of line ends are honoured
+// (from the commit); filters such as LFS are not run, submodules are empty directories.
 //
 // Trees and destinations must be on one file system. Thread-safe; calls block for as long as a
 // checkout takes.
@@ -65,6 +73,9 @@ class WorkTrees {
   // outlive this.
   [[nodiscard]] static absl::StatusOr<std::unique_ptr<WorkTrees>> Create(MirrorCache& mirrors,
                                                                          WorkTreeOptions options);
+  ~WorkTrees();
+  WorkTrees(const WorkTrees&) = delete;
+  WorkTrees& operator=(const WorkTrees&) = delete;
 
   // Makes `destination` (absolute, absent, its directory exists) the tree of `commit` (40 hex
   // digits, fetched when it is not here yet) and lends it to the caller. Nothing is there unless
@@ -74,7 +85,8 @@ class WorkTrees {
                                                  const std::stop_token& stop = {});
 
   // Takes a lent tree back to keep it for the next build. REQUIRES: no process that can write to
-  // it is left. Ok when nothing was lent there. One rename, whatever is in the tree.
+  // it is left. Ok when nothing was lent there. One rename, whatever is in the tree; the rest is
+  // done behind.
   [[nodiscard]] absl::Status Return(const std::string& destination);
 
   // The same, without keeping it: for trees whose content should not come back.
@@ -82,16 +94,46 @@ class WorkTrees {
 
   // Those not lent.
   [[nodiscard]] std::vector<KeptTree> ListKept();
-  // kAborted: it is lent now, or gone.
+  // kAborted: it is lent now, or gone. Waits while the tree is being put right.
   [[nodiscard]] absl::Status DropKept(const std::string& path);
 
+  // Waits until no returned tree is left to put right. False: `timeout` came first.
+  [[nodiscard]] bool WaitUntilRestored(Duration timeout);
+
  private:
+  enum class KeptState {
+    // Hostile, and nothing will happen to it before it is asked for.
+    kHostile,
+    // Hostile; the restorer will take it.
+    kReturned,
+    // The restorer has it.
+    kRestoring,
+    // Exactly `commit`, and out of reach for every build since it was made so.
+    kUntouched,
+  };
+  struct Kept {
+    std::string slot;
+    KeptState state = KeptState::kHostile;
+    // Of kUntouched: the rest of what is told of it.
+    WorkTree tree = {};
+  };
+
   WorkTrees(MirrorCache& mirrors, WorkTreeOptions options);
 
   [[nodiscard]] absl::Status Load();
-  [[nodiscard]] absl::StatusOr<std::string> TakeSlot(const std::string& repository);
-  [[nodiscard]] absl::StatusOr<WorkTree> Fill(const std::string& slot, const std::string& git_dir,
+  // The tree that costs least to make `commit`, or a new slot. Waits while the only one there is
+  // is being restored.
+  [[nodiscard]] absl::StatusOr<Kept> TakeSlot(const std::string& repository,
                                               std::string_view commit, const std::stop_token& stop);
+  [[nodiscard]] absl::StatusOr<WorkTree> Fill(const Kept& kept, const std::string& git_dir,
+                                              std::string_view commit, const std::stop_token& stop);
+  // Makes what is in the slot the tree of the commit that it was lent as.
+  [[nodiscard]] absl::StatusOr<WorkTree> Restore(const std::string& slot,
+                                                 const std::stop_token& stop);
+  void RestoreReturned(const std::stop_token& stop);
+  // REQUIRES: mu_ is held. nullptr: none.
+  [[nodiscard]] Kept* FindKept(std::string_view slot);
+  [[nodiscard]] Kept* FindReturned();
   void DropSurplus(const std::string& repository);
   void DropSlot(const std::string& slot);
 
@@ -101,10 +143,14 @@ class WorkTrees {
   const std::string dir_;
   // Own synchronisation.
   std::mutex mu_;
+  // A tree was returned or restored.
+  std::condition_variable_any changed_;
   // Guarded by mu_. Kept slots by repository, the most recently returned last; slot of each lent
   // destination.
-  std::map<std::string, std::vector<std::string>> kept_;
+  std::map<std::string, std::vector<Kept>> kept_;
   std::map<std::string, std::string> lent_;
+  // Last: stops and joins before the rest goes.
+  std::jthread restorer_;
 };
 
 }  // namespace slipway::workspace

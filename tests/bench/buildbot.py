@@ -13,6 +13,7 @@ import sys
 import load
 from farm import Failed, free_port, until
 from figure import MB, SIZES, CannotMeasure
+from repositories import noise, yaml
 from task_times import seconds_of, step_of
 
 PACKAGES = ("buildbot", "buildbot-worker")
@@ -20,7 +21,7 @@ PASSWORD = "bench"
 
 MASTER = '''
 import hashlib, json, os, time
-from buildbot.plugins import steps, util, worker
+from buildbot.plugins import schedulers, steps, util, worker
 from buildbot.util.service import BuildbotService
 from twisted.internet import defer, reactor, task
 from twisted.python import log
@@ -101,6 +102,7 @@ BuildmasterConfig = {
     "workers": [worker.Worker("local", SETTINGS["password"])],
     "protocols": {"pb": {"port": "tcp:%%d:interface=127.0.0.1" %% SETTINGS["port"]}},
     "builders": [builder("noop"), builder("log", steps.ShellCommand(command=["cat"] + SETTINGS["files"], logEnviron=False))],
+    "schedulers": [schedulers.Triggerable(name="bench", builderNames=["noop", "log"])],  # Buildbot insists; Driver does it
     "services": [Driver()],
     "db": {"db_url": "sqlite:///state.sqlite"},
     "buildbotNetUsageData": None,
@@ -136,7 +138,9 @@ def buildbot(farm, payload, times):
             with open(folder / f"{command}.out", "wb") as log:
                 running.append(subprocess.Popen([command, "start", "--nodaemon", str(place)], cwd=place, stdout=log, stderr=log,
                                                 stdin=subprocess.DEVNULL))
-        until("Buildbot to have built", out.exists, 900)
+        until("Buildbot to have built", lambda: out.exists() or any(process.poll() is not None for process in running), 900)
+        if not out.exists():
+            raise Failed(f"Buildbot ended:\n{(master / 'twistd.log').read_text()[-2000:]}")
         answer = json.loads(out.read_text())
     finally:
         for process in reversed(running):
@@ -158,7 +162,7 @@ def slipways_log(farm, application, payload, times):
     return seconds_of(task["finished_at"]) - step_of(task, "prepare")[0]
 
 
-def measure(farm, rounds, say, noise, yaml):
+def measure(farm, rounds, say):
     """Rounds of {builds: (ours, Buildbot's) per second, log: likewise in MB/s}."""
     missing = [name for name in PACKAGES if shutil.which(name) is None]
     if missing:

@@ -16,9 +16,9 @@ import load
 from farm import until
 from figure import SIZES, CannotMeasure
 from reconnect import time_of
+from repositories import IMAGE
 from task_times import detail_of, seconds_of
 
-IMAGE = "slipway-test-min:1"
 APPLICATION = "starts"
 YAML = (f"version: 1\nbuild:\n  image: {IMAGE}\n  timeout: 1m\n  network: bridge\n  run: echo here\n"
         "platforms:\n  demo:\n    output: out\n")

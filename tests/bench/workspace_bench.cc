@@ -1,5 +1,6 @@
-// The work tree of the next build against `git clone --depth 1`, in one run, on a repository of
-// 10,000 files with one new commit each round. Prints medians and the ratio.
+// The work tree of the next build against `git clone --depth 1`, and that of a commit already there
+// against `git worktree add`, in one run, on a repository of 10,000 files with one new commit each
+// round. Prints medians and ratios.
 //   workspace_bench [rounds]
 
 #include <fmt/format.h>
@@ -10,6 +11,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -87,35 +89,74 @@ void Bench(const std::string& dir, int rounds) {
   const auto mirrors = Take(slipway::workspace::MirrorCache::Create(options));
   const auto trees = Take(slipway::workspace::WorkTrees::Create(*mirrors, {}));
   const std::string at = dir + "/src";
-  const auto build = [&] {
-    const auto ref = Take(mirrors->Resolve(origin, "main"));
-    return Take(trees->Prepare(origin, ref.commit, at));
+  std::map<std::string, std::vector<double>> times;
+  const auto timed = [&](const char* what, auto work) { times[what].push_back(Millis(work)); };
+  std::string commit;
+  const auto resolve = [&] { commit = Take(mirrors->Resolve(origin, "main")).commit; };
+  const auto prepare = [&] { (void)Take(trees->Prepare(origin, commit, at)); };
+  const auto restored = [&] {
+    if (!trees->WaitUntilRestored(std::chrono::minutes(1))) Die("a tree is not put right");
   };
-  const double first = Millis(build);
-
-  std::vector<double> next;
-  std::vector<double> clone;
-  std::vector<double> give_back;
-  for (int round = 0; round < rounds; ++round) {
+  const auto use = [&] {
     // What a build leaves: output, and a changed file.
     for (int i = 0; i < 200; ++i) Write(fmt::format("{}/dist/out{}.js", at, i), "built");
     Write(at + "/d1/e1/f1.txt", "changed by the build");
-    give_back.push_back(Millis([&] { (void)trees->Return(at); }));
-    Write(fmt::format("{}/d3/e3/f{}.txt", origin, round % 100), fmt::format("round {}\n", round));
+  };
+  int changes = 0;
+  const auto push = [&] {
+    ++changes;
+    Write(fmt::format("{}/d3/e3/f{}.txt", origin, changes % 100), fmt::format("{}\n", changes));
     Git(origin, {"commit", "-q", "-a", "-m", "one"});
-    next.push_back(Millis(build));
-    const std::string fresh = fmt::format("{}/clone{}", dir, round);
-    clone.push_back(Millis([&] {
-      Git(dir, {"clone", "-q", "--depth", "1", "file://" + origin, fresh});
-    }));
+  };
+  timed("first", [&] {
+    resolve();
+    prepare();
+  });
+  for (int round = 0; round < rounds; ++round) {
+    use();
+    timed("return", [&] { (void)trees->Return(at); });
+    timed("restore", restored);
+    push();
+    timed("resolve", resolve);
+    timed("next", prepare);
+    timed("clone", [&] {
+      Git(dir, {"clone", "-q", "--depth", "1", "file://" + origin,
+                fmt::format("{}/clone{}", dir, round)});
+    });
+    use();
+    (void)trees->Return(at);
+    restored();
+    timed("pristine", prepare);
+    timed("worktree", [&] {
+      Git(origin,
+          {"worktree", "add", "-f", "--detach", fmt::format("{}/tree{}", dir, round), commit});
+    });
+    // Nobody has had time to put it right.
+    use();
+    push();
+    resolve();
+    timed("at once", [&] {
+      (void)trees->Return(at);
+      prepare();
+    });
   }
+  const auto median = [&](const char* what) { return Median(times[what]); };
+  const double next = median("resolve") + median("next");
   fmt::print(
       "10,000 files, {} rounds, medians\n"
       "  first fetch + checkout            {:8.1f} ms\n"
       "  git clone --depth 1               {:8.1f} ms\n"
       "  next build: fetch + kept tree     {:8.1f} ms   {:.3f} x clone\n"
-      "  giving the tree back              {:8.2f} ms\n",
-      rounds, first, Median(clone), Median(next), Median(next) / Median(clone), Median(give_back));
+      "    git fetch                       {:8.1f} ms\n"
+      "    work tree                       {:8.1f} ms\n"
+      "    work tree, not yet put right    {:8.1f} ms\n"
+      "  git worktree add                  {:8.1f} ms\n"
+      "  pristine tree of the same commit  {:8.2f} ms   {:.4f} x worktree add\n"
+      "  giving the tree back              {:8.2f} ms\n"
+      "  putting it right, behind          {:8.1f} ms\n",
+      rounds, median("first"), median("clone"), next, next / median("clone"), median("resolve"),
+      median("next"), median("at once"), median("worktree"), median("pristine"),
+      median("pristine") / median("worktree"), median("return"), median("restore"));
 }
 
 }  // namespace

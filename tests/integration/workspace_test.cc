@@ -3,101 +3,23 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
-#include <map>
 
 #include "agent/workspace/failure.h"
 #include "agent/workspace/trash.h"
-#include "agent/workspace/work_trees.h"
-#include "tests/support/git_fixture.h"
-#include "tests/support/status_matchers.h"
+#include "tests/integration/work_tree_world.h"
 
 namespace slipway::workspace {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::GitFixture;
+using testing::CheckPristine;
+using testing::Item;
+using testing::Populate;
 using testing::ReadFile;
+using testing::Snapshot;
 using testing::StatusIs;
-using testing::TempDir;
 using testing::WriteFile;
-
-struct World {
-  TempDir temp;
-  GitFixture git{temp.path() + "/origin"};
-  std::unique_ptr<MirrorCache> mirrors;
-  std::unique_ptr<WorkTrees> trees;
-  WorkTreeOptions options;
-  const std::string at = temp.path() + "/box/src";
-
-  World() {
-    fs::create_directories(temp.path() + "/box");
-    Restart();
-  }
-  void Restart() {
-    MirrorOptions mirror_options;
-    mirror_options.work_dir = temp.path() + "/work";
-    mirror_options.allowed_schemes = {"file"};
-    trees.reset();
-    mirrors.reset();
-    auto made = MirrorCache::Create(mirror_options);
-    REQUIRE_OK(made);
-    mirrors = std::move(*made);
-    auto made_trees = WorkTrees::Create(*mirrors, options);
-    REQUIRE_OK(made_trees);
-    trees = std::move(*made_trees);
-  }
-  WorkTree Prepare(const std::string& commit) {
-    auto tree = trees->Prepare(git.path(), commit, at);
-    REQUIRE_OK(tree);
-    return *tree;
-  }
-};
-
-struct Item {
-  std::string content;
-  mode_t mode;
-  uid_t uid;
-  friend bool operator==(const Item&, const Item&) = default;
-  friend std::ostream& operator<<(std::ostream& out, const Item& item) {
-    return out << item.content << " " << std::oct << item.mode << std::dec << " " << item.uid;
-  }
-};
-
-// Everything below a directory: path → content (or link target), mode, owner.
-std::map<std::string, Item> Snapshot(const std::string& root) {
-  std::map<std::string, Item> items;
-  for (const auto& entry : fs::recursive_directory_iterator(root)) {
-    struct stat info {};
-    REQUIRE(lstat(entry.path().c_str(), &info) == 0);
-    std::string content = "dir";
-    if (S_ISLNK(info.st_mode)) content = "-> " + fs::read_symlink(entry.path()).string();
-    if (S_ISREG(info.st_mode)) content = ReadFile(entry.path().string());
-    items[entry.path().lexically_relative(root).string()] = {content, info.st_mode, info.st_uid};
-  }
-  return items;
-}
-
-// A repository with a little of everything; its only commit.
-std::string Populate(const GitFixture& git) {
-  git.Write("a.txt", "aaaa");
-  git.Write("b.txt", "bbbb");
-  git.Write("src/deep/er/c.txt", "cccc");
-  git.Write("src/run.sh", "#!/bin/sh\n");
-  git.Write(".gitignore", "dist\n");
-  git.Write("empty", "");
-  fs::permissions(git.path() + "/src/run.sh", fs::perms(0755));
-  fs::create_symlink("src/deep", git.path() + "/link");
-  return git.Commit("everything");
-}
-
-// The tree must be what a checkout from nothing gives.
-void CheckPristine(World& world, const std::string& commit) {
-  const auto reused = Snapshot(world.at);
-  World other;
-  auto tree = other.trees->Prepare(world.git.path(), commit, other.at);
-  REQUIRE_OK(tree);
-  CHECK(reused == Snapshot(other.at));
-}
+using World = testing::WorkTreeWorld;
 
 TEST_CASE("WorkTrees: a first checkout has the commit's files, modes and owner", "[integration]") {
   World world;
@@ -120,10 +42,12 @@ TEST_CASE("WorkTrees: a first checkout has the commit's files, modes and owner",
 TEST_CASE("WorkTrees: the next commit reuses the tree and writes only what differs",
           "[integration]") {
   World world;
+  const bool rest = GENERATE(false, true);
+  CAPTURE(rest);
   const std::string first = Populate(world.git);
   world.Prepare(first);
   WriteFile(world.at + "/dist/out.js", "built");
-  REQUIRE_OK(world.trees->Return(world.at));
+  world.Return(rest);
   world.git.Write("a.txt", "changed");
   fs::remove_all(world.git.path() + "/src/deep");
   world.git.Write("src/deep", "now a file");
@@ -133,10 +57,11 @@ TEST_CASE("WorkTrees: the next commit reuses the tree and writes only what diffe
   const std::string second = world.git.Commit("second");
   const WorkTree tree = world.Prepare(second);
   CHECK(tree.reused);
+  CHECK(tree.files == 7);
   CHECK(tree.written == 4);
   CHECK(tree.removed == 1);
   CheckPristine(world, second);
-  REQUIRE_OK(world.trees->Return(world.at));
+  world.Return(rest);
   const WorkTree back = world.Prepare(first);
   CHECK(back.reused);
   CheckPristine(world, first);
@@ -144,6 +69,8 @@ TEST_CASE("WorkTrees: the next commit reuses the tree and writes only what diffe
 
 TEST_CASE("WorkTrees: whatever a build did to its tree is undone", "[integration]") {
   World world;
+  const bool rest = GENERATE(false, true);
+  CAPTURE(rest);
   const std::string commit = Populate(world.git);
   world.Prepare(commit);
   const std::string& at = world.at;
@@ -204,7 +131,7 @@ TEST_CASE("WorkTrees: whatever a build did to its tree is undone", "[integration
     fs::rename(at, world.temp.path() + "/box/moved");
     fs::create_directory_symlink(world.temp.path() + "/victim", at);
   }
-  REQUIRE_OK(world.trees->Return(at));
+  world.Return(rest);
   world.Prepare(commit);
   CheckPristine(world, commit);
   if (fs::exists(world.temp.path() + "/victim")) {
@@ -226,7 +153,7 @@ TEST_CASE("WorkTrees: symbolic links left by a build lead no write out of the tr
   fs::create_directory_symlink(victim, world.at + "/src");
   fs::remove(world.at + "/a.txt");
   fs::create_symlink(victim + "/a.txt", world.at + "/a.txt");
-  REQUIRE_OK(world.trees->Return(world.at));
+  world.Return(GENERATE(false, true));
   world.git.Write("src/deep/er/c.txt", "changed");
   world.git.Write("a.txt", "changed");
   const std::string second = world.git.Commit("second");
@@ -273,7 +200,9 @@ TEST_CASE("WorkTrees: a damaged record trusts nothing", "[integration]") {
   const std::string commit = Populate(world.git);
   world.Prepare(commit);
   WriteFile(world.at + "/a.txt", "evil");
-  REQUIRE_OK(world.trees->Return(world.at));
+  world.Return(GENERATE(false, true));
+  // Now its record is all that is known of the tree.
+  world.Restart();
   for (const auto& entry : fs::recursive_directory_iterator(world.temp.path() + "/work/trees")) {
     if (entry.path().filename() != "record") continue;
     std::string bytes = ReadFile(entry.path().string());
@@ -302,6 +231,7 @@ TEST_CASE("WorkTrees: two attempts at once have trees of their own; surplus goes
     for (const auto& slot : fs::directory_iterator(repository)) slots += slot.is_directory();
   }
   CHECK(slots == 2);
+  CHECK(world.trees->WaitUntilRestored(std::chrono::seconds(30)));
   CHECK(world.mirrors->trash().WaitUntilEmpty(std::chrono::seconds(30)));
   CHECK(fs::is_empty(world.temp.path() + "/work/trash"));
 }
@@ -348,13 +278,15 @@ TEST_CASE("WorkTrees: line ends follow .gitattributes of the commit", "[integrat
   const std::string first = world.git.Commit("without");
   world.git.Write(".gitattributes", "*.bat text eol=crlf\n");
   const std::string second = world.git.Commit("with");
+  const bool rest = GENERATE(false, true);
+  CAPTURE(rest);
   world.Prepare(first);
   CHECK(ReadFile(world.at + "/run.bat") == "one\ntwo\n");
-  REQUIRE_OK(world.trees->Return(world.at));
+  world.Return(rest);
   world.Prepare(second);
   CHECK(ReadFile(world.at + "/run.bat") == "one\r\ntwo\r\n");
   CHECK(ReadFile(world.at + "/plain.txt") == "one\ntwo\n");
-  REQUIRE_OK(world.trees->Return(world.at));
+  world.Return(rest);
   world.Prepare(first);
   CHECK(ReadFile(world.at + "/run.bat") == "one\ntwo\n");
 }
