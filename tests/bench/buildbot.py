@@ -81,7 +81,8 @@ class Driver(BuildbotService):
     def digest_of_log(self):
         builder = yield self.master.data.updates.findBuilderId("log")
         (build,) = yield self.master.data.get(("builders", builder, "builds"))
-        (step,) = yield self.master.data.get(("builds", build["buildid"], "steps"))
+        # The first step of every build prepares the worker.
+        step = (yield self.master.data.get(("builds", build["buildid"], "steps")))[-1]
         logs = yield self.master.data.get(("steps", step["stepid"], "logs"))
         stdio = next(one for one in logs if one["slug"] == "stdio")
         digest, size = hashlib.sha256(), 0
