@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -45,5 +46,19 @@ struct AgentsFlags {
 };
 // Idle mock agents: how fast they connect and, after a restart, come back.
 [[nodiscard]] Measured MeasureAgents(const Bench& bench, const AgentsFlags& flags);
+
+struct LogsFlags {
+  int logs = 8;
+  int followers = 1;  // of each log
+  std::uint64_t bytes = 200'000'000;
+  // Lines with the time instead of bytes as fast as they go; 0: bytes.
+  double lines_per_s = 0;
+  int seconds = 10;
+  // Of the controller, when it runs on this machine; 0: its CPU is not measured.
+  int controller_pid = 0;
+};
+// Logs of mock builds, and who follows them: how fast they are stored and shown, how late a line
+// is, and whether each follower gets every byte.
+[[nodiscard]] Measured MeasureLogs(const Bench& bench, const LogsFlags& flags);
 
 }  // namespace slipway::bench
