@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -59,5 +60,19 @@ struct BuildsFlags {
 // Real builds of an application that is there, by the farm's own agents: how long until the
 // follower sees output and result. An error: a build failed, or its log did not come whole.
 [[nodiscard]] Measured MeasureBuilds(const Bench& bench, const BuildsFlags& flags);
+
+struct LogsFlags {
+  int logs = 8;
+  int followers = 1;  // of each log
+  std::uint64_t bytes = 200'000'000;
+  // Lines with the time instead of bytes as fast as they go; 0: bytes.
+  double lines_per_s = 0;
+  int seconds = 10;
+  // Of the controller, when it runs on this machine; 0: its CPU is not measured.
+  int controller_pid = 0;
+};
+// Logs of mock builds, and who follows them: how fast they are stored and shown, how late a line
+// is, and whether each follower gets every byte.
+[[nodiscard]] Measured MeasureLogs(const Bench& bench, const LogsFlags& flags);
 
 }  // namespace slipway::bench

@@ -51,6 +51,7 @@ class Program {
     AddTasks();
     AddAgents();
     AddBuilds();
+    AddLogs();
     app_.footer(t_(
         "Mock agents join the farm for the time of a measurement, take only the tasks made for\n"
         "them and are thrown out at the end; an application bench-… with its finished tasks\n"
@@ -139,6 +140,27 @@ class Program {
            "每次构建后等待的毫秒数");
   }
 
+  void AddLogs() {
+    CLI::App* logs =
+        Command("logs", "Logs of mock builds and their followers", "模拟构建的日志及其查看者",
+                [this](const Bench& bench) { return MeasureLogs(bench, logs_); });
+    Number(logs, "--logs", logs_.logs, 1, 1000, "Logs at once", "同时输出的日志数");
+    Number(logs, "--followers", logs_.followers, 1, 10'000, "Followers of each",
+           "每份日志的查看者数");
+    logs->add_option("--bytes", logs_.bytes,
+                     t_("Bytes of each, as fast as they go; units as in 200MB, 64MiB (200MB)",
+                        "每份日志的字节数，尽快输出；单位如 200MB、64MiB（200MB）"))
+        ->transform(CLI::AsSizeValue(/*kb_is_1000=*/true));
+    Number(logs, "--lines", logs_.lines_per_s, 0.0, 1e5,
+           "Lines per second of each log instead of bytes, timed one by one; 0: bytes",
+           "改为每份日志每秒的行数，逐行计时；0 为按字节");
+    Number(logs, "--seconds", logs_.seconds, 1, 3600, "With --lines: for how long",
+           "与 --lines 同用：持续秒数");
+    Number(logs, "--controller-pid", logs_.controller_pid, 0, 1 << 22,
+           "Process of the controller on this machine, to measure its CPU; 0: do not",
+           "本机控制器的进程号，用于测量其 CPU；0 为不测");
+  }
+
   const Text t_;
   CLI::App app_{t_("Measures a Slipway farm under load.", "对 Slipway 农场进行压力测量。")};
   std::function<Measured(const Bench&)> action_;
@@ -149,6 +171,7 @@ class Program {
   TasksFlags tasks_;
   AgentsFlags agents_;
   BuildsFlags builds_;
+  LogsFlags logs_;
 };
 
 }  // namespace
