@@ -12,12 +12,14 @@
 
 #include "common/status/status.h"
 #include "controller/api/follow_stream.h"
+#include "controller/api/log_message.h"
 
 namespace slipway::api {
 namespace {
 
-// Of one ReadLogResponse. Larger saves messages, smaller shows lines sooner on a slow line.
-constexpr std::size_t kLogSlice = 512 * 1024;
+// Of one ReadLogResponse from the disk. Larger saves messages; a reader that stands still holds
+// one.
+constexpr std::size_t kLogSlice = std::size_t{128} << 10;
 
 bool IsFinished(const v1::Task& task) {
   return task.state() >= v1::TASK_STATE_SUCCEEDED && task.state() <= v1::TASK_STATE_UNKNOWN;
@@ -69,31 +71,54 @@ class RunFollower final : public FollowStream<v1::WatchRunResponse> {
   bool finished_ = false;
 };
 
-class LogFollower final : public FollowStream<v1::ReadLogResponse> {
+// Live bytes come from the log's tail, on the thread that woke us; older ones, and whatever is not
+// just bytes, on the pool.
+class LogFollower final : public FollowStream<grpc::ByteBuffer> {
  public:
-  LogFollower(grpc::CallbackServerContext& context, const Deps& deps, v1::ReadLogRequest request)
+  LogFollower(grpc::CallbackServerContext& context, const Deps& deps, grpc::ByteBuffer request)
       : FollowStream(context, deps.pool, deps.streams),
         deps_(deps),
-        request_(std::move(request)),
-        offset_(request_.offset()),
-        key_{TaskId(request_.task()), Attempt(request_.attempt())} {}
+        received_(std::move(request)) {}
 
  private:
-  Then Next(v1::ReadLogResponse& response, absl::Status& status) override {
+  std::optional<Then> NextNow(grpc::ByteBuffer& response, bool woken) override {
+    if (!growth_ || finished_ || over_ || task_changed_) return std::nullopt;
+    // What came since is announced by a wake, for many lines at once.
+    if (caught_up_ && !woken) return Then::kWait;
+    auto piece = growth_->ReadTail(offset_);
+    caught_up_ = piece && piece->last;
+    if (!piece) return std::nullopt;
+    if (piece->data.empty()) return Then::kWait;
+    response = ToMessage(offset_, key_.attempt, piece->data, std::move(piece->owner));
+    offset_ += piece->data.size();
+    return Then::kWrite;
+  }
+
+  Then Next(grpc::ByteBuffer& response, absl::Status& status) override {
     if (finished_) return Then::kFinish;
+    caught_up_ = false;
     auto then = Advance(response);
     if (then.ok()) return *then;
     status = then.status();
     return Then::kFinish;
   }
 
-  absl::StatusOr<Then> Advance(v1::ReadLogResponse& response) {
+  absl::Status Begin() {
+    SLIPWAY_RETURN_IF_ERROR(deps_.auth.Authenticate(context()).status());
+    SLIPWAY_ASSIGN_OR_RETURN(request_, ParseReadLogRequest(received_));
+    received_.Clear();
+    if (request_.attempt() < 0) {
+      return MakeError(absl::StatusCode::kInvalidArgument, "BAD_FIELD", "attempt: below 0",
+                       "Count from 1; 0 or none means the newest.");
+    }
+    offset_ = request_.offset();
+    key_ = {TaskId(request_.task()), Attempt(request_.attempt())};
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<Then> Advance(grpc::ByteBuffer& response) {
     if (!watched_) {
-      SLIPWAY_RETURN_IF_ERROR(deps_.auth.Authenticate(context()).status());
-      if (request_.attempt() < 0) {
-        return MakeError(absl::StatusCode::kInvalidArgument, "BAD_FIELD", "attempt: below 0",
-                         "Count from 1; 0 or none means the newest.");
-      }
+      SLIPWAY_RETURN_IF_ERROR(Begin());
       watched_ = deps_.watch.Subscribe({key_.task}, [this, stream = weak()] {
         if (const auto self = stream.lock()) {
           task_changed_ = true;
@@ -106,17 +131,16 @@ class LogFollower final : public FollowStream<v1::ReadLogResponse> {
       if (!over_ && request_.follow()) return Then::kWait;
       return Last(response, over_, 0);
     }
-    if (!growth_) {
-      growth_ = deps_.logs.Subscribe(key_, [stream = weak()] {
+    if (!growth_ && request_.follow()) {
+      growth_ = deps_.logs.Follow(key_, [stream = weak()] {
         if (const auto self = stream.lock()) self->Wake();
       });
     }
     SLIPWAY_ASSIGN_OR_RETURN(auto slice, deps_.logs.Read(key_, offset_, kLogSlice));
     if (!slice.data.empty()) {
-      response.set_offset(offset_);
-      response.set_attempt(key_.attempt.value());
-      offset_ += slice.data.size();
-      response.set_data(std::move(slice.data));
+      const auto data = std::make_shared<const std::string>(std::move(slice.data));
+      response = ToMessage(offset_, key_.attempt, *data, data);
+      offset_ += data->size();
       return Then::kWrite;
     }
     // Whoever follows the task, not one attempt, waits for the attempt that comes after a retry.
@@ -133,7 +157,7 @@ class LogFollower final : public FollowStream<v1::ReadLogResponse> {
     return Then::kWait;
   }
 
-  // Looks at the row only when it may have changed; the log wakes us for every chunk.
+  // Looks at the row only when it may have changed; the log wakes us far more often.
   absl::Status ReadTask() {
     if (!task_changed_.exchange(false)) return absl::OkStatus();
     SLIPWAY_ASSIGN_OR_RETURN(const auto found, deps_.reader.GetTask(key_.task));
@@ -168,12 +192,14 @@ class LogFollower final : public FollowStream<v1::ReadLogResponse> {
                      "the log is not what the agent sent: somewhere in it bytes differ");
   }
 
-  Then Last(v1::ReadLogResponse& response, bool complete, std::uint64_t missing) {
+  Then Last(grpc::ByteBuffer& response, bool complete, std::uint64_t missing) {
     finished_ = true;
-    response.set_offset(offset_);
-    response.set_attempt(key_.attempt.value());
-    response.set_complete(complete);
-    response.set_missing(missing);
+    v1::ReadLogResponse last;
+    last.set_offset(offset_);
+    last.set_attempt(key_.attempt.value());
+    last.set_complete(complete);
+    last.set_missing(missing);
+    response = ToMessage(last);
     return Then::kWrite;
   }
 
@@ -183,11 +209,13 @@ class LogFollower final : public FollowStream<v1::ReadLogResponse> {
   }
 
   const Deps deps_;
-  const v1::ReadLogRequest request_;
-  std::uint64_t offset_;
+  grpc::ByteBuffer received_;  // until request_ is made of it
+  v1::ReadLogRequest request_;
+  std::uint64_t offset_ = 0;
   AttemptKey key_;
   std::shared_ptr<void> watched_;
-  std::shared_ptr<void> growth_;
+  std::unique_ptr<logs::LogFollow> growth_;
+  bool caught_up_ = false;  // the last look found the end of the tail
   std::atomic<bool> task_changed_{true};
   bool over_ = false;                            // no more bytes will come
   std::optional<protocol::LogSummary> summary_;  // of an attempt that reported
@@ -209,9 +237,9 @@ grpc::ServerWriteReactor<v1::WatchRunResponse>* NewRunFollower(grpc::CallbackSer
   return Begin<RunFollower>(context, deps, request);
 }
 
-grpc::ServerWriteReactor<v1::ReadLogResponse>* NewLogFollower(grpc::CallbackServerContext& context,
-                                                              const Deps& deps,
-                                                              const v1::ReadLogRequest& request) {
+grpc::ServerWriteReactor<grpc::ByteBuffer>* NewLogFollower(grpc::CallbackServerContext& context,
+                                                           const Deps& deps,
+                                                           const grpc::ByteBuffer& request) {
   return Begin<LogFollower>(context, deps, request);
 }
 

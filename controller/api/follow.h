@@ -11,8 +11,9 @@ namespace slipway::api {
 grpc::ServerWriteReactor<v1::WatchRunResponse>* NewRunFollower(grpc::CallbackServerContext& context,
                                                                const Deps& deps,
                                                                const v1::WatchRunRequest& request);
-grpc::ServerWriteReactor<v1::ReadLogResponse>* NewLogFollower(grpc::CallbackServerContext& context,
-                                                              const Deps& deps,
-                                                              const v1::ReadLogRequest& request);
+// Request and responses as in log_message.h.
+grpc::ServerWriteReactor<grpc::ByteBuffer>* NewLogFollower(grpc::CallbackServerContext& context,
+                                                           const Deps& deps,
+                                                           const grpc::ByteBuffer& request);
 
 }  // namespace slipway::api

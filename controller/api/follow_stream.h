@@ -18,8 +18,9 @@ namespace slipway::api {
 // when there is none it waits to be woken. A slow reader therefore holds one message and nothing
 // else.
 //
-// Next() runs on the pool, one at a time, so it may read disk and database. Derived classes are
-// made by std::make_shared and started by Start(). Thread-safe.
+// NextNow() runs on whatever thread has a reason to go on, and must not block; Next() runs on the
+// pool, so it may read disk and database. One of them at a time. Derived classes are made by
+// std::make_shared and started by Start(). Thread-safe.
 template <typename Response>
 class FollowStream : public grpc::ServerWriteReactor<Response> {
  public:
@@ -43,24 +44,21 @@ class FollowStream : public grpc::ServerWriteReactor<Response> {
 
   // Something may have changed. From any thread.
   void Wake() {
-    const std::lock_guard lock(mu_);
-    if (ended_) return;
-    if (busy_) {
+    {
+      const std::lock_guard lock(mu_);
       again_ = true;
-      return;
+      if (ended_ || busy_) return;
+      busy_ = true;
     }
-    busy_ = true;
-    PostStep();
+    GoOn();
   }
 
   void OnWriteDone(bool ok) final {
-    const std::lock_guard lock(mu_);
-    if (!ok) over_ = ClientLeft();
-    if (over_) {
-      End(*over_);
-    } else {
-      PostStep();
+    if (!ok) {
+      const std::lock_guard lock(mu_);
+      over_ = ClientLeft();
     }
+    GoOn();
   }
 
   void OnCancel() final { EndEarly(ClientLeft()); }
@@ -75,6 +73,11 @@ class FollowStream : public grpc::ServerWriteReactor<Response> {
   // Fills in the next message (kWrite), or says that there is none now (kWait), or that the stream
   // is over (kFinish, with its status).
   virtual Then Next(Response& response, absl::Status& status) = 0;
+  // The same from what is in memory: kWrite or kWait; nothing: Next has to look. `woken`: Wake was
+  // called since the last look.
+  virtual std::optional<Then> NextNow(Response& /*response*/, bool /*woken*/) {
+    return std::nullopt;
+  }
   // Wake is not called any more after this returns.
   virtual void Unsubscribe() = 0;
 
@@ -92,10 +95,28 @@ class FollowStream : public grpc::ServerWriteReactor<Response> {
     if (!busy_) End(*over_);
   }
 
-  void PostStep() {
-    pool_.Post([self = weak_.lock()] {
-      if (self) self->Step();
-    });
+  // With busy_ set by the caller or by what called it.
+  void GoOn() {
+    for (bool again = true; again;) {
+      response_.Clear();
+      bool woken = false;
+      {
+        const std::lock_guard lock(mu_);
+        if (over_) {
+          End(*over_);
+          return;
+        }
+        woken = std::exchange(again_, false);
+      }
+      const std::optional<Then> then = NextNow(response_, woken);
+      if (!then) {
+        pool_.Post([self = weak_.lock()] {
+          if (self) self->Step();
+        });
+        return;
+      }
+      again = Do(*then, absl::OkStatus());
+    }
   }
 
   void Step() {
@@ -107,23 +128,21 @@ class FollowStream : public grpc::ServerWriteReactor<Response> {
         return;
       }
     }
-    response_.Clear();
     absl::Status status;
     const Then then = Next(response_, status);
+    if (Do(then, status)) GoOn();
+  }
+
+  // True: there is something to do already.
+  bool Do(Then then, const absl::Status& status) {
     const std::lock_guard lock(mu_);
     switch (then) {
-      case Then::kWrite: this->StartWrite(&response_); break;
-      case Then::kFinish: End(status); break;
-      case Then::kWait:
-        if (over_) {
-          End(*over_);
-        } else if (again_) {
-          PostStep();
-        } else {
-          busy_ = false;
-        }
-        break;
+      case Then::kWrite: this->StartWrite(&response_); return false;
+      case Then::kFinish: End(status); return false;
+      case Then::kWait: break;
     }
+    busy_ = over_ || again_;
+    return busy_;
   }
 
   // REQUIRES: mu_ is held and no write is pending.
@@ -143,8 +162,8 @@ class FollowStream : public grpc::ServerWriteReactor<Response> {
   Response response_;  // owned by the step or the pending write
 
   std::mutex mu_;
-  bool busy_ = false;  // a step is posted or running, or a write is pending
-  bool again_ = false;
+  bool busy_ = false;                 // a look is posted or under way, or a write is pending
+  bool again_ = false;                // Wake was called since the last look
   std::optional<absl::Status> over_;  // why the stream ends before what it follows
   bool ended_ = false;
 };

@@ -179,8 +179,8 @@ grpc::ServerWriteReactor<v1::WatchRunResponse>* TaskService::WatchRun(
   return NewRunFollower(*context, deps_, *request);
 }
 
-grpc::ServerWriteReactor<v1::ReadLogResponse>* TaskService::ReadLog(
-    grpc::CallbackServerContext* context, const v1::ReadLogRequest* request) {
+grpc::ServerWriteReactor<grpc::ByteBuffer>* TaskService::ReadLog(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
   return NewLogFollower(*context, deps_, *request);
 }
 

@@ -42,7 +42,7 @@ class TaskService final
     : public v1::TaskService::WithCallbackMethod_SubmitRun<
           v1::TaskService::WithCallbackMethod_SubmitRuns<
               v1::TaskService::WithCallbackMethod_WatchRun<
-                  v1::TaskService::WithCallbackMethod_ReadLog<v1::TaskService::Service>>>> {
+                  v1::TaskService::WithRawCallbackMethod_ReadLog<v1::TaskService::Service>>>> {
  public:
   explicit TaskService(const Deps& deps) : deps_(deps) {}
 
@@ -62,8 +62,8 @@ class TaskService final
                           v1::CancelTaskResponse* response) override;
   grpc::ServerWriteReactor<v1::WatchRunResponse>* WatchRun(
       grpc::CallbackServerContext* context, const v1::WatchRunRequest* request) override;
-  grpc::ServerWriteReactor<v1::ReadLogResponse>* ReadLog(
-      grpc::CallbackServerContext* context, const v1::ReadLogRequest* request) override;
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* ReadLog(grpc::CallbackServerContext* context,
+                                                      const grpc::ByteBuffer* request) override;
 
  private:
   absl::Status DoList(grpc::ServerContext& context, const v1::ListTasksRequest& request,

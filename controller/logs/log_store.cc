@@ -21,6 +21,7 @@
 #include "common/loghash/segment_hasher.h"
 #include "common/status/status.h"
 #include "controller/logs/closed_segments.h"
+#include "controller/logs/log_followers.h"
 #include "controller/logs/open_log.h"
 #include "controller/logs/segment_files.h"
 
@@ -29,19 +30,10 @@ namespace {
 
 using loghash::kSegmentBytes;
 
-struct Subscription {
-  explicit Subscription(std::function<void()> fn) : wake(std::move(fn)) {}
-  void Call() {
-    const std::lock_guard lock(mu);
-    if (wake) wake();
-  }
-  std::mutex mu;
-  std::function<void()> wake;
-};
-
 class DirectoryLogStore final : public LogStore {
  public:
-  explicit DirectoryLogStore(Options options) : options_(std::move(options)) {}
+  explicit DirectoryLogStore(Options options)
+      : options_(std::move(options)), followers_(options_.followers) {}
 
   ~DirectoryLogStore() override {
     {
@@ -129,7 +121,7 @@ class DirectoryLogStore final : public LogStore {
       to_pack_.push_back(key);
     }
     work_.notify_all();
-    Wake(key);
+    followers_.Ended(key);
     return absl::OkStatus();
   }
 
@@ -175,26 +167,8 @@ class DirectoryLogStore final : public LogStore {
     return slice;
   }
 
-  std::shared_ptr<void> Subscribe(const AttemptKey& key, std::function<void()> wake) override {
-    auto subscription = std::make_shared<Subscription>(std::move(wake));
-    {
-      const std::lock_guard lock(mu_);
-      subscriptions_.emplace(key, subscription);
-    }
-    return {subscription.get(), [this, subscription, key](void*) {
-              {
-                const std::lock_guard lock(mu_);
-                const auto [begin, end] = subscriptions_.equal_range(key);
-                for (auto it = begin; it != end; ++it) {
-                  if (it->second == subscription) {
-                    subscriptions_.erase(it);
-                    break;
-                  }
-                }
-              }
-              const std::lock_guard lock(subscription->mu);
-              subscription->wake = nullptr;
-            }};
+  std::unique_ptr<LogFollow> Follow(const AttemptKey& key, std::function<void()> wake) override {
+    return followers_.Follow(key, std::move(wake));
   }
 
   void Grew(const AttemptKey& key, const std::shared_ptr<OpenLog>& log) {
@@ -203,7 +177,7 @@ class DirectoryLogStore final : public LogStore {
       dirty_[key] = log;
     }
     work_.notify_all();
-    Wake(key);
+    followers_.Grew(key);
   }
 
  private:
@@ -254,7 +228,10 @@ class DirectoryLogStore final : public LogStore {
     }
     SLIPWAY_RETURN_IF_ERROR(SyncDir(dir));
     SLIPWAY_ASSIGN_OR_RETURN(auto closed, RecoverHashes(dir, size));
-    auto log = std::make_shared<OpenLog>(key, dir, size, std::move(closed));
+    auto tail = followers_.TailOf(key);
+    // Of a log that failed it may be ahead of the disk.
+    tail->Clear();
+    auto log = std::make_shared<OpenLog>(key, dir, size, std::move(closed), std::move(tail));
     SLIPWAY_RETURN_IF_ERROR(log->Resume());
     const std::lock_guard lock(mu_);
     open_[key] = log;
@@ -273,16 +250,6 @@ class DirectoryLogStore final : public LogStore {
     const std::lock_guard lock(mu_);
     unsealed_.insert(key);
     return absl::OkStatus();
-  }
-
-  void Wake(const AttemptKey& key) {
-    std::vector<std::shared_ptr<Subscription>> targets;
-    {
-      const std::lock_guard lock(mu_);
-      const auto [begin, end] = subscriptions_.equal_range(key);
-      for (auto it = begin; it != end; ++it) targets.push_back(it->second);
-    }
-    for (const auto& target : targets) target->Call();
   }
 
   void SyncLoop() {
@@ -323,6 +290,7 @@ class DirectoryLogStore final : public LogStore {
   }
 
   const Options options_;
+  LogFollowers followers_;
   ClosedSegments closed_{{}};
   std::mutex opening_mu_;  // taken before mu_
 
@@ -332,7 +300,6 @@ class DirectoryLogStore final : public LogStore {
   std::set<AttemptKey> unsealed_;
   std::map<AttemptKey, std::weak_ptr<OpenLog>> open_;
   std::map<AttemptKey, std::shared_ptr<OpenLog>> dirty_;
-  std::multimap<AttemptKey, std::shared_ptr<Subscription>> subscriptions_;
   std::deque<AttemptKey> to_pack_;
 
   std::thread syncer_;

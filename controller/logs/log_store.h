@@ -14,6 +14,7 @@
 #include "common/protocol/attempt_result.h"
 #include "common/protocol/messages.h"
 #include "controller/logs/log_cursor.h"
+#include "controller/logs/log_tail.h"
 
 namespace slipway::logs {
 
@@ -52,19 +53,40 @@ class LogAppender {
   virtual void SetAckSink(AckSink sink) = 0;
 };
 
+// One follower of a log. Destroying it waits for a running wake.
+class LogFollow {
+ public:
+  virtual ~LogFollow() = default;
+  // What lies at `offset`, from memory that all followers share. Nothing: ask LogStore::Read.
+  // Empty: the log has no more yet. Never blocks.
+  [[nodiscard]] virtual std::optional<LogPiece> ReadTail(std::uint64_t offset) = 0;
+};
+
 // The logs of all attempts, as files of 4 MiB segments below one folder that only its owner enters:
 // written as they come, synced in groups, compressed when sealed, readable at any offset at any
-// time. Followers cost next to no memory: each reads for itself, all share the few segments that
-// were read last.
+// time. Who follows a log gets what was appended last from memory, which all followers share and of
+// which there is only so much; who lags behind that reads the files, as who comes later does, and
+// all share the few segments that were read last. Nobody's slowness keeps anything in memory.
 //
 // Survives kill -9: what was acknowledged as durable is there, and the next Open goes on behind it.
 // Thread-safe.
 class LogStore {
  public:
+  struct FollowerOptions {
+    // What was appended last to the logs that are followed, in bytes for all of them together.
+    std::size_t tail_bytes = std::size_t{16} << 20;
+    // After its N followers were woken a log rests N times this long, and what comes meanwhile
+    // reaches them together. Longer: many followers cost less and see lines later.
+    int rest_us_each = 500;
+    // However many there are.
+    int longest_rest_ms = 250;
+  };
+
   struct Options {
     std::string root;
     // Bytes become durable at most this long after they came. Longer: fewer syncs, larger spools.
     int sync_interval_ms = 10;
+    FollowerOptions followers = {};
   };
 
   [[nodiscard]] static absl::StatusOr<std::unique_ptr<LogStore>> Make(Options options);
@@ -98,10 +120,11 @@ class LogStore {
   [[nodiscard]] virtual absl::StatusOr<Slice> Read(const AttemptKey& key, std::uint64_t offset,
                                                    std::size_t max) = 0;
 
-  // Calls `wake` (from any thread, never under a lock of the store) whenever the log grew or was
-  // sealed, until the returned handle dies; destroying it waits for a running call.
-  [[nodiscard]] virtual std::shared_ptr<void> Subscribe(const AttemptKey& key,
-                                                        std::function<void()> wake) = 0;
+  // Calls `wake` (from any thread, never under a lock of the store) soon after the log grew or was
+  // sealed, once for all that happened until then, until what is returned dies. `wake` must not
+  // block.
+  [[nodiscard]] virtual std::unique_ptr<LogFollow> Follow(const AttemptKey& key,
+                                                          std::function<void()> wake) = 0;
 };
 
 }  // namespace slipway::logs

@@ -33,8 +33,11 @@ void AppendTimes(std::string& out, const std::vector<LogTime>& times) {
 }  // namespace
 
 OpenLog::OpenLog(AttemptKey key, std::string dir, std::uint64_t size,
-                 std::vector<Sha256Digest> closed)
-    : dir_(std::move(dir)), closed_(std::move(closed)), cursor_(std::move(key), size) {}
+                 std::vector<Sha256Digest> closed, std::shared_ptr<LogTail> tail)
+    : dir_(std::move(dir)),
+      tail_(std::move(tail)),
+      closed_(std::move(closed)),
+      cursor_(std::move(key), size) {}
 
 absl::Status OpenLog::Resume() {
   const std::uint64_t start = closed_.size() * kSegmentBytes;
@@ -58,12 +61,13 @@ absl::StatusOr<std::optional<protocol::LogAck>> OpenLog::Append(std::uint64_t ge
   const std::uint64_t before = cursor_.received();
   const ChunkVerdict verdict = cursor_.OnChunk(offset, data.size());
   if (verdict.take > 0) {
-    if (auto written = Write(before, data.substr(verdict.skip, verdict.take), times);
-        !written.ok()) {
+    const std::string_view taken = data.substr(verdict.skip, verdict.take);
+    if (auto written = Write(before, taken, times); !written.ok()) {
       // The cursor believes in bytes that are not there; the next Open starts from the disk.
       failed_ = written;
       return written;
     }
+    tail_->Append(before, taken);
   }
   if (!verdict.ack_now) return std::optional<protocol::LogAck>();
   return std::optional(cursor_.Ack());

@@ -16,6 +16,7 @@
 #include "common/fs/unique_fd.h"
 #include "controller/logs/log_cursor.h"
 #include "controller/logs/log_store.h"
+#include "controller/logs/log_tail.h"
 
 namespace slipway::logs {
 
@@ -23,8 +24,10 @@ namespace slipway::logs {
 // holds a generation; a newer one makes the older fail. Thread-safe.
 class OpenLog {
  public:
-  // Goes on behind the `size` bytes in `dir`, whose full segments have the digests `closed`.
-  OpenLog(AttemptKey key, std::string dir, std::uint64_t size, std::vector<Sha256Digest> closed);
+  // Goes on behind the `size` bytes in `dir`, whose full segments have the digests `closed`. What
+  // was written and hashed goes to `tail` as well.
+  OpenLog(AttemptKey key, std::string dir, std::uint64_t size, std::vector<Sha256Digest> closed,
+          std::shared_ptr<LogTail> tail);
 
   // Feeds the hash with what the open segment holds already. Call it once, before anything else.
   absl::Status Resume();
@@ -61,6 +64,7 @@ class OpenLog {
   absl::Status WriteTimes(const std::vector<LogTime>& times);
 
   const std::string dir_;
+  const std::shared_ptr<LogTail> tail_;
 
   // Held while the sink runs, so that changing it waits; taken before mu_.
   std::mutex sink_mu_;

@@ -1,19 +1,26 @@
-"""A farm under the load of slipway-bench: tasks per second, and many idle agents."""
+"""A farm under the load of slipway-bench: tasks per second, many idle agents, logs and who follows them."""
 
 import json
+import os
 import pathlib
 import re
+import statistics
 import subprocess
 import time
 
 from farm import Failed, program
+from figure import SIZES
 
+TICKS = os.sysconf("SC_CLK_TCK")
 IDLE_AGENTS = 1000
 IDLE_SECONDS = 20
+FOLLOWERS = 500
 
 
 def command(farm, *arguments):
-    return [program("slipway-bench"), *farm.command()[1:], "--json", *map(str, arguments)]
+    """Of slipway-bench; SLIPWAY_LOAD_FROM: of another build than the farm's, so that two farms get the same load."""
+    other = os.environ.get("SLIPWAY_LOAD_FROM")
+    return [f"{other}/bin/slipway-bench" if other else program("slipway-bench"), *farm.command()[1:], "--json", *map(str, arguments)]
 
 
 def bench(farm, *arguments):
@@ -27,9 +34,9 @@ def tasks(farm, rounds, say):
     """Rounds of {name: value} for single and batched submits, and for assignment among idle agents."""
     found = []
     for number in range(rounds + 1):
-        single = bench(farm, "tasks", "--tasks", 20_000)
-        batched = bench(farm, "tasks", "--tasks", 20_000, "--batch", 100, "--calls", 16, "--unfinished", 3000)
-        among = bench(farm, "tasks", "--tasks", 2_000, "--agents", IDLE_AGENTS, "--slots", 1, "--rate", 200)
+        single = bench(farm, "tasks", "--tasks", SIZES["tasks"])
+        batched = bench(farm, "tasks", "--tasks", SIZES["tasks"], "--batch", 100, "--calls", 16, "--unfinished", 3000)
+        among = bench(farm, "tasks", "--tasks", SIZES["tasks"] // 10, "--agents", IDLE_AGENTS, "--slots", 1, "--rate", 200)
         say(f"tasks: {single['tasks_per_s']:.0f}/s one by one, {batched['tasks_per_s']:.0f}/s in batches of 100; "
             f"assigned among {IDLE_AGENTS} idle agents in {among['assign_p50_ms']:.1f} ms, p99 {among['assign_p99_ms']:.1f} ms")
         if number > 0:
@@ -48,7 +55,7 @@ def ticks(pid):
     return int(fields[11]) + int(fields[12])
 
 
-def idle_agents(farm, ticks_per_second, say):
+def idle_agents(farm, say):
     """{name: value} of IDLE_AGENTS agents that do nothing, and of their return after a kill -9."""
     pid = farm.controller.process.pid
     before = of_status(pid, "RssAnon")
@@ -60,7 +67,7 @@ def idle_agents(farm, ticks_per_second, say):
             time.sleep(IDLE_SECONDS / 4)
             begin, used = time.monotonic(), ticks(pid)
             time.sleep(IDLE_SECONDS / 2)
-            measured["core_share"] = (ticks(pid) - used) / ticks_per_second / (time.monotonic() - begin)
+            measured["core_share"] = (ticks(pid) - used) / TICKS / (time.monotonic() - begin)
             measured["bytes_each"] = (of_status(pid, "RssAnon") - before) / IDLE_AGENTS
         elif line.startswith("restart"):
             farm.controller.kill9()
@@ -71,3 +78,59 @@ def idle_agents(farm, ticks_per_second, say):
     measured["back_s"] = json.loads(out)["back_s"]
     say(f"{IDLE_AGENTS} idle agents: {measured}")
     return measured
+
+
+# --- Figures: generators of what tests/bench/run prints -------------------------------------------
+
+
+def measure_tasks(farm, rounds, say, figure):
+    found = tasks(farm, rounds, say)
+    median = {name: statistics.median(one[name] for one in found) for name in found[0]}
+    yield figure("tasks_single", "no-op builds on mock agents, one submit call each, all states durable", "", 3000).number(
+        median["single"], "tasks/s", least=True)
+    yield figure("tasks_batched", "the same, 100 per call", "", 6000).number(median["batched"], "tasks/s", least=True)
+    yield figure("tasks_assign", f"submit → offer among {IDLE_AGENTS:,} idle agents at 200 tasks/s, p99", "", 100).number(
+        median["assign_p99_ms"], "ms", least=False)
+
+
+def measure_agents(farm, rounds, say, figure):
+    del rounds
+    found = idle_agents(farm, say)
+    what = f"{IDLE_AGENTS:,} idle agents over mTLS"
+    yield figure("agents_memory", f"{what}: RssAnon of the controller for each", "", 160).number(
+        found["bytes_each"] / 1024, "KiB", least=False)
+    yield figure("agents_cpu", f"{what}: controller's share of a core", "", 5).number(found["core_share"] * 100, "%", least=False)
+    yield figure("agents_back", f"{what}: all back after a kill -9 of the controller, from the first", "", 8).number(
+        found["back_s"], "s", least=False)
+
+
+def measure_viewers(farm, rounds, say, figure):
+    """The controller's CPU with FOLLOWERS followers of one log against one; each checked byte by byte."""
+    def seconds(followers):
+        found = bench(farm, "logs", "--logs", 1, "--followers", followers, "--lines", 1000, "--seconds", 20,
+                      "--controller-pid", farm.controller.process.pid)
+        say(f"viewers: {found}")
+        return found["controller_cpu_s"]
+
+    pairs = [(seconds(FOLLOWERS), seconds(1)) for _ in range(rounds)]
+    yield figure("viewers", f"controller's CPU while {FOLLOWERS} followers see 20 s of a log of 1,000 lines/s, each every byte",
+                 "one follower", 2).ratio(pairs, faster=False)
+
+
+def measure_line(farm, rounds, say, figure):
+    found = [bench(farm, "logs", "--logs", 1, "--lines", 100, "--seconds", 10) for _ in range(rounds)]
+    say(f"line: {found}")
+    for name, goal in (("p50", 20), ("p99", 100)):
+        yield figure(f"line_{name}", f"line at the controller → follower, {name}", "", goal).number(
+            statistics.median(one[f"line_{name}_ms"] for one in found), "ms", least=False)
+
+
+def measure_logs(farm, rounds, say, figure):
+    found = [bench(farm, "logs", "--logs", 8, "--bytes", "200MB") for _ in range(rounds + 1)][1:]
+    say(f"logs: {found}")
+    yield figure("logs", "8 logs at once to disk and to a follower each, in sum", "", 150).number(
+        statistics.median(one["seen_mb_per_s"] for one in found), "MB/s", least=True)
+
+
+FIGURES = {"tasks": measure_tasks, "agents": measure_agents, "viewers": measure_viewers, "line": measure_line,
+           "logs": measure_logs}

@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <boost/json.hpp>
 #include <catch2/catch.hpp>
 #include <sstream>
@@ -86,6 +88,46 @@ TEST_CASE("slipway-bench: idle agents connect, stay and leave", "[integration]")
   CHECK(b.Figure("agents") == 20);
   CHECK(b.Figure("up_after_idle") == 20);
   CHECK(b.Agents() == 0);
+}
+
+TEST_CASE("slipway-bench: each follower of each log has every byte that was printed",
+          "[integration]") {
+  Bench b;
+  const std::string pid = std::to_string(getpid());
+  INFO(b.err.str());
+  REQUIRE(b.Run({"logs", "--logs", "2", "--followers", "3", "--bytes", "5MiB", "--controller-pid",
+                 pid}) == 0);
+  CHECK(b.Figure("logs") == 2);
+  CHECK(b.Figure("followers") == 6);
+  CHECK(b.Figure("mb") > 10.4);
+  CHECK(b.Figure("stored_mb_per_s") > 0);
+  CHECK(b.Figure("seen_mb_per_s") > 0);
+  CHECK(b.Figure("controller_cpu_s") > 0);
+  const auto tasks = b.Tasks();
+  REQUIRE(tasks.size() == 2);
+  for (const v1::Task& task : tasks) {
+    CHECK(task.state() == v1::TASK_STATE_SUCCEEDED);
+    CHECK(task.result().log().size() > (5U << 20));
+  }
+  CHECK(b.Agents() == 0);
+}
+
+TEST_CASE("slipway-bench: lines are timed from their print to each follower", "[integration]") {
+  Bench b;
+  INFO(b.err.str());
+  REQUIRE(b.Run({"logs", "--logs", "1", "--followers", "4", "--lines", "50", "--seconds", "2"}) ==
+          0);
+  CHECK(b.Figure("followers") == 4);
+  CHECK(b.Figure("line_p50_ms") > 0);
+  CHECK(b.Figure("line_p99_ms") >= b.Figure("line_p50_ms"));
+  CHECK(b.Tasks().size() == 1);
+}
+
+TEST_CASE("slipway-bench: a process that is not there is named before anything is printed",
+          "[integration]") {
+  Bench b;
+  CHECK(b.Run({"logs", "--logs", "1", "--bytes", "1kB", "--controller-pid", "4194304"}) == 2);
+  CHECK_THAT(b.err.str(), Catch::Contains("--controller-pid"));
 }
 
 TEST_CASE("slipway-bench: a controller that is not there is an error of its own", "[integration]") {

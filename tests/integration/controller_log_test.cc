@@ -7,8 +7,10 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "common/crypto/hash.h"
 #include "common/loghash/segment_hasher.h"
@@ -90,6 +92,99 @@ TEST_CASE("Controller: a follower sees every byte of a log exactly once while it
   CHECK(seen == log);
   CHECK(last.complete());
   CHECK(last.missing() == 0);
+}
+
+TEST_CASE("Controller: followers that come at any time see the same bytes, live and from the disk",
+          "[integration]") {
+  constexpr std::size_t kFollowers = 24;
+  constexpr std::size_t kPieces = 400;
+  Farm f;
+  std::vector<std::string> seen(kFollowers);
+  std::vector<char> complete(kFollowers);
+  std::vector<std::thread> followers;
+  const auto follow = [&](std::size_t from) {
+    followers.emplace_back([&, from, i = followers.size()] {
+      v1::ReadLogRequest request = f.Follow();
+      request.set_offset(from);
+      f.farm.client()
+          .ReadLog(request,
+                   [&](const v1::ReadLogResponse& slice) {
+                     if (slice.offset() == from + seen[i].size()) seen[i] += slice.data();
+                     complete[i] = slice.complete() ? 1 : 0;
+                   })
+          .IgnoreError();
+    });
+  };
+  std::string log;
+  std::vector<std::size_t> begins;
+  {
+    const auto stream = f.agent->OpenLog(f.key);
+    REQUIRE(stream->Resume() == 0U);
+    for (std::size_t i = 0; i < kPieces; ++i) {
+      if (followers.size() < kFollowers && i % 10 == 0) {
+        begins.push_back(i % 20 == 0 ? 0 : log.size() / 2);
+        follow(begins.back());
+      }
+      // More in all than the controller keeps in memory.
+      const std::string piece = i % 3 == 0 ? Lines(0, 4000) : Lines(0, 1);
+      REQUIRE(stream->Write(log.size(), piece));
+      log += piece;
+    }
+    REQUIRE(stream->WaitDurable(log.size(), seconds(60)));
+    CHECK_OK(stream->Finish());
+  }
+  REQUIRE(f.agent->Report(f.key, FailedResult(log, protocol::FailureClass::kBuild)));
+  for (std::thread& follower : followers) follower.join();
+  for (std::size_t i = 0; i < kFollowers; ++i) {
+    CAPTURE(i, begins[i]);
+    CHECK(complete[i] == 1);
+    CHECK(crypto::Sha256Of(seen[i]) == crypto::Sha256Of(log.substr(begins[i])));
+  }
+}
+
+TEST_CASE("Controller: followers that stand still hold no memory of a log that goes on",
+          "[integration]") {
+  constexpr std::size_t kFollowers = 300;
+  constexpr std::size_t kPiece = std::size_t{256} << 10;
+  constexpr std::size_t kPieces = 160;
+  // What is live for all, and at most a message and what gRPC has of it at both ends for each.
+  constexpr std::uint64_t kAllowed = std::uint64_t{120} << 20;
+  Farm f;
+  std::string piece = Lines(0, 20'000);
+  piece.resize(kPiece);
+  const auto stream = f.agent->OpenLog(f.key);
+  REQUIRE(stream->Resume() == 0U);
+  REQUIRE(stream->Write(0, piece));
+  // What the clients hold is not the question: no more than HTTP/2's first window.
+  grpc::ChannelArguments small_windows;
+  small_windows.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  grpc::SslCredentialsOptions tls;
+  tls.pem_root_certs = ReadFile(f.farm.data_dir() + "/ca.pem");
+  const auto viewers = v1::TaskService::NewStub(
+      grpc::CreateCustomChannel(f.farm.server(), grpc::SslCredentials(tls), small_windows));
+  struct Follower {
+    std::unique_ptr<grpc::ClientContext> context;
+    std::unique_ptr<grpc::ClientReader<v1::ReadLogResponse>> stream;
+  };
+  std::vector<Follower> followers(kFollowers);
+  for (Follower& follower : followers) {
+    follower.context = f.farm.client().Context(seconds(120));
+    follower.stream = viewers->ReadLog(follower.context.get(), f.Follow());
+    v1::ReadLogResponse first;
+    REQUIRE(follower.stream->Read(&first));
+  }
+  const std::uint64_t before = ResidentBytes();
+  std::uint64_t peak = before;
+  for (std::size_t i = 1; i < kPieces; ++i) {
+    REQUIRE(stream->Write(i * kPiece, piece));
+    peak = std::max(peak, ResidentBytes());
+  }
+  REQUIRE(stream->WaitDurable(kPieces * kPiece, seconds(60)));
+  peak = std::max(peak, ResidentBytes());
+  CHECK(peak - before < kAllowed);
+  std::printf("%zu followers that stand still: %.0f MiB more resident\n", kFollowers,
+              static_cast<double>(peak - before) / (1 << 20));
+  for (Follower& follower : followers) follower.context->TryCancel();
 }
 
 TEST_CASE("Controller: its stop ends whoever follows, with the reason", "[integration]") {

@@ -231,13 +231,13 @@ TEST_CASE("LogStore: followers are woken by growth and by the seal, and a sealed
   const Folder folder;
   auto store = OpenStore(folder.path());
   std::atomic<int> woken{0};
-  auto handle = store->Subscribe(Key(), [&] { ++woken; });
+  auto follow = store->Follow(Key(), [&] { ++woken; });
   auto log = store->Open(Key());
   REQUIRE_OK(log);
   REQUIRE_OK((*log)->Append(0, "x", {}));
-  CHECK(woken == 1);
+  CHECK(WaitUntil([&] { return woken == 1; }));
   REQUIRE_OK(store->Seal(Key(), {.complete = false, .missing = 4}));
-  CHECK(woken == 2);
+  CHECK(WaitUntil([&] { return woken == 2; }));
   CHECK_THAT((*log)->Append(1, "y", {}).status(), StatusIs(absl::StatusCode::kAborted));
   CHECK_THAT(store->Open(Key()).status(),
              StatusIs(absl::StatusCode::kFailedPrecondition, "LOG_SEALED"));
@@ -245,7 +245,7 @@ TEST_CASE("LogStore: followers are woken by growth and by the seal, and a sealed
   REQUIRE_OK(slice);
   REQUIRE(slice->seal.has_value());
   CHECK(slice->seal->missing == 4);
-  handle.reset();
+  follow.reset();
   REQUIRE_OK(store->Seal(Key(), {.complete = true}));
   CHECK(woken == 2);
 }

@@ -87,6 +87,20 @@ void MockFarm::Connect() {
   connect_ = true;
 }
 
+absl::Status MockFarm::CreateApplication() {
+  v1::CreateApplicationRequest request;
+  request.set_name(name_);
+  request.set_repository("https://bench.invalid/nothing.git");
+  request.set_description("made by slipway-bench");
+  v1::Application application;
+  return client_.Call(client_.applications(), &v1::ApplicationService::Stub::CreateApplication,
+                      request, application);
+}
+
+void MockFarm::Nudge() {
+  for (const auto& agent : agents_) agent->Nudge();
+}
+
 bool MockFarm::WaitForUp(int agents, Duration patience) {
   std::unique_lock lock(mu_);
   return changed_.wait_for(lock, client_.stop(), patience, [&] { return up_ >= agents; });
@@ -122,6 +136,12 @@ absl::StatusOr<v1::AttemptResult> MockFarm::Work(v1::AgentService::Stub& stub,
                                                  const v1::AttemptRef& ref) {
   static const Sha256Digest kProduct = manifest::Manifest().Digest();
   static const Sha256Digest kEmptyLog = loghash::RootOf("");
+  std::optional<v1::LogSummary> log;
+  if (options_.log) {
+    log = options_.log(stub, ref, [this] { Nudge(); });
+  } else {
+    log.emplace().set_root(rpc::ToProto(kEmptyLog));
+  }
   {
     const std::lock_guard lock(mu_);
     if (product_ == Product::kNone) {
@@ -132,14 +152,15 @@ absl::StatusOr<v1::AttemptResult> MockFarm::Work(v1::AgentService::Stub& stub,
           const std::lock_guard locked(mu_);
           product_ = archived ? Product::kArchived : Product::kNone;
         }
-        for (const auto& agent : agents_) agent->Nudge();
+        Nudge();
       });
     }
     if (product_ != Product::kArchived) return absl::UnavailableError("no product yet");
   }
+  if (!log) return absl::UnavailableError("the log is not whole yet");
   v1::AttemptResult result;
   result.set_exit_code(0);
-  result.mutable_log()->set_root(rpc::ToProto(kEmptyLog));
+  *result.mutable_log() = *std::move(log);
   v1::BuildOutcome& build = *result.mutable_build();
   build.set_commit("0000000000000000000000000000000000000000");
   build.set_manifest(rpc::ToProto(kProduct));

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -24,6 +25,11 @@ struct FarmOptions {
   std::uint32_t slots = 1;
   // Called from any thread when results were stored; must not block.
   std::function<void(std::size_t attempts)> stored = [](std::size_t) {};
+  // The log of an attempt once it is whole. Nothing: it is still being printed; call `again`, which
+  // is valid as long as the farm, when it is. Must not block. No function: nothing is printed.
+  std::function<std::optional<v1::LogSummary>(
+      v1::AgentService::Stub& stub, const v1::AttemptRef& ref, std::function<void()> again)>
+      log = nullptr;
 };
 
 // Mock agents in a real farm: joined for this run under a name that nobody else has, thrown out at
@@ -40,6 +46,8 @@ class MockFarm {
 
   // Lets them connect, all at once.
   void Connect();
+  // Makes the application of its name() in the real farm.
+  [[nodiscard]] absl::Status CreateApplication();
   // Until so many are connected. False: not within `patience`, or the user wants to stop.
   [[nodiscard]] bool WaitForUp(int agents, Duration patience);
   [[nodiscard]] int up();
@@ -55,6 +63,8 @@ class MockFarm {
 
  private:
   MockFarm(const cli::Client& client, const cli::ClientOptions& options, FarmOptions farm);
+  // All agents say their inventories and report what has become ready.
+  void Nudge();
   void TickLoop(const std::stop_token& stop);
   // The product of all tasks is an empty tree; the first attempt archives it.
   [[nodiscard]] absl::StatusOr<v1::AttemptResult> Work(v1::AgentService::Stub& stub,

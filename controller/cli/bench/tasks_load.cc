@@ -18,16 +18,6 @@ using namespace std::chrono_literals;
 constexpr Duration kConnectPatience = 120s;
 constexpr Duration kStallPatience = 30s;
 
-absl::Status CreateApplication(const cli::Client& client, const std::string& name) {
-  v1::CreateApplicationRequest request;
-  request.set_name(name);
-  request.set_repository("https://bench.invalid/nothing.git");
-  request.set_description("made by slipway-bench");
-  v1::Application application;
-  return client.Call(client.applications(), &v1::ApplicationService::Stub::CreateApplication,
-                     request, application);
-}
-
 }  // namespace
 
 Measured MeasureTasks(const Bench& bench, const TasksFlags& flags) {
@@ -41,7 +31,7 @@ Measured MeasureTasks(const Bench& bench, const TasksFlags& flags) {
                                              const std::lock_guard lock(mu);
                                              if (load != nullptr) load->Stored(attempts);
                                            }}));
-  SLIPWAY_RETURN_IF_ERROR(CreateApplication(bench.client, farm->name()));
+  SLIPWAY_RETURN_IF_ERROR(farm->CreateApplication());
   farm->Connect();
   if (!farm->WaitForUp(flags.agents, kConnectPatience)) {
     return absl::DeadlineExceededError(
