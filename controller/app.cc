@@ -304,6 +304,7 @@ class RealApp final : public App {
                              watch_, targets_, clock_, farm_, keys_.sealing, options_.public_url}));
     scheduler::Scheduler::Options options;
     options.core.no_agent_grace = options_.no_agent_grace;
+    options.core.max_unfinished = options_.max_unfinished;
     options.core.publish_margin = options_.publish_margin;
     options.on_lost_leadership = [this](const absl::Status& status) { Fatal(status); };
     scheduler_ = std::make_unique<scheduler::Scheduler>(std::move(options), stores_->scheduler,

@@ -71,6 +71,8 @@ absl::StatusOr<Options> LoadOptions(const std::string& path) {
   }
   options.no_agent_grace = root.GetDuration("no_agent_grace", options.no_agent_grace,
                                             std::chrono::seconds(1), std::chrono::hours(24 * 7));
+  options.max_unfinished = static_cast<std::size_t>(root.GetInt(
+      "max_unfinished", static_cast<std::int64_t>(options.max_unfinished), 1, 10'000'000));
   options.publish_margin = root.GetDuration("publish_margin", options.publish_margin,
                                             std::chrono::seconds(1), std::chrono::hours(24));
   std::set<std::string> names;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,6 +34,9 @@ struct Options {
   std::chrono::seconds agent_certificate_overlap = std::chrono::hours(24 * 7);
   // How long a task waits although no agent of the farm has its labels; then it fails.
   Duration no_agent_grace = std::chrono::minutes(10);
+  // Tasks that are not finished, of the whole farm; submits beyond it are refused (QUEUE_FULL). All
+  // are held in memory.
+  std::size_t max_unfinished = 100'000;
   // How long after the end of a publish's client nobody may say yet that nothing was published.
   Duration publish_margin = std::chrono::minutes(1);
   std::vector<runs::Target> targets;

@@ -9,6 +9,7 @@ import subprocess
 import time
 
 from farm import Failed, program
+from figure import SIZES
 
 TICKS = os.sysconf("SC_CLK_TCK")
 IDLE_AGENTS = 1000
@@ -17,7 +18,9 @@ FOLLOWERS = 500
 
 
 def command(farm, *arguments):
-    return [program("slipway-bench"), *farm.command()[1:], "--json", *map(str, arguments)]
+    """Of slipway-bench; SLIPWAY_LOAD_FROM: of another build than the farm's, so that two farms get the same load."""
+    other = os.environ.get("SLIPWAY_LOAD_FROM")
+    return [f"{other}/bin/slipway-bench" if other else program("slipway-bench"), *farm.command()[1:], "--json", *map(str, arguments)]
 
 
 def bench(farm, *arguments):
@@ -31,9 +34,9 @@ def tasks(farm, rounds, say):
     """Rounds of {name: value} for single and batched submits, and for assignment among idle agents."""
     found = []
     for number in range(rounds + 1):
-        single = bench(farm, "tasks", "--tasks", 20_000)
-        batched = bench(farm, "tasks", "--tasks", 20_000, "--batch", 100, "--calls", 16, "--unfinished", 3000)
-        among = bench(farm, "tasks", "--tasks", 2_000, "--agents", IDLE_AGENTS, "--slots", 1, "--rate", 200)
+        single = bench(farm, "tasks", "--tasks", SIZES["tasks"])
+        batched = bench(farm, "tasks", "--tasks", SIZES["tasks"], "--batch", 100, "--calls", 16, "--unfinished", 3000)
+        among = bench(farm, "tasks", "--tasks", SIZES["tasks"] // 10, "--agents", IDLE_AGENTS, "--slots", 1, "--rate", 200)
         say(f"tasks: {single['tasks_per_s']:.0f}/s one by one, {batched['tasks_per_s']:.0f}/s in batches of 100; "
             f"assigned among {IDLE_AGENTS} idle agents in {among['assign_p50_ms']:.1f} ms, p99 {among['assign_p99_ms']:.1f} ms")
         if number > 0:

@@ -1,6 +1,7 @@
 """Agents as operators see them: certificates that renew themselves, pause, drain, retire, revoke, and
 the signals that end an agent."""
 
+import json
 import re
 import shutil
 import signal
@@ -187,6 +188,38 @@ def service_manager(farm):
     manager.hears("STOPPING=1")
     farm.start_controller()
     farm.wait_agents()
+
+
+@case("slipway-bench builds: what it counts was built and followed to its end; a build that fails ends it")
+def bench_builds(farm):
+    run, _ = submit(farm, "bench", "echo first words; mkdir out; echo x >out/x; echo last-line")
+    succeeded(farm, run)
+
+    def bench(*arguments):
+        return subprocess.run([program("slipway-bench"), *farm.command()[1:], "--json", "builds", "--app", "lab",
+                               "--platform", "demo", *arguments], capture_output=True, text=True, timeout=120)
+
+    done = bench("--ref", "bench", "--builds", "4", "--at-once", "2", "--warm-up", "1")
+    expect(done.returncode == 0, done.stderr)
+    found = json.loads(done.stdout)
+    expect(found["builds"] == found["with_output"] == 4, found)
+    expect(0 < found["submit_p50_ms"] <= found["output_p50_ms"] < found["result_p50_ms"] <= found["result_p99_ms"], found)
+    expect(all(0 < found[f"step_{name}_p50_ms"] < found["result_p99_ms"] for name in ("fetch", "prepare", "script", "archive")), found)
+    expect(0 < found["attempt_p50_ms"] < found["result_p99_ms"], found)
+    built = [task for task in farm.json("tasks", "--app", "lab")["tasks"] if task["ref"] == "bench"]
+    expect(len(built) == 6 and {task["state"] for task in built} == {"TASK_STATE_SUCCEEDED"}, built)
+
+    quiet, _ = submit(farm, "bench-quiet", "mkdir out; echo x >out/x")
+    farm.finish(quiet)
+    silent = json.loads(bench("--ref", "bench-quiet", "--builds", "1").stdout)
+    expect(silent["with_output"] == 0 and "output_p50_ms" not in silent, silent)
+
+    broken, _ = submit(farm, "bench-broken", "exit 3")
+    farm.finish(broken)
+    done = bench("--ref", "bench-broken")
+    expect(done.returncode == 1 and "did not succeed: The script failed: exit code 3" in done.stderr and "slipway logs" in done.stderr, done.stderr)
+    done = bench("--ref", "bench", "--require", "zone=nowhere=", "--builds", "0")
+    expect(done.returncode == 2 and "--builds" in done.stderr, done.stderr)
 
 
 @case("systemd understands the units")

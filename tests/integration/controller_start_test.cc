@@ -105,7 +105,7 @@ TEST_CASE("Controller options: targets are read with their defaults and refused 
   TempDir dir;
   const std::string path = dir / "controller.yaml";
   WriteFile(dir / "proxy.pem", "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n");
-  WriteFile(path, fmt::format("data_dir: /srv/slipway\nno_agent_grace: 90s\n"
+  WriteFile(path, fmt::format("data_dir: /srv/slipway\nno_agent_grace: 90s\nmax_unfinished: 7\n"
                               "targets:\n  - platform: weixin\n    require: {{zone: dmz}}\n"
                               "    image: publisher:1\n    ca_file: {}\n    deadline: 5m\n",
                               dir / "proxy.pem"));
@@ -117,6 +117,7 @@ TEST_CASE("Controller options: targets are read with their defaults and refused 
   CHECK(options->targets[0].deadline == std::chrono::minutes(5));
   CHECK(options->targets[0].requirements.at("zone") == "dmz");
   CHECK(options->no_agent_grace == std::chrono::seconds(90));
+  CHECK(options->max_unfinished == 7);
   CHECK(options->targets[0].ca_pem.find("BEGIN CERTIFICATE") != std::string::npos);
 
   struct Case {
@@ -129,7 +130,8 @@ TEST_CASE("Controller options: targets are read with their defaults and refused 
         Case{"targets:\n  - platform: a\n    image: i\n  - platform: a\n    image: i\n", "already"},
         Case{"targets:\n  - platform: a\n    image: i\n    ca_file: /nowhere\n", "ca_file"},
         Case{"targets:\n  - platform: a\n    image: i\n    ca_file: /tmp\n", "ca_file"},
-        Case{"no_agent_grace: 10\n", "no_agent_grace"}, Case{"lisen: 0.0.0.0:1\n", "lisen"}}) {
+        Case{"no_agent_grace: 10\n", "no_agent_grace"},
+        Case{"max_unfinished: 0\n", "max_unfinished"}, Case{"lisen: 0.0.0.0:1\n", "lisen"}}) {
     WriteFile(path, c.lines);
     INFO(c.lines);
     CHECK_THAT(controller::LoadOptions(path).status(),

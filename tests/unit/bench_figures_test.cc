@@ -2,6 +2,7 @@
 #include <chrono>
 
 #include "controller/cli/bench/figures.h"
+#include "controller/cli/bench/first_output.h"
 
 namespace slipway::bench {
 namespace {
@@ -28,6 +29,28 @@ TEST_CASE("slipway-bench: figures are a table for people and one object for prog
         "submit → answer, p99  3.00 ms\n");
   CHECK(FiguresToJson(figures) ==
         "{\"tasks_per_s\":3.1234E3,\"submit_p50_ms\":2E0,\"submit_p99_ms\":3E0}\n");
+}
+
+TEST_CASE(
+    "slipway-bench: a build's own output begins behind the agent's lines, however they are cut") {
+  const std::string log = "slipway: fetched 1\nslipway: running\nslip\nslipway: archived\n";
+  const std::size_t first = log.find("slip\n") + 4;  // until then it may be the agent's mark
+  for (std::size_t size = 1; size <= log.size(); ++size) {
+    FirstOutput output;
+    int found = 0;
+    for (std::size_t at = 0; at < log.size(); at += size) {
+      if (!output.Accept(std::string_view(log).substr(at, size))) continue;
+      ++found;
+      CHECK(at <= first);
+      CHECK(first < at + size);
+    }
+    CHECK(found == 1);
+  }
+  FirstOutput silent;
+  CHECK_FALSE(silent.Accept("slipway: fetched 1\nslipway: archived\n"));
+  CHECK_FALSE(silent.Accept("slipway"));
+  CHECK(silent.Accept("s: said"));
+  CHECK_FALSE(silent.Accept("only once"));
 }
 
 }  // namespace

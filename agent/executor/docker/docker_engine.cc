@@ -14,6 +14,7 @@
 #include "agent/executor/docker/unix_http.h"
 #include "agent/executor/engine_errors.h"
 #include "agent/executor/labels.h"
+#include "common/log/log.h"
 #include "common/status/status.h"
 
 namespace slipway::docker {
@@ -46,6 +47,15 @@ std::string PercentEncode(std::string_view text) {
       encoded += fmt::format("%{:02X}", static_cast<unsigned char>(c));
   }
   return encoded;
+}
+
+std::string_view MethodName(Method method) {
+  switch (method) {
+    case Method::kGet: return "GET";
+    case Method::kPost: return "POST";
+    case Method::kDelete: return "DELETE";
+  }
+  return "";
 }
 
 // -1: not "1.N".
@@ -295,9 +305,17 @@ class DockerEngine final : public executor::ContainerEngine {
   absl::StatusOr<HttpResponse> Call(Method method, const std::string& path, std::string body,
                                     MonoTime deadline) {
     SLIPWAY_ASSIGN_OR_RETURN(const int minor, Minor(deadline));
-    return http_.Send(
+    const MonoTime begin = clock_.Mono();
+    auto response = http_.Send(
         {.method = method, .target = fmt::format("/v1.{}{}", minor, path), .json = std::move(body)},
         deadline);
+    // What an attempt costs beyond this is the agent's own; tests/bench takes it from here.
+    const std::chrono::duration<double, std::milli> took = clock_.Mono() - begin;
+    log::Log(log::Level::kDebug, "engine_call",
+             {{"call", fmt::format("{} {}", MethodName(method), path)},
+              {"answer", response.ok() ? fmt::to_string(response->status) : "none"},
+              {"ms", fmt::format("{:.3f}", took.count())}});
+    return response;
   }
 
   absl::StatusOr<HttpResponse> OnContainer(Method method, const ContainerId& id,
@@ -330,6 +348,7 @@ class DockerEngine final : public executor::ContainerEngine {
   }
 
   const DockerOptions options_;
+  const SystemClock clock_;
 
   // Own synchronisation.
   UnixHttpClient http_;

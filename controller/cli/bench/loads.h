@@ -12,7 +12,7 @@
 #include "controller/cli/text.h"
 
 // What slipway-bench can measure: one function per load, with its flags in a struct. Each cleans up
-// after itself: its agents leave the farm; runs and audit entries stay, as those of any user.
+// after itself: its mock agents leave the farm; runs and audit entries stay, as those of any user.
 namespace slipway::bench {
 
 // What every load has.
@@ -46,6 +46,20 @@ struct AgentsFlags {
 };
 // Idle mock agents: how fast they connect and, after a restart, come back.
 [[nodiscard]] Measured MeasureAgents(const Bench& bench, const AgentsFlags& flags);
+
+struct BuildsFlags {
+  std::string application;
+  std::string platform;
+  std::string ref;  // a full commit id spares the agent the question what a branch is at
+  std::vector<std::string> require;  // KEY=VALUE
+  int builds = 50;
+  int at_once = 1;
+  int warm_up = 1;   // builds before those that count
+  int pause_ms = 0;  // of each worker, after a build
+};
+// Real builds of an application that is there, by the farm's own agents: how long until the
+// follower sees output and result. An error: a build failed, or its log did not come whole.
+[[nodiscard]] Measured MeasureBuilds(const Bench& bench, const BuildsFlags& flags);
 
 struct LogsFlags {
   int logs = 8;

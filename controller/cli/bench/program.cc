@@ -50,17 +50,19 @@ class Program {
         ->check(CLI::IsMember({"en", "zh"}));
     AddTasks();
     AddAgents();
+    AddBuilds();
     AddLogs();
-    app_.footer(
-        t_("Mock agents join the farm for the time of a measurement, take only the tasks made for\n"
-           "them and are thrown out at the end; an application bench-… with its finished tasks\n"
-           "stays. The load is real: measure a farm that is in use only when it may be slow.\n"
-           "Exit codes: 0 measured; 2 wrong usage; 3 the controller said no or did not answer;\n"
-           "130 interrupted.",
-           "模拟代理仅在测量期间加入农场，只接收为其准备的任务，结束时退出；\n"
-           "名为 bench-… 的应用及其已完成的任务会保留。负载是真实的：对使用中的农场，\n"
-           "请在允许变慢时测量。\n"
-           "退出码：0 已测量；2 用法错误；3 控制器拒绝或没有应答；130 被中断。"));
+    app_.footer(t_(
+        "Mock agents join the farm for the time of a measurement, take only the tasks made for\n"
+        "them and are thrown out at the end; an application bench-… with its finished tasks\n"
+        "stays. builds takes an application and the agents that the farm has. The load is real:\n"
+        "measure a farm that is in use only when it may be slow.\n"
+        "Exit codes: 0 measured; 1 a build failed; 2 wrong usage; 3 the controller said no or did\n"
+        "not answer; 130 interrupted.",
+        "模拟代理仅在测量期间加入农场，只接收为其准备的任务，结束时退出；\n"
+        "名为 bench-… 的应用及其已完成的任务会保留。builds 使用农场已有的应用和代理。\n"
+        "负载是真实的：对使用中的农场，请在允许变慢时测量。\n"
+        "退出码：0 已测量；1 构建失败；2 用法错误；3 控制器拒绝或没有应答；130 被中断。"));
   }
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
@@ -114,6 +116,30 @@ class Program {
                         "等待控制器重启，并测量全部恢复的时间"));
   }
 
+  void AddBuilds() {
+    CLI::App* builds = Command("builds", "Builds of an application, followed, on the farm's agents",
+                               "在农场代理上构建某个应用并跟随", [this](const Bench& bench) {
+                                 return MeasureBuilds(bench, builds_);
+                               });
+    builds->add_option("--app", builds_.application, t_("Name of the application", "应用名"))
+        ->required();
+    builds->add_option("--platform", builds_.platform, t_("Its platform", "平台"))->required();
+    builds->add_option("--ref", builds_.ref,
+                       t_("Branch, tag or commit; default: the repository's default branch",
+                          "分支、标签或提交；默认为默认分支"));
+    builds
+        ->add_option("--require", builds_.require,
+                     t_("Label that an agent must have: KEY=VALUE; repeatable",
+                        "代理必须具有的标签：KEY=VALUE，可重复"))
+        ->allow_extra_args(false);
+    Number(builds, "--builds", builds_.builds, 1, 1'000'000, "Builds to submit", "提交的构建数");
+    Number(builds, "--at-once", builds_.at_once, 1, 256, "Builds at once", "同时进行的构建数");
+    Number(builds, "--warm-up", builds_.warm_up, 0, 1000, "Builds before that, not counted",
+           "事先进行且不计入的构建数");
+    Number(builds, "--pause", builds_.pause_ms, 0, 3'600'000, "Milliseconds to wait after a build",
+           "每次构建后等待的毫秒数");
+  }
+
   void AddLogs() {
     CLI::App* logs =
         Command("logs", "Logs of mock builds and their followers", "模拟构建的日志及其查看者",
@@ -144,6 +170,7 @@ class Program {
   bool json_ = false;
   TasksFlags tasks_;
   AgentsFlags agents_;
+  BuildsFlags builds_;
   LogsFlags logs_;
 };
 
