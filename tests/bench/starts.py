@@ -5,6 +5,7 @@ a network of its own, archive a product that the controller has, write the resul
 commit is named in full, so that nobody asks the repository."""
 
 import concurrent.futures
+import contextlib
 import os
 import re
 import signal
@@ -59,6 +60,23 @@ def tasks_of(farm, count):
     return [farm.task(task["id"]) for task in listed]
 
 
+@contextlib.contextmanager
+def cold_agent(farm, name, slots=1):
+    """Another agent, without containers that wait, and what `slipway-bench builds` needs to reach it alone."""
+    ordinary = farm.agent_options, farm.docker_options
+    farm.agent_options += f"slots: {slots}\nlabels: {{bench: {name}}}\n"
+    farm.docker_options += ", warm_containers: 0"
+    agent = farm.add_agent(name)
+    farm.agent_options, farm.docker_options = ordinary
+    farm.wait_agents()
+    try:
+        yield agent, ("--require", f"bench={name}")
+    finally:
+        agent.stop(number=signal.SIGQUIT)
+        until("the agent to be offline", lambda: not any(
+            one["name"] == name and one.get("online") for one in farm.json("agents")["agents"]))
+
+
 # --- One after another ----------------------------------------------------------------------------
 
 
@@ -89,25 +107,26 @@ def covered(spans, begin, end):
 def cold(farm, rounds, say):
     """Rounds of {name: seconds}: result, attempt (from when the agent took it), engine (calls of the agent to
     it), docker. `engine` is None with an agent that does not note them."""
-    count, log = SIZES["builds"], farm.agents[0].log
-    build(farm, 2)
-    time.sleep(1)  # a network is kept from now on
-    found = []
-    for number in range(rounds + 1):
-        offset = log.stat().st_size
-        ours = build(farm, count)
-        calls = engine_calls(log, offset)
-        tasks = tasks_of(farm, count)
-        engine = [covered(calls, seconds_of(task["created_at"]), seconds_of(task["finished_at"])) for task in tasks]
-        one = {"result": ours["result_p50_ms"] / 1000, "attempt": ours["attempt_p50_ms"] / 1000,
-               "engine": statistics.median(engine) if calls else None,
-               "docker": statistics.median(docker_run(farm) for _ in range(count))}
-        steps = ", ".join(f"{name} {ours[f'step_{name}_p50_ms']:.0f}" for name in ("fetch", "prepare", "script", "archive"))
-        say(f"cold: {one['result'] * 1000:.0f} ms, from the agent's yes {one['attempt'] * 1000:.0f} ms ({steps}), Engine "
-            f"{(one['engine'] or 0) * 1000:.0f} ms; docker run {one['docker'] * 1000:.0f} ms; {detail_of(tasks[0], 'prepare')}")
-        if number > 0:
-            found.append(one)
-    return found
+    with cold_agent(farm, "cold") as (agent, there):
+        count, log = SIZES["builds"], agent.log
+        build(farm, 2, *there)
+        time.sleep(1)  # a network is kept from now on
+        found = []
+        for number in range(rounds + 1):
+            offset = log.stat().st_size
+            ours = build(farm, count, *there)
+            calls = engine_calls(log, offset)
+            tasks = tasks_of(farm, count)
+            engine = [covered(calls, seconds_of(task["created_at"]), seconds_of(task["finished_at"])) for task in tasks]
+            one = {"result": ours["result_p50_ms"] / 1000, "attempt": ours["attempt_p50_ms"] / 1000,
+                   "engine": statistics.median(engine) if calls else None,
+                   "docker": statistics.median(docker_run(farm) for _ in range(count))}
+            steps = ", ".join(f"{name} {ours[f'step_{name}_p50_ms']:.0f}" for name in ("fetch", "prepare", "script", "archive"))
+            say(f"cold: {one['result'] * 1000:.0f} ms, from the agent's yes {one['attempt'] * 1000:.0f} ms ({steps}), Engine "
+                f"{(one['engine'] or 0) * 1000:.0f} ms; docker run {one['docker'] * 1000:.0f} ms; {detail_of(tasks[0], 'prepare')}")
+            if number > 0:
+                found.append(one)
+        return found
 
 
 # --- Many at once ---------------------------------------------------------------------------------
@@ -115,14 +134,9 @@ def cold(farm, rounds, say):
 
 def parallel(farm, rounds, say):
     """Rounds of (ours, docker run) per second, SLOTS at once."""
-    ordinary = farm.agent_options
-    farm.agent_options = ordinary + f"slots: {SLOTS}\nlabels: {{bench: parallel}}\n"
-    agent = farm.add_agent("parallel")
-    farm.agent_options = ordinary
-    farm.wait_agents()
-    many = ("--at-once", SLOTS, "--require", "bench=parallel", "--warm-up", SLOTS)
     count = SIZES["builds"] * SLOTS
-    try:
+    with cold_agent(farm, "parallel", SLOTS) as (_, there):
+        many = ("--at-once", SLOTS, "--warm-up", SLOTS, *there)
         build(farm, SLOTS, *many)
         time.sleep(2)  # networks are made
         pairs = []
@@ -136,10 +150,6 @@ def parallel(farm, rounds, say):
             if number > 0:
                 pairs.append((ours, theirs))
         return pairs
-    finally:
-        agent.stop(number=signal.SIGQUIT)
-        until("the agent to be offline", lambda: not any(
-            one["name"] == "parallel" and one.get("online") for one in farm.json("agents")["agents"]))
 
 
 # --- As people meet it ----------------------------------------------------------------------------
