@@ -75,6 +75,7 @@ def cold_agent(farm, name, slots=1):
         agent.stop(number=signal.SIGQUIT)
         until("the agent to be offline", lambda: not any(
             one["name"] == name and one.get("online") for one in farm.json("agents")["agents"]))
+        farm.agents.remove(agent)
 
 
 # --- One after another ----------------------------------------------------------------------------
