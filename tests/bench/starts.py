@@ -25,7 +25,7 @@ YAML = (f"version: 1\nbuild:\n  image: {IMAGE}\n  timeout: 1m\n  network: bridge
         "platforms:\n  demo:\n    output: out\n")
 SLOTS = 2 * os.cpu_count()
 # Containers that are made ahead of time are made when nothing else is going on.
-WARM_PAUSE_MS = 1000
+WARM_PAUSE_MS = 1500
 
 
 def docker_run(farm):
