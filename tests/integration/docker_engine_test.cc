@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <future>
 #include <memory>
+#include <thread>
+#include <vector>
 
 #include "agent/executor/labels.h"
 #include "agent/executor/reaper.h"
@@ -277,6 +279,29 @@ TEST_CASE("DockerEngine: containers on Slipway's bridge do not reach each other"
   ContainerSpec hosts = on_bridge("grep farm.test /etc/hosts | tr '\\t' ' '");
   hosts.extra_hosts = {{"farm.test", made->gateway}};
   CHECK(engine.OutputOf(hosts) == made->gateway + " farm.test\n");
+}
+
+TEST_CASE("DockerEngine: agents that start together share the network that one of them makes",
+          "[integration][docker]") {
+  RealEngine engine;
+  // Of the range that the test farms use (tests/e2e/farm.py), above theirs.
+  const executor::NetworkSpec spec{
+      .name = NewId("slipway-test-"), .farm = engine.farm(), .subnet = "10.250.17.0/24"};
+  std::vector<absl::StatusOr<executor::NetworkInfo>> made(6, absl::UnknownError("not asked"));
+  {
+    std::vector<std::jthread> agents;
+    for (auto& network : made)
+      agents.emplace_back([&] { network = engine->EnsureNetwork(spec, kTimeout); });
+  }
+  for (const auto& network : made) {
+    REQUIRE_OK(network);
+    CHECK(network->id == made[0]->id);
+  }
+
+  auto overlapping = spec;
+  overlapping.name = NewId("slipway-test-");
+  CHECK_THAT(engine->EnsureNetwork(overlapping, kTimeout).status(),
+             StatusIs(absl::StatusCode::kPermissionDenied, "verlap"));
 }
 
 TEST_CASE("DockerEngine: a network that somebody else made is left as it is",

@@ -143,6 +143,8 @@ SLEEPS = {
     "tests/support": "the wait-until-with-deadline helpers",
     "controller/store/pg/leadership.cc": "asks again for the leader's lock: PostgreSQL waits for an "
                                          "advisory lock without limit or not at all",
+    "agent/executor/docker/docker_engine.cc": "looks for a network that another agent makes: the "
+                                              "Engine's events may come before we listen",
     "tests/bench": "measures at rest",
     "agent/init": "drains bounded, has no event loop library",
 }

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <mutex>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include "agent/executor/docker/docker_json.h"
@@ -31,6 +32,9 @@ using executor::NetworkKind;
 // newest we know, and speaks older versions then.
 constexpr int kOldestMinor = 41;
 constexpr int kNewestMinor = 47;
+// From the Engine's refusal of a second network until it shows the first.
+constexpr Duration kRivalNetworkPatience = std::chrono::seconds(2);
+constexpr Duration kRivalNetworkPause = std::chrono::milliseconds(50);
 
 MonoTime After(Duration timeout) {
   return SystemClock().Mono() + std::min<Duration>(timeout, 24h * 365);
@@ -189,9 +193,17 @@ class DockerEngine final : public executor::ContainerEngine {
     if (!absl::IsNotFound(network.status())) return network;
     SLIPWAY_ASSIGN_OR_RETURN(const HttpResponse response, Call(Method::kPost, "/networks/create",
                                                                CreateNetworkBody(spec), deadline));
-    // 409: another agent of this machine was faster.
-    if (!Succeeded(response) && response.status != 409) return Refusal("network create", response);
-    return FindNetwork(spec, deadline);
+    if (Succeeded(response)) return FindNetwork(spec, deadline);
+    // Another agent of this machine may be faster. 409: its network is there. 403, with a subnet of
+    // the operator's: the Engine has given it away, and shows the network a moment later.
+    const MonoTime patience = std::min(deadline, After(kRivalNetworkPatience));
+    while (true) {
+      network = FindNetwork(spec, deadline);
+      if (!absl::IsNotFound(network.status())) return network;
+      if ((response.status != 409 && response.status != 403) || clock_.Mono() >= patience)
+        return Refusal("network create", response);
+      std::this_thread::sleep_for(kRivalNetworkPause);
+    }
   }
 
   absl::StatusOr<executor::CreatedContainer> Create(const ContainerSpec& spec,
