@@ -48,7 +48,7 @@ bool GiveTo(int fd, std::uint32_t uid) {
 
 absl::StatusOr<Fd> CreateFile(int dir_fd, const char* name, std::uint32_t uid) {
   Fd fd(openat(dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!fd.valid() || !GiveTo(fd.get(), uid) || fsync(fd.get()) != 0) {
+  if (!fd.valid() || !GiveTo(fd.get(), uid)) {
     return ErrnoError(errno, fmt::format("create {}", name));
   }
   return fd;
@@ -121,9 +121,7 @@ absl::StatusOr<ControlDir> ControlDir::Prepare(const std::string& attempt_dir,
     SLIPWAY_ASSIGN_OR_RETURN(dir.log_, Identify(log.get()));
     SLIPWAY_ASSIGN_OR_RETURN(dir.times_, Identify(times.get()));
   }
-  if (!GiveTo(dir.fd(), dir.owner_uid_) || fsync(dir.fd()) != 0) {
-    return ErrnoError(errno, dir.path_);
-  }
+  if (!GiveTo(dir.fd(), dir.owner_uid_)) return ErrnoError(errno, dir.path_);
   SLIPWAY_RETURN_IF_ERROR(dir.WriteId(nullptr));
   return dir;
 }
@@ -149,12 +147,9 @@ absl::Status ControlDir::WriteId(const Inode* other) const {
                        O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!file.valid()) return ErrnoError(errno, path);
   SLIPWAY_RETURN_IF_ERROR(WriteAll(file.get(), id, path));
-  if (fsync(file.get()) != 0 ||
-      renameat(attempt.get(), "control.id.tmp", attempt.get(), "control.id") != 0 ||
-      (other == nullptr && fsync(attempt.get()) != 0)) {
-    return ErrnoError(errno, path);
-  }
-  return absl::OkStatus();
+  return renameat(attempt.get(), "control.id.tmp", attempt.get(), "control.id") == 0
+             ? absl::OkStatus()
+             : ErrnoError(errno, path);
 }
 
 absl::Status ControlDir::Join(ControlDir waiting) {

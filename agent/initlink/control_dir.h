@@ -28,12 +28,13 @@ struct ControlDirOptions {
 // Thread-compatible.
 class ControlDir {
  public:
-  // Makes <attempt_dir>/control with an empty log, and durably <attempt_dir>/control.id. What an
-  // interrupted Prepare left behind is replaced. kAlreadyExists: prepared before, use Open.
+  // Makes <attempt_dir>/control with an empty log, then <attempt_dir>/control.id. None of it is
+  // synced: that is for whoever says that the log has bytes. What an interrupted Prepare left
+  // behind is replaced. kAlreadyExists: prepared before, use Open.
   [[nodiscard]] static absl::StatusOr<ControlDir> Prepare(const std::string& attempt_dir,
                                                           const ControlDirOptions& options = {});
   // <dir>/control without a log, for a container that is made before it is known whose it will be:
-  // for Join alone. Not durable.
+  // for Join alone.
   [[nodiscard]] static absl::StatusOr<ControlDir> PrepareWaiting(
       const std::string& dir, const ControlDirOptions& options = {});
   // kNotFound: never (completely) prepared. kFailedPrecondition CONTROL_DIR_TAMPERED: not the
@@ -78,8 +79,7 @@ class ControlDir {
   ControlDir() = default;
   [[nodiscard]] static absl::StatusOr<ControlDir> MakeDirectory(const std::string& parent,
                                                                 const ControlDirOptions& options);
-  // `other`: a directory that is this one's as well; nullptr: none, and the attempt's directory is
-  // synced.
+  // `other`: a directory that is this one's as well; nullptr: none.
   [[nodiscard]] absl::Status WriteId(const Inode* other) const;
   [[nodiscard]] static absl::StatusOr<Inode> Identify(int fd);
   [[nodiscard]] absl::StatusOr<Fd> OpenChecked(const char* name, int flags, mode_t type,

@@ -79,6 +79,11 @@ void AttemptContext::FailStep(std::string_view detail) {
   step_ = 0;
 }
 
+absl::Status AttemptContext::Save() {
+  const bool build = std::holds_alternative<BuildWork>(task.work);
+  return SaveProgress(paths.dir, progress, build ? Survives::kProcess : Survives::kMachine);
+}
+
 ContainerSession::Options AttemptContext::SessionOptions() const {
   return {.engine_timeout = options.engine_timeout,
           .term_grace = options.term_grace,

@@ -73,10 +73,14 @@ class AttemptContext {
   const SystemClock clock;
   Progress progress;
 
-  [[nodiscard]] absl::Status Save() { return SaveProgress(paths.dir, progress); }
+  // The step has ended and its slipway-init, which is alone in the container, waits: nothing of the
+  // attempt writes any more, and the container may stay until the attempt is deleted.
+  bool settled = false;
 
-  // A line of the farm's own in the log. REQUIRES: no container of the attempt is alive. A log that
-  // cannot be written shows when it is sealed.
+  [[nodiscard]] absl::Status Save();
+
+  // A line of the farm's own in the log. REQUIRES: no step runs in a container of the attempt. A
+  // log that cannot be written shows when it is sealed.
   void Say(std::string_view text);
   // The image for the container, pulled when it is missing and may be.
   [[nodiscard]] absl::StatusOr<executor::ImageInfo> EnsureImage(const std::string& image);

@@ -85,6 +85,17 @@ absl::StatusOr<loghash::SegmentState> ReadSegments(int fd, std::uint64_t log_siz
   return state;
 }
 
+// What has to be on the disk, beside the bytes, for the log to be found again.
+absl::StatusOr<std::vector<fs::UniqueFd>> Foundations(const std::string& attempt_dir) {
+  std::vector<fs::UniqueFd> found;
+  for (const char* name : {"", "/control", "/control.id"}) {
+    const std::string path = attempt_dir + name;
+    found.emplace_back(open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    if (!found.back().valid()) return ErrnoError(errno, path);
+  }
+  return found;
+}
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<AttemptLog>> AttemptLog::Open(const std::string& attempt_dir,
@@ -101,11 +112,12 @@ absl::StatusOr<std::shared_ptr<AttemptLog>> AttemptLog::Open(const std::string& 
   fs::UniqueFd segments(open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!segments.valid()) return ErrnoError(errno, path);
   (void)fallocate(segments.get(), FALLOC_FL_KEEP_SIZE, 0, kSegmentsRoom);
+  SLIPWAY_ASSIGN_OR_RETURN(std::vector<fs::UniqueFd> unsynced, Foundations(attempt_dir));
   SLIPWAY_ASSIGN_OR_RETURN(loghash::SegmentState state,
                            ReadSegments(segments.get(), SizeOf(log.get())));
-  return std::shared_ptr<AttemptLog>(
-      new AttemptLog(*std::move(control), std::move(reader), std::move(marks), std::move(log),
-                     std::move(segments), std::move(state), std::move(grew), std::move(options)));
+  return std::shared_ptr<AttemptLog>(new AttemptLog(
+      *std::move(control), std::move(reader), std::move(marks), std::move(log), std::move(segments),
+      std::move(unsynced), std::move(state), std::move(grew), std::move(options)));
 }
 
 std::uint64_t AttemptLog::Size() const { return SizeOf(log_.get()); }
@@ -119,7 +131,8 @@ protocol::LogSummary AttemptLog::Unreadable(const std::string& attempt_dir) {
 
 AttemptLog::AttemptLog(initlink::ControlDir control, initlink::SpoolReader reader,
                        initlink::SpoolReader marks, initlink::Fd log, fs::UniqueFd segments,
-                       loghash::SegmentState state, Grew grew, AttemptLogOptions options)
+                       std::vector<fs::UniqueFd> unsynced, loghash::SegmentState state, Grew grew,
+                       AttemptLogOptions options)
     : options_(std::move(options)),
       grew_(std::move(grew)),
       log_(std::move(log)),
@@ -128,6 +141,7 @@ AttemptLog::AttemptLog(initlink::ControlDir control, initlink::SpoolReader reade
       control_(std::move(control)),
       reader_(std::move(reader)),
       hasher_(std::move(state)),
+      unsynced_(std::move(unsynced)),
       segments_kept_(hasher_.state().closed.size()),
       begin_(FirstKept()) {
   follower_ = std::thread([this] { Follow(); });
@@ -169,7 +183,6 @@ absl::Status AttemptLog::AppendLine(std::string_view text) {
     rest.remove_prefix(static_cast<std::size_t>(n));
     at += static_cast<std::uint64_t>(n);
   }
-  Poke();
   return absl::OkStatus();
 }
 
@@ -221,8 +234,11 @@ std::string AttemptLog::Tail(std::uint64_t begin, std::uint64_t end, std::size_t
 
 absl::StatusOr<bool> AttemptLog::Advance(std::uint64_t limit) {
   const std::uint64_t end = std::min(SizeOf(log_.get()), hasher_.next() + limit);
-  if (end > hasher_.next() && options_.sync(log_.get()) != 0) {
-    return ErrnoError(errno, "sync the log");
+  if (end > hasher_.next()) {
+    if (options_.sync(log_.get()) != 0) return ErrnoError(errno, "sync the log");
+    for (; !unsynced_.empty(); unsynced_.pop_back()) {
+      SLIPWAY_RETURN_IF_ERROR(fs::Sync(unsynced_.back().get(), "the log's directories"));
+    }
   }
   if (buffer_.empty() && end > hasher_.next()) buffer_.resize(kBufferBytes);
   while (hasher_.next() < end) {

@@ -71,7 +71,8 @@ class AttemptLog {
   // Where the spool ends, synced or not.
   [[nodiscard]] std::uint64_t Size() const;
 
-  // "slipway: text" as a line of its own. REQUIRES: no container of the attempt is alive.
+  // "slipway: text" as a line of its own, told with what comes next, soon in any case. REQUIRES: no
+  // step runs in a container of the attempt.
   [[nodiscard]] absl::Status AppendLine(std::string_view text);
 
   [[nodiscard]] absl::StatusOr<std::size_t> Read(std::uint64_t offset, char* buffer,
@@ -94,7 +95,8 @@ class AttemptLog {
  private:
   AttemptLog(initlink::ControlDir control, initlink::SpoolReader reader,
              initlink::SpoolReader marks, initlink::Fd log, fs::UniqueFd segments,
-             loghash::SegmentState state, Grew grew, AttemptLogOptions options);
+             std::vector<fs::UniqueFd> unsynced, loghash::SegmentState state, Grew grew,
+             AttemptLogOptions options);
 
   void Follow();
   // Brings hash and end up to what the file holds, at most `limit` bytes at a time. True: it grew.
@@ -116,7 +118,8 @@ class AttemptLog {
   // Confined to the thread that follows, and after it to Seal.
   initlink::SpoolReader reader_;
   loghash::SegmentHasher hasher_;
-  std::size_t segments_kept_;  // digests in log.segments
+  std::vector<fs::UniqueFd> unsynced_;  // what has to be synced with the first bytes
+  std::size_t segments_kept_;           // digests in log.segments
   std::uint64_t told_ = 0;
   std::uint64_t begin_ = 0;
   std::vector<char> buffer_;

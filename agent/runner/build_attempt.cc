@@ -324,8 +324,14 @@ BuildAttempt::Trouble BuildAttempt::RunScript() {
     return Loss(reason::kContainerStopped,
                 "The container was stopped from outside while the script ran.");
   }
-  // From here on nothing of the script is alive.
-  if (const absl::Status removed = session_.Remove(); !removed.ok()) return FailureOf(removed);
+  // From here on nothing of the script is alive. To remove a container takes longer than many a
+  // script, so that nobody waits for it who need not.
+  context_.settled = session_.IsAloneAfter(*end);
+  if (context_.settled) {
+    session_.Leave();
+  } else if (const absl::Status removed = session_.Remove(); !removed.ok()) {
+    return FailureOf(removed);
+  }
   context_.parts.networks.Return(context_.key, context_.progress.network);
   return JudgeScript(*end);
 }

@@ -222,6 +222,17 @@ absl::StatusOr<std::string> ContainerSession::MaskText(std::string_view bytes) {
   return init_->MaskText(bytes, CallDeadline());
 }
 
+bool ContainerSession::IsAloneAfter(const StepEnd& end) const {
+  const bool by_itself = end.result.reason == init::StopReason::kExited ||
+                         end.result.reason == init::StopReason::kSignaled;
+  return init_ != nullptr && by_itself && !end.cause && !end.result.left_processes;
+}
+
+void ContainerSession::Leave() {
+  init_.reset();
+  id_ = {};
+}
+
 absl::Status ContainerSession::Remove() {
   init_.reset();
   if (id_.value().empty()) return absl::OkStatus();

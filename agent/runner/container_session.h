@@ -76,6 +76,11 @@ class ContainerSession {
   // restart of the agent. An error: the container is gone, and the masks with it.
   [[nodiscard]] absl::StatusOr<std::string> MaskText(std::string_view bytes);
 
+  // Whether slipway-init has said that the step ended by itself and that it is alone since then.
+  [[nodiscard]] bool IsAloneAfter(const StepEnd& end) const;
+  // Leaves the container to whoever deletes the attempt. REQUIRES: IsAloneAfter its last step.
+  void Leave();
+
   // Kills and removes the container. Ok when there is none. An Engine that is away or does not
   // answer is waited for up to `engine_patience`.
   [[nodiscard]] absl::Status Remove();

@@ -25,7 +25,8 @@ WallTime ParseTime(std::string_view text) {
 
 }  // namespace
 
-absl::Status SaveProgress(const std::string& attempt_dir, const Progress& progress) {
+absl::Status SaveProgress(const std::string& attempt_dir, const Progress& progress,
+                          Survives survives) {
   const std::string text = fmt::format(
       "started_at={}\ncommit={}\ncontainer={}\nimage_id={}\nnetwork={}\n"
       "step_started_at={}\n",
@@ -36,11 +37,12 @@ absl::Status SaveProgress(const std::string& attempt_dir, const Progress& progre
                                  O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!file.valid()) return ErrnoError(errno, attempt_dir + "/progress.new");
   SLIPWAY_RETURN_IF_ERROR(fs::WriteAll(file.get(), text, attempt_dir + "/progress.new"));
-  SLIPWAY_RETURN_IF_ERROR(fs::Sync(file.get(), attempt_dir + "/progress.new"));
+  const bool durable = survives == Survives::kMachine;
+  if (durable) SLIPWAY_RETURN_IF_ERROR(fs::Sync(file.get(), attempt_dir + "/progress.new"));
   if (renameat(dir.get(), "progress.new", dir.get(), "progress") != 0) {
     return ErrnoError(errno, attempt_dir + "/progress");
   }
-  return fs::Sync(dir.get(), attempt_dir);
+  return durable ? fs::Sync(dir.get(), attempt_dir) : absl::OkStatus();
 }
 
 absl::StatusOr<Progress> LoadProgress(const std::string& attempt_dir) {

@@ -26,8 +26,13 @@ struct Progress {
   friend bool operator==(const Progress&, const Progress&) = default;
 };
 
-// Durable on return.
-[[nodiscard]] absl::Status SaveProgress(const std::string& attempt_dir, const Progress& progress);
+// What a saved progress has to outlive. A build's container does not outlive the machine, and an
+// attempt of which nothing is known begins anew; where the client of a publish was started must not
+// be forgotten.
+enum class Survives { kProcess, kMachine };
+
+[[nodiscard]] absl::Status SaveProgress(const std::string& attempt_dir, const Progress& progress,
+                                        Survives survives);
 // kNotFound: nothing was saved.
 [[nodiscard]] absl::StatusOr<Progress> LoadProgress(const std::string& attempt_dir);
 

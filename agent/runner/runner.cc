@@ -172,7 +172,7 @@ void Runner::Work(Attempt& attempt, const agent::AdoptAttempt& order, bool adopt
   for (;;) {
     const absl::StatusOr<std::unique_ptr<AttemptContext>> context = Begin(attempt, order, adopt);
     if (context.ok()) {
-      if (*context != nullptr) Finish(**context, order, adopt);
+      if (*context != nullptr) Finish(attempt, **context, order, adopt);
       return;
     }
     log::Error("attempt_not_taken_up",
@@ -225,11 +225,9 @@ absl::StatusOr<std::unique_ptr<AttemptContext>> Runner::Begin(Attempt& attempt,
     return saved.status();
   }
   Progress progress;
-  if (saved.ok()) {
-    progress = *std::move(saved);
-  } else {
-    progress.started_at = clock_.Wall();
-  }
+  if (saved.ok()) progress = *std::move(saved);
+  // Also when the machine went down before what was saved had reached the disk.
+  if (progress.started_at == WallTime()) progress.started_at = clock_.Wall();
   if (!adopt) progress.container.clear();
   auto context = std::make_unique<AttemptContext>(options_, parts_, key, std::move(task),
                                                   attempt.control, *spool, std::move(progress));
@@ -258,9 +256,11 @@ void Runner::GiveUp(Attempt& attempt, const AttemptKey& key, const absl::Status&
       .client_ended = removed.ok()});
 }
 
-void Runner::Finish(AttemptContext& context, const agent::AdoptAttempt& order, bool adopt) {
+void Runner::Finish(Attempt& attempt, AttemptContext& context, const agent::AdoptAttempt& order,
+                    bool adopt) {
   const AttemptKey& key = order.key;
   AttemptEnd end = RunTask(context, order, adopt);
+  attempt.settled = context.settled;
   if (std::holds_alternative<Left>(end)) return;
   const protocol::LogSummary summary = context.log.Seal([&] { return context.control.leaving(); });
   if (auto* result = std::get_if<protocol::AttemptResult>(&end)) {
@@ -311,8 +311,18 @@ void Runner::Delete(const AttemptKey& key) {
   });
 }
 
+absl::Status Runner::GiveBack(const AttemptKey& key) {
+  const AttemptPaths paths = PathsOf(options_, key);
+  const absl::StatusOr<Progress> progress = LoadProgress(paths.dir);
+  parts_.networks.Return(key, progress.ok() ? progress->network : "");
+  return parts_.trees.Return(paths.tree);
+}
+
 void Runner::RemoveEverything(Attempt& attempt, const AttemptKey& key) {
   const AttemptPaths paths = PathsOf(options_, key);
+  absl::Status cleared;
+  // Somebody may be waiting for a build that can use them.
+  if (attempt.settled) cleared = GiveBack(key);
   for (;;) {
     const absl::Status removed = RemoveContainers(key);
     if (removed.ok()) break;
@@ -320,8 +330,7 @@ void Runner::RemoveEverything(Attempt& attempt, const AttemptKey& key) {
     std::unique_lock lock(mu_);
     if (changed_.wait_for(lock, kRemovePause, [this] { return stopping_; })) return;
   }
-  const absl::StatusOr<Progress> progress = LoadProgress(paths.dir);
-  parts_.networks.Return(key, progress.ok() ? progress->network : "");
+  if (!attempt.settled) cleared = GiveBack(key);
   std::shared_ptr<AttemptLog> spool;
   {
     const std::lock_guard lock(mu_);
@@ -329,7 +338,6 @@ void Runner::RemoveEverything(Attempt& attempt, const AttemptKey& key) {
     spool = std::move(attempt.log);
   }
   spool.reset();
-  absl::Status cleared = parts_.trees.Return(paths.tree);
   if (cleared.ok()) cleared = parts_.mirrors.trash().Put(paths.tree);
   // Another file system than that of the trash: then it takes the time that it takes.
   if (cleared.ok() && !parts_.mirrors.trash().Put(paths.dir).ok()) {

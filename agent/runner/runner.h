@@ -65,6 +65,7 @@ class Runner {
   struct Attempt {
     AttemptControl control;
     std::shared_ptr<AttemptLog> log;  // guarded by mu_
+    bool settled = false;             // as AttemptContext's; the worker's, then the deleter's
     // Confined to the main strand.
     std::thread worker;
     std::thread deleter;
@@ -81,7 +82,8 @@ class Runner {
   // attempt is as it was, and this may be tried again.
   [[nodiscard]] absl::StatusOr<std::unique_ptr<AttemptContext>> Begin(
       Attempt& attempt, const agent::AdoptAttempt& order, bool adopt);
-  void Finish(AttemptContext& context, const agent::AdoptAttempt& order, bool adopt);
+  void Finish(Attempt& attempt, AttemptContext& context, const agent::AdoptAttempt& order,
+              bool adopt);
   void GiveUp(Attempt& attempt, const AttemptKey& key, const absl::Status& why);
   // Whatever there is of the attempt.
   [[nodiscard]] absl::Status RemoveContainers(const AttemptKey& key);
@@ -90,6 +92,8 @@ class Runner {
   [[nodiscard]] AttemptEnd RunTask(AttemptContext& context, const agent::AdoptAttempt& order,
                                    bool adopt);
   void RemoveEverything(Attempt& attempt, const AttemptKey& key);
+  // Work tree and network are for the next build again. REQUIRES: nothing of the attempt writes.
+  [[nodiscard]] absl::Status GiveBack(const AttemptKey& key);
   [[nodiscard]] std::shared_ptr<AttemptLog> LogOf(const AttemptKey& key);
 
   // Constant after construction.

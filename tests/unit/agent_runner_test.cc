@@ -164,8 +164,12 @@ TEST_CASE("Progress: what was saved is loaded", "[unit]") {
                           .image_id = "sha256:1",
                           .network = "lender",
                           .step_started_at = FromUnixMicros(7)};
-  REQUIRE_OK(SaveProgress(dir.path(), progress));
-  CHECK(LoadProgress(dir.path()).value() == progress);
+  for (const Survives survives : {Survives::kProcess, Survives::kMachine}) {
+    REQUIRE_OK(SaveProgress(dir.path(), progress, survives));
+    CHECK(LoadProgress(dir.path()).value() == progress);
+    REQUIRE_OK(SaveProgress(dir.path(), {}, survives));
+    CHECK(LoadProgress(dir.path()).value() == Progress());
+  }
 }
 
 TEST_CASE("DiskWatch: directories deeper than a path reaches hide nothing from it", "[unit]") {

@@ -265,11 +265,13 @@ TEST_CASE("Runner: to take a publish up needs no room on the disk", "[unit]") {
   UnreadablePublish machine;
   const std::string path = machine.dir / "data/attempts/publish-1";
   std::filesystem::remove(path + "/progress");
-  REQUIRE_OK(SaveProgress(path, {.started_at = FromUnixMicros(5),
-                                 .commit = "",
-                                 .container = machine.container.value(),
-                                 .image_id = "",
-                                 .step_started_at = FromUnixMicros(7)}));
+  REQUIRE_OK(SaveProgress(path,
+                          {.started_at = FromUnixMicros(5),
+                           .commit = "",
+                           .container = machine.container.value(),
+                           .image_id = "",
+                           .step_started_at = FromUnixMicros(7)},
+                          Survives::kMachine));
   // As on a full disk: nothing can be saved.
   std::filesystem::create_directory(path + "/progress.new");
   machine.engine.Exit(machine.container, 1);
