@@ -38,8 +38,9 @@ using namespace std::chrono_literals;
 
 // A signal is to end the process promptly.
 constexpr Duration kStopPatience = 2s;
-// For the containers that wait, which an Engine that is well removes within a second.
-constexpr Duration kGiveUpPatience = 5s;
+// For the containers that wait, which an Engine that is well removes within a second. One that is
+// just being made has to be there before it can be removed.
+constexpr Duration kGiveUpPatience = 12s;
 // For what is left of builds when the farm has thrown the agent out.
 constexpr Duration kDeletePatience = 30s;
 constexpr Duration kLongestTurn = 1min;
@@ -149,7 +150,7 @@ absl::Status App::LockDataDir() {
                    "Stop it first, or give this one a --data-dir of its own.");
 }
 
-void App::ReapLeftOvers() {
+void App::ReapLeftOvers(Duration timeout) {
   const auto report = executor::Reap(
       *engine_, {.farm = identity_.farm, .agent = identity_.agent},
       [this]() -> absl::StatusOr<executor::Keep> {
@@ -160,7 +161,7 @@ void App::ReapLeftOvers() {
         keep.containers.merge(pool_->Held());
         return keep;
       },
-      kEngineTimeout);
+      timeout);
   if (!report.ok()) {
     log::Warn("reaper", {{"why", Describe(report.status())}});
     return;
@@ -304,6 +305,7 @@ bool App::Stop() {
   bool left = runner_->Stop(kStopPatience);
   left &= pool_->Stop(kGiveUpPatience);
   left &= networks_->Stop(kGiveUpPatience);
+  if (left && engine_answers_) ReapLeftOvers(kGiveUpPatience);
   return left;
 }
 

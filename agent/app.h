@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "agent/core/agent_core.h"
 #include "agent/core/events.h"
+#include "agent/engine_timeout.h"
 #include "agent/executor/container_engine.h"
 #include "agent/executor/reaper.h"
 #include "agent/health/cache_source.h"
@@ -85,7 +86,9 @@ class App final : public link::LogSource {
   [[nodiscard]] absl::Status OpenRunner(const std::string& init_binary);
   [[nodiscard]] absl::Status OpenImages();
   void OpenHealth();
-  void ReapLeftOvers();
+  // At the start, when the Engine is back, now and then, and at the end: what was ordered by a
+  // process that was killed may come to be after the next one has looked.
+  void ReapLeftOvers(Duration timeout = kEngineTimeout);
 
   void Post(Event event);
   void Carry(std::vector<Action> actions);
@@ -117,6 +120,8 @@ class App final : public link::LogSource {
   std::unique_ptr<health::HealthKeeper> health_;
   std::unique_ptr<link::Link> link_;
   std::unique_ptr<link::Renewer> renewer_;
+
+  MonoTime reap_at_;  // confined to the health keeper's thread
 
   // Confined to the main thread.
   bool connected_ = false;

@@ -12,7 +12,6 @@
 
 #include "agent/app.h"
 #include "agent/cache_sources.h"
-#include "agent/engine_timeout.h"
 #include "agent/executor/docker/docker_engine.h"
 #include "agent/link/artifact_rpc.h"
 #include "agent/link/task_spec_bytes.h"
@@ -28,6 +27,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration kFirstPing = 10s;
+constexpr Duration kReapInterval = 5min;
 
 bool IsReadable(const std::string& path) { return access(path.c_str(), R_OK) == 0; }
 
@@ -107,6 +107,10 @@ void App::OpenHealth() {
                                          return disk.state != protocol::DiskState::kOk;
                                        }));
             Post(HealthChanged{std::move(health)});
+            if (const MonoTime now = clock_.Mono(); engine_answers_ && now >= reap_at_) {
+              if (reap_at_ != MonoTime()) ReapLeftOvers();
+              reap_at_ = now + kReapInterval;
+            }
           },
       .engine_is_back =
           [this] {

@@ -197,6 +197,11 @@ NetworkKeeper::Counts NetworkKeeper::counts() const {
   return counts_;
 }
 
+bool NetworkKeeper::Stopping() const {
+  const std::lock_guard lock(mu_);
+  return stop_by_.has_value();
+}
+
 std::deque<NetworkKeeper::Order>::iterator NetworkKeeper::NextOrder(MonoTime now) {
   return std::find_if(orders_.begin(), orders_.end(),
                       [&](const Order& order) { return order.after <= now; });
@@ -263,6 +268,7 @@ void NetworkKeeper::Make(const Order& order, const Kind& kind) {
   const auto created =
       engine_.Create(HolderOf(options_, kind, order.name, order.image), options_.engine_timeout);
   absl::Status made = created.status();
+  if (made.ok() && Stopping()) made = absl::CancelledError("the agent is being stopped");
   if (made.ok()) made = engine_.Start(created->id, options_.engine_timeout);
   if (!made.ok()) {
     log::Warn("network_not_kept", {{"name", order.name}, {"why", Describe(made)}});

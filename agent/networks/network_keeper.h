@@ -101,6 +101,7 @@ class NetworkKeeper {
   };
 
   void Work();
+  [[nodiscard]] bool Stopping() const;
   void Make(const Order& order, const Kind& kind);
   // Gives up the free ones whose container has ended, as all do when the Engine is restarted.
   void GiveUpDead();

@@ -345,9 +345,11 @@ absl::StatusOr<Stall> WarmPool::Make(const Kind& kind) {
     return created.status();
   }
   std::move(clear).Cancel();
+  bool wanted = true;
   {
     const std::lock_guard lock(mu_);
     at_hand_ = created->id;
+    wanted = !stop_by_;
   }
   Stall stall{.kind = kind,
               .container = created->id,
@@ -355,7 +357,8 @@ absl::StatusOr<Stall> WarmPool::Make(const Kind& kind) {
               .control = std::move(control),
               .init = nullptr,
               .warnings = created->warnings};
-  absl::Status started = engine_.Start(created->id, options_.engine_timeout);
+  absl::Status started = wanted ? engine_.Start(created->id, options_.engine_timeout)
+                                : absl::CancelledError("the pool is being stopped");
   if (started.ok()) {
     auto init = initlink::InitClient::Connect(stall.control, clock_.Mono() + kConnectPatience);
     started = init.status();

@@ -224,6 +224,26 @@ TEST_CASE("slipway-agent: killed in mid-script, its next life takes up the same 
   CHECK(WaitUntil([&] { return farm.Containers() == 0; }));
 }
 
+TEST_CASE("slipway-agent: what came to be after it had looked is removed when it ends",
+          "[integration]") {
+  AgentFarm farm;
+  farm.StartAndConnect();
+  // As the Engine makes it for a process that was killed while it asked.
+  const auto made = [](const std::string& farm_id) {
+    const auto id = Shell(
+        "docker create --label io.slipway.agent=agent-test --label io.slipway.farm=" + farm_id +
+        " --label io.slipway.kind=warm slipway-test-min:1 true");
+    REQUIRE_OK(id);
+    return id->substr(0, id->find('\n'));
+  };
+  const std::string own = made(farm.controller().farm().value());
+  const std::string foreign = made(NewId("farm-"));
+  CHECK(farm.Kill(SIGQUIT) == 0);
+  CHECK(Shell("docker ps -aq --no-trunc --filter id=" + own).value().empty());
+  CHECK_FALSE(Shell("docker ps -aq --no-trunc --filter id=" + foreign).value().empty());
+  REQUIRE_OK(Shell("docker rm " + foreign));
+}
+
 TEST_CASE("slipway-agent: a build goes on while the controller is away", "[integration]") {
   AgentFarm farm;
   farm.CommitScript(

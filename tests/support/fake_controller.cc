@@ -342,6 +342,7 @@ std::string FakeController::token() const {
   const auto facts = crypto::ReadCertificate(state_->ca.certificate_pem);
   return "SLP1-" + facts->fingerprint.Hex() + "-" + kSecret;
 }
+FarmId FakeController::farm() const { return state_->farm; }
 
 void FakeController::StartServer() {
   grpc::SslServerCredentialsOptions tls(GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY);

@@ -31,6 +31,7 @@ class FakeController {
 
   [[nodiscard]] std::string address() const;
   [[nodiscard]] std::string token() const;
+  [[nodiscard]] FarmId farm() const;
   // The server goes and comes back on the same port, remembering everything.
   void StopServer();
   void StartServer();
