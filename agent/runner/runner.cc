@@ -22,6 +22,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kRemovePause = 2s;
+// For the controller's word on a result, before the container is removed all the same.
+constexpr auto kLinger = 2s;
 // Between tries to take up a publish whose client may run, and how long they go on: far longer than
 // a client is given.
 constexpr artifacts::RetryOptions kTakeUpRetry = {.first_wait = 500ms, .longest_wait = 30s};
@@ -274,6 +276,8 @@ void Runner::Finish(Attempt& attempt, AttemptContext& context, const agent::Adop
     parts_.post(agent::AttemptVanished{
         .key = key, .log = summary, .client_ended = std::get<Vanished>(end).ended});
   }
+  // The controller may be away for long. What the Engine does not remove now goes with the attempt.
+  if (context.settled && attempt.control.Wait(kLinger)) (void)RemoveContainers(key);
 }
 
 AttemptEnd Runner::RunTask(AttemptContext& context, const agent::AdoptAttempt& order, bool adopt) {

@@ -145,6 +145,28 @@ TEST_CASE(
   CHECK(farm.controller().WaitForResult(other));
 }
 
+TEST_CASE("slipway-agent: a build does not wait for an Engine to remove its container",
+          "[integration]") {
+  ProxiedFarm world;
+  AgentFarm& farm = world.farm;
+  farm.CommitScript(kWaitingScript);
+  farm.StartAndConnect();
+  const AttemptKey key = farm.Key();
+  farm.controller().Queue(key, farm.BuildSpec());
+  REQUIRE(farm.controller().WaitForLog(key, "started\n"));
+  world.proxy.Cut(true);
+  REQUIRE(world.EngineBecomes(v1::ENGINE_STATE_DOWN));
+  world.Go(key);
+  const auto result = farm.controller().WaitForResult(key, 20s);
+  INFO(farm.Output());
+  REQUIRE(result);
+  CHECK_FALSE(result->has_failure());
+  farm.CheckLog(key, *result);
+  CHECK(farm.Containers() == 1);
+  world.proxy.Cut(false);
+  CHECK(WaitUntil([&] { return farm.Containers() == 0; }, 30s));
+}
+
 TEST_CASE("slipway-agent: a build whose container went with a restarted Engine says so",
           "[integration]") {
   ProxiedFarm world;
