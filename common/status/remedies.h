@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,6 +20,12 @@ struct Remedy {
 
 // nullopt: the reason is not listed, or leaves nothing to do. Thread-safe.
 [[nodiscard]] std::optional<Remedy> RemedyFor(std::string_view reason);
+
+// When the same call is worth another try, for reasons that pass by themselves: what the table
+// says, or what another program sent (WithRetryAfter). nullopt: waiting alone changes nothing, or
+// nobody knows. Thread-safe.
+[[nodiscard]] std::optional<std::chrono::milliseconds> RetryAfter(const absl::Status& status);
+[[nodiscard]] absl::Status WithRetryAfter(absl::Status status, std::chrono::milliseconds wait);
 
 // Of every entry of the table, in order.
 [[nodiscard]] std::vector<std::string_view> ReasonsWithRemedy();

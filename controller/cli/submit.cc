@@ -1,7 +1,10 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "common/base/ids.h"
 #include "common/config/units.h"
+#include "common/status/remedies.h"
 #include "common/status/status.h"
 #include "controller/cli/commands.h"
 #include "controller/cli/follow.h"
@@ -24,7 +27,8 @@ absl::StatusOr<v1::SubmitRunResponse> Send(const Client& client,
     status = client.Call(client.tasks(), &v1::TaskService::Stub::SubmitRun, request, response);
     if (status.ok()) return response;
     if (!IsPassing(status)) return status;
-    if (!client.WaitToRetry(client.stop(), wait)) return InterruptedError();
+    const Duration hint = RetryAfter(status).value_or(std::chrono::milliseconds(0));
+    if (!client.WaitToRetry(client.stop(), std::max(wait, hint))) return InterruptedError();
     wait *= 2;
   }
   return status;

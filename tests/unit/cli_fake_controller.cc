@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "common/rpc/grpc_status.h"
+#include "common/status/remedies.h"
 #include "common/status/status.h"
 #include "controller/cli/exit_code.h"
 #include "tests/support/status_matchers.h"
@@ -68,6 +69,13 @@ class Tasks final : public v1::TaskService::Service {
     if (farm_.unavailable_submits > 0) {
       --farm_.unavailable_submits;
       return {grpc::StatusCode::UNAVAILABLE, "the database has not answered yet"};
+    }
+    if (farm_.full_submits > 0) {
+      --farm_.full_submits;
+      return rpc::ToGrpc(
+          *context, WithRetryAfter(MakeError(absl::StatusCode::kResourceExhausted, "QUEUE_FULL",
+                                             "too many submits are waiting"),
+                                   kFullFor));
     }
     response->set_run("run-1");
     for (const auto& [id, task] : farm_.tasks) *response->add_tasks() = task;

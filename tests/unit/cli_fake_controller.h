@@ -2,6 +2,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <map>
 #include <memory>
@@ -65,7 +66,11 @@ struct FakeFarm {
   std::vector<v1::ChangeAgentsRequest> agent_changes;
   std::vector<std::string> revoked_tokens;
   int unavailable_submits = 0;  // so many are answered UNAVAILABLE, though they took effect
+  int full_submits = 0;         // so many are answered QUEUE_FULL, to be tried again after kFullFor
 };
+
+// Longer than clients wait by themselves.
+inline constexpr std::chrono::milliseconds kFullFor{700};
 
 // A server with the real services' contracts on 127.0.0.1, with TLS by a CA of its own.
 class FakeController {

@@ -182,6 +182,18 @@ TEST_CASE("slipway submit: a lost answer is asked for again with the same reques
   CHECK(f.farm.submits[0].request_id() == f.farm.submits[1].request_id());
 }
 
+TEST_CASE("slipway submit: a farm that is full is asked again when it says so", "[unit][cli]") {
+  Fixture f;
+  f.farm.full_submits = 1;
+  const SystemClock clock;
+  const MonoTime begin = clock.Mono();
+  CliRun cli(f.controller, {"submit", "--app", "pocket-shop", "--platform", "weixin", "--json"});
+  CHECK(cli.Wait() == 0);
+  CHECK_THAT(cli.out.text(), Contains("\"run\": \"run-1\""));
+  CHECK(f.farm.submits.size() == 2);
+  CHECK(clock.Mono() - begin >= kFullFor);
+}
+
 TEST_CASE("slipway: what the controller refuses is exit 3 with its reason and remedy",
           "[unit][cli]") {
   Fixture f;

@@ -55,6 +55,17 @@ TEST_CASE("Remedies: every one is said in Chinese too", "[unit]") {
   CHECK_FALSE(RemedyFor(""));
 }
 
+TEST_CASE("Remedies: what passes by itself says when to try again", "[unit]") {
+  using std::chrono_literals::operator""ms;
+  const auto full = MakeError(absl::StatusCode::kResourceExhausted, "QUEUE_FULL", "too many");
+  CHECK(RetryAfter(full) == 2000ms);
+  CHECK(RetryAfter(WithRetryAfter(full, 300ms)) == 300ms);
+  CHECK_FALSE(RetryAfter(MakeError(absl::StatusCode::kResourceExhausted, "STORAGE_FULL", "no")));
+  CHECK_FALSE(RetryAfter(absl::UnavailableError("x")));
+  CHECK(RetryAfter(WithContext(full, "submit")) == 2000ms);
+  CHECK(WithRetryAfter(absl::OkStatus(), 1ms).ok());
+}
+
 TEST_CASE("Remedies: a status carries the Chinese one beside its own", "[unit]") {
   const absl::Status plain = absl::NotFoundError("x");
   CHECK(GetRemedyZh(plain).empty());
