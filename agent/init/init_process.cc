@@ -235,7 +235,6 @@ void InitProcess::Loop() {
     if (fds[2].revents != 0 && channel_.Accept()) channel_.Send(supervisor_->Describe());
     supervisor_->Tick();
   }
-  spool_.Trim();
 }
 
 }  // namespace

@@ -103,10 +103,4 @@ Problem Spool::Sync() {
   return {};
 }
 
-void Spool::Trim() {
-  // Nothing was written: the log may be another's by now.
-  if (allocated_ <= end_) return;
-  if (ftruncate(log_.get(), static_cast<off_t>(end_)) == 0) allocated_ = end_;
-}
-
 }  // namespace slipway::init

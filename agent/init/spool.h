@@ -52,8 +52,6 @@ class Spool {
 
   // To disk: data and size.
   [[nodiscard]] Problem Sync();
-  // Gives back what was allocated beyond the end.
-  void Trim();
 
   [[nodiscard]] std::uint64_t end() const { return end_; }
 

@@ -147,9 +147,12 @@ absl::Status ControlDir::WriteId(const Inode* other) const {
                        O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!file.valid()) return ErrnoError(errno, path);
   SLIPWAY_RETURN_IF_ERROR(WriteAll(file.get(), id, path));
-  return renameat(attempt.get(), "control.id.tmp", attempt.get(), "control.id") == 0
-             ? absl::OkStatus()
-             : ErrnoError(errno, path);
+  // Not every file system writes the content before the name.
+  if (fdatasync(file.get()) != 0 ||
+      renameat(attempt.get(), "control.id.tmp", attempt.get(), "control.id") != 0) {
+    return ErrnoError(errno, path);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status ControlDir::Join(ControlDir waiting) {

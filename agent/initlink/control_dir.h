@@ -28,9 +28,9 @@ struct ControlDirOptions {
 // Thread-compatible.
 class ControlDir {
  public:
-  // Makes <attempt_dir>/control with an empty log, then <attempt_dir>/control.id. None of it is
-  // synced: that is for whoever says that the log has bytes. What an interrupted Prepare left
-  // behind is replaced. kAlreadyExists: prepared before, use Open.
+  // Makes <attempt_dir>/control with an empty log, then <attempt_dir>/control.id. The
+  // directories are not synced: that is for whoever says that the log has bytes. What an
+  // interrupted Prepare left behind is replaced. kAlreadyExists: prepared before, use Open.
   [[nodiscard]] static absl::StatusOr<ControlDir> Prepare(const std::string& attempt_dir,
                                                           const ControlDirOptions& options = {});
   // <dir>/control without a log, for a container that is made before it is known whose it will be:

@@ -73,9 +73,9 @@ class AttemptContext {
   const SystemClock clock;
   Progress progress;
 
-  // The step has ended and its slipway-init, which is alone in the container, waits: nothing of the
-  // attempt writes any more, and the container may stay until the attempt is deleted.
-  bool settled = false;
+  // Since when slipway-init is alone in the container and waits, because the step has ended:
+  // nothing of the attempt writes any more, and the container may stay for RunnerOptions::linger.
+  std::optional<MonoTime> settled;
 
   [[nodiscard]] absl::Status Save();
 

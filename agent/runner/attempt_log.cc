@@ -88,9 +88,9 @@ absl::StatusOr<loghash::SegmentState> ReadSegments(int fd, std::uint64_t log_siz
 // What has to be on the disk, beside the bytes, for the log to be found again.
 absl::StatusOr<std::vector<fs::UniqueFd>> Foundations(const std::string& attempt_dir) {
   std::vector<fs::UniqueFd> found;
-  for (const char* name : {"", "/control", "/control.id"}) {
+  for (const char* name : {"", "/control"}) {
     const std::string path = attempt_dir + name;
-    found.emplace_back(open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    found.emplace_back(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!found.back().valid()) return ErrnoError(errno, path);
   }
   return found;

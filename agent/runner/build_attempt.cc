@@ -62,7 +62,9 @@ BuildAttempt::BuildAttempt(AttemptContext& context)
     : context_(context),
       work_(std::get<BuildWork>(context.task.work)),
       resumes_(!context.progress.container.empty()),
-      session_(context.parts.engine, context.log, context.control, context.SessionOptions()) {}
+      session_(context.parts.engine, context.log, context.control, context.SessionOptions()) {
+  if (resumes_) session_.Know(executor::ContainerId(context.progress.container));
+}
 
 AttemptEnd BuildAttempt::Run() {
   result_.started_at = context_.progress.started_at;
@@ -70,7 +72,7 @@ AttemptEnd BuildAttempt::Run() {
   if (context_.control.leaving()) return Left{};
   if (trouble) {
     // Whatever is left of the container must not write into a log that is sealed.
-    (void)session_.Remove();
+    if (!context_.settled) (void)session_.Remove();
     if (context_.control.leaving()) return Left{};
     if (context_.control.canceled()) {
       trouble = MakeFailure(reason::kCanceled, "The build was canceled.");
@@ -293,9 +295,13 @@ BuildAttempt::Trouble BuildAttempt::RunScript() {
   if (ready.ok()) {
     // Idempotent: a step that was started before the agent died is not started again.
     ready = session_.init().RunStep(ScriptStep(), session_.CallDeadline());
-    if (ready.code() == StatusCode::kInvalidArgument ||
-        ready.code() == StatusCode::kFailedPrecondition) {
+    if (ready.code() == StatusCode::kInvalidArgument) {
       return MakeFailure(reason::kScriptNotStarted, std::string(ready.message()));
+    }
+    // The only step there is: slipway-init takes none any more.
+    if (ready.code() == StatusCode::kFailedPrecondition) {
+      return Loss(reason::kContainerStopped,
+                  "The container was stopped from outside before the script ran.");
     }
   }
   // Otherwise Await finds out what is left.
@@ -326,13 +332,13 @@ BuildAttempt::Trouble BuildAttempt::RunScript() {
   }
   // From here on nothing of the script is alive. To remove a container takes longer than many a
   // script, so that nobody waits for it who need not.
-  context_.settled = session_.IsAloneAfter(*end);
-  if (context_.settled) {
+  if (session_.IsAloneAfter(*end)) {
+    context_.settled = context_.clock.Mono();
     session_.Leave();
   } else if (const absl::Status removed = session_.Remove(); !removed.ok()) {
     return FailureOf(removed);
   }
-  context_.parts.networks.Return(context_.key, context_.progress.network);
+  context_.parts.networks.Return(context_.key, "");
   return JudgeScript(*end);
 }
 
@@ -443,7 +449,14 @@ BuildAttempt::Trouble BuildAttempt::Archive() {
                        fmt::format("The script left \"{}\" empty.", platform_.output));
   }
   const std::unique_ptr<artifacts::ArtifactSink> sink = context_.parts.make_sink(context_.key);
-  artifacts::TreeUploader uploader(*sink, [this](Duration d) { return context_.Wait(d); });
+  artifacts::TreeUploader uploader(*sink, [this](Duration d) {
+    // It waits for the controller, who may be away for long.
+    const RunnerOptions& options = context_.options;
+    if (context_.settled && context_.clock.Mono() >= *context_.settled + options.linger) {
+      (void)session_.TryRemove(options.linger_timeout);
+    }
+    return context_.Wait(d);
+  });
   const absl::StatusOr<artifacts::UploadReport> sent = uploader.Upload(output->get(), *product);
   if (!sent.ok()) return FailureOf(sent.status());
   outcome_.manifest = sent->manifest;

@@ -228,9 +228,13 @@ bool ContainerSession::IsAloneAfter(const StepEnd& end) const {
   return init_ != nullptr && by_itself && !end.cause && !end.result.left_processes;
 }
 
-void ContainerSession::Leave() {
-  init_.reset();
-  id_ = {};
+void ContainerSession::Leave() { init_.reset(); }
+
+absl::Status ContainerSession::TryRemove(Duration timeout) {
+  if (id_.value().empty()) return absl::OkStatus();
+  absl::Status removed = engine_.Remove(id_, true, timeout);
+  if (removed.ok()) id_ = {};
+  return removed;
 }
 
 absl::Status ContainerSession::Remove() {
@@ -239,11 +243,8 @@ absl::Status ContainerSession::Remove() {
   const MonoTime give_up = clock_.Mono() + options_.engine_patience;
   absl::Status removed;
   for (int i = 0;; ++i) {
-    removed = engine_.Remove(id_, true, options_.engine_timeout);
-    if (removed.ok()) {
-      id_ = {};
-      return removed;
-    }
+    removed = TryRemove(options_.engine_timeout);
+    if (removed.ok()) return removed;
     // Somebody else may be removing it, or the Engine is being restarted; a cancel is no reason to
     // leave it alive.
     const bool away = absl::IsUnavailable(removed) || absl::IsDeadlineExceeded(removed);

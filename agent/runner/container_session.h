@@ -78,8 +78,13 @@ class ContainerSession {
 
   // Whether slipway-init has said that the step ended by itself and that it is alone since then.
   [[nodiscard]] bool IsAloneAfter(const StepEnd& end) const;
-  // Leaves the container to whoever deletes the attempt. REQUIRES: IsAloneAfter its last step.
+  // Says nothing more to the container, which may stay for a while. REQUIRES: IsAloneAfter its last
+  // step.
   void Leave();
+  // One try to remove it, of at most `timeout`. Ok when there is none.
+  [[nodiscard]] absl::Status TryRemove(Duration timeout);
+  // One that an earlier process of the agent made, so that Remove finds it.
+  void Know(const executor::ContainerId& id) { id_ = id; }
 
   // Kills and removes the container. Ok when there is none. An Engine that is away or does not
   // answer is waited for up to `engine_patience`.

@@ -15,7 +15,7 @@ struct Progress {
   WallTime started_at;
   // Of a build, once resolved: the ref may name another commit by now.
   std::string commit;
-  // Once created: Docker's id. Before a step runs in it, this is on the disk.
+  // Once created: Docker's id. Before a step runs in it, this is saved.
   std::string container;
   std::string image_id;
   // The container whose network it has joined; empty: it has its own.

@@ -22,8 +22,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kRemovePause = 2s;
-// For the controller's word on a result, before the container is removed all the same.
-constexpr auto kLinger = 2s;
 // Between tries to take up a publish whose client may run, and how long they go on: far longer than
 // a client is given.
 constexpr artifacts::RetryOptions kTakeUpRetry = {.first_wait = 500ms, .longest_wait = 30s};
@@ -137,14 +135,14 @@ absl::StatusOr<std::set<executor::ContainerId>> Runner::HeldContainers() {
   return containers;
 }
 
-absl::Status Runner::RemoveContainers(const AttemptKey& key) {
+absl::Status Runner::RemoveContainers(const AttemptKey& key, Duration timeout) {
   SLIPWAY_RETURN_IF_ERROR(parts_.engine.Remove(
-      executor::ContainerId(ContainerName(options_.owner, key)), true, options_.engine_timeout));
+      executor::ContainerId(ContainerName(options_.owner, key)), true, timeout));
   // One of the pool gets the attempt's name a moment after it was taken.
   const absl::StatusOr<Progress> progress = LoadProgress(PathsOf(options_, key).dir);
   if (!progress.ok() || progress->container.empty()) return absl::OkStatus();
   const executor::ContainerId container(progress->container);
-  SLIPWAY_RETURN_IF_ERROR(parts_.engine.Remove(container, true, options_.engine_timeout));
+  SLIPWAY_RETURN_IF_ERROR(parts_.engine.Remove(container, true, timeout));
   parts_.pool.Gone(container);
   return absl::OkStatus();
 }
@@ -205,7 +203,7 @@ absl::StatusOr<std::unique_ptr<AttemptContext>> Runner::Begin(Attempt& attempt,
   }
   if (order.phase == protocol::AttemptPhase::kFinished) {
     // Its end was reported; a container that a crash left behind has nothing more to say.
-    (void)RemoveContainers(key);
+    (void)RemoveContainers(key, options_.engine_timeout);
     if (spool->Size() < order.log_end) {
       return absl::DataLossError(
           fmt::format("the log has {} of the {} bytes that it had", spool->Size(), order.log_end));
@@ -247,7 +245,7 @@ bool Runner::HasContainer(const AttemptKey& key) {
 void Runner::GiveUp(Attempt& attempt, const AttemptKey& key, const absl::Status& why) {
   if (attempt.control.leaving()) return;
   // What is left of it must not write into a log that is sealed.
-  const absl::Status removed = RemoveContainers(key);
+  const absl::Status removed = RemoveContainers(key, options_.engine_timeout);
   const std::shared_ptr<AttemptLog> spool = LogOf(key);
   if (attempt.control.leaving()) return;
   parts_.post(agent::AttemptNotTakenUp{
@@ -262,7 +260,7 @@ void Runner::Finish(Attempt& attempt, AttemptContext& context, const agent::Adop
                     bool adopt) {
   const AttemptKey& key = order.key;
   AttemptEnd end = RunTask(context, order, adopt);
-  attempt.settled = context.settled;
+  attempt.settled = context.settled.has_value();
   if (std::holds_alternative<Left>(end)) return;
   const protocol::LogSummary summary = context.log.Seal([&] { return context.control.leaving(); });
   if (auto* result = std::get_if<protocol::AttemptResult>(&end)) {
@@ -276,8 +274,10 @@ void Runner::Finish(Attempt& attempt, AttemptContext& context, const agent::Adop
     parts_.post(agent::AttemptVanished{
         .key = key, .log = summary, .client_ended = std::get<Vanished>(end).ended});
   }
+  if (!context.settled) return;
   // The controller may be away for long. What the Engine does not remove now goes with the attempt.
-  if (context.settled && attempt.control.Wait(kLinger)) (void)RemoveContainers(key);
+  (void)attempt.control.Wait(*context.settled + options_.linger - clock_.Mono());
+  if (!attempt.control.leaving()) (void)RemoveContainers(key, options_.linger_timeout);
 }
 
 AttemptEnd Runner::RunTask(AttemptContext& context, const agent::AdoptAttempt& order, bool adopt) {
@@ -317,8 +317,16 @@ void Runner::Delete(const AttemptKey& key) {
 
 absl::Status Runner::GiveBack(const AttemptKey& key) {
   const AttemptPaths paths = PathsOf(options_, key);
-  const absl::StatusOr<Progress> progress = LoadProgress(paths.dir);
-  parts_.networks.Return(key, progress.ok() ? progress->network : "");
+  std::string network;
+  if (const absl::StatusOr<Progress> progress = LoadProgress(paths.dir); progress.ok()) {
+    network = progress->network;
+  }
+  for (const AttemptKey& other : Held()) {
+    if (network.empty() || other == key) continue;
+    const absl::StatusOr<Progress> theirs = LoadProgress(PathsOf(options_, other).dir);
+    if (theirs.ok() && theirs->network == network) network.clear();
+  }
+  parts_.networks.Return(key, network);
   return parts_.trees.Return(paths.tree);
 }
 
@@ -328,7 +336,7 @@ void Runner::RemoveEverything(Attempt& attempt, const AttemptKey& key) {
   // Somebody may be waiting for a build that can use them.
   if (attempt.settled) cleared = GiveBack(key);
   for (;;) {
-    const absl::Status removed = RemoveContainers(key);
+    const absl::Status removed = RemoveContainers(key, options_.engine_timeout);
     if (removed.ok()) break;
     log::Warn("container_not_removed", {{"task", key.task.value()}, {"why", Describe(removed)}});
     std::unique_lock lock(mu_);

@@ -65,7 +65,8 @@ class Runner {
   struct Attempt {
     AttemptControl control;
     std::shared_ptr<AttemptLog> log;  // guarded by mu_
-    bool settled = false;             // as AttemptContext's; the worker's, then the deleter's
+    // AttemptContext's was set; the worker's, then the deleter's.
+    bool settled = false;
     // Confined to the main strand.
     std::thread worker;
     std::thread deleter;
@@ -86,13 +87,14 @@ class Runner {
               bool adopt);
   void GiveUp(Attempt& attempt, const AttemptKey& key, const absl::Status& why);
   // Whatever there is of the attempt.
-  [[nodiscard]] absl::Status RemoveContainers(const AttemptKey& key);
+  [[nodiscard]] absl::Status RemoveContainers(const AttemptKey& key, Duration timeout);
   // Also when the Engine cannot say.
   [[nodiscard]] bool HasContainer(const AttemptKey& key);
   [[nodiscard]] AttemptEnd RunTask(AttemptContext& context, const agent::AdoptAttempt& order,
                                    bool adopt);
   void RemoveEverything(Attempt& attempt, const AttemptKey& key);
   // Work tree and network are for the next build again. REQUIRES: nothing of the attempt writes.
+  // The network of another life of the agent may be another attempt's by now.
   [[nodiscard]] absl::Status GiveBack(const AttemptKey& key);
   [[nodiscard]] std::shared_ptr<AttemptLog> LogOf(const AttemptKey& key);
 

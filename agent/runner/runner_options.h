@@ -37,6 +37,10 @@ struct RunnerOptions {
   // slipway-init ends a step at its time limit. When it does not react, which is so long after, the
   // agent ends the container.
   Duration overdue = std::chrono::minutes(1);
+  // For the controller's word on the result of a build whose script has ended by itself, before its
+  // container is removed all the same; and for that removal, which is tried again.
+  Duration linger = std::chrono::seconds(2);
+  Duration linger_timeout = std::chrono::seconds(10);
   // One call of the Engine.
   Duration engine_timeout = std::chrono::seconds(60);
 };

@@ -26,7 +26,7 @@ absl::StatusOr<v1::SubmitRunResponse> Send(const Client& client,
     v1::SubmitRunResponse response;
     status = client.Call(client.tasks(), &v1::TaskService::Stub::SubmitRun, request, response);
     if (status.ok()) return response;
-    if (!IsPassing(status)) return status;
+    if (!IsPassing(status) || i + 1 == kSubmitTries) return status;
     const Duration hint = RetryAfter(status).value_or(std::chrono::milliseconds(0));
     if (!client.WaitToRetry(client.stop(), std::max(wait, hint))) return InterruptedError();
     wait *= 2;

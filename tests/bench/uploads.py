@@ -35,4 +35,7 @@ def measure(farm, bench, finish, rounds, say):
 
 
 def bare(bench, size):
-    return float(subprocess.check_output([bench, str(size)], text=True, timeout=300))
+    try:
+        return float(subprocess.check_output([bench, str(size)], text=True, timeout=300))
+    except OSError as problem:
+        raise CannotMeasure(f"{bench}: {problem}") from problem

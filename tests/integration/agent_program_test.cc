@@ -244,6 +244,32 @@ TEST_CASE("slipway-agent: what came to be after it had looked is removed when it
   REQUIRE_OK(Shell("docker rm " + foreign));
 }
 
+TEST_CASE("slipway-agent: a container that is stopped after its script takes nothing off the log",
+          "[integration]") {
+  AgentFarm farm;
+  farm.CommitScript(
+      "echo first; while [ ! -e go ]; do sleep 0.05; done\n"
+      "mkdir dist; echo done > dist/app.js; echo last\n");
+  farm.StartAndConnect();
+  const AttemptKey key = farm.Key();
+  farm.controller().Queue(key, farm.BuildSpec());
+  REQUIRE(farm.controller().WaitForLog(key, "first\n"));
+  const std::string container = farm.ContainerIds();
+  farm.controller().StopServer();
+  REQUIRE_OK(Shell("docker exec -u 1000:1000 " + container + " /bin/touch /workspace/go"));
+  const std::string spool = farm.data_dir() + "/attempts/" + key.task.value() + "-1/control/log";
+  REQUIRE(WaitUntil([&] { return ReadFile(spool).find("script ended") != std::string::npos; }));
+  // slipway-init ends in good order. It may be gone already.
+  (void)Shell("docker stop " + container);
+  farm.controller().StartServer();
+  const auto result = farm.controller().WaitForResult(key);
+  INFO(farm.Output() << farm.controller().Log(key));
+  REQUIRE(result);
+  CHECK_FALSE(result->has_failure());
+  farm.CheckLog(key, *result);
+  CHECK_THAT(farm.controller().Log(key), Contains("last\n") && Contains("script ended"));
+}
+
 TEST_CASE("slipway-agent: a build goes on while the controller is away", "[integration]") {
   AgentFarm farm;
   farm.CommitScript(

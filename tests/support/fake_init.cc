@@ -10,6 +10,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 
 #include "common/base/check.h"
@@ -25,7 +26,7 @@ void Say(int peer, const std::string& bytes) {
 
 }  // namespace
 
-FakeInit::FakeInit(const std::string& control) {
+FakeInit::FakeInit(const std::string& control, Script script) : script_(std::move(script)) {
   const init::Fd dir(open(control.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   listener_ = init::Fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_un address{};
@@ -46,7 +47,7 @@ void FakeInit::Die() {
   listener_.Reset();
 }
 
-bool FakeInit::Answer(int peer, init::FrameBuffer& input) {
+bool FakeInit::Answer(int peer, init::FrameBuffer& input) const {
   char buffer[4096];
   const ssize_t n = recv(peer, buffer, sizeof(buffer), 0);
   if (n <= 0) return false;
@@ -54,8 +55,17 @@ bool FakeInit::Answer(int peer, init::FrameBuffer& input) {
   while (const auto frame = input.Next()) {
     const std::optional<init::DecodedCommand> decoded = init::DecodeCommand(*frame);
     if (!decoded || !decoded->command) return false;
-    if (decoded->request != 0)
-      Say(peer, init::Encode(init::Event(init::Ack{decoded->request, init::AckCode::kOk, ""})));
+    const auto* step = std::get_if<init::RunStep>(&*decoded->command);
+    const bool refused = step != nullptr && script_.refuses_steps;
+    if (decoded->request != 0) {
+      const auto code = refused ? init::AckCode::kBusy : init::AckCode::kOk;
+      Say(peer, init::Encode(init::Event(init::Ack{decoded->request, code, ""})));
+    }
+    if (step != nullptr && !refused && script_.end) {
+      init::StepExited exited{*script_.end};
+      exited.result.step = step->spec.step;
+      Say(peer, init::Encode(init::Event(exited)));
+    }
     if (std::holds_alternative<init::GetStatus>(*decoded->command)) {
       Say(peer, init::Encode(init::Event(init::Hello{})));
     }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -14,8 +15,16 @@ namespace slipway::testing {
 // command and runs nothing. Dies when told, or with the object.
 class FakeInit {
  public:
+  struct Script {
+    // It is shutting down: no step is taken.
+    bool refuses_steps = false;
+    // How a step ends as soon as it was begun; nullopt: it never does.
+    std::optional<init::StepResult> end = std::nullopt;
+  };
+
   // REQUIRES: the directory is there, without a socket.
-  explicit FakeInit(const std::string& control);
+  explicit FakeInit(const std::string& control) : FakeInit(control, Script()) {}
+  FakeInit(const std::string& control, Script script);
   ~FakeInit() { Die(); }
   FakeInit(const FakeInit&) = delete;
   FakeInit& operator=(const FakeInit&) = delete;
@@ -25,8 +34,9 @@ class FakeInit {
  private:
   void Serve();
   // False: it hung up.
-  [[nodiscard]] static bool Answer(int peer, init::FrameBuffer& input);
+  [[nodiscard]] bool Answer(int peer, init::FrameBuffer& input) const;
 
+  const Script script_;
   init::Fd listener_;
   std::atomic<bool> dead_ = false;
   std::thread thread_;

@@ -1,5 +1,3 @@
-#include "agent/runner/runner.h"
-
 #include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
@@ -24,128 +22,12 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/wait_until.h"
+#include "tests/unit/runner_machine.h"
 
 namespace slipway::runner {
 namespace {
 
 using testing::FakeContainerEngine;
-using testing::TempDir;
-
-// The core's end of the events.
-class Events {
- public:
-  void Post(agent::Event event) {
-    const std::lock_guard lock(mu_);
-    if (auto* ended = std::get_if<agent::AttemptEnded>(&event)) {
-      results_.emplace(ended->key, std::move(ended->result));
-    }
-    if (std::holds_alternative<agent::AttemptDeleted>(event)) ++deleted_;
-    if (auto* given_up = std::get_if<agent::AttemptNotTakenUp>(&event)) given_up_ = *given_up;
-    if (std::holds_alternative<agent::AttemptVanished>(event)) vanished_ = true;
-    changed_.notify_all();
-  }
-  bool WaitResults(std::size_t n) {
-    std::unique_lock lock(mu_);
-    return changed_.wait_for(lock, std::chrono::seconds(30), [&] { return results_.size() >= n; });
-  }
-  bool WaitDeleted(std::size_t n) {
-    std::unique_lock lock(mu_);
-    return changed_.wait_for(lock, std::chrono::seconds(30), [&] { return deleted_ >= n; });
-  }
-  std::optional<agent::AttemptNotTakenUp> WaitGivenUp() {
-    std::unique_lock lock(mu_);
-    changed_.wait_for(lock, std::chrono::seconds(30), [&] { return given_up_.has_value(); });
-    return given_up_;
-  }
-  bool WaitVanished() {
-    std::unique_lock lock(mu_);
-    return changed_.wait_for(lock, std::chrono::seconds(30), [&] { return vanished_; });
-  }
-  bool anything_of(const AttemptKey& key) {
-    const std::lock_guard lock(mu_);
-    return results_.contains(key) || given_up_.has_value();
-  }
-  std::map<AttemptKey, protocol::AttemptResult> results() {
-    const std::lock_guard lock(mu_);
-    return results_;
-  }
-
- private:
-  std::mutex mu_;
-  std::condition_variable changed_;
-  std::map<AttemptKey, protocol::AttemptResult> results_;
-  std::size_t deleted_ = 0;
-  std::optional<agent::AttemptNotTakenUp> given_up_;
-  bool vanished_ = false;
-};
-
-struct Machine {
-  Machine() {
-    workspace::MirrorOptions mirror_options;
-    mirror_options.work_dir = dir / "work";
-    auto made = workspace::MirrorCache::Create(mirror_options);
-    REQUIRE_OK(made);
-    mirrors = *std::move(made);
-    auto kept = workspace::WorkTrees::Create(*mirrors, {});
-    REQUIRE_OK(kept);
-    trees = *std::move(kept);
-    pool::PoolOptions none;
-    none.data_dir = dir / "data";
-    none.work_dir = dir / "work";
-    none.capacity = 0;
-    auto empty = pool::WarmPool::Create(none, engine);
-    REQUIRE_OK(empty);
-    pool = *std::move(empty);
-    RunnerOptions options;
-    options.owner = {.farm = FarmId("farm"), .agent = AgentId("agent")};
-    options.data_dir = dir / "data";
-    options.work_dir = dir / "work";
-    options.init_binary = "/init";
-    auto created = Runner::Create(
-        options, {.engine = engine,
-                  .engine_cpus = 2,
-                  .ensure_image =
-                      [this](const std::string& image, const std::function<void()>&,
-                             const std::stop_token&) {
-                        return engine.InspectImage(image, std::chrono::seconds(1));
-                      },
-                  .networks = networks,
-                  .pool = *pool,
-                  .mirrors = *mirrors,
-                  .trees = *trees,
-                  .parse_spec = [](std::string_view repository) -> absl::StatusOr<TaskSpec> {
-                    TaskSpec spec;
-                    spec.platform = "weixin";
-                    if (repository == "publish") {
-                      spec.work = PublishWork{};
-                      return spec;
-                    }
-                    spec.work = BuildWork{.repository = std::string(repository), .ref = "main"};
-                    return spec;
-                  },
-                  .make_sink = [](const AttemptKey&) { return nullptr; },
-                  .make_source = [](const AttemptKey&) { return nullptr; },
-                  .post = [this](agent::Event event) { events.Post(std::move(event)); }});
-    REQUIRE_OK(created);
-    runner = *std::move(created);
-  }
-
-  std::string LogOf(const AttemptKey& key) {
-    std::string log(4096, '\0');
-    const auto size = runner->ReadLog(key, 0, log.data(), log.size());
-    log.resize(size.ok() ? *size : 0);
-    return log;
-  }
-
-  const TempDir dir;
-  FakeContainerEngine engine;
-  Events events;
-  networks::NetworkKeeper networks{{.owner = {}, .init_binary = "/init", .capacity = 0}, engine};
-  std::unique_ptr<pool::WarmPool> pool;
-  std::unique_ptr<workspace::MirrorCache> mirrors;
-  std::unique_ptr<workspace::WorkTrees> trees;
-  std::unique_ptr<Runner> runner;
-};
 
 TEST_CASE("Runner: attempts run, are read, canceled and deleted at the same time", "[unit]") {
   constexpr std::size_t kAttempts = 8;
