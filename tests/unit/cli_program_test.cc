@@ -191,7 +191,7 @@ TEST_CASE("slipway submit: a farm that is full is asked again when it says so", 
   CHECK(cli.Wait() == 0);
   CHECK_THAT(cli.out.text(), Contains("\"run\": \"run-1\""));
   CHECK(f.farm.submits.size() == 2);
-  CHECK(clock.Mono() - begin >= kFullFor);
+  CHECK(clock.Mono() - begin >= testing::kFullFor);
 }
 
 TEST_CASE("slipway: what the controller refuses is exit 3 with its reason and remedy",

@@ -6,6 +6,8 @@
 #include <sstream>
 #include <string>
 
+#include "common/status/status.h"
+
 namespace slipway {
 namespace {
 

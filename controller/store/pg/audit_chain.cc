@@ -1,9 +1,8 @@
 #include "controller/store/pg/audit_chain.h"
 
-#include <boost/json.hpp>
-
 #include "common/crypto/hash.h"
 #include "controller/store/pg/lock_keys.h"
+#include "controller/store/pg/rows.h"
 
 namespace slipway::store::pg {
 namespace {
@@ -14,7 +13,8 @@ constexpr Statement kLastEntry{"audit_last",
                                "SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1"};
 constexpr Statement kAppend{"audit_append", R"(
 INSERT INTO audit (sequence, entry, hash)
-SELECT * FROM jsonb_to_recordset($1::jsonb) AS c(sequence bigint, entry text, hash text))"};
+SELECT $1::bigint + c.n, c.entry, c.hash
+  FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS c(entry, hash, n))"};
 
 }  // namespace
 
@@ -27,12 +27,13 @@ void AppendAudit(Transaction& transaction, const std::vector<std::string>& entri
     sequence = last[0][0].as<std::int64_t>();
     hash = last[0][1].as<std::string>();
   }
-  boost::json::array rows;
+  std::vector<std::string> hashes;
+  hashes.reserve(entries.size());
   for (const std::string& entry : entries) {
     hash = crypto::Sha256Of(hash + "\n" + entry).Hex();
-    rows.push_back({{"sequence", ++sequence}, {"entry", entry}, {"hash", hash}});
+    hashes.push_back(hash);
   }
-  transaction.Run(kAppend, std::string(boost::json::serialize(rows)));
+  transaction.Run(kAppend, sequence, TextArray(entries), TextArray(hashes));
 }
 
 }  // namespace slipway::store::pg

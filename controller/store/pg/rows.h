@@ -4,6 +4,7 @@
 #include <map>
 #include <pqxx/pqxx>
 #include <string>
+#include <vector>
 
 #include "controller/domain/agent.h"
 #include "controller/domain/task.h"
@@ -41,6 +42,8 @@ domain::Availability AvailabilityFromRow(const pqxx::row& row);
 domain::Resolution ResolutionFromRow(const pqxx::row& row);
 domain::OpenResolution OpenResolutionFromRow(const pqxx::row& row);
 
+// As a parameter of type text[].
+std::string TextArray(const std::vector<std::string>& values);
 WallTime TimeOf(const pqxx::field& micros);
 Duration SpanOf(const pqxx::field& micros);
 std::int64_t ToMicros(Duration span);
