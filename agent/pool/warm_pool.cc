@@ -188,7 +188,7 @@ void WarmPool::Name(const executor::ContainerId& container, std::string name) {
   {
     const std::lock_guard lock(mu_);
     if (!working_) return;
-    names_.emplace_back(container, std::move(name));
+    names_.push_back({container, std::move(name), clock_.Mono() + options_.name_after});
   }
   changed_.notify_all();
 }
@@ -196,6 +196,7 @@ void WarmPool::Name(const executor::ContainerId& container, std::string name) {
 void WarmPool::Gone(const executor::ContainerId& container) {
   const std::lock_guard lock(mu_);
   taken_.erase(container);
+  std::erase_if(names_, [&](const Naming& naming) { return naming.container == container; });
 }
 
 std::set<executor::ContainerId> WarmPool::Held() const {
@@ -263,21 +264,22 @@ void WarmPool::Work() {
   for (;;) {
     const MonoTime now = clock_.Mono();
     if (stop_by_ && (unwanted_.empty() || now >= *stop_by_)) return;
-    if (!names_.empty()) {
-      const auto [container, name] = std::move(names_.front());
+    if (!names_.empty() && now >= names_.front().after) {
+      const Naming naming = std::move(names_.front());
       names_.pop_front();
       lock.unlock();
       // One that has ended by now needs none.
-      (void)engine_.Rename(container, name, options_.engine_timeout);
+      (void)engine_.Rename(naming.container, naming.name, options_.engine_timeout);
       lock.lock();
       continue;
     }
+    const MonoTime next_name = names_.empty() ? MonoTime::max() : names_.front().after;
     const bool in_a_hurry = !unwanted_.empty() || stop_by_;
     if (first_wish_ && !in_a_hurry) {
       const MonoTime quiet =
           std::min(latest_wish_ + options_.quiet, *first_wish_ + options_.longest_wait);
       if (now < quiet) {
-        changed_.wait_for(lock, quiet - now);
+        changed_.wait_for(lock, std::min(quiet, next_name) - now);
         continue;
       }
       first_wish_.reset();
@@ -305,7 +307,7 @@ void WarmPool::Work() {
       }
     } else {
       const Duration rest = unwanted_.empty() ? options_.interval : remove_after_ - now;
-      changed_.wait_for(lock, std::min(rest, options_.interval));
+      changed_.wait_for(lock, std::min({rest, options_.interval, next_name - now}));
     }
   }
 }

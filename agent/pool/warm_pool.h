@@ -64,6 +64,8 @@ struct PoolOptions {
   Duration quiet = std::chrono::milliseconds(500);
   // But at most so long after a wish.
   Duration longest_wait = std::chrono::seconds(10);
+  // From Name until it is done.
+  Duration name_after = std::chrono::milliseconds(300);
   // Between looks at what was wished for long ago, and at the memory.
   Duration interval = std::chrono::seconds(30);
   Duration engine_timeout = std::chrono::seconds(60);
@@ -100,7 +102,8 @@ class WarmPool {
   [[nodiscard]] std::optional<Stall> Take(const Kind& kind);
   // What Take gave is not used: gives it up.
   void GiveUp(Stall stall);
-  // Has the container that Take gave named so, for people who look at the Engine. Returns at once.
+  // Has the container that Take gave named so, for people who look at the Engine: soon, because the
+  // build begins right now, unless it is Gone by then. Returns at once.
   void Name(const executor::ContainerId& container, std::string name);
   // The container that Take gave is removed.
   void Gone(const executor::ContainerId& container);
@@ -139,7 +142,12 @@ class WarmPool {
   std::vector<Stall> ready_;
   std::set<executor::ContainerId> taken_;
   std::deque<Stall> unwanted_;
-  std::deque<std::pair<executor::ContainerId, std::string>> names_;
+  struct Naming {
+    executor::ContainerId container;
+    std::string name;
+    MonoTime after;
+  };
+  std::deque<Naming> names_;
   // The one that is being made or removed.
   executor::ContainerId at_hand_;
   std::optional<MonoTime> first_wish_;  // since the last look

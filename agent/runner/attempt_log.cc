@@ -167,7 +167,8 @@ absl::Status AttemptLog::AppendLine(std::string_view text) {
   const std::string line = fmt::format("slipway: {}\n", text);
   std::string_view rest = line;
   std::uint64_t at = SizeOf(log_.get());
-  if (at > 0) {
+  const bool first = at == 0;
+  if (!first) {
     char last = '\n';
     if (pread(log_.get(), &last, 1, static_cast<off_t>(at - 1)) == 1 && last != '\n') {
       if (pwrite(log_.get(), "\n", 1, static_cast<off_t>(at)) != 1) {
@@ -183,6 +184,8 @@ absl::Status AttemptLog::AppendLine(std::string_view text) {
     rest.remove_prefix(static_cast<std::size_t>(n));
     at += static_cast<std::uint64_t>(n);
   }
+  // So that the stream to the controller is open when the script prints.
+  if (first) Poke();
   return absl::OkStatus();
 }
 
@@ -232,13 +235,18 @@ std::string AttemptLog::Tail(std::uint64_t begin, std::uint64_t end, std::size_t
   return words;
 }
 
+absl::Status AttemptLog::SyncFoundations() {
+  for (; !unsynced_.empty(); unsynced_.pop_back()) {
+    SLIPWAY_RETURN_IF_ERROR(fs::Sync(unsynced_.back().get(), "the log's directories"));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<bool> AttemptLog::Advance(std::uint64_t limit) {
   const std::uint64_t end = std::min(SizeOf(log_.get()), hasher_.next() + limit);
   if (end > hasher_.next()) {
     if (options_.sync(log_.get()) != 0) return ErrnoError(errno, "sync the log");
-    for (; !unsynced_.empty(); unsynced_.pop_back()) {
-      SLIPWAY_RETURN_IF_ERROR(fs::Sync(unsynced_.back().get(), "the log's directories"));
-    }
+    SLIPWAY_RETURN_IF_ERROR(SyncFoundations());
   }
   if (buffer_.empty() && end > hasher_.next()) buffer_.resize(kBufferBytes);
   while (hasher_.next() < end) {
@@ -282,6 +290,8 @@ void AttemptLog::Follow() {
   Repeated freeing("log_not_freed", control_.path());
   bool first = true;
   int busy_rounds = 0;
+  // While nobody waits for bytes yet; what fails is tried again with the first of them.
+  SyncFoundations().IgnoreError();
   for (;;) {
     bool grew = false;
     if (advancing.Due(clock_.Mono())) {

@@ -99,6 +99,7 @@ class AttemptLog {
              AttemptLogOptions options);
 
   void Follow();
+  [[nodiscard]] absl::Status SyncFoundations();
   // Brings hash and end up to what the file holds, at most `limit` bytes at a time. True: it grew.
   [[nodiscard]] absl::StatusOr<bool> Advance(std::uint64_t limit);
   [[nodiscard]] absl::Status FreeWhatIsDurable();

@@ -217,7 +217,8 @@ void Scheduler::Loop() {
     Duration sleep = has_work ? Duration::zero() : kLongestSleep;
     if (deadline) sleep = std::clamp<Duration>(*deadline - clock_.Mono(), Duration(0), sleep);
 
-    std::vector<Event> events;
+    std::vector<Event> events = std::exchange(steps_, {});
+    if (!events.empty()) sleep = std::min<Duration>(sleep, steps_due_ - clock_.Mono());
     {
       std::unique_lock lock(mu_);
       wake_.wait_for(lock, sleep,
@@ -231,6 +232,20 @@ void Scheduler::Loop() {
         queue->erase(queue->begin(), end);
       }
     }
+    // How far a build is may be told a moment later, together with what somebody waits for.
+    const bool steps_alone = std::all_of(events.begin(), events.end(), [](const Event& event) {
+      return std::holds_alternative<StepReported>(event);
+    });
+    const MonoTime now = clock_.Mono();
+    const bool pressing = has_work || (deadline && *deadline <= now);
+    if (steps_alone && !events.empty() && !pressing) {
+      if (steps_due_ == MonoTime()) steps_due_ = now + options_.steps_patience;
+      if (now < steps_due_ && events.size() < kMaxBatch) {
+        steps_ = std::move(events);
+        continue;
+      }
+    }
+    steps_due_ = MonoTime();
     RunBatch(std::move(events));
   }
 }

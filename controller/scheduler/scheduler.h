@@ -88,6 +88,8 @@ class Scheduler {
     std::size_t max_waiting_messages = 50'000;
     // Between readings of the rows while no commit goes well.
     ReloadPauseOptions reload_pause;
+    // How long reports of steps wait for something else to be committed with.
+    Duration steps_patience = std::chrono::milliseconds(25);
     // Called once, from the scheduler's thread, when another controller leads. The process must
     // end; whoever waits has been told kUnavailable.
     std::function<void(const absl::Status&)> on_lost_leadership;
@@ -164,6 +166,8 @@ class Scheduler {
 
   // The scheduler's thread's.
   ReloadPause reload_pause_;
+  std::vector<Event> steps_;  // reports of steps that wait, until:
+  MonoTime steps_due_;        // MonoTime(): none does
 
   std::thread thread_;
 };
