@@ -17,7 +17,7 @@ namespace slipway::artifacts {
 struct UploadOptions {
   // A batch is durable as a whole and survives a lost connection as a whole: larger ones cost fewer
   // syncs, smaller ones repeat less. In uncompressed bytes and in blobs.
-  std::uint64_t batch_bytes = std::uint64_t{32} << 20;
+  std::uint64_t batch_bytes = std::uint64_t{64} << 20;
   std::size_t batch_blobs = 2000;
   // zstd: 1 (fast) to 19 (small).
   int compression_level = 3;

@@ -1,9 +1,14 @@
 #include "agent/link/artifact_rpc.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -18,6 +23,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::size_t kMessageBytes = std::size_t{256} << 10;
+// Messages that wait for the one that is being sent.
+constexpr std::size_t kAhead = 4;
 // A batch of blobs, or a whole product, over a slow line.
 constexpr auto kTransferTime = 15min;
 constexpr auto kCallTime = 2min;
@@ -34,16 +41,19 @@ absl::Status EndOf(const grpc::ClientContext& context, const grpc::Status& statu
   return absl::UnavailableError("the controller ended the call");
 }
 
+// Sends on a thread of its own, so that the next bytes are read, hashed and compressed meanwhile.
 class PutStream final : public artifacts::BlobStream {
  public:
   PutStream(v1::AgentService::Stub& stub, const AttemptKey& key) {
     SetDeadline(context_, kTransferTime);
     writer_ = stub.PutBlobs(&context_, &response_);
     *request_.mutable_ref() = rpc::ToProto(key);
+    sender_ = std::thread([this] { SendAll(); });
   }
   ~PutStream() override {
     if (finished_) return;
     context_.TryCancel();
+    StopSending();
     (void)End();
   }
   PutStream(const PutStream&) = delete;
@@ -71,16 +81,54 @@ class PutStream final : public artifacts::BlobStream {
 
   absl::Status Finish() override {
     if (request_.pieces_size() > 0 || request_.has_ref()) SLIPWAY_RETURN_IF_ERROR(Flush());
+    StopSending();
+    if (broken_) return WhyBroken();
     writer_->WritesDone();
     return End();
   }
 
  private:
   absl::Status Flush() {
-    const bool written = writer_->Write(request_);
+    if (finished_) return absl::UnavailableError("the upload has ended");
+    {
+      std::unique_lock lock(mu_);
+      changed_.wait(lock, [this] { return broken_ || ahead_.size() < kAhead; });
+      if (!broken_) ahead_.push_back(std::move(request_));
+      if (!broken_) changed_.notify_all();
+    }
     request_.Clear();
     gathered_ = 0;
-    if (written) return absl::OkStatus();
+    if (!broken_) return absl::OkStatus();
+    StopSending();
+    return WhyBroken();
+  }
+  void SendAll() {
+    std::unique_lock lock(mu_);
+    for (;;) {
+      changed_.wait(lock, [this] { return stopping_ || !ahead_.empty(); });
+      if (ahead_.empty()) return;
+      const v1::PutBlobsRequest request = std::move(ahead_.front());
+      ahead_.pop_front();
+      changed_.notify_all();
+      lock.unlock();
+      const bool written = writer_->Write(request);
+      lock.lock();
+      if (written) continue;
+      broken_ = true;
+      changed_.notify_all();
+      return;
+    }
+  }
+  // When all that waits has been sent, or cannot be.
+  void StopSending() {
+    {
+      const std::lock_guard lock(mu_);
+      stopping_ = true;
+    }
+    changed_.notify_all();
+    if (sender_.joinable()) sender_.join();
+  }
+  absl::Status WhyBroken() {
     const absl::Status why = End();
     return why.ok() ? absl::UnavailableError("the controller ended the upload") : why;
   }
@@ -97,6 +145,13 @@ class PutStream final : public artifacts::BlobStream {
   std::size_t gathered_ = 0;
   bool inside_ = false;  // of a blob
   bool finished_ = false;
+
+  std::mutex mu_;
+  std::condition_variable changed_;
+  std::deque<v1::PutBlobsRequest> ahead_;  // guarded by mu_
+  bool stopping_ = false;                  // guarded by mu_
+  std::atomic<bool> broken_ = false;       // set under mu_
+  std::thread sender_;
 };
 
 class GrpcArtifactSink final : public artifacts::ArtifactSink {

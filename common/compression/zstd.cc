@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <zstd.h>
 
+#include <utility>
 #include <vector>
 
 #include "common/base/check.h"
@@ -12,12 +13,32 @@ namespace slipway::compression {
 namespace {
 
 constexpr int kMaxWindowLog = 23;
+// How much of a large input is tried before the level of its frame is chosen.
+constexpr std::size_t kSampleBytes = std::size_t{16} << 10;
+constexpr std::uint64_t kWorthASample = std::uint64_t{64} << 10;
+// For what does not get smaller, as pictures and archives do not: nearly a copy.
+constexpr int kFastLevel = -7;
+
+bool GetsSmaller(std::string_view sample) {
+  std::vector<char> out(ZSTD_compressBound(sample.size()));
+  const std::size_t size = ZSTD_compress(out.data(), out.size(), sample.data(), sample.size(), 1);
+  return ZSTD_isError(size) != 0 || size < sample.size() - sample.size() / 32;
+}
 
 }  // namespace
 
 struct ZstdCompressor::Context {
   std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> zstd{ZSTD_createCCtx(), ZSTD_freeCCtx};
   std::vector<char> out = std::vector<char>(ZSTD_CStreamOutSize());
+  int level = 3;
+  std::uint64_t size = 0;  // of the frame
+  bool begun = false;
+
+  void ChooseLevel(std::string_view first) {
+    const bool large = size >= kWorthASample && first.size() >= kSampleBytes;
+    const bool fast = large && !GetsSmaller(first.substr(0, kSampleBytes));
+    ZSTD_CCtx_setParameter(zstd.get(), ZSTD_c_compressionLevel, fast ? kFastLevel : level);
+  }
 
   absl::Status Run(std::string_view bytes, ZSTD_EndDirective directive, const ByteSink& sink) {
     ZSTD_inBuffer input{bytes.data(), bytes.size(), 0};
@@ -41,7 +62,7 @@ struct ZstdCompressor::Context {
 ZstdCompressor::ZstdCompressor(int level) : context_(std::make_unique<Context>()) {
   SLIPWAY_CHECK(context_->zstd != nullptr);
   SLIPWAY_CHECK(level >= 1 && level <= 19);
-  ZSTD_CCtx_setParameter(context_->zstd.get(), ZSTD_c_compressionLevel, level);
+  context_->level = level;
   ZSTD_CCtx_setParameter(context_->zstd.get(), ZSTD_c_windowLog, 21);
 }
 ZstdCompressor::~ZstdCompressor() = default;
@@ -51,9 +72,12 @@ ZstdCompressor& ZstdCompressor::operator=(ZstdCompressor&&) noexcept = default;
 void ZstdCompressor::Begin(std::uint64_t size) {
   ZSTD_CCtx_reset(context_->zstd.get(), ZSTD_reset_session_only);
   ZSTD_CCtx_setPledgedSrcSize(context_->zstd.get(), size);
+  context_->size = size;
+  context_->begun = false;
 }
 
 absl::Status ZstdCompressor::Append(std::string_view bytes, const ByteSink& sink) {
+  if (!std::exchange(context_->begun, true)) context_->ChooseLevel(bytes);
   return context_->Run(bytes, ZSTD_e_continue, sink);
 }
 

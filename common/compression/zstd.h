@@ -19,7 +19,8 @@ using ByteSink = std::function<absl::Status(std::string_view bytes)>;
 // Frames out of bytes that arrive in pieces, one after the other. Thread-compatible.
 class ZstdCompressor {
  public:
-  // Higher levels are smaller and slower: 1 to 19.
+  // Higher levels are smaller and slower: 1 to 19. A large frame whose first bytes do not get
+  // smaller is nearly copied instead.
   explicit ZstdCompressor(int level = 3);
   ~ZstdCompressor();
   ZstdCompressor(ZstdCompressor&&) noexcept;

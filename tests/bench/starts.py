@@ -26,6 +26,7 @@ YAML = (f"version: 1\nbuild:\n  image: {IMAGE}\n  timeout: 1m\n  network: bridge
 SLOTS = 2 * os.cpu_count()
 # Containers that are made ahead of time are made when nothing else is going on.
 WARM_PAUSE_MS = 1500
+COLD_PAUSE_MS = 500
 
 
 def docker_run(farm):
@@ -110,6 +111,8 @@ def cold(farm, rounds, say):
     it), docker. `engine` is None with an agent that does not note them."""
     with cold_agent(farm, "cold") as (agent, there):
         count, log = SIZES["builds"], agent.log
+        # The container of a build is removed behind its result, which is no part of the next one's start.
+        there = (*there, "--pause", COLD_PAUSE_MS)
         build(farm, 2, *there)
         time.sleep(1)  # a network is kept from now on
         found = []
