@@ -43,13 +43,14 @@ WITH c AS (
          t.agent, t.starts, from_micros(t.not_before), from_micros(t.queued_since),
          t.cancel_requested, from_micros(t.created_at)
     FROM c
-    JOIN new_runs USING (id)
    CROSS JOIN LATERAL ROWS FROM (jsonb_to_recordset(c.tasks) AS (
            id text, run text, application text, kind text, platform text, target text,
            depends_on text, requirements jsonb, priority integer, concurrency_group text,
            queue_timeout bigint, state text, attempt bigint, agent text, starts integer,
            not_before bigint, queued_since bigint, cancel_requested boolean,
            created_at bigint)) WITH ORDINALITY AS t
+   -- No join, which would compare each run with each (FenceQuery); this is looked up by a hash.
+   WHERE (c.id IN (SELECT id FROM new_runs)) IS TRUE
    -- The order of the batch, which the scheduler keeps in groups.
    ORDER BY c.ordinality, t.ordinality
   RETURNING id, kind, application_id, platform, target
