@@ -26,7 +26,7 @@ const AttemptKey kBuild{TaskId("task-1"), Attempt(1)};
 
 // Scripts that end as `script` says.
 struct Building : Machine {
-  explicit Building(FakeInit::Script script) : Machine({"file"}) {
+  explicit Building(const FakeInit::Script& script) : Machine({"file"}) {
     repository.Write("slipway.yaml",
                      "version: 1\nbuild: {image: \"node:1\", script: build.sh}\n"
                      "platforms: {weixin: {app_id: wx1, output: dist}}\n");
