@@ -47,6 +47,8 @@ BECAUSE = {
     # The stand-in is a container of the same Engine.
     "PLATFORM_UNREACHABLE": ENGINE,
     "PUBLISHER_FAILED": {"init-kill", "init-freeze", "agent-kill"} | DISK | ENGINE,
+    # The controller took no product; it was the last of the attempts.
+    "STORAGE_FULL": {"disk-controller"},
     "WORKSPACE_FAILED": DISK,
 }
 # What can hide the end of a publish, so that somebody has to say it.

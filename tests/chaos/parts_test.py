@@ -186,6 +186,10 @@ class Oracle(unittest.TestCase):
         self.assertTrue(self.fails("infrastructure", "NO_DOCKER_ENGINE", fault("net-cut", "net-1", 1004, 1006)))
         self.assertFalse(self.fails("infrastructure", "NO_DOCKER_ENGINE", fault("engine-kill", "engine", 1004, 1006)))
 
+    def test_a_product_for_which_the_controller_had_no_room(self):
+        self.assertTrue(self.fails("infrastructure", "STORAGE_FULL", fault("disk-agent", "disk-1", 1004, 1006)))
+        self.assertFalse(self.fails("infrastructure", "STORAGE_FULL", fault("disk-controller", "controller-disk", 1004, 1006)))
+
     def test_a_reason_that_no_fault_brings_about(self):
         everything = [fault(name, kind.part + ("-1" if kind.each else ""), 1001, 1009) for name, kind in plan.FAULTS.items()]
         self.assertTrue(self.fails("agent_lost", "AGENT_LOST", *everything))
