@@ -73,12 +73,18 @@ void Announcer::Tell(Effects effects) {
   changed_.notify_all();
 }
 
-void Announcer::Drain() {
+void Announcer::Drain(const std::function<void()>& turn) {
   std::unique_lock lock(mu_);
-  changed_.wait(lock, [this] { return untold_.empty() && !telling_; });
+  while (telling_ || !untold_.empty()) {
+    changed_.wait(lock);
+    turn();
+  }
 }
 
+void Announcer::Hush() { hushed_ = true; }
+
 void Announcer::Stop() {
+  Hush();
   {
     const std::lock_guard lock(mu_);
     stop_ = true;
@@ -110,7 +116,9 @@ void Announcer::Perform(Effects effects) {
     sink_->Dismiss(gone.agent, gone.availability);
   }
   for (const Reply& reply : effects.replies) answer_(reply);
-  for (Outgoing& message : JoinPushes(std::move(effects.sends))) Dispatch(std::move(message));
+  for (Outgoing& message : JoinPushes(std::move(effects.sends))) {
+    if (!hushed_) Dispatch(std::move(message));
+  }
   if (!effects.changed.empty()) orders_.Changed(effects.changed);
   for (const TakenResult& result : effects.taken) orders_.ResultTaken(result);
 }

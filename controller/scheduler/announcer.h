@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
@@ -30,9 +31,11 @@ class Announcer {
   // REQUIRES: what the effects say is stored. Waits while some batches are still to be told, so
   // that a sink or a database that does not answer holds up the scheduler, not the memory.
   void Tell(Effects effects);
-  // Returns when everything has been told.
-  void Drain();
-  // Tells what is left and ends.
+  // Returns when everything has been told; calls `turn` after each batch.
+  void Drain(const std::function<void()>& turn);
+  // From now on agents hear nothing more; replies are given, and logs sealed, as before.
+  void Hush();
+  // Hushes, tells what is left and ends.
   void Stop();
 
  private:
@@ -45,6 +48,7 @@ class Announcer {
   const Answer answer_;
   SessionSink* sink_ = nullptr;
 
+  std::atomic<bool> hushed_ = false;
   std::mutex mu_;
   std::condition_variable changed_;
   bool stop_ = false;

@@ -284,7 +284,7 @@ void Scheduler::Commit() {
 }
 
 void Scheduler::Reload() {
-  announcer_.Drain();
+  announcer_.Drain([this] { NoteTurn(); });
   while (true) {
     {
       const Duration pause = reload_pause_.Next();
@@ -311,7 +311,8 @@ bool Scheduler::LostLeadership(const absl::Status& status) {
     const std::lock_guard lock(mu_);
     stop_ = true;
   }
-  announcer_.Drain();
+  announcer_.Hush();
+  announcer_.Drain([this] { NoteTurn(); });
   AnswerAll();
   if (options_.on_lost_leadership) options_.on_lost_leadership(status);
   return true;

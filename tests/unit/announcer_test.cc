@@ -64,7 +64,7 @@ TEST_CASE("Announcer: batches are told in their order, while others come", "[uni
   CHECK(world.replies == 1);
   CHECK(world.told().empty());
   world.orders.HoldSpecs(false);
-  world.announcer.Drain();
+  world.announcer.Drain([] {});
   CHECK(world.told() == std::vector<std::string>{"a", "b", "c"});
   const auto start = world.sink.WaitWant(protocol::Want::kStart);
   REQUIRE(start);
@@ -86,8 +86,27 @@ TEST_CASE("Announcer: whoever tells waits when too much is untold", "[unit]") {
   CHECK(taken < 20);
   world.orders.HoldSpecs(false);
   teller.join();
-  world.announcer.Drain();
+  world.announcer.Drain([] {});
   CHECK(world.told().size() == 20);
+}
+
+TEST_CASE("Announcer: hushed, it gives its answers and tells agents nothing", "[unit]") {
+  World world;
+  world.orders.HoldSpecs(true);
+  world.announcer.Tell(Starts("a"));
+  REQUIRE(world.orders.WaitSpecsAsked(1));
+  world.announcer.Tell(Starts("b"));
+  world.announcer.Hush();
+  world.orders.HoldSpecs(false);
+  int turns = 0;
+  world.announcer.Drain([&] { ++turns; });
+  CHECK(turns > 0);
+  CHECK(world.replies == 2);
+  CHECK(world.told() == std::vector<std::string>{"a", "b"});
+  // That of the first was being made.
+  CHECK(world.sink.size() == 1);
+  const std::lock_guard lock(world.orders.mu);
+  CHECK(world.orders.specs_asked == 1);
 }
 
 TEST_CASE("Announcer: what was taken is told before it stops", "[unit]") {

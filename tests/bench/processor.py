@@ -1,0 +1,78 @@
+"""Processor time of what carries a log: of Slipway's parts and of the Docker Engine's."""
+
+import os
+import pathlib
+import re
+import socket
+import struct
+import subprocess
+import threading
+
+TICKS = os.sysconf("SC_CLK_TCK")
+DOCKER_SOCKET = "/var/run/docker.sock"
+
+
+def seconds_of_process(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def run_counted(command, **options):
+    """Runs it to its end; the seconds of processor time of it and of what it waited for. Raises CalledProcessError."""
+    process = subprocess.Popen(command, **options)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return usage.ru_utime + usage.ru_stime
+
+
+def engine_processes():
+    """dockerd, which is asked who it is, and its containerd. The shim of a container, which copies its output too, is left
+    out: it is gone before anybody can look, and without it the Engine's figure is the better one."""
+    with socket.socket(socket.AF_UNIX) as engine:
+        engine.connect(DOCKER_SOCKET)
+        pid = struct.unpack("3i", engine.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+    return [pid, *map(int, pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+
+
+class InitWatch:
+    """The processor time of the slipway-init that starts while it is open, as long as that could be seen."""
+
+    def __init__(self):
+        self.seconds = 0.0
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self._watch)
+
+    @staticmethod
+    def _all():
+        found = set()
+        for comm in pathlib.Path("/proc").glob("[0-9]*/comm"):
+            try:
+                if re.fullmatch(r"slipway-init\n?", comm.read_text()):
+                    found.add(int(comm.parent.name))
+            except OSError:
+                continue  # it has ended
+        return found
+
+    def _watch(self):
+        before, own = self.there, {}
+        while not self.over.wait(0.1):
+            # Looked for until it is there; that takes a while.
+            if not own:
+                own = dict.fromkeys(self._all() - before, 0.0)
+            for pid in own:
+                try:
+                    own[pid] = seconds_of_process(pid)
+                except OSError:
+                    continue
+        self.seconds = sum(own.values())
+
+    def __enter__(self):
+        self.there = self._all()
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
