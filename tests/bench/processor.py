@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-import re
 import socket
 import struct
 import subprocess
@@ -37,7 +36,8 @@ def engine_processes():
 
 
 class InitWatch:
-    """The processor time of the slipway-init that starts while it is open, as long as that could be seen."""
+    """The processor time of all slipway-init while it is open, as far as it could be seen before they ended. The one of the
+    build may have waited in a warm container."""
 
     def __init__(self):
         self.seconds = 0.0
@@ -46,30 +46,25 @@ class InitWatch:
 
     @staticmethod
     def _all():
-        found = set()
+        found = {}
         for comm in pathlib.Path("/proc").glob("[0-9]*/comm"):
             try:
-                if re.fullmatch(r"slipway-init\n?", comm.read_text()):
-                    found.add(int(comm.parent.name))
+                if comm.read_text() == "slipway-init\n":
+                    pid = int(comm.parent.name)
+                    found[pid] = seconds_of_process(pid)
             except OSError:
                 continue  # it has ended
         return found
 
     def _watch(self):
-        before, own = self.there, {}
-        while not self.over.wait(0.1):
-            # Looked for until it is there; that takes a while.
-            if not own:
-                own = dict.fromkeys(self._all() - before, 0.0)
-            for pid in own:
-                try:
-                    own[pid] = seconds_of_process(pid)
-                except OSError:
-                    continue
-        self.seconds = sum(own.values())
+        seen = dict(self.before)
+        while not self.over.wait(0.25):
+            seen |= self._all()
+        seen |= self._all()
+        self.seconds = sum(seconds - self.before.get(pid, 0.0) for pid, seconds in seen.items())
 
     def __enter__(self):
-        self.there = self._all()
+        self.before = self._all()
         self.thread.start()
         return self
 
