@@ -27,29 +27,27 @@ def run_counted(command, **options):
 
 
 def engine_processes():
-    """dockerd, which is asked who it is, and its containerd. The shim of a container, which copies its output too, is left
-    out: it is gone before anybody can look, and without it the Engine's figure is the better one."""
+    """dockerd, which is asked who it is, and its containerd."""
     with socket.socket(socket.AF_UNIX) as engine:
         engine.connect(DOCKER_SOCKET)
         pid = struct.unpack("3i", engine.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
     return [pid, *map(int, pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
 
 
-class InitWatch:
-    """The processor time of all slipway-init while it is open, as far as it could be seen before they ended. The one of the
-    build may have waited in a warm container."""
+class ProcessWatch:
+    """The processor time of all processes of a name while it is open, as far as it could be seen before they ended."""
 
-    def __init__(self):
+    def __init__(self, name):
+        self.name = name[:15] + "\n"  # as the kernel keeps it
         self.seconds = 0.0
         self.over = threading.Event()
         self.thread = threading.Thread(target=self._watch)
 
-    @staticmethod
-    def _all():
+    def _all(self):
         found = {}
         for comm in pathlib.Path("/proc").glob("[0-9]*/comm"):
             try:
-                if comm.read_text() == "slipway-init\n":
+                if comm.read_text() == self.name:
                     pid = int(comm.parent.name)
                     found[pid] = seconds_of_process(pid)
             except OSError:
