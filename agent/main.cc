@@ -18,6 +18,7 @@
 #include "agent/options.h"
 #include "common/config/units.h"
 #include "common/log/log.h"
+#include "common/rpc/deadlock_search.h"
 #include "common/rpc/grpc_log.h"
 #include "common/status/status.h"
 #include "common/supervisor/notifier.h"
@@ -121,6 +122,7 @@ int RunAgent(const RunFlags& flags) {
   prctl(PR_SET_DUMPABLE, 0);
   // Threads that mostly wait need no heap of their own each.
   mallopt(M_ARENA_MAX, 2);
+  rpc::TurnOffDeadlockSearch();
   const sigset_t signals = BlockSignals();
   const supervisor::Notifier notifier({.notify_socket = getenv("NOTIFY_SOCKET"),
                                        .watchdog_usec = getenv("WATCHDOG_USEC"),

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "common/log/log.h"
+#include "common/rpc/deadlock_search.h"
 #include "common/rpc/grpc_log.h"
 #include "common/status/status.h"
 #include "common/supervisor/notifier.h"
@@ -60,6 +61,7 @@ int main(int argc, char** argv) {
   prctl(PR_SET_DUMPABLE, 0);
   // One arena per core would cost megabytes for nothing.
   mallopt(M_ARENA_MAX, 2);
+  slipway::rpc::TurnOffDeadlockSearch();
   // Segments of logs go back to the system when they are freed; left to itself malloc soon keeps
   // pieces of that size in its heap, as many as were ever in use at once.
   mallopt(M_MMAP_THRESHOLD, 1 << 20);

@@ -12,6 +12,8 @@
 #include <stop_token>
 #include <thread>
 
+#include "common/rpc/deadlock_search.h"
+
 namespace slipway::cli {
 namespace {
 
@@ -57,6 +59,7 @@ class SignalWatch {
 int RunAsProcess(const char* name, int argc, char** argv, ProgramFunction& program) {
   // What gRPC has to say about a failed handshake is in the call's status already.
   setenv("GRPC_VERBOSITY", "NONE", 0);
+  rpc::TurnOffDeadlockSearch();
   const SignalWatch signals;
   std::ios::sync_with_stdio(false);
   Surroundings surroundings{

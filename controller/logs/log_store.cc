@@ -100,7 +100,15 @@ class DirectoryLogStore final : public LogStore {
   absl::Status Seal(const AttemptKey& key, const LogSeal& seal) override {
     const std::string dir = LogDir(options_.root, key);
     SLIPWAY_ASSIGN_OR_RETURN(const auto existing, ReadSeal(dir));
-    if (existing) return absl::OkStatus();
+    if (existing) {
+      // Whoever judged it meanwhile may have taken it up again.
+      const std::lock_guard lock(mu_);
+      if (unsealed_.erase(key) == 0) return absl::OkStatus();
+      open_.erase(key);
+      to_pack_.push_back(key);
+      work_.notify_all();
+      return absl::OkStatus();
+    }
     // Nothing ever came and nothing is missing, which the attempt's result says as well.
     if (seal.complete && !Exists(key, dir)) return absl::OkStatus();
     SLIPWAY_ASSIGN_OR_RETURN(const auto log, Recover(key));

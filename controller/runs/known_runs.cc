@@ -7,6 +7,7 @@ namespace slipway::runs {
 void KnownRuns::Add(const domain::Run& run, const std::vector<domain::Task>& tasks) {
   const auto shared = std::make_shared<const domain::Run>(run);
   std::vector<TaskId> ids;
+  const std::lock_guard lock(mu_);
   for (const domain::Task& task : tasks) {
     tasks_.insert_or_assign(
         task.id,
@@ -24,9 +25,11 @@ void KnownRuns::Add(const domain::Run& run, const std::vector<domain::Task>& tas
   order_.pop_front();
 }
 
-const KnownRuns::Task* KnownRuns::Find(const TaskId& task) const {
+std::optional<KnownRuns::Task> KnownRuns::Find(const TaskId& task) const {
+  const std::lock_guard lock(mu_);
   const auto it = tasks_.find(task);
-  return it == tasks_.end() ? nullptr : &it->second;
+  if (it == tasks_.end()) return std::nullopt;
+  return it->second;
 }
 
 }  // namespace slipway::runs

@@ -3,6 +3,9 @@
 #include <cstddef>
 #include <deque>
 #include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -16,7 +19,7 @@ namespace slipway::runs {
 // after its submit is not read from the database again. Holds the newest; who finds nothing reads
 // the rows. A run that was never committed does no harm: nobody asks for it.
 //
-// Thread-compatible.
+// Thread-safe.
 class KnownRuns {
  public:
   struct Task {
@@ -30,11 +33,12 @@ class KnownRuns {
   explicit KnownRuns(std::size_t capacity) : capacity_(capacity) {}
 
   void Add(const domain::Run& run, const std::vector<domain::Task>& tasks);
-  // nullptr: not known. Valid until the next Add.
-  [[nodiscard]] const Task* Find(const TaskId& task) const;
+  // nullopt: not known.
+  [[nodiscard]] std::optional<Task> Find(const TaskId& task) const;
 
  private:
   const std::size_t capacity_;
+  mutable std::mutex mu_;
   std::unordered_map<TaskId, Task, absl::Hash<TaskId>> tasks_;
   std::deque<std::vector<TaskId>> order_;  // of the runs, oldest first
 };

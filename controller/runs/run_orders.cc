@@ -92,8 +92,8 @@ absl::Status RunOrders::Complete(scheduler::ResultReported& event) {
       break;
   }
   if (event.log == scheduler::LogState::kIncomplete) return absl::OkStatus();
-  if (const KnownRuns::Task* known = known_.Find(event.key.task);
-      known != nullptr && known->kind == domain::TaskKind::kBuild) {
+  if (const auto known = known_.Find(event.key.task);
+      known && known->kind == domain::TaskKind::kBuild) {
     return CheckProduct(known->run->application, known->kind, event.result);
   }
   SLIPWAY_ASSIGN_OR_RETURN(const auto found, deps_.reader.GetTask(event.key.task));
@@ -109,6 +109,7 @@ absl::Status RunOrders::Complete(scheduler::ResultReported& event) {
 
 absl::StatusOr<logs::LogVerdict> RunOrders::JudgeLog(const scheduler::ResultReported& event) {
   const auto verdict = deps_.logs.Judge(event.key, event.result.log);
+  const std::lock_guard lock(mu_);
   if (verdict.ok()) {
     unreadable_.erase(event.key);
     return verdict;
@@ -281,8 +282,7 @@ absl::StatusOr<std::string> RunOrders::BuildSpecOf(const domain::Run& run,
 }
 
 absl::StatusOr<std::string> RunOrders::SpecOf(const TaskId& task) {
-  if (const KnownRuns::Task* known = known_.Find(task);
-      known != nullptr && known->kind == domain::TaskKind::kBuild) {
+  if (const auto known = known_.Find(task); known && known->kind == domain::TaskKind::kBuild) {
     return BuildSpecOf(*known->run, known->platform, known->publish_follows);
   }
   SLIPWAY_ASSIGN_OR_RETURN(const auto found, deps_.reader.GetTask(task));
@@ -345,7 +345,10 @@ absl::StatusOr<std::variant<std::string, Failure>> RunOrders::SecretOf(const Tas
 }
 
 void RunOrders::ResultTaken(const scheduler::TakenResult& result) {
-  unreadable_.erase(result.key);
+  {
+    const std::lock_guard lock(mu_);
+    unreadable_.erase(result.key);
+  }
   // Not sealed is not lost: readers also see from the task that the attempt is over.
   deps_.logs.Seal(result.key, {.complete = result.log_complete, .missing = result.log_missing})
       .IgnoreError();

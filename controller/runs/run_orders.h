@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -17,7 +18,7 @@
 #include "controller/runs/known_runs.h"
 #include "controller/runs/targets.h"
 #include "controller/runs/task_watch.h"
-#include "controller/scheduler/scheduler.h"
+#include "controller/scheduler/work_orders.h"
 #include "controller/store/catalog_store.h"
 #include "controller/store/run_reader.h"
 
@@ -28,7 +29,7 @@ namespace slipway::runs {
 // row.
 //
 // The credential is opened here and nowhere else, only for a task whose permit is committed, and
-// lives in memory until it is sent. Confined to the scheduler's thread.
+// lives in memory until it is sent. Called as WorkOrders says.
 class RunOrders final : public scheduler::WorkOrders {
  public:
   struct Deps {
@@ -88,8 +89,9 @@ class RunOrders final : public scheduler::WorkOrders {
 
   const Deps deps_;
   KnownRuns known_;
-  // Products that were found in the archive a moment ago, when.
+  // Products that were found in the archive a moment ago, when. The scheduler's thread's.
   std::map<std::pair<ApplicationId, Sha256Digest>, MonoTime> archived_;
+  std::mutex mu_;
   // Readings in a row of logs that the disk did not give back; of attempts that are not over.
   std::map<AttemptKey, int> unreadable_;
 };

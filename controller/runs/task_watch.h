@@ -15,7 +15,7 @@ namespace slipway::runs {
 // Thread-safe.
 class TaskWatch {
  public:
-  // Calls `wake` from the scheduler's thread whenever one of the tasks changed, until the returned
+  // Calls `wake` from the announcer's thread whenever one of the tasks changed, until the returned
   // handle dies; destroying it waits for a running call, so never from within `wake`.
   [[nodiscard]] std::shared_ptr<void> Subscribe(const std::vector<TaskId>& tasks,
                                                 std::function<void()> wake);

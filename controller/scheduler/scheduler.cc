@@ -5,7 +5,6 @@
 #include <iterator>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 
@@ -28,43 +27,6 @@ absl::Status Reloading() {
                    "the controller is reading its database again", "Try again in a moment.");
 }
 
-bool IsPush(const Outgoing& message) {
-  const auto* desired = std::get_if<protocol::Desired>(&message.body);
-  return desired != nullptr && desired->answers == 0 && !desired->images;
-}
-
-// What a batch pushes to one session in a row, as one message.
-std::vector<Outgoing> JoinPushes(std::vector<Outgoing> messages) {
-  std::vector<Outgoing> joined;
-  std::map<SessionId, std::size_t> open;  // where a push of the session may be added to
-  std::set<std::pair<SessionId, AttemptKey>> told;
-  for (Outgoing& message : messages) {
-    const SessionId session = message.session;
-    const auto it = open.find(session);
-    if (!IsPush(message)) {
-      if (it != open.end()) open.erase(it);
-      joined.push_back(std::move(message));
-      continue;
-    }
-    auto& desired = std::get<protocol::Desired>(message.body);
-    // Of one attempt only one thing can be wanted in one message.
-    const bool again =
-        std::any_of(desired.attempts.begin(), desired.attempts.end(), [&](const auto& attempt) {
-          return told.contains({session, attempt.key});
-        });
-    for (const auto& attempt : desired.attempts) told.emplace(session, attempt.key);
-    if (it == open.end() || again) {
-      open.insert_or_assign(session, joined.size());
-      joined.push_back(std::move(message));
-      continue;
-    }
-    auto& into = std::get<protocol::Desired>(joined[it->second].body);
-    into.sync_after = std::min(into.sync_after, desired.sync_after);
-    std::move(desired.attempts.begin(), desired.attempts.end(), std::back_inserter(into.attempts));
-  }
-  return joined;
-}
-
 }  // namespace
 
 Scheduler::Scheduler(Options options, store::SchedulerStore& store, WorkOrders& orders,
@@ -74,15 +36,16 @@ Scheduler::Scheduler(Options options, store::SchedulerStore& store, WorkOrders& 
       orders_(orders),
       clock_(clock),
       core_(options_.core),
+      announcer_(orders, [this](const Reply& reply) { Answer(reply); }),
       last_turn_(clock.Mono().time_since_epoch().count()),
       reload_pause_(options_.reload_pause, std::hash<std::string>()(NewUuid())) {}
 
 Scheduler::~Scheduler() { Stop(); }
 
 absl::Status Scheduler::Start(SessionSink& sink) {
-  sink_ = &sink;
   SLIPWAY_ASSIGN_OR_RETURN(auto unfinished, store_.LoadUnfinished());
   core_.Load(std::move(unfinished), clock_.Mono(), clock_.Wall());
+  announcer_.Start(sink);
   thread_ = std::thread([this] { Loop(); });
   return absl::OkStatus();
 }
@@ -94,6 +57,7 @@ void Scheduler::Stop() {
   }
   wake_.notify_all();
   if (thread_.joinable()) thread_.join();
+  announcer_.Stop();
   AnswerAll();
 }
 
@@ -267,7 +231,10 @@ bool Scheduler::Prepare(Event& event) {
     auto denied = orders_.Complete(*request);
     if (!denied.ok()) return false;
     if (*denied) {
-      sink_->Send(request->from.session, protocol::PermitDenied{request->key, **denied});
+      Effects effects;
+      effects.sends.push_back({request->from.agent, request->from.session,
+                               protocol::PermitDenied{request->key, **denied}});
+      announcer_.Tell(std::move(effects));
       return false;
     }
   }
@@ -311,49 +278,13 @@ void Scheduler::Commit() {
     }
   }
   const bool reload = effects.reload;
-  Perform(std::move(effects));
+  announcer_.Tell(std::move(effects));
   if (!reload && !changes.empty()) reload_pause_.Reset();
   if (reload) Reload();
 }
 
-void Scheduler::Perform(Effects effects) {
-  for (const AgentId& agent : effects.disconnected) sink_->Disconnect(agent);
-  for (const DismissedAgent& gone : effects.dismissed) {
-    sink_->Dismiss(gone.agent, gone.availability);
-  }
-  for (const Reply& reply : effects.replies) Answer(reply);
-  for (Outgoing& message : JoinPushes(std::move(effects.sends))) Dispatch(std::move(message));
-  if (!effects.changed.empty()) orders_.Changed(effects.changed);
-  for (const TakenResult& result : effects.taken) orders_.ResultTaken(result);
-}
-
-void Scheduler::Dispatch(Outgoing message) {
-  if (auto* desired = std::get_if<protocol::Desired>(&message.body)) {
-    for (auto& attempt : desired->attempts) {
-      if (attempt.want != protocol::Want::kStart) continue;
-      auto spec = orders_.SpecOf(attempt.key.task);
-      // The agent hears "keep" and asks again with its next inventory.
-      if (!spec.ok()) {
-        attempt.want = protocol::Want::kKeep;
-        desired->sync_after = std::min<Duration>(desired->sync_after, std::chrono::seconds(1));
-        continue;
-      }
-      attempt.spec = std::move(*spec);
-    }
-  } else if (auto* permit = std::get_if<protocol::Permit>(&message.body)) {
-    auto secret = orders_.SecretOf(permit->key.task);
-    if (!secret.ok()) return;  // the agent asks again
-    if (auto* failure = std::get_if<protocol::Failure>(&*secret)) {
-      protocol::PermitDenied denied{permit->key, std::move(*failure)};
-      message.body = std::move(denied);
-    } else {
-      permit->secret = std::move(std::get<std::string>(*secret));
-    }
-  }
-  sink_->Send(message.session, std::move(message.body));
-}
-
 void Scheduler::Reload() {
+  announcer_.Drain([this] { NoteTurn(); });
   while (true) {
     {
       const Duration pause = reload_pause_.Next();
@@ -380,6 +311,8 @@ bool Scheduler::LostLeadership(const absl::Status& status) {
     const std::lock_guard lock(mu_);
     stop_ = true;
   }
+  announcer_.Hush();
+  announcer_.Drain([this] { NoteTurn(); });
   AnswerAll();
   if (options_.on_lost_leadership) options_.on_lost_leadership(status);
   return true;

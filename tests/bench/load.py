@@ -55,11 +55,11 @@ def ticks(pid):
     return int(fields[11]) + int(fields[12])
 
 
-def idle_agents(farm, say):
-    """{name: value} of IDLE_AGENTS agents that do nothing, and of their return after a kill -9."""
+def idle_agents(farm, agents, say):
+    """{name: value} of so many agents that do nothing, and of their return after a kill -9."""
     pid = farm.controller.process.pid
     before = of_status(pid, "RssAnon")
-    process = subprocess.Popen(command(farm, "agents", "--agents", IDLE_AGENTS, "--idle", IDLE_SECONDS, "--restart"),
+    process = subprocess.Popen(command(farm, "agents", "--agents", agents, "--idle", IDLE_SECONDS, "--restart"),
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     measured = {}
     for line in process.stderr:
@@ -68,7 +68,7 @@ def idle_agents(farm, say):
             begin, used = time.monotonic(), ticks(pid)
             time.sleep(IDLE_SECONDS / 2)
             measured["core_share"] = (ticks(pid) - used) / TICKS / (time.monotonic() - begin)
-            measured["bytes_each"] = (of_status(pid, "RssAnon") - before) / IDLE_AGENTS
+            measured["bytes_each"] = (of_status(pid, "RssAnon") - before) / agents
         elif line.startswith("restart"):
             farm.controller.kill9()
             farm.start_controller()
@@ -76,7 +76,7 @@ def idle_agents(farm, say):
     if process.wait(600) != 0:
         raise Failed(f"slipway-bench agents: exit {process.returncode}")
     measured["back_s"] = json.loads(out)["back_s"]
-    say(f"{IDLE_AGENTS} idle agents: {measured}")
+    say(f"{agents} idle agents: {measured}")
     return measured
 
 
@@ -93,15 +93,18 @@ def measure_tasks(farm, rounds, say, figure):
         median["assign_p99_ms"], "ms", least=False)
 
 
-def measure_agents(farm, rounds, say, figure):
-    del rounds
-    found = idle_agents(farm, say)
-    what = f"{IDLE_AGENTS:,} idle agents over mTLS"
-    yield figure("agents_memory", f"{what}: RssAnon of the controller for each", "", 160).number(
-        found["bytes_each"] / 1024, "KiB", least=False)
-    yield figure("agents_cpu", f"{what}: controller's share of a core", "", 5).number(found["core_share"] * 100, "%", least=False)
-    yield figure("agents_back", f"{what}: all back after a kill -9 of the controller, from the first", "", 8).number(
-        found["back_s"], "s", least=False)
+def idle_figures(agents, back_goal):
+    def measure(farm, rounds, say, figure):
+        del rounds
+        found = idle_agents(farm, agents, say)
+        what = f"{agents:,} idle agents over mTLS"
+        key = f"agents{agents}"
+        yield figure(f"{key}_memory", f"{what}: RssAnon of the controller for each", "", 160).number(
+            found["bytes_each"] / 1024, "KiB", least=False)
+        yield figure(f"{key}_cpu", f"{what}: controller's share of a core", "", 5).number(found["core_share"] * 100, "%", least=False)
+        yield figure(f"{key}_back", f"{what}: all back after a kill -9 of the controller, from the first", "", back_goal).number(
+            found["back_s"], "s", least=False)
+    return measure
 
 
 def measure_viewers(farm, rounds, say, figure):
@@ -132,5 +135,5 @@ def measure_logs(farm, rounds, say, figure):
         statistics.median(one["seen_mb_per_s"] for one in found), "MB/s", least=True)
 
 
-FIGURES = {"tasks": measure_tasks, "agents": measure_agents, "viewers": measure_viewers, "line": measure_line,
+FIGURES = {"tasks": measure_tasks, "agents": idle_figures(IDLE_AGENTS, 8), "agents5000": idle_figures(5000, 45), "viewers": measure_viewers, "line": measure_line,
            "logs": measure_logs}

@@ -27,26 +27,26 @@ std::vector<domain::Task> TasksOf(const std::string& name) {
 TEST_CASE("KnownRuns: a task is found with its run and with whether a publish follows") {
   KnownRuns known(10);
   known.Add(RunOf("a"), TasksOf("a"));
-  const KnownRuns::Task* build = known.Find(TaskId("build-a"));
-  REQUIRE(build != nullptr);
+  const auto build = known.Find(TaskId("build-a"));
+  REQUIRE(build);
   CHECK(build->run->ref == "ref-a");
   CHECK(build->kind == domain::TaskKind::kBuild);
   CHECK(build->platform == "weixin");
   CHECK(build->publish_follows);
-  const KnownRuns::Task* publish = known.Find(TaskId("publish-a"));
-  REQUIRE(publish != nullptr);
+  const auto publish = known.Find(TaskId("publish-a"));
+  REQUIRE(publish);
   CHECK(publish->kind == domain::TaskKind::kPublish);
   CHECK_FALSE(publish->publish_follows);
-  CHECK(known.Find(TaskId("build-b")) == nullptr);
+  CHECK_FALSE(known.Find(TaskId("build-b")));
 }
 
 TEST_CASE("KnownRuns: the oldest runs are forgotten") {
   KnownRuns known(2);
   for (const char* name : {"a", "b", "c"}) known.Add(RunOf(name), TasksOf(name));
-  CHECK(known.Find(TaskId("build-a")) == nullptr);
-  CHECK(known.Find(TaskId("publish-a")) == nullptr);
-  CHECK(known.Find(TaskId("build-b")) != nullptr);
-  CHECK(known.Find(TaskId("publish-c")) != nullptr);
+  CHECK_FALSE(known.Find(TaskId("build-a")));
+  CHECK_FALSE(known.Find(TaskId("publish-a")));
+  CHECK(known.Find(TaskId("build-b")));
+  CHECK(known.Find(TaskId("publish-c")));
 }
 
 }  // namespace

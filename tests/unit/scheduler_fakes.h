@@ -11,7 +11,7 @@
 #include <variant>
 #include <vector>
 
-#include "controller/scheduler/scheduler.h"
+#include "controller/scheduler/work_orders.h"
 #include "tests/support/in_memory_store.h"
 
 // What a Scheduler stands on, for its tests.
@@ -107,7 +107,10 @@ class FakeOrders final : public WorkOrders {
     return absl::OkStatus();
   }
   absl::StatusOr<std::string> SpecOf(const TaskId& task) override {
-    const std::lock_guard lock(mu);
+    std::unique_lock lock(mu);
+    ++specs_asked;
+    specs_changed.notify_all();
+    specs_changed.wait(lock, [this] { return !hold_specs; });
     if (!spec_error.ok()) return spec_error;
     return "spec of " + task.value();
   }
@@ -128,7 +131,23 @@ class FakeOrders final : public WorkOrders {
     ++loads_seen;
   }
 
+  // Specifications are made once this is false again.
+  void HoldSpecs(bool hold) {
+    {
+      const std::lock_guard lock(mu);
+      hold_specs = hold;
+    }
+    specs_changed.notify_all();
+  }
+  bool WaitSpecsAsked(int n) {
+    std::unique_lock lock(mu);
+    return specs_changed.wait_for(lock, seconds(10), [&] { return specs_asked >= n; });
+  }
+
   std::mutex mu;
+  std::condition_variable specs_changed;
+  bool hold_specs = false;
+  int specs_asked = 0;
   LogState log = LogState::kComplete;
   std::optional<protocol::Failure> denial;
   absl::Status spec_error;

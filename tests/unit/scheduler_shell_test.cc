@@ -62,6 +62,7 @@ struct Farm {
   }
   ~Farm() {
     store.HoldCommits(false);
+    orders.HoldSpecs(false);
     scheduler->Stop();
   }
 
@@ -145,6 +146,25 @@ TEST_CASE("Scheduler: what comes while a commit is in flight is the next commit"
   CHECK(farm.store.sizes() == std::vector<std::size_t>{1, 5});
 }
 
+TEST_CASE("Scheduler: the next batch is stored while the last one is told", "[unit]") {
+  Farm farm;
+  farm.Inventory();
+  REQUIRE_OK(Farm::Get(farm.Submit("first")).status);
+  const auto offer = farm.sink.WaitWant(protocol::Want::kOffer);
+  REQUIRE(offer);
+  farm.orders.HoldSpecs(true);
+  farm.scheduler->Post(Accepted{kOrigin, offer->key});
+  REQUIRE(farm.orders.WaitSpecsAsked(1));
+  const std::size_t commits = farm.store.sizes().size();
+  auto second = farm.Submit("second");
+  CHECK(farm.store.WaitCommits(commits + 1));
+  // It is told in its turn.
+  CHECK(second.wait_for(seconds(0)) == std::future_status::timeout);
+  farm.orders.HoldSpecs(false);
+  CHECK_OK(Farm::Get(std::move(second)).status);
+  CHECK(farm.sink.WaitWant(protocol::Want::kStart));
+}
+
 TEST_CASE("Scheduler: nothing is told before it is committed", "[unit]") {
   Farm farm;
   farm.Inventory();
@@ -226,27 +246,6 @@ TEST_CASE("Scheduler: a commit that goes well ends the pauses between readings",
     REQUIRE_OK(Farm::Get(farm.Submit(std::to_string(round))).status);
   }
   CHECK(farm.store.loads() == 4);
-}
-
-TEST_CASE("ReloadPause: none at first, then doubling with spread up to the longest", "[unit]") {
-  using std::chrono::milliseconds;
-  ReloadPause pause({.first = milliseconds(100), .longest = milliseconds(300)}, 7);
-  ReloadPause other({.first = milliseconds(100), .longest = milliseconds(300)}, 8);
-  for (const int round : {1, 2}) {
-    INFO("round " << round);
-    CHECK(pause.Next() == Duration::zero());
-    bool differ = other.Next() != Duration::zero();
-    CHECK_FALSE(differ);
-    for (const int limit : {100, 200, 300, 300, 300}) {
-      const Duration next = pause.Next();
-      CHECK(next >= milliseconds(limit) / 2);
-      CHECK(next <= milliseconds(limit));
-      differ |= other.Next() != next;
-    }
-    CHECK(differ);
-    pause.Reset();
-    other.Reset();
-  }
 }
 
 TEST_CASE("Scheduler: one that another has displaced says so once and tells nobody anything",

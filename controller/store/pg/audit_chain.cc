@@ -8,7 +8,7 @@ namespace slipway::store::pg {
 namespace {
 
 // A statement of its own, so that the next one sees what was committed while this one waited.
-constexpr Statement kLockChain{"audit_lock", "SELECT pg_advisory_xact_lock($1)"};
+constexpr Statement kLockChain{"audit_lock", "SELECT pg_advisory_xact_lock($1::bigint)"};
 constexpr Statement kLastEntry{"audit_last",
                                "SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1"};
 constexpr Statement kAppend{"audit_append", R"(
@@ -18,12 +18,21 @@ SELECT $1::bigint + c.n, c.entry, c.hash
 
 }  // namespace
 
+std::vector<Call> HoldAuditEnd() {
+  return {{kLockChain, {std::to_string(kAuditChain)}}, {kLastEntry, {}}};
+}
+
 void AppendAudit(Transaction& transaction, const std::vector<std::string>& entries) {
   if (entries.empty()) return;
-  transaction.Run(kLockChain, kAuditChain);
+  AppendAudit(transaction, transaction.RunTogether(HoldAuditEnd()), entries);
+}
+
+void AppendAudit(Transaction& transaction, std::span<const pqxx::result> end,
+                 const std::vector<std::string>& entries) {
+  if (entries.empty()) return;
   std::int64_t sequence = 0;
   std::string hash;
-  if (const pqxx::result last = transaction.Run(kLastEntry); !last.empty()) {
+  if (const pqxx::result& last = end[1]; !last.empty()) {
     sequence = last[0][0].as<std::int64_t>();
     hash = last[0][1].as<std::string>();
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -12,5 +13,11 @@ namespace slipway::store::pg {
 // wait for each other until the end of their transactions, so this is a transaction's last
 // statement but for its commit. Throws.
 void AppendAudit(Transaction& transaction, const std::vector<std::string>& entries);
+
+// The same in two steps, for whoever has something to do in the first one's round trip: these read
+// the end of the chain and hold it, and AppendAudit takes the results of both.
+std::vector<Call> HoldAuditEnd();
+void AppendAudit(Transaction& transaction, std::span<const pqxx::result> end,
+                 const std::vector<std::string>& entries);
 
 }  // namespace slipway::store::pg

@@ -1,5 +1,7 @@
 #include "controller/store/pg/change_batch.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <boost/json.hpp>
 #include <map>
@@ -36,19 +38,16 @@ std::vector<std::string> Touched(const Change& change) {
   return {SubjectOf(change)};
 }
 
-// Which stored states let a task of each kind become `to`.
-json::object AllowedBefore(TaskState to) {
-  json::object allowed;
+// Which kinds and stored states let a task become `to`: " build/running build/offered ".
+std::string AllowedBefore(TaskState to) {
+  std::string allowed = " ";
   for (const TaskKind kind : {TaskKind::kBuild, TaskKind::kPublish, TaskKind::kProbe}) {
-    json::array states;
     for (int value = static_cast<int>(TaskState::kWaiting);
          value <= static_cast<int>(TaskState::kUnknown); ++value) {
       const auto from = static_cast<TaskState>(value);
-      if (domain::MayBecome(from, to, kind)) {
-        states.emplace_back(View(domain::TaskStateName(from)));
-      }
+      if (!domain::MayBecome(from, to, kind)) continue;
+      allowed += fmt::format("{}/{} ", KindName(kind), domain::TaskStateName(from));
     }
-    allowed[View(KindName(kind))] = std::move(states);
   }
   return allowed;
 }

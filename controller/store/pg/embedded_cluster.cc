@@ -210,12 +210,13 @@ class EmbeddedCluster::Impl {
     fs::remove_all(fresh, error);
     if (error) return ErrnoError(error.value(), fmt::format("removing {}", fresh.string()));
     SLIPWAY_RETURN_IF_ERROR(MakePrivateDirectory(fresh, user_));
-    ProgramToRun initdb{.program = binaries_.dir / "initdb",
-                        .arguments = {"-D", fresh.string(), "-U", kAdminRole, "--encoding=UTF8",
-                                      "--locale=C.UTF-8", "--auth-local=peer", "--auth-host=reject",
-                                      "--data-checksums", "--no-instructions"},
-                        .user = user_,
-                        .output_file = layout_.startup_log};
+    ProgramToRun initdb{
+        .program = binaries_.dir / "initdb",
+        .arguments = {"-D", fresh.string(), "-U", kAdminRole, "--encoding=UTF8", "--locale=C.UTF-8",
+                      "--lc-collate=C", "--auth-local=peer", "--auth-host=reject",
+                      "--data-checksums", "--no-instructions"},
+        .user = user_,
+        .output_file = layout_.startup_log};
     if (!options_.durable) initdb.arguments.emplace_back("--no-sync");
     SLIPWAY_RETURN_IF_ERROR(
         WithContext(RunToEnd(initdb, options_.start_deadline), "making the embedded PostgreSQL"));

@@ -99,6 +99,30 @@ bool Session::PrepareOnce(const Statement& statement) {
   return true;
 }
 
+std::vector<pqxx::result> Transaction::RunTogether(const std::vector<Call>& calls) {
+  for (const Call& call : calls) {
+    session_.PrepareOnce(call.statement);
+    // Only exec_prepared would do it by itself.
+    session_.connection().prepare_now(call.statement.name);
+  }
+  pqxx::pipeline pipeline(work_);
+  pipeline.retain(static_cast<int>(calls.size()) + 1);
+  for (const Call& call : calls) {
+    std::string query = fmt::format("EXECUTE {}", call.statement.name);
+    for (std::size_t i = 0; i < call.arguments.size(); ++i) {
+      query += i == 0 ? "(" : ", ";
+      query += work_.quote(call.arguments[i]);
+    }
+    if (!call.arguments.empty()) query += ')';
+    pipeline.insert(query);
+  }
+  pipeline.complete();
+  std::vector<pqxx::result> results;
+  results.reserve(calls.size());
+  while (!pipeline.empty()) results.push_back(pipeline.retrieve().second);
+  return results;
+}
+
 bool IsStorableText(std::string_view text) {
   std::size_t at = 0;
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <unordered_set>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -46,6 +47,12 @@ class Session {
   std::unordered_set<std::string_view> prepared_;
 };
 
+// A statement with its arguments as text.
+struct Call {
+  const Statement& statement;
+  std::vector<std::string> arguments;
+};
+
 // An open transaction as the stores see it. What its methods throw is caught by Database.
 class Transaction {
  public:
@@ -59,6 +66,9 @@ class Transaction {
     session_.PrepareOnce(statement);
     return work_.exec_prepared(statement.name, std::forward<Arguments>(arguments)...);
   }
+
+  // The same for several, in their order and in one round trip, each with a snapshot of its own.
+  std::vector<pqxx::result> RunTogether(const std::vector<Call>& calls);
 
   [[nodiscard]] pqxx::transaction_base& work() { return work_; }
 
