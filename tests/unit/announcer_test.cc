@@ -98,9 +98,7 @@ TEST_CASE("Announcer: hushed, it gives its answers and tells agents nothing", "[
   world.announcer.Tell(Starts("b"));
   world.announcer.Hush();
   world.orders.HoldSpecs(false);
-  int turns = 0;
-  world.announcer.Drain([&] { ++turns; });
-  CHECK(turns > 0);
+  world.announcer.Drain([] {});
   CHECK(world.replies == 2);
   CHECK(world.told() == std::vector<std::string>{"a", "b"});
   // That of the first was being made.
