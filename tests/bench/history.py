@@ -100,6 +100,8 @@ INSERT INTO tasks (id, run_id, application_id, kind, platform, target, depends_o
 SELECT copies.task, copies.run, application_id, kind, platform, target, NULL, '{"executor": "nobody"}', priority, 'queued', 0, '',
        false, now(), NULL, concurrency_group, queue_timeout, 0, now()
   FROM copies, (SELECT * FROM tasks WHERE state = 'succeeded' ORDER BY sequence DESC LIMIT 1) AS task;
+
+INSERT INTO unfinished (task_id) SELECT task FROM copies;
 """
 
 
@@ -137,7 +139,7 @@ def fill(farm, name):
         farm.controller.kill9()  # it reads the queue when it starts
         sql(farm, QUEUE)
         farm.start_controller()
-    sql(farm, "".join(f"VACUUM (ANALYZE) {table};\n" for table in ("applications", "runs", "tasks", "steps", "audit")))
+    sql(farm, "".join(f"VACUUM (ANALYZE) {table};\n" for table in ("applications", "runs", "tasks", "unfinished", "steps", "audit")))
     if farm.controller.stop(seconds=120) != 0:  # the database ends with it, and has written everything then
         raise Failed(f"the controller did not end well:\n{farm.controller.tail()}")
     farm.start_controller()
@@ -162,7 +164,7 @@ def measure(rounds, say):
                                         for name, values in one.items()))
             if number > 0:
                 found.append(one)
-        waiting = int(sql(made["queued"], "SELECT count(*) FROM tasks WHERE state = 'queued';")[0])
+        waiting = int(sql(made["queued"], "SELECT count(*) FROM unfinished JOIN tasks ON tasks.id = task_id WHERE state = 'queued';")[0])
         if waiting != SIZES["queued"]:
             raise Failed(f"{waiting} tasks are in the queue instead of {SIZES['queued']}")
         return found

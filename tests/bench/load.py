@@ -13,7 +13,8 @@ from figure import SIZES
 
 TICKS = os.sysconf("SC_CLK_TCK")
 IDLE_AGENTS = 1000
-IDLE_SECONDS = 20
+# Twice as long as between two inventories of an agent, and then some.
+IDLE_SECONDS = 40
 FOLLOWERS = 500
 
 
@@ -64,18 +65,22 @@ def idle_agents(farm, agents, say):
     measured = {}
     for line in process.stderr:
         if line.startswith("connected"):
-            time.sleep(IDLE_SECONDS / 4)
+            time.sleep(5)
             begin, used = time.monotonic(), ticks(pid)
-            time.sleep(IDLE_SECONDS / 2)
+            time.sleep(30)
             measured["core_share"] = (ticks(pid) - used) / TICKS / (time.monotonic() - begin)
             measured["bytes_each"] = (of_status(pid, "RssAnon") - before) / agents
         elif line.startswith("restart"):
             farm.controller.kill9()
             farm.start_controller()
-    out = process.stdout.read()
+            begin = time.monotonic()
+        elif line.startswith("all are back"):
+            measured["back_s"] = time.monotonic() - begin
+    process.stdout.read()
     if process.wait(600) != 0:
         raise Failed(f"slipway-bench agents: exit {process.returncode}")
-    measured["back_s"] = json.loads(out)["back_s"]
+    farm.controller.stop()  # what it has freed is still its own, and would count for the next figure
+    farm.start_controller()
     say(f"{agents} idle agents: {measured}")
     return measured
 
@@ -102,7 +107,7 @@ def idle_figures(agents, back_goal):
         yield figure(f"{key}_memory", f"{what}: RssAnon of the controller for each", "", 160).number(
             found["bytes_each"] / 1024, "KiB", least=False)
         yield figure(f"{key}_cpu", f"{what}: controller's share of a core", "", 5).number(found["core_share"] * 100, "%", least=False)
-        yield figure(f"{key}_back", f"{what}: all back after a kill -9 of the controller, from the first", "", back_goal).number(
+        yield figure(f"{key}_back", f"{what}: all back after a kill -9, from when the controller is ready", "", back_goal).number(
             found["back_s"], "s", least=False)
     return measure
 

@@ -31,7 +31,8 @@ def engine_processes():
     with socket.socket(socket.AF_UNIX) as engine:
         engine.connect(DOCKER_SOCKET)
         pid = struct.unpack("3i", engine.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
-    return [pid, *map(int, pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+    children = " ".join(file.read_text() for file in pathlib.Path(f"/proc/{pid}/task").glob("*/children"))
+    return [pid, *map(int, children.split())]
 
 
 class ProcessWatch:

@@ -68,6 +68,7 @@ Measured MeasureAgents(const Bench& bench, const AgentsFlags& flags) {
   if (!farm->WaitForUp(flags.agents, kRestartPatience)) {
     return NotUp(*farm, bench.client, flags.agents);
   }
+  bench.say(t("all are back", "全部已恢复"));
   figures.push_back({"away_s", t("controller away for", "控制器离线"), Seconds(first - gone), "s"});
   figures.push_back({"back_s",
                      t("from the first agent that is back to the last", "从首个代理恢复到全部恢复"),
