@@ -170,7 +170,8 @@ def measure(farm, rounds, say):
         raise CannotMeasure(f"the Debian packages {' and '.join(PACKAGES)} are not installed; --install-buildbot installs them")
     size, ours_times, their_times = SIZES["buildbot_log"], 10, 1
     application = farm.application("buildbot")
-    application.commit({"payload": noise("buildbot", size),
+    # A whole line at the end: Buildbot makes one of what is not.
+    application.commit({"payload": noise("buildbot", size - 1) + b"\n",
                         "slipway.yaml": yaml("cat" + " payload" * ours_times + "; mkdir out; echo ok >out/ok")})
     payload = application.tree / "payload"
     wanted = hashlib.sha256(payload.read_bytes()).hexdigest()
@@ -180,7 +181,7 @@ def measure(farm, rounds, say):
         seconds = slipways_log(farm, "buildbot", payload, ours_times)
         theirs = buildbot(farm, payload, their_times)
         if (theirs["log_sha256"], theirs["log_bytes"]) != (wanted, size * their_times):
-            raise CannotMeasure("Buildbot's log is not what the build wrote")
+            raise CannotMeasure(f"Buildbot's log is not what the build wrote: {theirs['log_bytes']:,} bytes of {size * their_times:,}")
         one = {"builds": (ours, theirs["builds_per_s"]),
                "log": (size * ours_times / MB / seconds, size * their_times / MB / theirs["log_s"])}
         say(f"buildbot: {one['builds'][1]:.1f} builds/s, log {one['log'][1]:.1f} MB/s; Slipway {ours:.0f} builds/s, log {one['log'][0]:.0f} MB/s")
