@@ -67,12 +67,20 @@ SELECT id FROM new_runs)"};
 constexpr Statement kExistingRun{"scheduler_existing_run",
                                  "SELECT id FROM runs WHERE submitted_by = $1 AND request_id = $2"};
 
+// The rows of `tasks` that the changes `c` name, looked up one by one. A join by id would leave the
+// planner the choice to walk the whole index instead, which it takes when its statistics are of a
+// table that was small, and keeps for as long as the plan of the prepared statement lives.
+#define SLIPWAY_PG_FIND_TASKS                                                                 \
+  " CROSS JOIN LATERAL (SELECT found.ctid AS place FROM tasks found WHERE found.id = c.task " \
+  "OFFSET 0) AS found "
+
 constexpr Statement kOfferTask{"scheduler_offer_task", R"(
 UPDATE tasks t
    SET state = 'offered', attempt = c.attempt, agent_id = c.agent,
        offer_deadline = from_micros(c.deadline)
   FROM json_to_recordset($1::json) AS c(task text, attempt bigint, agent text, deadline bigint)
- WHERE t.id = c.task AND t.state = 'queued' AND NOT t.cancel_requested
+)" SLIPWAY_PG_FIND_TASKS R"(
+ WHERE t.ctid = found.place AND t.state = 'queued' AND NOT t.cancel_requested
    AND t.attempt = c.attempt - 1
 RETURNING t.id)"};
 
@@ -81,7 +89,8 @@ UPDATE tasks t
    SET state = 'running', started_at = from_micros(c.at), offer_deadline = NULL,
        starts = t.starts + 1
   FROM json_to_recordset($1::json) AS c(task text, attempt bigint, at bigint)
- WHERE t.id = c.task AND t.state = 'offered' AND t.attempt = c.attempt
+)" SLIPWAY_PG_FIND_TASKS R"(
+ WHERE t.ctid = found.place AND t.state = 'offered' AND t.attempt = c.attempt
 RETURNING t.id)"};
 
 constexpr Statement kRequeueTask{"scheduler_requeue_task", R"(
@@ -90,7 +99,8 @@ UPDATE tasks t
        not_before = from_micros(c.not_before),
        queued_since = CASE t.state WHEN 'running' THEN from_micros(c.at) ELSE t.queued_since END
   FROM json_to_recordset($1::json) AS c(task text, attempt bigint, at bigint, not_before bigint)
- WHERE t.id = c.task AND t.attempt = c.attempt
+)" SLIPWAY_PG_FIND_TASKS R"(
+ WHERE t.ctid = found.place AND t.attempt = c.attempt
    AND (t.state = 'offered' OR (t.state = 'running' AND t.kind <> 'publish'))
 RETURNING t.id)"};
 
@@ -98,14 +108,16 @@ constexpr Statement kReleaseTask{"scheduler_release_task", R"(
 UPDATE tasks t
    SET state = 'queued', queued_since = from_micros(c.at)
   FROM json_to_recordset($1::json) AS c(task text, at bigint)
- WHERE t.id = c.task AND t.state = 'waiting'
+)" SLIPWAY_PG_FIND_TASKS R"(
+ WHERE t.ctid = found.place AND t.state = 'waiting'
 RETURNING t.id)"};
 
 constexpr Statement kRequestCancel{"scheduler_request_cancel", R"(
 UPDATE tasks t
    SET cancel_requested = true
   FROM json_to_recordset($1::json) AS c(task text)
- WHERE t.id = c.task AND NOT t.cancel_requested
+)" SLIPWAY_PG_FIND_TASKS R"(
+ WHERE t.ctid = found.place AND NOT t.cancel_requested
    AND t.state IN ('waiting', 'queued', 'offered', 'running', 'unknown')
 RETURNING t.id)"};
 
@@ -130,7 +142,8 @@ WITH c AS (
      SET state = c.state, finished_at = from_micros(c.at), offer_deadline = NULL,
          result = coalesce(c.result, t.result)
     FROM c
-   WHERE t.id = c.task AND t.attempt = c.attempt
+)" SLIPWAY_PG_FIND_TASKS R"(
+   WHERE t.ctid = found.place AND t.attempt = c.attempt
      AND position(' ' || t.kind || '/' || t.state || ' ' IN c.allowed) > 0
   RETURNING t.id, t.attempt, c.release, c.resolution
 ), ended AS (
@@ -143,7 +156,7 @@ WITH c AS (
          nullif(r.probe_task, ''), r.reason, earlier.result
     FROM done
     -- All parts of a statement see the rows as they were before it.
-    JOIN tasks earlier ON earlier.id = done.id
+   CROSS JOIN LATERAL (SELECT result FROM tasks WHERE id = done.id OFFSET 0) AS earlier
    CROSS JOIN LATERAL jsonb_to_record(done.resolution) AS r(
            verdict text, resolved_by text, resolved_at bigint, probe_task text, reason text)
    WHERE done.resolution IS NOT NULL
@@ -156,7 +169,8 @@ WITH done AS (
      SET state = 'unknown', result = c.result
     FROM jsonb_to_recordset($1::jsonb) AS c(
            task text, attempt bigint, result jsonb, reported boolean, client_ended_at bigint)
-   WHERE t.id = c.task AND t.attempt = c.attempt AND
+)" SLIPWAY_PG_FIND_TASKS R"(
+   WHERE t.ctid = found.place AND t.attempt = c.attempt AND
          t.state IN ('running', 'unknown') AND t.kind = 'publish'
   RETURNING t.id, t.attempt, c.reported, c.client_ended_at
 ), noted AS (
@@ -176,7 +190,7 @@ WITH c AS (
   UPDATE publish_resolutions r
      SET late_result = c.result, late_at = from_micros(c.at)
     FROM c
-    JOIN tasks t ON t.id = c.task
+   CROSS JOIN LATERAL (SELECT state FROM tasks WHERE id = c.task OFFSET 0) AS t
    WHERE r.task_id = c.task AND r.attempt = c.attempt AND r.late_at IS NULL
      AND (c.release IS NULL OR t.state = 'failed')
   RETURNING r.task_id AS id, c.result, c.release
@@ -194,7 +208,7 @@ INSERT INTO publish_permits AS p (task_id, attempt, nonce, manifest, not_after, 
 SELECT c.task, c.attempt, c.nonce, c.manifest, from_micros(c.not_after), c.deadline
   FROM json_to_recordset($1::json) AS c(
          task text, attempt bigint, nonce text, manifest text, not_after bigint, deadline bigint)
-  JOIN tasks t ON t.id = c.task
+  CROSS JOIN LATERAL (SELECT * FROM tasks WHERE id = c.task OFFSET 0) AS t
  WHERE t.state = 'running' AND t.kind = 'publish' AND NOT t.cancel_requested
    AND t.attempt = c.attempt
    AND NOT EXISTS (
@@ -215,7 +229,8 @@ WITH c AS (
     FROM json_to_recordset($1::json) AS c(
            task text, attempt bigint, number integer, name text, state text, started_at bigint,
            finished_at bigint, detail text)
-    JOIN tasks t ON t.id = c.task AND t.attempt = c.attempt
+   CROSS JOIN LATERAL (SELECT attempt FROM tasks WHERE id = c.task OFFSET 0) AS t
+   WHERE t.attempt = c.attempt
 ), stored AS (
   INSERT INTO steps AS s (task_id, attempt, number, name, state, started_at, finished_at, detail)
   SELECT task, attempt, number, name, state, from_micros(started_at), from_micros(finished_at),
