@@ -22,15 +22,19 @@
 #include "common/fs/unique_fd.h"
 #include "common/log/log.h"
 #include "common/status/status.h"
+#include "controller/access/access.h"
+#include "controller/access/password.h"
 #include "controller/agent_gateway/agent_service.h"
 #include "controller/agent_gateway/enrollment_service.h"
 #include "controller/agent_gateway/gateway.h"
 #include "controller/agent_gateway/peer.h"
+#include "controller/api/account_service.h"
 #include "controller/api/agent_admin_service.h"
 #include "controller/api/agent_image_service.h"
 #include "controller/api/application_service.h"
 #include "controller/api/open_streams.h"
 #include "controller/api/release_service.h"
+#include "controller/api/session_service.h"
 #include "controller/api/task_service.h"
 #include "controller/artifacts/artifact_archive.h"
 #include "controller/artifacts/directory_blob_store.h"
@@ -44,10 +48,12 @@
 #include "controller/store/pg/leadership.h"
 #include "controller/store/pg/migrations.h"
 #include "controller/store/pg/migrator.h"
+#include "controller/store/pg/pg_account_store.h"
 #include "controller/store/pg/pg_agent_store.h"
 #include "controller/store/pg/pg_artifact_index.h"
 #include "controller/store/pg/pg_catalog_stores.h"
 #include "controller/store/pg/pg_image_order_store.h"
+#include "controller/store/pg/pg_login_store.h"
 #include "controller/store/pg/pg_run_reader.h"
 #include "controller/store/pg/pg_scheduler_store.h"
 #include "controller/work/work_pool.h"
@@ -56,6 +62,8 @@ namespace slipway::controller {
 namespace {
 
 constexpr char kVersion[] = "0.1.0";
+// The first account of a farm.
+constexpr char kAdmin[] = "admin";
 constexpr int kMaxMessageBytes = 16 << 20;
 // Threads of synchronous calls, blob transfers among them.
 constexpr int kMaxServerThreads = 64;
@@ -181,6 +189,7 @@ class RealApp final : public App {
   int port() const override { return port_; }
   std::string ca_file() const override { return options_.data_dir + "/ca.pem"; }
   std::string token_file() const override { return options_.data_dir + "/admin.token"; }
+  std::string password_file() const { return options_.data_dir + "/admin.password"; }
 
  private:
   struct Stores {
@@ -189,9 +198,9 @@ class RealApp final : public App {
           reader(database),
           applications(database),
           agents(database),
-          tokens(database),
+          accounts(database),
+          logins(database),
           cached_applications(applications),
-          cached_tokens(tokens),
           farm(database),
           artifacts(database),
           image_orders(database) {}
@@ -199,9 +208,9 @@ class RealApp final : public App {
     store::pg::PgRunReader reader;
     store::pg::PgApplicationStore applications;
     store::pg::PgAgentStore agents;
-    store::pg::PgTokenStore tokens;
+    store::pg::PgAccountStore accounts;
+    store::pg::PgLoginStore logins;
     store::CachedApplicationStore cached_applications;
-    store::CachedTokenStore cached_tokens;
     store::pg::PgFarmStore farm;
     store::pg::PgArtifactIndex artifacts;
     store::pg::PgImageOrderStore image_orders;
@@ -219,7 +228,11 @@ class RealApp final : public App {
                              app.options_.allow_local_repositories}),
           release(deps, *app.archive_),
           agent_admin(deps, *app.gateway_, app.keys_.ca_fingerprint),
-          agent_images(deps, *app.gateway_, app.stores_->image_orders) {}
+          agent_images(deps, *app.gateway_, app.stores_->image_orders),
+          session({deps.auth, app.stores_->accounts, app.stores_->logins, deps.applications,
+                   app.clock_}),
+          account({deps.auth, app.stores_->accounts, app.stores_->logins, deps.applications,
+                   app.clock_}) {}
     agent_gateway::PeerCheck peers;
     agent_gateway::AgentService agent;
     agent_gateway::EnrollmentService enrollment;
@@ -228,6 +241,8 @@ class RealApp final : public App {
     api::ReleaseService release;
     api::AgentAdminService agent_admin;
     api::AgentImageService agent_images;
+    api::SessionService session;
+    api::AccountService account;
   };
 
   absl::Status StartDatabase() {
@@ -274,8 +289,8 @@ class RealApp final : public App {
     const std::string dir = options_.data_dir + "/keys";
     SLIPWAY_RETURN_IF_ERROR(MakeFolder(dir, 0700));
     SLIPWAY_ASSIGN_OR_RETURN(const auto agents, stores_->agents.List());
-    SLIPWAY_ASSIGN_OR_RETURN(const auto applications, stores_->applications.List());
-    const bool in_use = !agents.empty() || !applications.empty();
+    SLIPWAY_ASSIGN_OR_RETURN(const auto applications, stores_->applications.List({}));
+    const bool in_use = !agents.empty() || applications.total > 0;
     SLIPWAY_ASSIGN_OR_RETURN(
         keys_, LoadOrCreateFarmKeys(
                    dir, farm_, clock_.Wall(),
@@ -283,13 +298,47 @@ class RealApp final : public App {
     // For clients; readable by all, it is no secret.
     SLIPWAY_RETURN_IF_ERROR(crypto::WriteSecretFile(ca_file(), keys_.ca.certificate_pem));
     if (chmod(ca_file().c_str(), 0644) != 0) return ErrnoError(errno, ca_file());
+    SLIPWAY_ASSIGN_OR_RETURN(auto session_key, LoadOrCreateToken(dir + "/session.key"));
+    access_ = std::make_unique<access::Access>(
+        access::Access::Options{}, stores_->accounts, stores_->logins,
+        access::SessionTokens(std::move(session_key)), clock_);
+    return BootstrapAdmin();
+  }
+
+  // The account "admin" of a new farm, and the API token that stands for it in a file.
+  absl::Status BootstrapAdmin() {
+    const store::Cause cause{.actor = "controller", .at = clock_.Wall()};
+    auto admin = stores_->accounts.GetByName(kAdmin);
+    if (admin.status().code() == absl::StatusCode::kNotFound) {
+      admin = domain::Account{.id = AccountId(NewId("acct-")),
+                              .name = kAdmin,
+                              .kind = domain::AccountKind::kAdmin,
+                              .created_at = cause.at,
+                              .created_by = cause.actor};
+      const std::string password = access::NewPassword();
+      // Before the account: a crash in between leaves a password of nobody's.
+      SLIPWAY_RETURN_IF_ERROR(crypto::WriteSecretFile(password_file(), password + "\n"));
+      const absl::Status created =
+          stores_->accounts.Create(*admin, access::HashPassword(password), cause);
+      // Deleted once: other admins look after this farm.
+      if (absl::IsAlreadyExists(created)) {
+        std::filesystem::remove(password_file());
+        return absl::OkStatus();
+      }
+      SLIPWAY_RETURN_IF_ERROR(created);
+      log::Info("admin_created", {{"password_file", password_file()}});
+    }
+    SLIPWAY_RETURN_IF_ERROR(admin.status());
     SLIPWAY_ASSIGN_OR_RETURN(const auto token, LoadOrCreateToken(token_file()));
     const std::string hash = crypto::HashToken(token.view()).Hex();
-    const auto known = stores_->cached_tokens.Find(hash);
-    if (known.status().code() == absl::StatusCode::kNotFound) {
-      return stores_->cached_tokens.Add(hash, {.name = "admin", .admin = true}, clock_.Wall());
-    }
-    return known.status();
+    const auto known = stores_->logins.FindToken(hash);
+    if (known.status().code() != absl::StatusCode::kNotFound) return known.status();
+    domain::ApiToken file_token;
+    file_token.id = ApiTokenId(NewId("token-"));
+    file_token.account = admin->id;
+    file_token.name = "admin.token";
+    file_token.created_at = cause.at;
+    return stores_->logins.AddToken(hash, file_token, cause);
   }
 
   absl::Status OpenFiles() {
@@ -332,7 +381,7 @@ class RealApp final : public App {
     tls.pem_key_cert_pairs.push_back(
         {std::string(server.key_pem.view()), server.certificate_pem + keys_.ca.certificate_pem});
 
-    auth_ = std::make_unique<api::Authenticator>(stores_->cached_tokens);
+    auth_ = std::make_unique<api::Authenticator>(*access_, "");
     services_.reset(new Services(
         farm_, *this,
         {*auth_, *scheduler_, stores_->reader, stores_->cached_applications, stores_->agents,
@@ -355,7 +404,8 @@ class RealApp final : public App {
     builder.AddListeningPort(options_.listen, grpc::SslServerCredentials(tls), &port_);
     for (grpc::Service* service : std::initializer_list<grpc::Service*>{
              &services_->agent, &services_->enrollment, &services_->task, &services_->application,
-             &services_->release, &services_->agent_admin, &services_->agent_images}) {
+             &services_->release, &services_->agent_admin, &services_->agent_images,
+             &services_->session, &services_->account}) {
       builder.RegisterService(service);
     }
     server_ = builder.BuildAndStart();
@@ -405,6 +455,7 @@ class RealApp final : public App {
   std::unique_ptr<work::WorkPool> submits_;
   std::unique_ptr<work::WorkPool> log_writes_;
   std::unique_ptr<agent_gateway::Gateway> gateway_;
+  std::unique_ptr<access::Access> access_;
   std::unique_ptr<api::Authenticator> auth_;
   std::unique_ptr<Services> services_;
   std::unique_ptr<grpc::Server> server_;

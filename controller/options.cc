@@ -19,6 +19,7 @@ runs::Target ReadTarget(config::Section section, std::set<std::string>& names) {
   runs::Target target;
   target.platform = section.RequireString("platform");
   target.name = section.GetString("name", target.platform);
+  target.environment = section.GetString("environment", "");
   target.image = section.RequireString("image");
   target.proxy = section.GetString("proxy", "");
   target.network = section.GetOneOf("network", {"bridge", "host"}, target.network);

@@ -15,6 +15,10 @@ using RunId = StrongType<struct RunIdTag, std::string>;
 using TaskId = StrongType<struct TaskIdTag, std::string>;
 using ReleaseId = StrongType<struct ReleaseIdTag, std::string>;
 using AgentId = StrongType<struct AgentIdTag, std::string>;
+using AccountId = StrongType<struct AccountIdTag, std::string>;
+using GroupId = StrongType<struct GroupIdTag, std::string>;
+using LoginId = StrongType<struct LoginIdTag, std::string>;
+using ApiTokenId = StrongType<struct ApiTokenIdTag, std::string>;
 
 // Number of one lease of a task, from 1, rising: the fencing token. 0 means "never leased".
 using Attempt = StrongType<struct AttemptTag, std::int64_t>;

@@ -1,6 +1,7 @@
 #include "common/crypto/hash.h"
 
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 
 #include <array>
 
@@ -49,6 +50,16 @@ Sha256Digest Sha256Of(std::string_view bytes) {
   Sha256Hasher hasher;
   hasher.Update(bytes);
   return hasher.Finish();
+}
+
+Sha256Digest HmacSha256(std::string_view key, std::string_view message) {
+  std::array<std::uint8_t, Sha256Digest::kSize> bytes{};
+  unsigned int size = 0;
+  const auto* text = reinterpret_cast<const unsigned char*>(message.data());
+  SLIPWAY_CHECK(HMAC(Sha256Algorithm(), key.data(), static_cast<int>(key.size()), text,
+                     message.size(), bytes.data(), &size) != nullptr);
+  SLIPWAY_CHECK(size == bytes.size());
+  return Sha256Digest(bytes);
 }
 
 }  // namespace slipway::crypto

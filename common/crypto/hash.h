@@ -28,4 +28,7 @@ class Sha256Hasher {
 // The digest of one message. Thread-safe.
 Sha256Digest Sha256Of(std::string_view bytes);
 
+// HMAC-SHA-256 (RFC 2104) of one message. Thread-safe.
+Sha256Digest HmacSha256(std::string_view key, std::string_view message);
+
 }  // namespace slipway::crypto

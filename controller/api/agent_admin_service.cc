@@ -17,6 +17,7 @@
 #include "controller/api/agent_selection.h"
 #include "controller/api/await_reply.h"
 #include "controller/api/fields.h"
+#include "controller/api/guard.h"
 
 namespace slipway::api {
 namespace {
@@ -152,7 +153,7 @@ grpc::Status AgentAdminService::ListAgents(grpc::ServerContext* context,
 absl::Status AgentAdminService::DoList(grpc::ServerContext& context,
                                        const v1::ListAgentsRequest& request,
                                        v1::ListAgentsResponse& response) {
-  SLIPWAY_RETURN_IF_ERROR(deps_.auth.RequireAdmin(context).status());
+  SLIPWAY_RETURN_IF_ERROR(deps_.auth.RequireOperator(context).status());
   SLIPWAY_ASSIGN_OR_RETURN(const auto agents, deps_.agents.List());
   const Views views = AllViews();
   for (const domain::Agent& agent : agents) {
@@ -169,7 +170,7 @@ grpc::Status AgentAdminService::GetAgent(grpc::ServerContext* context,
 
 absl::Status AgentAdminService::DoGet(grpc::ServerContext& context,
                                       const v1::GetAgentRequest& request, v1::Agent& response) {
-  SLIPWAY_RETURN_IF_ERROR(deps_.auth.RequireAdmin(context).status());
+  SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.RequireOperator(context));
   SLIPWAY_ASSIGN_OR_RETURN(const auto agents, deps_.agents.List());
   SLIPWAY_ASSIGN_OR_RETURN(const domain::Agent agent, SelectAgent(agents, request.agent()));
   const Views views = AllViews();
@@ -181,7 +182,10 @@ absl::Status AgentAdminService::DoGet(grpc::ServerContext& context,
     v1::HeldTask& held = *response.add_held();
     held.set_task(key.task.value());
     held.set_attempt(key.attempt.value());
-    held.set_application(found.run.application_name);
+    // Who runs the machines need not see what is built on them.
+    if (CheckMayAct(deps_, caller, {.application = found.task.application}).ok()) {
+      held.set_application(found.run.application_name);
+    }
     held.set_platform(found.task.platform);
     held.set_kind(static_cast<v1::TaskKind>(found.task.kind));
     if (found.task.started_at != WallTime()) {
@@ -200,9 +204,9 @@ grpc::Status AgentAdminService::ChangeAgents(grpc::ServerContext* context,
 absl::Status AgentAdminService::DoChange(grpc::ServerContext& context,
                                          const v1::ChangeAgentsRequest& request,
                                          v1::ChangeAgentsResponse& response) {
-  SLIPWAY_ASSIGN_OR_RETURN(const auto account, deps_.auth.RequireAdmin(context));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.RequireOperator(context));
   const WallTime now = deps_.clock.Wall();
-  SLIPWAY_ASSIGN_OR_RETURN(const domain::Availability wanted, Wanted(request, account, now));
+  SLIPWAY_ASSIGN_OR_RETURN(const domain::Availability wanted, Wanted(request, caller.account, now));
   SLIPWAY_ASSIGN_OR_RETURN(const auto agents, deps_.agents.List());
   SLIPWAY_ASSIGN_OR_RETURN(const auto selected, SelectAgents(agents, {request.agents().begin(),
                                                                       request.agents().end()}));
@@ -210,7 +214,8 @@ absl::Status AgentAdminService::DoChange(grpc::ServerContext& context,
   for (const domain::Agent& agent : selected) {
     if (IsSo(agent.availability, wanted, now)) continue;
     const auto reply = AwaitReply([&](scheduler::Scheduler::OnReply on_reply) {
-      deps_.scheduler.ChangeAgent(agent.id, wanted, std::move(on_reply));
+      deps_.scheduler.ChangeAgent(agent.id, wanted, std::move(on_reply),
+                                  {caller.AuthorityFor(domain::Authority::Need::kOperator)});
     });
     SLIPWAY_RETURN_IF_ERROR(WithContext(reply.ok() ? reply->status : reply.status(), agent.name));
     asked.insert(agent.id);
@@ -234,7 +239,7 @@ grpc::Status AgentAdminService::CreateJoinToken(grpc::ServerContext* context,
 absl::Status AgentAdminService::DoCreateToken(grpc::ServerContext& context,
                                               const v1::CreateJoinTokenRequest& request,
                                               v1::CreateJoinTokenResponse& response) {
-  SLIPWAY_ASSIGN_OR_RETURN(const auto account, deps_.auth.RequireAdmin(context));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.RequireOperator(context));
   Duration lifetime = kDefaultLifetime;
   if (request.has_lifetime()) lifetime = rpc::FromProto(request.lifetime());
   if (lifetime < kShortest || lifetime > kLongest) {
@@ -246,7 +251,7 @@ absl::Status AgentAdminService::DoCreateToken(grpc::ServerContext& context,
   domain::JoinToken token;
   token.token_hash = crypto::HashToken(secret.view()).Hex();
   token.created_at = deps_.clock.Wall();
-  token.created_by = account.name;
+  token.created_by = caller.account.name;
   token.expires_at = token.created_at + lifetime;
   SLIPWAY_RETURN_IF_ERROR(deps_.agents.AddJoinToken(token));
   response.set_token(fmt::format("SLP1-{}-{}", ca_fingerprint_.Hex(), secret.view()));
@@ -264,7 +269,7 @@ grpc::Status AgentAdminService::ListJoinTokens(grpc::ServerContext* context,
 absl::Status AgentAdminService::DoListTokens(grpc::ServerContext& context,
                                              const v1::ListJoinTokensRequest& request,
                                              v1::ListJoinTokensResponse& response) {
-  SLIPWAY_RETURN_IF_ERROR(deps_.auth.RequireAdmin(context).status());
+  SLIPWAY_RETURN_IF_ERROR(deps_.auth.RequireOperator(context).status());
   const WallTime now = deps_.clock.Wall();
   SLIPWAY_ASSIGN_OR_RETURN(const auto tokens,
                            deps_.agents.ListJoinTokens(!request.include_closed(), now));
@@ -299,10 +304,10 @@ grpc::Status AgentAdminService::RevokeJoinToken(grpc::ServerContext* context,
 
 absl::Status AgentAdminService::DoRevokeToken(grpc::ServerContext& context,
                                               const v1::RevokeJoinTokenRequest& request) {
-  SLIPWAY_ASSIGN_OR_RETURN(const auto account, deps_.auth.RequireAdmin(context));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.RequireOperator(context));
   SLIPWAY_ASSIGN_OR_RETURN(
       const domain::JoinTokenState was,
-      deps_.agents.RevokeJoinToken(request.id(), account.name, deps_.clock.Wall()));
+      deps_.agents.RevokeJoinToken(request.id(), caller.account.name, deps_.clock.Wall()));
   if (was == domain::JoinTokenState::kOpen) return absl::OkStatus();
   if (was == domain::JoinTokenState::kUnknown) {
     return MakeError(absl::StatusCode::kNotFound, "NO_SUCH_TOKEN",

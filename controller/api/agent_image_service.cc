@@ -73,7 +73,7 @@ grpc::Status AgentImageService::ForgetImage(grpc::ServerContext* context,
 absl::Status AgentImageService::DoPrepare(grpc::ServerContext& context,
                                           const v1::PrepareImagesRequest& request,
                                           v1::PrepareImagesResponse& response) {
-  SLIPWAY_ASSIGN_OR_RETURN(const auto account, deps_.auth.RequireAdmin(context));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.RequireOperator(context));
   if (request.images().empty()) {
     return MakeError(absl::StatusCode::kInvalidArgument, "BAD_FIELD", "images: none is named");
   }
@@ -95,7 +95,7 @@ absl::Status AgentImageService::DoPrepare(grpc::ServerContext& context,
     domain::ImageOrder order{.image = image,
                              .agent = {},
                              .number = 0,
-                             .requested_by = account.name,
+                             .requested_by = caller.account.name,
                              .requested_at = deps_.clock.Wall()};
     if (only.empty()) wanted.push_back(order);
     for (const AgentId& agent : only) {
@@ -114,7 +114,7 @@ absl::Status AgentImageService::DoPrepare(grpc::ServerContext& context,
 absl::Status AgentImageService::DoList(grpc::ServerContext& context,
                                        const v1::ListImagesRequest& request,
                                        v1::ListImagesResponse& response) {
-  SLIPWAY_RETURN_IF_ERROR(deps_.auth.RequireAdmin(context).status());
+  SLIPWAY_RETURN_IF_ERROR(deps_.auth.RequireOperator(context).status());
   SLIPWAY_ASSIGN_OR_RETURN(const Agents agents, LoadAgents());
   SLIPWAY_ASSIGN_OR_RETURN(const std::set<AgentId> only, Find(agents, Words(request.agents())));
   SLIPWAY_ASSIGN_OR_RETURN(const auto orders, orders_.List());
@@ -127,7 +127,7 @@ absl::Status AgentImageService::DoList(grpc::ServerContext& context,
 
 absl::Status AgentImageService::DoForget(grpc::ServerContext& context,
                                          const v1::ForgetImageRequest& request) {
-  SLIPWAY_RETURN_IF_ERROR(deps_.auth.RequireAdmin(context).status());
+  SLIPWAY_RETURN_IF_ERROR(deps_.auth.RequireOperator(context).status());
   AgentId agent;
   if (!request.agent().empty()) {
     SLIPWAY_ASSIGN_OR_RETURN(const Agents agents, LoadAgents());

@@ -7,8 +7,10 @@
 #include "common/rpc/grpc_status.h"
 #include "common/rpc/text.h"
 #include "common/status/status.h"
+#include "controller/api/access_convert.h"
 #include "controller/api/convert.h"
 #include "controller/api/fields.h"
+#include "controller/api/guard.h"
 
 namespace slipway::api {
 namespace {
@@ -58,7 +60,7 @@ grpc::Status ApplicationService::CreateApplication(grpc::ServerContext* context,
 absl::Status ApplicationService::DoCreate(grpc::ServerContext& context,
                                           const v1::CreateApplicationRequest& request,
                                           v1::Application& response) {
-  SLIPWAY_ASSIGN_OR_RETURN(const auto account, deps_.auth.RequireAdmin(context));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.RequireAdmin(context));
   if (!IsApplicationName(request.name())) {
     return MakeError(
         absl::StatusCode::kInvalidArgument, "BAD_APPLICATION_NAME",
@@ -76,16 +78,17 @@ absl::Status ApplicationService::DoCreate(grpc::ServerContext& context,
   application.id = ApplicationId(NewUuid());
   application.name = request.name();
   application.repository = request.repository();
-  application.created_at = deps_.clock.Wall();
-  application.created_by = account.name;
-  const absl::Status created = deps_.applications.Create(application);
+  const store::Cause cause =
+      deps_.auth.access().CauseOf(caller, {caller.AuthorityFor(domain::Authority::Need::kAdmin)});
+  application.created_at = cause.at;
+  application.created_by = cause.actor;
+  const absl::Status created = deps_.applications.Create(application, cause);
   if (created.code() == absl::StatusCode::kAlreadyExists) {
     return MakeError(absl::StatusCode::kAlreadyExists, "APPLICATION_EXISTS",
                      fmt::format("there is an application '{}' already", application.name));
   }
   SLIPWAY_RETURN_IF_ERROR(created);
-  response = ToProto(application);
-  return absl::OkStatus();
+  return Describe(caller, application, response);
 }
 
 grpc::Status ApplicationService::UpdateApplication(grpc::ServerContext* context,
@@ -97,7 +100,9 @@ grpc::Status ApplicationService::UpdateApplication(grpc::ServerContext* context,
 absl::Status ApplicationService::DoUpdate(grpc::ServerContext& context,
                                           const v1::UpdateApplicationRequest& request,
                                           v1::Application& response) {
-  SLIPWAY_RETURN_IF_ERROR(deps_.auth.RequireAdmin(context).status());
+  SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.Authenticate(context));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto before, FindApplication(deps_, caller, request.name(),
+                                                              domain::Operation::kManage));
   store::ApplicationChange change;
   for (const std::string& path : request.update_mask().paths()) {
     if (path == "description") {
@@ -116,33 +121,55 @@ absl::Status ApplicationService::DoUpdate(grpc::ServerContext& context,
     }
   }
   if (request.update_mask().paths().empty()) return BadField("update_mask", "names no field");
+  const store::Cause cause = deps_.auth.access().CauseOf(
+      caller,
+      {caller.AuthorityFor({.application = before.id, .operation = domain::Operation::kManage})});
   SLIPWAY_ASSIGN_OR_RETURN(const auto application,
-                           deps_.applications.Update(request.name(), change));
-  response = ToProto(application);
-  return absl::OkStatus();
+                           deps_.applications.Update(request.name(), change, cause));
+  return Describe(caller, application, response);
 }
 
 grpc::Status ApplicationService::GetApplication(grpc::ServerContext* context,
                                                 const v1::GetApplicationRequest* request,
                                                 v1::Application* response) {
-  const auto account = deps_.auth.Authenticate(*context);
-  if (!account.ok()) return rpc::ToGrpc(*context, account.status());
-  const auto application = deps_.applications.GetByName(request->name());
-  if (application.ok()) *response = ToProto(*application);
-  return rpc::ToGrpc(*context, application.status());
+  const auto caller = deps_.auth.Authenticate(*context);
+  if (!caller.ok()) return rpc::ToGrpc(*context, caller.status());
+  const auto application = FindApplication(deps_, *caller, request->name());
+  if (!application.ok()) return rpc::ToGrpc(*context, application.status());
+  return rpc::ToGrpc(*context, Describe(*caller, *application, *response));
 }
 
 grpc::Status ApplicationService::ListApplications(grpc::ServerContext* context,
-                                                  const v1::ListApplicationsRequest*,
+                                                  const v1::ListApplicationsRequest* request,
                                                   v1::ListApplicationsResponse* response) {
-  return rpc::ToGrpc(*context, DoList(*context, *response));
+  return rpc::ToGrpc(*context, DoList(*context, *request, *response));
 }
 
 absl::Status ApplicationService::DoList(grpc::ServerContext& context,
+                                        const v1::ListApplicationsRequest& request,
                                         v1::ListApplicationsResponse& response) {
-  SLIPWAY_RETURN_IF_ERROR(deps_.auth.Authenticate(context).status());
-  SLIPWAY_ASSIGN_OR_RETURN(const auto applications, deps_.applications.List());
-  for (const auto& application : applications) *response.add_applications() = ToProto(application);
+  SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.Authenticate(context));
+  SLIPWAY_ASSIGN_OR_RETURN(const int size,
+                           PageSizeFrom(request.page_size() == 0 ? 1000 : request.page_size()));
+  SLIPWAY_ASSIGN_OR_RETURN(
+      const auto page,
+      deps_.applications.List(
+          {.viewer = ViewerOf(caller), .page_size = size, .page_token = request.page_token()}));
+  for (const auto& application : page.applications) {
+    SLIPWAY_RETURN_IF_ERROR(Describe(caller, application, *response.add_applications()));
+  }
+  response.set_next_page_token(page.next_page_token);
+  response.set_total(page.total);
+  return absl::OkStatus();
+}
+
+absl::Status ApplicationService::Describe(const access::Caller& caller,
+                                          const domain::Application& application,
+                                          v1::Application& response) {
+  response = ToProto(application);
+  SLIPWAY_ASSIGN_OR_RETURN(const auto allowed,
+                           deps_.auth.access().AllowedOperations(caller, application.id));
+  AddTo(*response.mutable_allowed_operations(), allowed);
   return absl::OkStatus();
 }
 

@@ -42,7 +42,10 @@ class ApplicationService final : public v1::ApplicationService::Service {
                         v1::Application& response);
   absl::Status DoUpdate(grpc::ServerContext& context, const v1::UpdateApplicationRequest& request,
                         v1::Application& response);
-  absl::Status DoList(grpc::ServerContext& context, v1::ListApplicationsResponse& response);
+  absl::Status DoList(grpc::ServerContext& context, const v1::ListApplicationsRequest& request,
+                      v1::ListApplicationsResponse& response);
+  absl::Status Describe(const access::Caller& caller, const domain::Application& application,
+                        v1::Application& response);
 
   const Deps deps_;
   const Options options_;

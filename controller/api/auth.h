@@ -2,26 +2,46 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <string>
+
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "controller/domain/agent.h"
-#include "controller/store/catalog_store.h"
+#include "controller/access/access.h"
+#include "controller/domain/application.h"
 
 namespace slipway::api {
 
-// Tells who calls from the metadata `authorization: Bearer <API token>`. Thread-safe.
+// Tells who calls, from the metadata `authorization: Bearer TOKEN`, and what they may do.
+// Thread-safe.
 class Authenticator {
  public:
-  explicit Authenticator(store::TokenStore& tokens) : tokens_(tokens) {}
+  // `gateway_token`: who sends it as metadata `slipway-gateway` speaks for the address in
+  // `slipway-client`; "": nobody does.
+  Authenticator(access::Access& access, std::string gateway_token)
+      : access_(access), gateway_token_(std::move(gateway_token)) {}
 
-  // kUnauthenticated, reason NO_TOKEN or BAD_TOKEN. Reads the database.
-  [[nodiscard]] absl::StatusOr<domain::Account> Authenticate(
+  // kUnauthenticated, reason NO_TOKEN or BAD_TOKEN.
+  [[nodiscard]] absl::StatusOr<access::Caller> Authenticate(
       const grpc::ServerContextBase& context) const;
-  // Also kPermissionDenied, reason ADMIN_ONLY.
-  [[nodiscard]] absl::StatusOr<domain::Account> RequireAdmin(
+  // Also kPermissionDenied, reason ADMIN_ONLY, OPERATOR_ONLY or TOKEN_FORBIDS.
+  [[nodiscard]] absl::StatusOr<access::Caller> RequireAdmin(
       const grpc::ServerContextBase& context) const;
+  [[nodiscard]] absl::StatusOr<access::Caller> RequireOperator(
+      const grpc::ServerContextBase& context) const;
+
+  // kNotFound, as if there were no such thing: `what` names it as the store would ("task 'x'").
+  // kPermissionDenied with the verdict's reason.
+  [[nodiscard]] absl::Status Check(const access::Caller& caller, const domain::Question& question,
+                                   const std::string& what, std::string_view reason) const;
+
+  // Where the call comes from, without the port; "" when it cannot be told.
+  [[nodiscard]] std::string AddressOf(const grpc::ServerContextBase& context) const;
+
+  [[nodiscard]] access::Access& access() const { return access_; }
 
  private:
-  store::TokenStore& tokens_;
+  access::Access& access_;
+  const std::string gateway_token_;
 };
 
 }  // namespace slipway::api

@@ -12,6 +12,7 @@
 
 #include "common/status/status.h"
 #include "controller/api/follow_stream.h"
+#include "controller/api/guard.h"
 #include "controller/api/log_message.h"
 
 namespace slipway::api {
@@ -52,8 +53,12 @@ class RunFollower final : public FollowStream<v1::WatchRunResponse> {
 
   absl::Status Prepare() {
     if (subscription_) return absl::OkStatus();
-    SLIPWAY_RETURN_IF_ERROR(deps_.auth.Authenticate(context()).status());
-    SLIPWAY_ASSIGN_OR_RETURN(const auto tasks, deps_.reader.TasksOfRun(RunId(request_.run())));
+    const RunId id(request_.run());
+    SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.Authenticate(context()));
+    SLIPWAY_ASSIGN_OR_RETURN(const auto run, FindRun(deps_, caller, id));
+    SLIPWAY_RETURN_IF_ERROR(
+        EndUnless(deps_.auth.access(), SeesStill(deps_, caller, run.application)));
+    SLIPWAY_ASSIGN_OR_RETURN(const auto tasks, deps_.reader.TasksOfRun(id));
     std::vector<TaskId> ids;
     for (const auto& task : tasks) ids.push_back(task.id);
     subscription_ = deps_.watch.Subscribe(ids, [stream = weak()] {
@@ -104,9 +109,12 @@ class LogFollower final : public FollowStream<grpc::ByteBuffer> {
   }
 
   absl::Status Begin() {
-    SLIPWAY_RETURN_IF_ERROR(deps_.auth.Authenticate(context()).status());
+    SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.Authenticate(context()));
     SLIPWAY_ASSIGN_OR_RETURN(request_, ParseReadLogRequest(received_));
     received_.Clear();
+    SLIPWAY_ASSIGN_OR_RETURN(const auto seen, FindTask(deps_, caller, TaskId(request_.task())));
+    SLIPWAY_RETURN_IF_ERROR(
+        EndUnless(deps_.auth.access(), SeesStill(deps_, caller, seen.task.application)));
     if (request_.attempt() < 0) {
       return MakeError(absl::StatusCode::kInvalidArgument, "BAD_FIELD", "attempt: below 0",
                        "Count from 1; 0 or none means the newest.");

@@ -2,6 +2,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -9,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "common/rpc/grpc_status.h"
+#include "controller/access/access.h"
 #include "controller/api/open_streams.h"
 #include "controller/work/work_pool.h"
 
@@ -65,6 +67,7 @@ class FollowStream : public grpc::ServerWriteReactor<Response> {
 
   void OnDone() final {
     open_.reset();
+    rights_.reset();
     Unsubscribe();
     const auto self = std::move(self_);
   }
@@ -80,6 +83,20 @@ class FollowStream : public grpc::ServerWriteReactor<Response> {
   }
   // Wake is not called any more after this returns.
   virtual void Unsubscribe() = 0;
+
+  // Asks `check` now, and from now on whenever somebody's rights may have become less; its error
+  // ends the stream. Returns the first answer.
+  absl::Status EndUnless(access::Access& access, std::function<absl::Status()> check) {
+    const auto shared = std::make_shared<const std::function<absl::Status()>>(std::move(check));
+    rights_ = access.OnChange([stream = weak_, shared, &pool = pool_] {
+      pool.Post([stream, shared] {
+        const auto alive = stream.lock();
+        if (!alive) return;
+        if (const absl::Status status = (*shared)(); !status.ok()) alive->EndEarly(status);
+      });
+    });
+    return (*shared)();
+  }
 
   [[nodiscard]] grpc::CallbackServerContext& context() { return context_; }
   // For wake-up calls from outside, which must not keep the stream alive.
@@ -157,6 +174,7 @@ class FollowStream : public grpc::ServerWriteReactor<Response> {
   work::WorkPool& pool_;
   OpenStreams& streams_;
   std::shared_ptr<void> open_;  // among streams_
+  std::shared_ptr<void> rights_;
   std::shared_ptr<FollowStream> self_;
   std::weak_ptr<FollowStream> weak_;
   Response response_;  // owned by the step or the pending write

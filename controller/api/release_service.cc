@@ -13,6 +13,7 @@
 #include "controller/api/await_reply.h"
 #include "controller/api/convert.h"
 #include "controller/api/fields.h"
+#include "controller/api/guard.h"
 
 namespace slipway::api {
 namespace {
@@ -21,6 +22,9 @@ absl::Status NoSuchProduct(const std::string& name, const char* why) {
   return MakeError(absl::StatusCode::kNotFound, "NO_SUCH_PRODUCT",
                    fmt::format("'{}': {}", rpc::ValidUtf8(name.substr(0, 200)), why));
 }
+
+constexpr char kNoRelease[] = "there is no such release";
+constexpr char kNoTask[] = "neither a release nor a task has this name";
 
 std::string PublishState(const std::optional<domain::Task>& publish) {
   if (!publish) return "not asked for";
@@ -47,7 +51,7 @@ absl::StatusOr<ReleaseService::Product> ReleaseService::Find(const std::string& 
   if (release) {
     auto found = deps_.reader.GetRelease(*release);
     if (found.status().code() == absl::StatusCode::kNotFound) {
-      return NoSuchProduct(name, "there is no such release");
+      return NoSuchProduct(name, kNoRelease);
     }
     SLIPWAY_RETURN_IF_ERROR(found.status());
     product.release = *std::move(found);
@@ -55,7 +59,7 @@ absl::StatusOr<ReleaseService::Product> ReleaseService::Find(const std::string& 
   }
   auto found = deps_.reader.GetTask(task);
   if (found.status().code() == absl::StatusCode::kNotFound) {
-    return NoSuchProduct(name, "neither a release nor a task has this name");
+    return NoSuchProduct(name, kNoTask);
   }
   SLIPWAY_RETURN_IF_ERROR(found.status());
   if (found->task.kind == domain::TaskKind::kPublish) {
@@ -78,6 +82,16 @@ absl::StatusOr<ReleaseService::Product> ReleaseService::Find(const std::string& 
   return product;
 }
 
+absl::StatusOr<ReleaseService::Product> ReleaseService::FindVisible(const access::Caller& caller,
+                                                                    const std::string& name) {
+  SLIPWAY_ASSIGN_OR_RETURN(auto product, Find(name));
+  const bool release = product.release && name != product.build.task.id.value();
+  SLIPWAY_RETURN_IF_ERROR(
+      deps_.auth.access().Check(caller, {.application = product.build.run.application},
+                                NoSuchProduct(name, release ? kNoRelease : kNoTask)));
+  return product;
+}
+
 grpc::Status ReleaseService::ListReleases(grpc::ServerContext* context,
                                           const v1::ListReleasesRequest* request,
                                           v1::ListReleasesResponse* response) {
@@ -87,11 +101,12 @@ grpc::Status ReleaseService::ListReleases(grpc::ServerContext* context,
 absl::Status ReleaseService::DoList(grpc::ServerContext& context,
                                     const v1::ListReleasesRequest& request,
                                     v1::ListReleasesResponse& response) {
-  SLIPWAY_RETURN_IF_ERROR(deps_.auth.Authenticate(context).status());
+  SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.Authenticate(context));
   store::ReleaseFilter filter;
+  filter.viewer = ViewerOf(caller);
   if (!request.application().empty()) {
     SLIPWAY_ASSIGN_OR_RETURN(const auto application,
-                             deps_.applications.GetByName(request.application()));
+                             FindApplication(deps_, caller, request.application()));
     filter.application = application.id;
   }
   filter.platform = request.platform();
@@ -115,8 +130,8 @@ grpc::Status ReleaseService::GetArchived(grpc::ServerContext* context,
 
 absl::Status ReleaseService::DoGet(grpc::ServerContext& context, const std::string& name,
                                    v1::Archived& response) {
-  SLIPWAY_RETURN_IF_ERROR(deps_.auth.Authenticate(context).status());
-  SLIPWAY_ASSIGN_OR_RETURN(const Product product, Find(name));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.Authenticate(context));
+  SLIPWAY_ASSIGN_OR_RETURN(const Product product, FindVisible(caller, name));
   const protocol::AttemptResult& result = *product.build.task.result;
   const protocol::BuildOutcome& build = *result.build;
   if (product.release) *response.mutable_release() = ToProto(*product.release);
@@ -146,7 +161,7 @@ grpc::Status ReleaseService::ResolvePublish(grpc::ServerContext* context,
 absl::Status ReleaseService::DoResolve(grpc::ServerContext& context,
                                        const v1::ResolvePublishRequest& request,
                                        v1::ResolvePublishResponse& response) {
-  SLIPWAY_ASSIGN_OR_RETURN(const auto account, deps_.auth.RequireAdmin(context));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.Authenticate(context));
   SLIPWAY_RETURN_IF_ERROR(CheckText("reason", request.reason(), 1024, Lines::kMany));
   SLIPWAY_RETURN_IF_ERROR(CheckText("version", request.published().version(), 64));
   SLIPWAY_RETURN_IF_ERROR(CheckText("link", request.published().link(), 1024));
@@ -160,11 +175,14 @@ absl::Status ReleaseService::DoResolve(grpc::ServerContext& context,
                      "word: say published, not_published or probe");
   }
   const TaskId id(request.task());
-  SLIPWAY_ASSIGN_OR_RETURN(const auto found, deps_.reader.GetTask(id));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto found, FindTask(deps_, caller, id));
+  const domain::Question question{.application = found.task.application,
+                                  .operation = domain::Operation::kManage};
+  SLIPWAY_RETURN_IF_ERROR(CheckMayAct(deps_, caller, question));
   if (found.task.state != domain::TaskState::kUnknown) {
     SLIPWAY_RETURN_IF_ERROR(CheckSame(request, found.task));
   } else if (request.has_probe()) {
-    SLIPWAY_ASSIGN_OR_RETURN(const RunId run, StartProbe(request, found, account));
+    SLIPWAY_ASSIGN_OR_RETURN(const RunId run, StartProbe(request, found, caller, question));
     response.set_probe_run(run.value());
   } else {
     scheduler::Resolve resolve;
@@ -172,13 +190,14 @@ absl::Status ReleaseService::DoResolve(grpc::ServerContext& context,
     resolve.resolution = {.verdict = request.has_published()
                                          ? domain::PublishVerdict::kPublished
                                          : domain::PublishVerdict::kNotPublished,
-                          .resolved_by = account.name,
+                          .resolved_by = caller.account.name,
                           .resolved_at = {},
                           .probe = {},
                           .reason = request.reason(),
                           .late_result = {}};
     resolve.version = request.published().version();
     resolve.link = request.published().link();
+    resolve.authorities = {caller.AuthorityFor(question)};
     SLIPWAY_ASSIGN_OR_RETURN(const auto reply,
                              AwaitReply([&](scheduler::Scheduler::OnReply answer) {
                                deps_.scheduler.Resolve(std::move(resolve), answer);
@@ -221,10 +240,11 @@ absl::Status ReleaseService::CheckSame(const v1::ResolvePublishRequest& request,
 
 absl::StatusOr<RunId> ReleaseService::StartProbe(const v1::ResolvePublishRequest& request,
                                                  const store::TaskWithRun& publish,
-                                                 const domain::Account& account) {
+                                                 const access::Caller& caller,
+                                                 const domain::Question& question) {
   domain::Run run = publish.run;
   run.id = RunId(NewId("run-"));
-  run.submitted_by = account.name;
+  run.submitted_by = caller.account.name;
   run.submitted_at = deps_.clock.Wall();
   run.request_id = request.request_id().empty() ? run.id.value() : request.request_id();
   run.description = request.reason();
@@ -244,7 +264,8 @@ absl::StatusOr<RunId> ReleaseService::StartProbe(const v1::ResolvePublishRequest
   probe.created_at = run.submitted_at;
   const RunId id = run.id;
   SLIPWAY_ASSIGN_OR_RETURN(const auto reply, AwaitReply([&](scheduler::Scheduler::OnReply answer) {
-                             deps_.scheduler.Submit(std::move(run), {std::move(probe)}, answer);
+                             deps_.scheduler.Submit(std::move(run), {std::move(probe)}, answer,
+                                                    {caller.AuthorityFor(question)});
                            }));
   if (reply.status.code() == absl::StatusCode::kAlreadyExists) return reply.run;
   SLIPWAY_RETURN_IF_ERROR(reply.status);
@@ -259,8 +280,8 @@ grpc::Status ReleaseService::Download(grpc::ServerContext* context,
 
 absl::Status ReleaseService::DoDownload(grpc::ServerContext& context, const std::string& name,
                                         grpc::ServerWriter<v1::DownloadResponse>& writer) {
-  SLIPWAY_RETURN_IF_ERROR(deps_.auth.Authenticate(context).status());
-  SLIPWAY_ASSIGN_OR_RETURN(const Product product, Find(name));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.Authenticate(context));
+  SLIPWAY_ASSIGN_OR_RETURN(const Product product, FindVisible(caller, name));
   return agent_gateway::StreamArtifact(archive_, product.build.run.application,
                                        product.build.task.result->build->manifest, writer);
 }

@@ -43,12 +43,14 @@ class ReleaseService final : public v1::ReleaseService::Service {
   absl::Status CheckSame(const v1::ResolvePublishRequest& request, const domain::Task& task);
   // Asks the scheduler for a run of one probe; its id.
   absl::StatusOr<RunId> StartProbe(const v1::ResolvePublishRequest& request,
-                                   const store::TaskWithRun& publish,
-                                   const domain::Account& account);
+                                   const store::TaskWithRun& publish, const access::Caller& caller,
+                                   const domain::Question& question);
   absl::Status DoDownload(grpc::ServerContext& context, const std::string& name,
                           grpc::ServerWriter<v1::DownloadResponse>& writer);
   // kNotFound, reason NO_SUCH_PRODUCT: no such name, or its build has no product.
   absl::StatusOr<Product> Find(const std::string& name);
+  // The same when the caller does not see it.
+  absl::StatusOr<Product> FindVisible(const access::Caller& caller, const std::string& name);
 
   const Deps deps_;
   artifacts::ArtifactArchive& archive_;

@@ -6,7 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/time.h"
-#include "controller/domain/agent.h"
+#include "controller/domain/account.h"
 #include "controller/domain/application.h"
 #include "controller/domain/task.h"
 #include "controller/runs/targets.h"

@@ -2,6 +2,7 @@
 
 #include <grpcpp/alarm.h>
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -15,6 +16,7 @@
 #include "controller/api/await_reply.h"
 #include "controller/api/convert.h"
 #include "controller/api/fields.h"
+#include "controller/api/guard.h"
 #include "controller/api/submit.h"
 
 namespace slipway::api {
@@ -73,14 +75,14 @@ class SubmitCall final : public grpc::ServerUnaryReactor {
       if (finished_) return;
       working_ = true;
     }
-    const auto account = deps_.auth.Authenticate(context_);
-    if (!account.ok()) {
+    const auto caller = deps_.auth.Authenticate(context_);
+    if (!caller.ok()) {
       const std::lock_guard lock(mu_);
-      FinishLocked(account.status());
+      FinishLocked(caller.status());
       return;
     }
     for (std::size_t i = 0; i < items_.size(); ++i) {
-      if (absl::Status refused = Submit(self, i, *account); !refused.ok()) {
+      if (absl::Status refused = Submit(self, i, *caller); !refused.ok()) {
         Replied(self, i, {scheduler::Ticket(), std::move(refused), RunId()});
       }
     }
@@ -91,21 +93,30 @@ class SubmitCall final : public grpc::ServerUnaryReactor {
   }
 
   absl::Status Submit(const std::shared_ptr<SubmitCall>& self, std::size_t i,
-                      const domain::Account& account) {
+                      const access::Caller& caller) {
     Item& item = items_[i];
     SLIPWAY_ASSIGN_OR_RETURN(const auto application,
-                             deps_.applications.GetByName(item.request->application()));
+                             FindApplication(deps_, caller, item.request->application()));
     // As the database keeps it.
     const WallTime now = FromUnixMicros(ToUnixMicros(deps_.clock.Wall()));
-    SLIPWAY_ASSIGN_OR_RETURN(auto expanded,
-                             Expand(*item.request, application, account, deps_.targets, now));
+    SLIPWAY_ASSIGN_OR_RETURN(
+        auto expanded, Expand(*item.request, application, caller.account, deps_.targets, now));
+    std::vector<domain::Authority> authorities;
+    for (const domain::Task& task : expanded.tasks) {
+      domain::Authority authority = caller.AuthorityFor(QuestionOf(task, deps_.targets));
+      if (std::find(authorities.begin(), authorities.end(), authority) != authorities.end())
+        continue;
+      SLIPWAY_RETURN_IF_ERROR(CheckMayAct(deps_, caller, authority.question));
+      authorities.push_back(std::move(authority));
+    }
     item.response.set_run(expanded.run.id.value());
     for (const domain::Task& task : expanded.tasks) {
       *item.response.add_tasks() = ToProto(task, expanded.run, "");
     }
     deps_.scheduler.Submit(
         std::move(expanded.run), std::move(expanded.tasks),
-        [self, i](const scheduler::Reply& reply) { self->Replied(self, i, reply); });
+        [self, i](const scheduler::Reply& reply) { self->Replied(self, i, reply); },
+        std::move(authorities));
     return absl::OkStatus();
   }
 

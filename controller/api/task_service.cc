@@ -12,6 +12,7 @@
 #include "controller/api/convert.h"
 #include "controller/api/explain.h"
 #include "controller/api/follow.h"
+#include "controller/api/guard.h"
 #include "controller/api/submit_call.h"
 
 namespace slipway::api {
@@ -84,8 +85,10 @@ grpc::ServerUnaryReactor* TaskService::SubmitRuns(grpc::CallbackServerContext* c
 
 grpc::Status TaskService::GetTask(grpc::ServerContext* context, const v1::GetTaskRequest* request,
                                   v1::Task* response) {
-  const auto account = deps_.auth.Authenticate(*context);
-  if (!account.ok()) return rpc::ToGrpc(*context, account.status());
+  const auto caller = deps_.auth.Authenticate(*context);
+  if (!caller.ok()) return rpc::ToGrpc(*context, caller.status());
+  const auto seen = FindTask(deps_, *caller, TaskId(request->id()));
+  if (!seen.ok()) return rpc::ToGrpc(*context, seen.status());
   auto task = DescribeTask(deps_, TaskId(request->id()));
   if (task.ok()) *response = std::move(*task);
   return rpc::ToGrpc(*context, task.status());
@@ -94,8 +97,10 @@ grpc::Status TaskService::GetTask(grpc::ServerContext* context, const v1::GetTas
 grpc::Status TaskService::ExplainTask(grpc::ServerContext* context,
                                       const v1::ExplainTaskRequest* request,
                                       v1::ExplainTaskResponse* response) {
-  const auto account = deps_.auth.Authenticate(*context);
-  if (!account.ok()) return rpc::ToGrpc(*context, account.status());
+  const auto caller = deps_.auth.Authenticate(*context);
+  if (!caller.ok()) return rpc::ToGrpc(*context, caller.status());
+  const auto seen = FindTask(deps_, *caller, TaskId(request->id()));
+  if (!seen.ok()) return rpc::ToGrpc(*context, seen.status());
   auto why = api::ExplainTask(deps_, TaskId(request->id()));
   if (why.ok()) *response = std::move(*why);
   return rpc::ToGrpc(*context, why.status());
@@ -109,17 +114,18 @@ grpc::Status TaskService::ListTasks(grpc::ServerContext* context,
 
 absl::Status TaskService::DoList(grpc::ServerContext& context, const v1::ListTasksRequest& request,
                                  v1::ListTasksResponse& response) {
-  SLIPWAY_RETURN_IF_ERROR(deps_.auth.Authenticate(context).status());
+  SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.Authenticate(context));
   store::TaskFilter filter;
+  filter.viewer = ViewerOf(caller);
   if (!request.application().empty()) {
     SLIPWAY_ASSIGN_OR_RETURN(const auto application,
-                             deps_.applications.GetByName(request.application()));
+                             FindApplication(deps_, caller, request.application()));
     filter.application = application.id;
   }
   if (!request.run().empty()) {
     filter.run = RunId(request.run());
     // A list of nothing would say that the run has no tasks.
-    SLIPWAY_RETURN_IF_ERROR(deps_.reader.GetRun(*filter.run).status());
+    SLIPWAY_RETURN_IF_ERROR(FindRun(deps_, caller, *filter.run).status());
   }
   for (const int state : request.states()) {
     const auto known = StateFromProto(static_cast<v1::TaskState>(state));
@@ -157,11 +163,16 @@ grpc::Status TaskService::CancelTask(grpc::ServerContext* context,
 absl::Status TaskService::DoCancel(grpc::ServerContext& context,
                                    const v1::CancelTaskRequest& request,
                                    v1::CancelTaskResponse& response) {
-  SLIPWAY_ASSIGN_OR_RETURN(const auto account, deps_.auth.Authenticate(context));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.Authenticate(context));
   const TaskId id(request.id());
+  SLIPWAY_ASSIGN_OR_RETURN(const auto seen, FindTask(deps_, caller, id));
+  // Who may start it may end it.
+  const domain::Question question = QuestionOf(seen.task, deps_.targets);
+  SLIPWAY_RETURN_IF_ERROR(CheckMayAct(deps_, caller, question));
   SLIPWAY_ASSIGN_OR_RETURN(const auto reply, AwaitReply([&](scheduler::Scheduler::OnReply answer) {
-                             deps_.scheduler.Cancel(id, account.name, CutReason(request.reason()),
-                                                    answer);
+                             deps_.scheduler.Cancel(id, caller.account.name,
+                                                    CutReason(request.reason()), answer,
+                                                    {caller.AuthorityFor(question)});
                            }));
   if (reply.status.code() == absl::StatusCode::kNotFound) {
     SLIPWAY_ASSIGN_OR_RETURN(const auto found, deps_.reader.GetTask(id));

@@ -99,10 +99,4 @@ JoinTokenState StateAt(const JoinToken& token, WallTime now);
 // What people call a token by: the beginning of its hash, which gives nothing of the token away.
 std::string ShortId(const JoinToken& token);
 
-// Who calls an RPC.
-struct Account {
-  std::string name;
-  bool admin = false;
-};
-
 }  // namespace slipway::domain

@@ -13,6 +13,8 @@ namespace slipway::runs {
 struct Target {
   std::string name;      // "weixin", "weixin-staging"
   std::string platform;  // "weixin"
+  // "production", "test"; grants of publishes may name it. Empty: none.
+  std::string environment{};
   // Farm-owned image with the platform's client and adapter.
   std::string image;
   // HTTP proxy URL on the way to the platform; empty: direct.

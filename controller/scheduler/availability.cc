@@ -11,15 +11,16 @@ using domain::AgentMode;
 using domain::Availability;
 
 void SchedulerCore::Impl::On(const ChangeAgent& event, Moment at) {
-  Wish(event.ticket, event.agent, event.availability, at);
+  Wish(event.ticket, event.agent, event.availability, event.authorities, at);
 }
 
 void SchedulerCore::Impl::Wish(std::optional<Ticket> ticket, const AgentId& agent,
-                               Availability availability, Moment at) {
+                               Availability availability,
+                               std::vector<domain::Authority> authorities, Moment at) {
   availability.since = at.wall;
   open_.wishes.push_back({open_.changes.size(), ticket, agent, availability});
-  open_.changes.push_back(
-      store::SetAvailability{{availability.by, at.wall}, agent, std::move(availability)});
+  open_.changes.push_back(store::SetAvailability{
+      {availability.by, at.wall, std::move(authorities)}, agent, std::move(availability)});
 }
 
 void SchedulerCore::Impl::GrantWishes(Batch& batch, const std::vector<absl::Status>& statuses,
@@ -28,7 +29,9 @@ void SchedulerCore::Impl::GrantWishes(Batch& batch, const std::vector<absl::Stat
     const bool granted = statuses[wish.change].ok();
     if (wish.ticket) {
       absl::Status status;
-      if (!granted) {
+      if (absl::IsPermissionDenied(statuses[wish.change])) {
+        status = statuses[wish.change];
+      } else if (!granted) {
         status = MakeError(absl::StatusCode::kFailedPrecondition, "AGENT_GONE",
                            "the agent has left the farm", "Let the machine join anew.");
       }
@@ -118,7 +121,7 @@ void SchedulerCore::Impl::RetireIdle(Moment at) {
     Availability retired = availability_.at(id);
     retired.mode = AgentMode::kRetired;
     retired.by = "scheduler";
-    Wish(std::nullopt, id, std::move(retired), at);
+    Wish(std::nullopt, id, std::move(retired), {}, at);
     return true;
   });
 }

@@ -13,6 +13,7 @@
 #include "common/protocol/attempt_result.h"
 #include "common/protocol/messages.h"
 #include "controller/domain/agent.h"
+#include "controller/domain/authority.h"
 #include "controller/domain/task.h"
 
 // What goes into a SchedulerCore and what comes out of it, as values.
@@ -36,6 +37,8 @@ struct Submit {
   Ticket ticket;
   domain::Run run;
   std::vector<domain::Task> tasks;
+  // All that it rests on; asked again when it is stored. So in the events below.
+  std::vector<domain::Authority> authorities{};
 };
 
 struct Cancel {
@@ -43,6 +46,7 @@ struct Cancel {
   TaskId task;
   std::string actor;
   std::string why;
+  std::vector<domain::Authority> authorities{};
 };
 
 // What operators want of an agent. `since` is filled in by the core.
@@ -50,6 +54,7 @@ struct ChangeAgent {
   Ticket ticket;
   AgentId agent;
   domain::Availability availability;
+  std::vector<domain::Authority> authorities{};
 };
 
 // Says what became of a publish of unknown outcome. The shell fills in `result` and, for one that
@@ -68,6 +73,7 @@ struct Resolve {
   std::string link;
   std::optional<protocol::AttemptResult> result = std::nullopt;
   std::optional<domain::Release> release = std::nullopt;
+  std::vector<domain::Authority> authorities{};
 };
 
 // ---- events: agents, as SessionCore makes them

@@ -115,7 +115,7 @@ absl::Status SchedulerCore::Impl::Settle(const Resolve& event, Moment looked_at,
     resolved_.insert_or_assign(event.task, domain::OpenResolution{KeyOf(*entry), entry->task.agent,
                                                                   event.resolution.verdict});
   }
-  store::FinishTask change{.cause = {event.resolution.resolved_by, at.wall},
+  store::FinishTask change{.cause = {event.resolution.resolved_by, at.wall, event.authorities},
                            .key = KeyOf(*entry),
                            .state = published ? TaskState::kSucceeded : TaskState::kFailed,
                            .result = event.result,

@@ -70,7 +70,8 @@ void Scheduler::AnswerAll() {
   for (const auto& [ticket, reply] : abandoned) reply(Reply{ticket, Stopping(), RunId()});
 }
 
-void Scheduler::Submit(domain::Run run, std::vector<domain::Task> tasks, OnReply reply) {
+void Scheduler::Submit(domain::Run run, std::vector<domain::Task> tasks, OnReply reply,
+                       std::vector<domain::Authority> authorities) {
   absl::Status refusal;
   {
     const std::lock_guard lock(mu_);
@@ -82,7 +83,8 @@ void Scheduler::Submit(domain::Run run, std::vector<domain::Task> tasks, OnReply
     } else {
       const Ticket ticket(++last_ticket_);
       waiting_.emplace(ticket, std::exchange(reply, nullptr));
-      submits_.push_back(scheduler::Submit{ticket, std::move(run), std::move(tasks)});
+      submits_.push_back(
+          scheduler::Submit{ticket, std::move(run), std::move(tasks), std::move(authorities)});
     }
   }
   if (!refusal.ok()) {
@@ -92,13 +94,17 @@ void Scheduler::Submit(domain::Run run, std::vector<domain::Task> tasks, OnReply
   wake_.notify_all();
 }
 
-void Scheduler::Cancel(TaskId task, std::string actor, std::string why, OnReply reply) {
-  Ask(scheduler::Cancel{Ticket(), std::move(task), std::move(actor), std::move(why)},
+void Scheduler::Cancel(TaskId task, std::string actor, std::string why, OnReply reply,
+                       std::vector<domain::Authority> authorities) {
+  Ask(scheduler::Cancel{Ticket(), std::move(task), std::move(actor), std::move(why),
+                        std::move(authorities)},
       std::move(reply));
 }
 
-void Scheduler::ChangeAgent(AgentId agent, domain::Availability availability, OnReply reply) {
-  Ask(scheduler::ChangeAgent{Ticket(), std::move(agent), std::move(availability)},
+void Scheduler::ChangeAgent(AgentId agent, domain::Availability availability, OnReply reply,
+                            std::vector<domain::Authority> authorities) {
+  Ask(scheduler::ChangeAgent{Ticket(), std::move(agent), std::move(availability),
+                             std::move(authorities)},
       std::move(reply));
 }
 

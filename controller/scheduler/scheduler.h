@@ -18,6 +18,7 @@
 #include "common/base/time.h"
 #include "controller/domain/agent.h"
 #include "controller/domain/task.h"
+#include "controller/domain/authority.h"
 #include "controller/scheduler/announcer.h"
 #include "controller/scheduler/events.h"
 #include "controller/scheduler/reload_pause.h"
@@ -61,9 +62,12 @@ class Scheduler {
   void Stop();
 
   // `reply` is called from the announcer's thread, after the commit; it must not block.
-  void Submit(domain::Run run, std::vector<domain::Task> tasks, OnReply reply);
-  void Cancel(TaskId task, std::string actor, std::string why, OnReply reply);
-  void ChangeAgent(AgentId agent, domain::Availability availability, OnReply reply);
+  void Submit(domain::Run run, std::vector<domain::Task> tasks, OnReply reply,
+              std::vector<domain::Authority> authorities = {});
+  void Cancel(TaskId task, std::string actor, std::string why, OnReply reply,
+              std::vector<domain::Authority> authorities = {});
+  void ChangeAgent(AgentId agent, domain::Availability availability, OnReply reply,
+                   std::vector<domain::Authority> authorities = {});
   // What became of a publish of unknown outcome; `event` without ticket, time, result and release.
   void Resolve(scheduler::Resolve event, OnReply reply);
   // An event of a session. False: too many wait, end the session; its next inventory makes up for

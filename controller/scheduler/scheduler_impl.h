@@ -11,6 +11,7 @@
 #include "common/base/ids.h"
 #include "common/base/time.h"
 #include "controller/domain/task.h"
+#include "controller/domain/authority.h"
 #include "controller/scheduler/agent_roster.h"
 #include "controller/scheduler/concurrency_groups.h"
 #include "controller/scheduler/deadlines.h"
@@ -131,7 +132,7 @@ class SchedulerCore::Impl {
   // Availability (availability.cc).
   void LoadAvailability(const std::map<AgentId, domain::Availability>& stored, Moment at);
   void Wish(std::optional<Ticket> ticket, const AgentId& agent, domain::Availability availability,
-            Moment at);
+            std::vector<domain::Authority> authorities, Moment at);
   // Of a batch that was committed; `differs`: memory is forgotten, only tell what happened.
   void GrantWishes(Batch& batch, const std::vector<absl::Status>& statuses, bool differs,
                    Moment at);

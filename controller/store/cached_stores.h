@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "controller/store/access_store.h"
 #include "controller/store/catalog_store.h"
 
 // Stores that remember what was read, for what every call asks and hardly anything changes. They
@@ -55,12 +56,13 @@ class CachedApplicationStore final : public ApplicationStore {
   // `below` must outlive this.
   explicit CachedApplicationStore(ApplicationStore& below) : below_(below) {}
 
-  absl::Status Create(const domain::Application& application) override {
-    return below_.Create(application);
+  absl::Status Create(const domain::Application& application, const Cause& cause) override {
+    return below_.Create(application, cause);
   }
   absl::StatusOr<domain::Application> Update(const std::string& name,
-                                             const ApplicationChange& change) override {
-    auto changed = below_.Update(name, change);
+                                             const ApplicationChange& change,
+                                             const Cause& cause) override {
+    auto changed = below_.Update(name, change, cause);
     // Whatever came of it: an error may be one of the answer only.
     by_name_.Clear();
     by_id_.Clear();
@@ -72,7 +74,9 @@ class CachedApplicationStore final : public ApplicationStore {
   absl::StatusOr<domain::Application> Get(const ApplicationId& id) override {
     return by_id_.Get(id, [&] { return below_.Get(id); });
   }
-  absl::StatusOr<std::vector<domain::Application>> List() override { return below_.List(); }
+  absl::StatusOr<ApplicationPage> List(const ApplicationFilter& filter) override {
+    return below_.List(filter);
+  }
 
  private:
   ApplicationStore& below_;
@@ -80,25 +84,42 @@ class CachedApplicationStore final : public ApplicationStore {
   ReadCache<ApplicationId, domain::Application> by_id_;
 };
 
-// Thread-safe.
-class CachedTokenStore final : public TokenStore {
+// What every authenticated call asks of accounts, logins, tokens and grants. Whoever changes one of
+// them clears it. Thread-safe.
+class CachedAccess final {
  public:
-  // `below` must outlive this.
-  explicit CachedTokenStore(TokenStore& below) : below_(below) {}
+  // Both must outlive this.
+  CachedAccess(AccountStore& accounts, LoginStore& logins) : accounts_(accounts), logins_(logins) {}
 
-  absl::Status Add(const std::string& token_hash, const domain::Account& account,
-                   WallTime now) override {
-    const absl::Status added = below_.Add(token_hash, account, now);
-    by_hash_.Clear();
-    return added;
+  absl::StatusOr<domain::Account> Account(const AccountId& id) {
+    return accounts_by_id_.Get(id, [&] { return accounts_.Get(id); });
   }
-  absl::StatusOr<domain::Account> Find(const std::string& token_hash) override {
-    return by_hash_.Get(token_hash, [&] { return below_.Find(token_hash); });
+  absl::StatusOr<domain::Login> Login(const LoginId& id) {
+    return logins_by_id_.Get(id, [&] { return logins_.GetLogin(id); });
+  }
+  absl::StatusOr<std::pair<domain::ApiToken, domain::Account>> Token(
+      const std::string& token_hash) {
+    return tokens_by_hash_.Get(token_hash, [&] { return logins_.FindToken(token_hash); });
+  }
+  absl::StatusOr<std::vector<domain::Grant>> Grants(const AccountId& account,
+                                                    const ApplicationId& application) {
+    return grants_.Get(std::pair(account, application),
+                       [&] { return accounts_.GrantsOf(account, application); });
+  }
+  void Clear() {
+    accounts_by_id_.Clear();
+    logins_by_id_.Clear();
+    tokens_by_hash_.Clear();
+    grants_.Clear();
   }
 
  private:
-  TokenStore& below_;
-  ReadCache<std::string, domain::Account> by_hash_;
+  AccountStore& accounts_;
+  LoginStore& logins_;
+  ReadCache<AccountId, domain::Account> accounts_by_id_;
+  ReadCache<LoginId, domain::Login> logins_by_id_;
+  ReadCache<std::string, std::pair<domain::ApiToken, domain::Account>> tokens_by_hash_;
+  ReadCache<std::pair<AccountId, ApplicationId>, std::vector<domain::Grant>> grants_;
 };
 
 }  // namespace slipway::store

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -9,6 +10,8 @@
 #include "absl/status/statusor.h"
 #include "controller/domain/agent.h"
 #include "controller/domain/application.h"
+#include "controller/store/changes.h"
+#include "controller/store/viewer.h"
 
 namespace slipway::store {
 
@@ -19,20 +22,35 @@ struct ApplicationChange {
   std::optional<Duration> queue_timeout;
 };
 
-// Applications. Thread-safe.
+struct ApplicationFilter {
+  Viewer viewer{};
+  int page_size = 100;     // 1 … 1000
+  std::string page_token{};  // the name of the last one before
+};
+
+struct ApplicationPage {
+  std::vector<domain::Application> applications;
+  std::string next_page_token;  // empty: no more
+  std::int64_t total = 0;       // that the viewer sees, on all pages
+};
+
+// Applications; every change is audited with it, and refused inside its transaction when one of
+// cause.authorities does not hold there. Thread-safe.
 class ApplicationStore {
  public:
   virtual ~ApplicationStore() = default;
   // kAlreadyExists: the name is taken.
-  [[nodiscard]] virtual absl::Status Create(const domain::Application& application) = 0;
+  [[nodiscard]] virtual absl::Status Create(const domain::Application& application,
+                                            const Cause& cause) = 0;
   // The application as changed. kNotFound.
-  [[nodiscard]] virtual absl::StatusOr<domain::Application> Update(
-      const std::string& name, const ApplicationChange& change) = 0;
+  [[nodiscard]] virtual absl::StatusOr<domain::Application> Update(const std::string& name,
+                                                                   const ApplicationChange& change,
+                                                                   const Cause& cause) = 0;
   // kNotFound.
   [[nodiscard]] virtual absl::StatusOr<domain::Application> GetByName(const std::string& name) = 0;
   [[nodiscard]] virtual absl::StatusOr<domain::Application> Get(const ApplicationId& id) = 0;
   // By name.
-  [[nodiscard]] virtual absl::StatusOr<std::vector<domain::Application>> List() = 0;
+  [[nodiscard]] virtual absl::StatusOr<ApplicationPage> List(const ApplicationFilter& filter) = 0;
 };
 
 // Agents and the tokens by which they join; every change but Touch is audited with it. What
@@ -70,16 +88,6 @@ class AgentStore {
   [[nodiscard]] virtual absl::Status PromoteSuccessor(const AgentId& id,
                                                       const std::string& fingerprint,
                                                       WallTime now) = 0;
-};
-
-// API tokens of people and machines; only hashes are stored. Thread-safe.
-class TokenStore {
- public:
-  virtual ~TokenStore() = default;
-  [[nodiscard]] virtual absl::Status Add(const std::string& token_hash,
-                                         const domain::Account& account, WallTime now) = 0;
-  // kNotFound.
-  [[nodiscard]] virtual absl::StatusOr<domain::Account> Find(const std::string& token_hash) = 0;
 };
 
 // What is one per farm. Thread-safe.

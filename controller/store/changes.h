@@ -8,6 +8,7 @@
 #include "common/base/time.h"
 #include "common/protocol/attempt_result.h"
 #include "controller/domain/agent.h"
+#include "controller/domain/authority.h"
 #include "controller/domain/task.h"
 
 // Every change of the scheduling state, as data. The scheduler core produces them; a SchedulerStore
@@ -20,6 +21,9 @@ namespace slipway::store {
 struct Cause {
   std::string actor;
   WallTime at;
+  // All that it rests on; the store asks again in the transaction that makes the change, and
+  // refuses it (kPermissionDenied, kNotFound) when one does not hold there any more.
+  std::vector<domain::Authority> authorities{};
 };
 
 // Guard: (submitted_by, request_id) is new. Inserts the run and its tasks.

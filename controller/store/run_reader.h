@@ -7,17 +7,19 @@
 #include "absl/status/statusor.h"
 #include "common/base/ids.h"
 #include "controller/domain/task.h"
+#include "controller/store/viewer.h"
 
 namespace slipway::store {
 
 struct TaskFilter {
-  std::optional<RunId> run;
-  std::optional<ApplicationId> application;
-  std::vector<domain::TaskState> states;  // empty: any
+  Viewer viewer{};
+  std::optional<RunId> run{};
+  std::optional<ApplicationId> application{};
+  std::vector<domain::TaskState> states{};  // empty: any
   // Newest first. At most this many; 1 … 1000.
   int page_size = 50;
   // As given by the previous page; empty: from the start.
-  std::string page_token;
+  std::string page_token{};
 };
 
 struct TaskWithRun {
@@ -31,10 +33,11 @@ struct TaskPage {
 };
 
 struct ReleaseFilter {
-  std::optional<ApplicationId> application;
-  std::string platform;  // empty: any
+  Viewer viewer{};
+  std::optional<ApplicationId> application{};
+  std::string platform{};  // empty: any
   int page_size = 50;
-  std::string page_token;
+  std::string page_token{};
 };
 
 struct ReleasePage {

@@ -125,7 +125,8 @@ class Bench {
                        .repository = "https://example.test/bench.git",
                        .description = "",
                        .created_at = FromUnixMicros(1),
-                       .created_by = "admin"}),
+                       .created_by = "admin"},
+                      CauseOf("admin")),
           "the application");
   }
 

@@ -32,9 +32,9 @@ TEST_CASE("ApplicationStore: what was created is found, by name, by id and in or
   auto harness = MakeStoreHarness();
   auto process = Leader(*harness);
   store::ApplicationStore& store = process->applications();
-  CHECK(store.List()->empty());
-  REQUIRE_OK(store.Create(MakeApplication("shop")));
-  REQUIRE_OK(store.Create(MakeApplication("bakery")));
+  CHECK(store.List({})->applications.empty());
+  REQUIRE_OK(store.Create(MakeApplication("shop"), {"admin", FromUnixMicros(1)}));
+  REQUIRE_OK(store.Create(MakeApplication("bakery"), {"admin", FromUnixMicros(1)}));
   const auto found = store.GetByName("shop");
   REQUIRE_OK(found);
   const domain::Application expected = MakeApplication("shop");
@@ -46,21 +46,31 @@ TEST_CASE("ApplicationStore: what was created is found, by name, by id and in or
   CHECK(found->requirements == expected.requirements);
   CHECK(found->queue_timeout == expected.queue_timeout);
   CHECK(store.Get(expected.id)->name == "shop");
-  const auto all = store.List();
+  const auto all = store.List({});
   REQUIRE_OK(all);
-  REQUIRE(all->size() == 2);
-  CHECK(all->at(0).name == "bakery");
+  REQUIRE(all->applications.size() == 2);
+  CHECK(all->total == 2);
+  CHECK(all->next_page_token.empty());
+  CHECK(all->applications.at(0).name == "bakery");
+  const auto first = store.List({.page_size = 1});
+  REQUIRE_OK(first);
+  REQUIRE(first->applications.size() == 1);
+  CHECK(first->total == 2);
+  const auto second = store.List({.page_size = 1, .page_token = first->next_page_token});
+  REQUIRE_OK(second);
+  CHECK(second->applications.at(0).name == "shop");
+  CHECK(second->next_page_token.empty());
 }
 
 TEST_CASE("ApplicationStore: a change leaves alone what it does not name", "[contract]") {
   auto harness = MakeStoreHarness();
   auto process = Leader(*harness);
   store::ApplicationStore& store = process->applications();
-  REQUIRE_OK(store.Create(MakeApplication("shop")));
-  REQUIRE_OK(store.Create(MakeApplication("bakery")));
+  REQUIRE_OK(store.Create(MakeApplication("shop"), {"admin", FromUnixMicros(1)}));
+  REQUIRE_OK(store.Create(MakeApplication("bakery"), {"admin", FromUnixMicros(1)}));
   store::ApplicationChange change;
   change.requirements = std::map<std::string, std::string>{{"gpu", "1"}};
-  const auto labelled = store.Update("shop", change);
+  const auto labelled = store.Update("shop", change, {"admin", FromUnixMicros(1)});
   REQUIRE_OK(labelled);
   CHECK(labelled->requirements == *change.requirements);
   CHECK(labelled->description == MakeApplication("shop").description);
@@ -68,24 +78,26 @@ TEST_CASE("ApplicationStore: a change leaves alone what it does not name", "[con
   change = {};
   change.queue_timeout = Duration::zero();
   change.description = "";
-  REQUIRE_OK(store.Update("shop", change));
+  REQUIRE_OK(store.Update("shop", change, {"admin", FromUnixMicros(1)}));
   const auto found = store.GetByName("shop");
   REQUIRE_OK(found);
   CHECK(found->queue_timeout == Duration::zero());
   CHECK(found->description.empty());
   CHECK(found->requirements.at("gpu") == "1");
   CHECK(store.GetByName("bakery")->requirements == MakeApplication("bakery").requirements);
-  CHECK_THAT(store.Update("none", change).status(), StatusIs(absl::StatusCode::kNotFound));
+  CHECK_THAT(store.Update("none", change, {"admin", FromUnixMicros(1)}).status(),
+             StatusIs(absl::StatusCode::kNotFound));
 }
 
 TEST_CASE("ApplicationStore: a name is given once; an unknown one is not found", "[contract]") {
   auto harness = MakeStoreHarness();
   auto process = Leader(*harness);
   store::ApplicationStore& store = process->applications();
-  REQUIRE_OK(store.Create(MakeApplication("shop")));
+  REQUIRE_OK(store.Create(MakeApplication("shop"), {"admin", FromUnixMicros(1)}));
   domain::Application again = MakeApplication("shop");
   again.id = ApplicationId("another");
-  CHECK_THAT(store.Create(again), StatusIs(absl::StatusCode::kAlreadyExists, "shop"));
+  CHECK_THAT(store.Create(again, {"admin", FromUnixMicros(1)}),
+             StatusIs(absl::StatusCode::kAlreadyExists, "shop"));
   CHECK_THAT(store.GetByName("none").status(), StatusIs(absl::StatusCode::kNotFound, "none"));
   CHECK_THAT(store.Get(ApplicationId("none")).status(), StatusIs(absl::StatusCode::kNotFound));
   CHECK_THAT(store.GetByName(std::string("shop\0x", 6)).status(),
@@ -97,25 +109,9 @@ TEST_CASE("ApplicationStore: a text that cannot be stored is refused", "[contrac
   auto process = Leader(*harness);
   domain::Application application = MakeApplication("shop");
   application.description = std::string("a\0b", 3);
-  CHECK_THAT(process->applications().Create(application),
+  CHECK_THAT(process->applications().Create(application, {"admin", FromUnixMicros(1)}),
              StatusIs(absl::StatusCode::kInvalidArgument));
   CHECK_FALSE(process->applications().GetByName("shop").ok());
-}
-
-TEST_CASE("TokenStore: a token is its account's; an unknown one is nobody's", "[contract]") {
-  auto harness = MakeStoreHarness();
-  auto process = Leader(*harness);
-  store::TokenStore& store = process->tokens();
-  REQUIRE_OK(store.Add("hash-1", {.name = "admin", .admin = true}, FromUnixMicros(1)));
-  REQUIRE_OK(store.Add("hash-2", {.name = "ci", .admin = false}, FromUnixMicros(1)));
-  const auto admin = store.Find("hash-1");
-  REQUIRE_OK(admin);
-  CHECK(admin->name == "admin");
-  CHECK(admin->admin);
-  CHECK_FALSE(store.Find("hash-2")->admin);
-  CHECK_THAT(store.Find("hash").status(), StatusIs(absl::StatusCode::kNotFound));
-  CHECK_THAT(store.Add("hash-1", {.name = "eve", .admin = true}, FromUnixMicros(1)),
-             StatusIs(absl::StatusCode::kAlreadyExists));
 }
 
 TEST_CASE("FarmStore: the farm's id is made once and is everybody's", "[contract]") {

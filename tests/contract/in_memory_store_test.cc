@@ -15,7 +15,6 @@ struct InMemoryProcess final : StoreProcess {
         reader_(database),
         applications_(database),
         agents_(database),
-        tokens_(database),
         image_orders_(database),
         farm_(database),
         artifacts_(index) {}
@@ -23,7 +22,6 @@ struct InMemoryProcess final : StoreProcess {
   store::RunReader& reader() override { return reader_; }
   store::ApplicationStore& applications() override { return applications_; }
   store::AgentStore& agents() override { return agents_; }
-  store::TokenStore& tokens() override { return tokens_; }
   store::ImageOrderStore& image_orders() override { return image_orders_; }
   store::FarmStore& farm() override { return farm_; }
   artifacts::ArtifactIndex& artifacts() override { return artifacts_; }
@@ -32,7 +30,6 @@ struct InMemoryProcess final : StoreProcess {
   InMemoryRunReader reader_;
   InMemoryApplicationStore applications_;
   InMemoryAgentStore agents_;
-  InMemoryTokenStore tokens_;
   InMemoryImageOrderStore image_orders_;
   InMemoryFarmStore farm_;
   MemoryArtifactIndex& artifacts_;

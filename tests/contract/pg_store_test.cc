@@ -24,7 +24,6 @@ struct PgProcess final : StoreProcess {
         reader_(*database),
         applications_(*database),
         agents_(*database),
-        tokens_(*database),
         image_orders_(*database),
         farm_(*database),
         artifacts_(*database) {}
@@ -32,7 +31,6 @@ struct PgProcess final : StoreProcess {
   store::RunReader& reader() override { return reader_; }
   store::ApplicationStore& applications() override { return applications_; }
   store::AgentStore& agents() override { return agents_; }
-  store::TokenStore& tokens() override { return tokens_; }
   store::ImageOrderStore& image_orders() override { return image_orders_; }
   store::FarmStore& farm() override { return farm_; }
   artifacts::ArtifactIndex& artifacts() override { return artifacts_; }
@@ -42,7 +40,6 @@ struct PgProcess final : StoreProcess {
   store::pg::PgRunReader reader_;
   store::pg::PgApplicationStore applications_;
   store::pg::PgAgentStore agents_;
-  store::pg::PgTokenStore tokens_;
   store::pg::PgImageOrderStore image_orders_;
   store::pg::PgFarmStore farm_;
   store::pg::PgArtifactIndex artifacts_;
@@ -111,7 +108,7 @@ TEST_CASE("PgSchedulerStore: a row that only PostgreSQL refuses is refused alone
   PgHarness harness;
   auto process = harness.NewProcess();
   REQUIRE_OK(process->scheduler().BecomeLeader());
-  REQUIRE_OK(process->applications().Create(ShopApplication()));
+  REQUIRE_OK(process->applications().Create(ShopApplication(), {"admin", FromUnixMicros(1)}));
   std::vector<store::Change> batch;
   for (int i = 0; i < 9; ++i) {
     store::CreateRun create = RunNumber(i);
@@ -127,19 +124,19 @@ TEST_CASE("PgSchedulerStore: a row that only PostgreSQL refuses is refused alone
           (i == 5 ? absl::StatusCode::kInvalidArgument : absl::StatusCode::kOk));
     CHECK(process->reader().GetRun(RunId("run-" + std::to_string(i))).ok() == (i != 5));
   }
-  CHECK(harness.AuditedSubjects().size() == 8);
+  CHECK(harness.AuditedSubjects().size() == 9);  // the application among them
 }
 
 TEST_CASE("PgSchedulerStore: the audit trail is a chain of hashes", "[contract]") {
   PgHarness harness;
   auto process = harness.NewProcess();
   REQUIRE_OK(process->scheduler().BecomeLeader());
-  REQUIRE_OK(process->applications().Create(ShopApplication()));
+  REQUIRE_OK(process->applications().Create(ShopApplication(), {"admin", FromUnixMicros(1)}));
   REQUIRE_OK(process->scheduler().Commit({RunNumber(1), RunNumber(2)}));
   REQUIRE_OK(process->scheduler().Commit({RunNumber(3)}));
   const auto rows = RunSql(harness.connection, "SELECT entry, hash FROM audit ORDER BY sequence");
   REQUIRE_OK(rows);
-  REQUIRE(rows->size() == 3);
+  REQUIRE(rows->size() == 4);
   std::string hash;
   for (const auto& row : *rows) {
     hash = crypto::Sha256Of(hash + "\n" + row.at(0)).Hex();
@@ -166,7 +163,7 @@ TEST_CASE("PgSchedulerStore: a thousand changes are one quick commit", "[contrac
   PgHarness harness;
   auto process = harness.NewProcess();
   REQUIRE_OK(process->scheduler().BecomeLeader());
-  REQUIRE_OK(process->applications().Create(ShopApplication()));
+  REQUIRE_OK(process->applications().Create(ShopApplication(), {"admin", FromUnixMicros(1)}));
   constexpr int kRuns = 1000;
   std::vector<store::Change> creates;
   std::vector<store::Change> offers;

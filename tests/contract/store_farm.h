@@ -31,7 +31,8 @@ struct Farm {
                                                .repository = "https://example.test/shop.git",
                                                .description = "",
                                                .created_at = FromUnixMicros(kStart),
-                                               .created_by = "admin"}));
+                                               .created_by = "admin"},
+                                              {"admin", FromUnixMicros(1)}));
   }
 
   // The outcomes of one batch.

@@ -19,7 +19,6 @@ struct StoreProcess {
   virtual store::RunReader& reader() = 0;
   virtual store::ApplicationStore& applications() = 0;
   virtual store::AgentStore& agents() = 0;
-  virtual store::TokenStore& tokens() = 0;
   virtual store::ImageOrderStore& image_orders() = 0;
   virtual store::FarmStore& farm() = 0;
   virtual artifacts::ArtifactIndex& artifacts() = 0;

@@ -76,7 +76,8 @@ TEST_CASE("Plans: changes of tasks look up their rows, though the plan is of a s
                           .repository = "https://example.test/shop.git",
                           .description = "",
                           .created_at = By("").at,
-                          .created_by = "admin"}));
+                          .created_by = "admin"},
+                         By("admin")));
   const auto commit = [&](const Change& change) {
     const auto outcome = store.Commit({change});
     REQUIRE_OK(outcome);

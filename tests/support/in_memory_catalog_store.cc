@@ -60,6 +60,7 @@ absl::StatusOr<store::TaskPage> InMemoryRunReader::ListTasks(const store::TaskFi
   SLIPWAY_ASSIGN_OR_RETURN(const std::size_t below, ParsePageToken(filter.page_token));
   const std::lock_guard lock(state_.mu);
   store::TaskPage page;
+  if (filter.viewer.account) return page;  // nothing was granted to anybody here
   std::size_t last = 0;
   for (std::size_t i = std::min(state_.tables.task_order.size(), below - 1); i > 0; --i) {
     const domain::Task& task = state_.tables.tasks.at(state_.tables.task_order[i - 1]);
@@ -120,6 +121,7 @@ absl::StatusOr<store::ReleasePage> InMemoryRunReader::ListReleases(
   SLIPWAY_ASSIGN_OR_RETURN(const std::size_t below, ParsePageToken(filter.page_token));
   const std::lock_guard lock(state_.mu);
   store::ReleasePage page;
+  if (filter.viewer.account) return page;
   std::size_t last = 0;
   for (std::size_t i = std::min(state_.tables.releases.size(), below - 1); i > 0; --i) {
     const domain::Release& release = state_.tables.releases[i - 1];
@@ -137,7 +139,8 @@ absl::StatusOr<store::ReleasePage> InMemoryRunReader::ListReleases(
   return page;
 }
 
-absl::Status InMemoryApplicationStore::Create(const domain::Application& application) {
+absl::Status InMemoryApplicationStore::Create(const domain::Application& application,
+                                              const store::Cause&) {
   const std::lock_guard lock(state_.mu);
   if (application.description.find('\0') != std::string::npos) {
     return absl::InvalidArgumentError("a text cannot be stored");
@@ -145,11 +148,12 @@ absl::Status InMemoryApplicationStore::Create(const domain::Application& applica
   if (!state_.applications.try_emplace(application.name, application).second) {
     return absl::AlreadyExistsError("an application named '" + application.name + "' exists");
   }
+  state_.tables.audit.push_back(application.name);
   return absl::OkStatus();
 }
 
 absl::StatusOr<domain::Application> InMemoryApplicationStore::Update(
-    const std::string& name, const store::ApplicationChange& change) {
+    const std::string& name, const store::ApplicationChange& change, const store::Cause&) {
   const std::lock_guard lock(state_.mu);
   const auto it = state_.applications.find(name);
   if (it == state_.applications.end())
@@ -158,6 +162,7 @@ absl::StatusOr<domain::Application> InMemoryApplicationStore::Update(
   application.description = change.description.value_or(application.description);
   application.requirements = change.requirements.value_or(application.requirements);
   application.queue_timeout = change.queue_timeout.value_or(application.queue_timeout);
+  state_.tables.audit.push_back(name);
   return application;
 }
 
@@ -177,27 +182,21 @@ absl::StatusOr<domain::Application> InMemoryApplicationStore::Get(const Applicat
   return NoSuch("application with the id '" + id.value() + "'", "NO_SUCH_APPLICATION");
 }
 
-absl::StatusOr<std::vector<domain::Application>> InMemoryApplicationStore::List() {
+absl::StatusOr<store::ApplicationPage> InMemoryApplicationStore::List(
+    const store::ApplicationFilter& filter) {
   const std::lock_guard lock(state_.mu);
-  std::vector<domain::Application> all;
-  for (const auto& [name, application] : state_.applications) all.push_back(application);
-  return all;
-}
-
-absl::Status InMemoryTokenStore::Add(const std::string& token_hash, const domain::Account& account,
-                                     WallTime) {
-  const std::lock_guard lock(state_.mu);
-  if (!state_.api_tokens.try_emplace(token_hash, account).second) {
-    return absl::AlreadyExistsError("this API token exists already");
+  store::ApplicationPage page;
+  if (filter.viewer.account) return page;
+  const auto& by_name = state_.applications;
+  page.total = static_cast<std::int64_t>(by_name.size());
+  for (auto it = by_name.upper_bound(filter.page_token); it != by_name.end(); ++it) {
+    if (page.applications.size() == static_cast<std::size_t>(filter.page_size)) {
+      page.next_page_token = page.applications.back().name;
+      break;
+    }
+    page.applications.push_back(it->second);
   }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<domain::Account> InMemoryTokenStore::Find(const std::string& token_hash) {
-  const std::lock_guard lock(state_.mu);
-  const auto it = state_.api_tokens.find(token_hash);
-  if (it == state_.api_tokens.end()) return NoSuch("such API token");
-  return it->second;
+  return page;
 }
 
 absl::StatusOr<std::vector<domain::ImageOrder>> InMemoryImageOrderStore::Put(

@@ -36,7 +36,6 @@ struct InMemoryDatabase::State {
   bool failing_commits_apply = false;
   std::map<std::string, domain::Application> applications;  // by name
   std::map<std::string, domain::JoinToken> join_tokens;
-  std::map<std::string, domain::Account> api_tokens;
   std::map<std::pair<std::string, AgentId>, domain::ImageOrder> image_orders;
   std::uint64_t last_image_order = 0;
   FarmId farm;

@@ -70,12 +70,13 @@ class InMemoryRunReader final : public store::RunReader {
 class InMemoryApplicationStore final : public store::ApplicationStore {
  public:
   explicit InMemoryApplicationStore(InMemoryDatabase& database) : state_(database.state()) {}
-  absl::Status Create(const domain::Application& application) override;
+  absl::Status Create(const domain::Application& application, const store::Cause& cause) override;
   absl::StatusOr<domain::Application> Update(const std::string& name,
-                                             const store::ApplicationChange& change) override;
+                                             const store::ApplicationChange& change,
+                                             const store::Cause& cause) override;
   absl::StatusOr<domain::Application> GetByName(const std::string& name) override;
   absl::StatusOr<domain::Application> Get(const ApplicationId& id) override;
-  absl::StatusOr<std::vector<domain::Application>> List() override;
+  absl::StatusOr<store::ApplicationPage> List(const store::ApplicationFilter& filter) override;
 
  private:
   InMemoryDatabase::State& state_;
@@ -99,17 +100,6 @@ class InMemoryAgentStore final : public store::AgentStore {
                             WallTime now) override;
   absl::Status PromoteSuccessor(const AgentId& id, const std::string& fingerprint,
                                 WallTime now) override;
-
- private:
-  InMemoryDatabase::State& state_;
-};
-
-class InMemoryTokenStore final : public store::TokenStore {
- public:
-  explicit InMemoryTokenStore(InMemoryDatabase& database) : state_(database.state()) {}
-  absl::Status Add(const std::string& token_hash, const domain::Account& account,
-                   WallTime now) override;
-  absl::StatusOr<domain::Account> Find(const std::string& token_hash) override;
 
  private:
   InMemoryDatabase::State& state_;

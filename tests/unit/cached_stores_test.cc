@@ -14,19 +14,19 @@ using testing::StatusIs;
 // Counts what is read; `during_read` happens in the middle of one.
 class CountedApplications final : public ApplicationStore {
  public:
-  absl::Status Create(const domain::Application& application) override {
+  absl::Status Create(const domain::Application& application, const Cause&) override {
     application_ = application;
     return absl::OkStatus();
   }
-  absl::StatusOr<domain::Application> Update(const std::string&,
-                                             const ApplicationChange& change) override {
+  absl::StatusOr<domain::Application> Update(const std::string&, const ApplicationChange& change,
+                                             const Cause&) override {
     application_->description = *change.description;
     return *application_;
   }
   absl::StatusOr<domain::Application> GetByName(const std::string&) override { return Read(); }
   absl::StatusOr<domain::Application> Get(const ApplicationId&) override { return Read(); }
-  absl::StatusOr<std::vector<domain::Application>> List() override {
-    return std::vector<domain::Application>{*application_};
+  absl::StatusOr<ApplicationPage> List(const ApplicationFilter&) override {
+    return ApplicationPage{.applications = {*application_}, .next_page_token = "", .total = 1};
   }
 
   int reads = 0;
@@ -53,7 +53,7 @@ domain::Application Shop() {
 TEST_CASE("CachedApplicationStore: an application is read once until it changes") {
   CountedApplications below;
   CachedApplicationStore store(below);
-  REQUIRE_OK(store.Create(Shop()));
+  REQUIRE_OK(store.Create(Shop(), {"admin", FromUnixMicros(1)}));
   for (int i = 0; i < 3; ++i) REQUIRE_OK(store.GetByName("shop"));
   CHECK(below.reads == 1);
   for (int i = 0; i < 3; ++i) REQUIRE_OK(store.Get(ApplicationId("1")));
@@ -67,14 +67,14 @@ TEST_CASE("CachedApplicationStore: one that was not found is asked for again") {
   CountedApplications below;
   CachedApplicationStore store(below);
   CHECK_THAT(store.GetByName("shop").status(), StatusIs(absl::StatusCode::kNotFound));
-  REQUIRE_OK(store.Create(Shop()));
+  REQUIRE_OK(store.Create(Shop(), {"admin", FromUnixMicros(1)}));
   CHECK_OK(store.GetByName("shop"));
 }
 
 TEST_CASE("CachedApplicationStore: what was read before a change is not remembered after it") {
   CountedApplications below;
   CachedApplicationStore store(below);
-  REQUIRE_OK(store.Create(Shop()));
+  REQUIRE_OK(store.Create(Shop(), {"admin", FromUnixMicros(1)}));
   below.during_read = [&] {
     REQUIRE_OK(
         store.Update("shop", {.description = "new", .requirements = {}, .queue_timeout = {}}));

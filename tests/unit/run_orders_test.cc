@@ -31,7 +31,7 @@ struct Farm {
     application.id = kApplication;
     application.name = "shop";
     application.repository = "https://git.example/shop.git";
-    REQUIRE_OK(applications.Create(application));
+    REQUIRE_OK(applications.Create(application, {"admin", FromUnixMicros(1)}));
     domain::Run run;
     run.id = RunId("run-1");
     run.application = kApplication;

@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include "controller/store/pg/access_sql.h"
 #include "controller/store/pg/catalog_sql.h"
 #include "controller/store/pg/rows.h"
+#include "controller/store/pg/viewer_sql.h"
 
 namespace slipway::store::pg {
 namespace {
@@ -29,14 +31,13 @@ constexpr Statement kApplicationByName{"catalog_application_by_name",
                                        SLIPWAY_PG_APPLICATION_QUERY "WHERE name = $1"};
 constexpr Statement kApplicationById{"catalog_application_by_id",
                                      SLIPWAY_PG_APPLICATION_QUERY "WHERE id = $1"};
-constexpr Statement kApplications{"catalog_applications",
-                                  SLIPWAY_PG_APPLICATION_QUERY "ORDER BY name COLLATE \"C\""};
-
-constexpr Statement kAddToken{"catalog_add_token", R"(
-INSERT INTO api_tokens (token_hash, account, admin, created_at)
-VALUES ($1, $2, $3, from_micros($4)))"};
-constexpr Statement kFindToken{"catalog_find_token",
-                               "SELECT account, admin FROM api_tokens WHERE token_hash = $1"};
+constexpr Statement kApplications{
+    "catalog_applications",
+    SLIPWAY_PG_APPLICATION_QUERY "WHERE name COLLATE \"C\" > $4 AND" SLIPWAY_PG_VISIBLE(
+        "id", "$1", "$2", "$3") "ORDER BY name COLLATE \"C\" LIMIT $5"};
+constexpr Statement kCountApplications{
+    "catalog_count_applications",
+    "SELECT count(*) FROM applications WHERE" SLIPWAY_PG_VISIBLE("id", "$1", "$2", "$3")};
 
 constexpr Statement kFarmId{"catalog_farm_id", "SELECT id FROM farm"};
 constexpr Statement kMakeFarmId{"catalog_make_farm_id", R"(
@@ -55,21 +56,30 @@ domain::Application ApplicationFromRow(const pqxx::row& row) {
 
 }  // namespace
 
-absl::Status PgApplicationStore::Create(const domain::Application& application) {
+absl::Status PgApplicationStore::Create(const domain::Application& application,
+                                        const Cause& cause) {
   SLIPWAY_RETURN_IF_ERROR(
       CheckStorable({application.id.value(), application.name, application.repository,
                      application.description, application.created_by}));
   SLIPWAY_ASSIGN_OR_RETURN(const std::string requirements, LabelsText(application.requirements));
+  const absl::Status created =
+      ChangeAudited(database_, cause, "create_application", application.name,
+                    {{"id", application.id.value()}, {"repository", application.repository}},
+                    [&](Transaction& transaction) {
+                      transaction.Run(kCreateApplication, application.id.value(), application.name,
+                                      application.repository, application.description, requirements,
+                                      ToMicros(application.queue_timeout),
+                                      ToUnixMicros(application.created_at), application.created_by);
+                      return absl::OkStatus();
+                    });
   return ExplainDuplicate(
-      Execute(database_, kCreateApplication, application.id.value(), application.name,
-              application.repository, application.description, requirements,
-              ToMicros(application.queue_timeout), ToUnixMicros(application.created_at),
-              application.created_by),
-      fmt::format("an application named '{}' exists already", application.name));
+      created, fmt::format("an application named '{}' exists already", application.name));
 }
 
 absl::StatusOr<domain::Application> PgApplicationStore::Update(const std::string& name,
-                                                               const ApplicationChange& change) {
+                                                               const ApplicationChange& change,
+                                                               const Cause& cause) {
+  if (!IsStorableText(name)) return NoSuch("NO_SUCH_APPLICATION", "application", "");
   std::string requirements;
   if (change.description) SLIPWAY_RETURN_IF_ERROR(CheckStorable({*change.description}));
   if (change.requirements) {
@@ -77,24 +87,20 @@ absl::StatusOr<domain::Application> PgApplicationStore::Update(const std::string
   }
   const std::string queue_timeout =
       change.queue_timeout ? fmt::format("{}", ToMicros(*change.queue_timeout)) : "";
-  std::vector<domain::Application> changed;
-  if (IsStorableText(name)) {
-    SLIPWAY_RETURN_IF_ERROR(database_.Write([&](Transaction& transaction) {
-      changed.clear();
-      for (const pqxx::row& row : transaction.Run(
-               kUpdateApplication, name, change.description ? change.description->c_str() : nullptr,
-               change.requirements ? requirements.c_str() : nullptr,
-               change.queue_timeout ? queue_timeout.c_str() : nullptr)) {
-        changed.push_back(ApplicationFromRow(row));
-      }
-      return absl::OkStatus();
-    }));
-  }
-  if (changed.empty()) {
-    return MakeError(absl::StatusCode::kNotFound, "NO_SUCH_APPLICATION",
-                     fmt::format("there is no application '{}'", name));
-  }
-  return std::move(changed.front());
+  std::optional<domain::Application> changed;
+  const absl::Status status = ChangeAudited(
+      database_, cause, "update_application", name, {},
+      [&](Transaction& transaction) -> absl::Status {
+        const pqxx::result rows = transaction.Run(
+            kUpdateApplication, name, change.description ? change.description->c_str() : nullptr,
+            change.requirements ? requirements.c_str() : nullptr,
+            change.queue_timeout ? queue_timeout.c_str() : nullptr);
+        if (rows.empty()) return NoSuch("NO_SUCH_APPLICATION", "application", name);
+        changed = ApplicationFromRow(rows[0]);
+        return absl::OkStatus();
+      });
+  if (!status.ok()) return status;
+  return *std::move(changed);
 }
 
 absl::StatusOr<domain::Application> PgApplicationStore::GetByName(const std::string& name) {
@@ -109,26 +115,26 @@ absl::StatusOr<domain::Application> PgApplicationStore::Get(const ApplicationId&
                                         "NO_SUCH_APPLICATION");
 }
 
-absl::StatusOr<std::vector<domain::Application>> PgApplicationStore::List() {
-  return Select<domain::Application>(database_, kApplications, ApplicationFromRow);
-}
-
-absl::Status PgTokenStore::Add(const std::string& token_hash, const domain::Account& account,
-                               WallTime now) {
-  SLIPWAY_RETURN_IF_ERROR(CheckStorable({token_hash, account.name}));
-  return ExplainDuplicate(
-      Execute(database_, kAddToken, token_hash, account.name, account.admin, ToUnixMicros(now)),
-      "this API token exists already");
-}
-
-absl::StatusOr<domain::Account> PgTokenStore::Find(const std::string& token_hash) {
-  return SelectOne<domain::Account>(
-      database_, kFindToken,
-      [](const pqxx::row& row) {
-        return domain::Account{.name = row["account"].as<std::string>(),
-                               .admin = row["admin"].as<bool>()};
-      },
-      token_hash, "such API token");
+absl::StatusOr<ApplicationPage> PgApplicationStore::List(const ApplicationFilter& filter) {
+  SLIPWAY_RETURN_IF_ERROR(CheckStorable({filter.page_token}));
+  const ViewerArguments viewer(filter.viewer);
+  ApplicationPage page;
+  SLIPWAY_RETURN_IF_ERROR(database_.Read([&](Transaction& transaction) {
+    page.total = transaction.Run(kCountApplications, viewer.account, viewer.holdable, viewer.only)
+                     .at(0)[0]
+                     .as<std::int64_t>();
+    for (const pqxx::row& row :
+         transaction.Run(kApplications, viewer.account, viewer.holdable, viewer.only,
+                         filter.page_token, filter.page_size + 1)) {
+      page.applications.push_back(ApplicationFromRow(row));
+    }
+    return absl::OkStatus();
+  }));
+  if (page.applications.size() > static_cast<std::size_t>(filter.page_size)) {
+    page.applications.pop_back();
+    page.next_page_token = page.applications.back().name;
+  }
+  return page;
 }
 
 absl::StatusOr<FarmId> PgFarmStore::GetOrCreateFarmId() {

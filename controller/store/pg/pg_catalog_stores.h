@@ -15,24 +15,13 @@ class PgApplicationStore final : public ApplicationStore {
  public:
   explicit PgApplicationStore(Database& database) : database_(database) {}
 
-  absl::Status Create(const domain::Application& application) override;
+  absl::Status Create(const domain::Application& application, const Cause& cause) override;
   absl::StatusOr<domain::Application> Update(const std::string& name,
-                                             const ApplicationChange& change) override;
+                                             const ApplicationChange& change,
+                                             const Cause& cause) override;
   absl::StatusOr<domain::Application> GetByName(const std::string& name) override;
   absl::StatusOr<domain::Application> Get(const ApplicationId& id) override;
-  absl::StatusOr<std::vector<domain::Application>> List() override;
-
- private:
-  Database& database_;
-};
-
-class PgTokenStore final : public TokenStore {
- public:
-  explicit PgTokenStore(Database& database) : database_(database) {}
-
-  absl::Status Add(const std::string& token_hash, const domain::Account& account,
-                   WallTime now) override;
-  absl::StatusOr<domain::Account> Find(const std::string& token_hash) override;
+  absl::StatusOr<ApplicationPage> List(const ApplicationFilter& filter) override;
 
  private:
   Database& database_;

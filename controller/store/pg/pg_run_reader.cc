@@ -9,6 +9,7 @@
 #include "common/status/status.h"
 #include "controller/store/pg/rows.h"
 #include "controller/store/pg/session.h"
+#include "controller/store/pg/viewer_sql.h"
 
 namespace slipway::store::pg {
 namespace {
@@ -34,6 +35,7 @@ constexpr Statement kListTasks{"reader_list_tasks",
    AND ($2::text IS NULL OR t.application_id = $2)
    AND ($3::text[] = '{}' OR t.state = ANY ($3::text[]))
    AND t.sequence < $4
+   AND )" SLIPWAY_PG_VISIBLE("t.application_id", "$6", "$7", "$8") R"(
  ORDER BY t.sequence DESC
  LIMIT $5)"};
 constexpr Statement kListSteps{"reader_list_steps", R"(
@@ -61,6 +63,7 @@ constexpr Statement kListReleases{"reader_list_releases", SLIPWAY_PG_RELEASE_QUE
  WHERE ($1::text IS NULL OR l.application_id = $1)
    AND ($2 = '' OR l.platform = $2)
    AND l.sequence < $3
+   AND )" SLIPWAY_PG_VISIBLE("l.application_id", "$5", "$6", "$7") R"(
  ORDER BY l.sequence DESC
  LIMIT $4)"};
 
@@ -158,6 +161,7 @@ absl::StatusOr<TaskPage> PgRunReader::ListTasks(const TaskFilter& filter) {
       (filter.application && !IsStorableText(filter.application->value()))) {
     return page;
   }
+  const ViewerArguments viewer(filter.viewer);
   std::string states = "{";
   for (const domain::TaskState state : filter.states) {
     if (states.size() > 1) states += ',';
@@ -166,10 +170,10 @@ absl::StatusOr<TaskPage> PgRunReader::ListTasks(const TaskFilter& filter) {
   states += '}';
   std::vector<std::int64_t> sequences;
   SLIPWAY_RETURN_IF_ERROR(database_.Read([&](Transaction& transaction) {
-    for (const pqxx::row& row :
-         transaction.Run(kListTasks, OrNull(filter.run ? &filter.run->value() : nullptr),
-                         OrNull(filter.application ? &filter.application->value() : nullptr),
-                         states, below, filter.page_size + 1)) {
+    for (const pqxx::row& row : transaction.Run(
+             kListTasks, OrNull(filter.run ? &filter.run->value() : nullptr),
+             OrNull(filter.application ? &filter.application->value() : nullptr), states, below,
+             filter.page_size + 1, viewer.account, viewer.holdable, viewer.only)) {
       page.tasks.push_back(TaskWithRunFromRow(row));
       sequences.push_back(row["t_sequence"].as<std::int64_t>());
     }
@@ -206,11 +210,13 @@ absl::StatusOr<ReleasePage> PgRunReader::ListReleases(const ReleaseFilter& filte
       (filter.application && !IsStorableText(filter.application->value()))) {
     return page;
   }
+  const ViewerArguments viewer(filter.viewer);
   std::vector<std::int64_t> sequences;
   SLIPWAY_RETURN_IF_ERROR(database_.Read([&](Transaction& transaction) {
     for (const pqxx::row& row : transaction.Run(
              kListReleases, OrNull(filter.application ? &filter.application->value() : nullptr),
-             filter.platform, below, filter.page_size + 1)) {
+             filter.platform, below, filter.page_size + 1, viewer.account, viewer.holdable,
+             viewer.only)) {
       page.releases.push_back(ReleaseFromRow(row));
       sequences.push_back(row["sequence"].as<std::int64_t>());
     }

@@ -10,6 +10,7 @@
 
 #include "common/status/status.h"
 #include "controller/store/pg/audit_chain.h"
+#include "controller/store/pg/authority_check.h"
 #include "controller/store/pg/change_batch.h"
 #include "controller/store/pg/pqxx_status.h"
 #include "controller/store/pg/rows.h"
@@ -307,6 +308,37 @@ absl::Status Refused(const Change& change) {
       fmt::format("{}: the stored state does not fit the change any more", SubjectOf(change)));
 }
 
+const Cause* CauseOf(const Change& change) {
+  return std::visit(
+      [](const auto& one) -> const Cause* {
+        if constexpr (requires { one.cause; }) {
+          return &one.cause;
+        } else {
+          return nullptr;
+        }
+      },
+      change);
+}
+
+// Of each change, whether those who asked for it still may. What many rest on is asked once.
+std::vector<absl::Status> RightsOf(const std::vector<Change>& changes, Transaction& transaction) {
+  std::vector<domain::Authority> distinct;
+  std::vector<std::pair<std::size_t, std::size_t>> rests;  // change, authority
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    const Cause* cause = CauseOf(changes[i]);
+    if (cause == nullptr) continue;
+    for (const domain::Authority& authority : cause->authorities) {
+      const auto it = std::find(distinct.begin(), distinct.end(), authority);
+      rests.emplace_back(i, static_cast<std::size_t>(it - distinct.begin()));
+      if (it == distinct.end()) distinct.push_back(authority);
+    }
+  }
+  std::vector<absl::Status> rights(changes.size());
+  const std::vector<absl::Status> answers = CheckAuthorities(transaction, distinct);
+  for (const auto& [change, authority] : rests) rights[change].Update(answers[authority]);
+  return rights;
+}
+
 // One try to apply a batch inside one transaction.
 class BatchWriter {
  public:
@@ -314,15 +346,16 @@ class BatchWriter {
       : changes_(changes), transaction_(transaction) {
     json_.reserve(changes.size());
     audit_.reserve(changes.size());
-    std::vector<bool> storable;
-    for (const Change& change : changes) {
-      const json::object object = ChangeToJson(change);
+    outcome_ = RightsOf(changes, transaction);
+    std::vector<bool> wanted;
+    for (std::size_t i = 0; i < changes.size(); ++i) {
+      const json::object object = ChangeToJson(changes[i]);
       json_.push_back(json::serialize(object));
-      audit_.push_back(AuditEntry(change));
-      storable.push_back(IsStorable(object) && IsStorableText(audit_.back()));
-      outcome_.push_back(storable.back() ? absl::OkStatus() : NotStorable());
+      audit_.push_back(AuditEntry(changes[i]));
+      if (!IsStorable(object) || !IsStorableText(audit_.back())) outcome_[i] = NotStorable();
+      wanted.push_back(outcome_[i].ok());
     }
-    groups_ = GroupChanges(changes, storable);
+    groups_ = GroupChanges(changes, wanted);
   }
 
   // Everything but the audit's entries in one round trip, which on a busy machine costs more than

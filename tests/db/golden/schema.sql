@@ -4,6 +4,25 @@ CREATE FUNCTION public.from_micros(bigint) RETURNS timestamp with time zone
 CREATE FUNCTION public.to_micros(timestamp with time zone) RETURNS bigint
     LANGUAGE sql STABLE
     AS $_$ SELECT coalesce((extract(epoch FROM $1) * 1000000)::bigint, 0) $_$;
+CREATE TABLE public.accounts (
+    id text NOT NULL,
+    name text NOT NULL,
+    name_key text NOT NULL,
+    kind text NOT NULL,
+    state text DEFAULT 'active'::text NOT NULL,
+    full_name text DEFAULT ''::text NOT NULL,
+    department text DEFAULT ''::text NOT NULL,
+    post text DEFAULT ''::text NOT NULL,
+    employee_number text DEFAULT ''::text NOT NULL,
+    email text DEFAULT ''::text NOT NULL,
+    password_hash text DEFAULT ''::text NOT NULL,
+    epoch bigint DEFAULT 1 NOT NULL,
+    revision bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    created_by text NOT NULL,
+    CONSTRAINT accounts_kind_check CHECK ((kind = ANY (ARRAY['developer'::text, 'member'::text, 'operator'::text, 'admin'::text, 'service'::text]))),
+    CONSTRAINT accounts_state_check CHECK ((state = ANY (ARRAY['active'::text, 'disabled'::text, 'deleted'::text])))
+);
 CREATE TABLE public.agents (
     id text NOT NULL,
     name text NOT NULL,
@@ -24,9 +43,15 @@ CREATE TABLE public.agents (
 );
 CREATE TABLE public.api_tokens (
     token_hash text NOT NULL,
-    account text NOT NULL,
-    admin boolean NOT NULL,
-    created_at timestamp with time zone NOT NULL
+    created_at timestamp with time zone NOT NULL,
+    id text NOT NULL,
+    account_id text NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    operations text[] DEFAULT '{}'::text[] NOT NULL,
+    applications text[] DEFAULT '{}'::text[] NOT NULL,
+    expires_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    revoked_at timestamp with time zone
 );
 CREATE TABLE public.applications (
     id text NOT NULL,
@@ -67,6 +92,43 @@ CREATE TABLE public.farm (
     id text NOT NULL,
     CONSTRAINT farm_only_row_check CHECK (only_row)
 );
+CREATE TABLE public.grants (
+    account_id text,
+    group_id text,
+    application_id text,
+    environment text NOT NULL,
+    pages text NOT NULL,
+    operations text[] NOT NULL,
+    CONSTRAINT grants_check CHECK ((num_nonnulls(account_id, group_id) = 1)),
+    CONSTRAINT grants_operations_check CHECK ((operations <> '{}'::text[]))
+);
+CREATE TABLE public.group_members (
+    group_id text NOT NULL,
+    account_id text NOT NULL
+);
+CREATE TABLE public.groups (
+    id text NOT NULL,
+    name text NOT NULL,
+    name_key text NOT NULL,
+    description text NOT NULL,
+    revision bigint DEFAULT 1 NOT NULL
+);
+CREATE VIEW public.held_grants AS
+ SELECT grants.account_id,
+    grants.application_id,
+    grants.environment,
+    grants.pages,
+    grants.operations
+   FROM public.grants
+  WHERE (grants.account_id IS NOT NULL)
+UNION ALL
+ SELECT m.account_id,
+    g.application_id,
+    g.environment,
+    g.pages,
+    g.operations
+   FROM (public.group_members m
+     JOIN public.grants g ON ((g.group_id = m.group_id)));
 CREATE TABLE public.image_orders (
     image text NOT NULL,
     agent text NOT NULL,
@@ -98,6 +160,19 @@ CREATE TABLE public.leadership (
     holder text NOT NULL,
     heartbeat_at timestamp with time zone NOT NULL,
     CONSTRAINT leadership_only_row_check CHECK (only_row)
+);
+CREATE TABLE public.logins (
+    id text NOT NULL,
+    account_id text NOT NULL,
+    epoch bigint NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    refreshed_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    address text NOT NULL,
+    client text NOT NULL,
+    ended_at timestamp with time zone,
+    ended_why text DEFAULT ''::text NOT NULL
 );
 CREATE TABLE public.publish_permits (
     task_id text NOT NULL,
@@ -221,8 +296,14 @@ CREATE TABLE public.unfinished (
     platform text,
     target text
 );
+ALTER TABLE ONLY public.accounts
+    ADD CONSTRAINT accounts_name_key_key UNIQUE (name_key);
+ALTER TABLE ONLY public.accounts
+    ADD CONSTRAINT accounts_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.agents
     ADD CONSTRAINT agents_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.api_tokens
+    ADD CONSTRAINT api_tokens_id_key UNIQUE (id);
 ALTER TABLE ONLY public.api_tokens
     ADD CONSTRAINT api_tokens_pkey PRIMARY KEY (token_hash);
 ALTER TABLE ONLY public.applications
@@ -239,12 +320,22 @@ ALTER TABLE ONLY public.blob_marks
     ADD CONSTRAINT blob_marks_pkey PRIMARY KEY (digest);
 ALTER TABLE ONLY public.farm
     ADD CONSTRAINT farm_pkey PRIMARY KEY (only_row);
+ALTER TABLE ONLY public.grants
+    ADD CONSTRAINT grants_account_id_group_id_application_id_environment_pages_key UNIQUE NULLS NOT DISTINCT (account_id, group_id, application_id, environment, pages);
+ALTER TABLE ONLY public.group_members
+    ADD CONSTRAINT group_members_pkey PRIMARY KEY (account_id, group_id);
+ALTER TABLE ONLY public.groups
+    ADD CONSTRAINT groups_name_key_key UNIQUE (name_key);
+ALTER TABLE ONLY public.groups
+    ADD CONSTRAINT groups_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.image_orders
     ADD CONSTRAINT image_orders_pkey PRIMARY KEY (image, agent);
 ALTER TABLE ONLY public.join_tokens
     ADD CONSTRAINT join_tokens_pkey PRIMARY KEY (token_hash);
 ALTER TABLE ONLY public.leadership
     ADD CONSTRAINT leadership_pkey PRIMARY KEY (only_row);
+ALTER TABLE ONLY public.logins
+    ADD CONSTRAINT logins_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.publish_permits
     ADD CONSTRAINT publish_permits_nonce_key UNIQUE (nonce);
 ALTER TABLE ONLY public.publish_permits
@@ -272,19 +363,39 @@ ALTER TABLE ONLY public.tasks
 ALTER TABLE ONLY public.unfinished
     ADD CONSTRAINT unfinished_pkey PRIMARY KEY (task_id);
 CREATE UNIQUE INDEX agents_name ON public.agents USING btree (name) WHERE (mode <> ALL (ARRAY['retired'::text, 'revoked'::text]));
+CREATE INDEX api_tokens_of_account ON public.api_tokens USING btree (account_id, created_at);
 CREATE INDEX artifacts_newest ON public.artifacts USING btree (application_id, created_at DESC, manifest);
 CREATE INDEX blob_holds_of_digest ON public.blob_holds USING btree (digest);
+CREATE INDEX grants_of_account ON public.grants USING btree (account_id, application_id) WHERE (account_id IS NOT NULL);
+CREATE INDEX grants_of_application ON public.grants USING btree (application_id);
+CREATE INDEX grants_of_group ON public.grants USING btree (group_id, application_id) WHERE (group_id IS NOT NULL);
+CREATE INDEX group_members_of_group ON public.group_members USING btree (group_id);
 CREATE INDEX join_tokens_by_age ON public.join_tokens USING btree (created_at);
+CREATE INDEX logins_live ON public.logins USING btree (account_id, created_at) WHERE (ended_at IS NULL);
 CREATE INDEX releases_of_application ON public.releases USING btree (application_id, sequence);
 CREATE INDEX tasks_of_application ON public.tasks USING btree (application_id, sequence);
 CREATE INDEX tasks_of_run ON public.tasks USING btree (run_id, sequence);
 CREATE INDEX unfinished_publishes ON public.unfinished USING btree (application_id, platform, target) WHERE (application_id IS NOT NULL);
+ALTER TABLE ONLY public.api_tokens
+    ADD CONSTRAINT api_tokens_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 ALTER TABLE ONLY public.artifacts
     ADD CONSTRAINT artifacts_application_id_fkey FOREIGN KEY (application_id) REFERENCES public.applications(id);
 ALTER TABLE ONLY public.blob_holds
     ADD CONSTRAINT blob_holds_application_id_fkey FOREIGN KEY (application_id) REFERENCES public.applications(id);
+ALTER TABLE ONLY public.grants
+    ADD CONSTRAINT grants_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.grants
+    ADD CONSTRAINT grants_application_id_fkey FOREIGN KEY (application_id) REFERENCES public.applications(id);
+ALTER TABLE ONLY public.grants
+    ADD CONSTRAINT grants_group_id_fkey FOREIGN KEY (group_id) REFERENCES public.groups(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.group_members
+    ADD CONSTRAINT group_members_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.group_members
+    ADD CONSTRAINT group_members_group_id_fkey FOREIGN KEY (group_id) REFERENCES public.groups(id) ON DELETE CASCADE;
 ALTER TABLE ONLY public.join_tokens
     ADD CONSTRAINT join_tokens_used_by_fkey FOREIGN KEY (used_by) REFERENCES public.agents(id);
+ALTER TABLE ONLY public.logins
+    ADD CONSTRAINT logins_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 ALTER TABLE ONLY public.publish_permits
     ADD CONSTRAINT publish_permits_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.tasks(id);
 ALTER TABLE ONLY public.publish_resolutions

@@ -1,0 +1,66 @@
+#include "controller/api/guard.h"
+
+#include "common/status/status.h"
+
+namespace slipway::api {
+
+using domain::Operation;
+
+domain::Question QuestionOf(const domain::Task& task, const runs::Targets& targets) {
+  domain::Question question{.application = task.application, .operation = Operation::kPackage};
+  if (task.kind == domain::TaskKind::kBuild) return question;
+  question.operation =
+      task.kind == domain::TaskKind::kPublish ? Operation::kPublish : Operation::kManage;
+  const runs::Target* target = targets.Find(task.platform, task.target);
+  if (target != nullptr) question.environment = target->environment;
+  return question;
+}
+
+absl::StatusOr<domain::Application> FindApplication(const Deps& deps, const access::Caller& caller,
+                                                    const std::string& name, Operation operation) {
+  SLIPWAY_ASSIGN_OR_RETURN(auto application, deps.applications.GetByName(name));
+  SLIPWAY_RETURN_IF_ERROR(deps.auth.Check(caller,
+                                          {.application = application.id, .operation = operation},
+                                          "application '" + name + "'", "NO_SUCH_APPLICATION"));
+  return application;
+}
+
+absl::StatusOr<store::TaskWithRun> FindTask(const Deps& deps, const access::Caller& caller,
+                                            const TaskId& id) {
+  SLIPWAY_ASSIGN_OR_RETURN(auto found, deps.reader.GetTask(id));
+  SLIPWAY_RETURN_IF_ERROR(deps.auth.Check(caller, {.application = found.task.application},
+                                          "task '" + id.value() + "'", "NO_SUCH_TASK"));
+  return found;
+}
+
+absl::StatusOr<domain::Run> FindRun(const Deps& deps, const access::Caller& caller,
+                                    const RunId& id) {
+  SLIPWAY_ASSIGN_OR_RETURN(auto run, deps.reader.GetRun(id));
+  SLIPWAY_RETURN_IF_ERROR(deps.auth.Check(caller, {.application = run.application},
+                                          "run '" + id.value() + "'", "NO_SUCH_RUN"));
+  return run;
+}
+
+absl::Status CheckMayAct(const Deps& deps, const access::Caller& caller,
+                         const domain::Question& question) {
+  return deps.auth.Check(caller, question, "such application", "NO_SUCH_APPLICATION");
+}
+
+std::function<absl::Status()> SeesStill(const Deps& deps, const access::Caller& caller,
+                                        const ApplicationId& application) {
+  return [&auth = deps.auth, caller, application]() -> absl::Status {
+    SLIPWAY_ASSIGN_OR_RETURN(const auto now, auth.access().Again(caller));
+    return auth.Check(now, {.application = application}, "such application any more",
+                      "NO_SUCH_APPLICATION");
+  };
+}
+
+store::Viewer ViewerOf(const access::Caller& caller) {
+  const domain::Holder holder = caller.holder();
+  store::Viewer viewer{.holdable = domain::HoldableBy(holder.kind),
+                       .only = holder.token_applications};
+  if (holder.kind != domain::AccountKind::kAdmin) viewer.account = caller.account.id;
+  return viewer;
+}
+
+}  // namespace slipway::api

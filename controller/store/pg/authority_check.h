@@ -1,0 +1,30 @@
+#pragma once
+
+#include <boost/json/array.hpp>
+#include <boost/json/value.hpp>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "controller/domain/authority.h"
+#include "controller/store/pg/session.h"
+
+// Whether people may still do what they asked for, by the rows of the transaction that does it.
+// Private to this library.
+namespace slipway::store::pg {
+
+// For each of them ok, or kPermissionDenied or kNotFound with the verdict's reason. Nothing asked,
+// nothing read. Throws.
+std::vector<absl::Status> CheckAuthorities(Transaction& transaction,
+                                           const std::vector<domain::Authority>& authorities);
+
+// The JSON array of held_grants' rows that AskAuthorities and the account store select.
+#define SLIPWAY_PG_GRANT_JSON                                                        \
+  "json_build_object('application', coalesce(h.application_id, ''), 'environment', " \
+  "h.environment, 'pages', h.pages, 'operations', h.operations)"
+domain::Grant GrantFromJson(const boost::json::value& grant);
+domain::Operations OperationsFromJson(const boost::json::array& names);
+// As a parameter of type text[].
+std::string OperationsArray(domain::Operations operations);
+
+}  // namespace slipway::store::pg

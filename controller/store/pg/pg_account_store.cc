@@ -1,0 +1,483 @@
+#include "controller/store/pg/pg_account_store.h"
+
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+
+#include "common/status/status.h"
+#include "controller/store/pg/access_sql.h"
+
+namespace slipway::store::pg {
+namespace {
+
+namespace json = boost::json;
+
+#define SLIPWAY_PG_ACCOUNT_QUERY "SELECT " SLIPWAY_PG_ACCOUNT_COLUMNS " FROM accounts a "
+constexpr Statement kCreate{"accounts_create",
+                            R"(
+INSERT INTO accounts (id, name, name_key, kind, full_name, department, post, employee_number, email,
+                      password_hash, created_at, created_by)
+VALUES ($1, $2, )" SLIPWAY_PG_NAME_KEY(
+                                "$2") R"(, $3, $4, $5, $6, $7, $8, $9, from_micros($10), $11))"};
+// NULL: stays.
+constexpr Statement kUpdate{"accounts_update", R"(
+UPDATE accounts
+   SET kind = coalesce($2, kind), state = coalesce($3, state),
+       full_name = coalesce($4, full_name), department = coalesce($5, department),
+       post = coalesce($6, post), employee_number = coalesce($7, employee_number),
+       email = coalesce($8, email), revision = revision + 1,
+       epoch = epoch + CASE WHEN $3 = 'disabled' THEN 1 ELSE 0 END
+ WHERE id = $1)"};
+constexpr Statement kLockByName{"accounts_lock_by_name", "SELECT " SLIPWAY_PG_ACCOUNT_COLUMNS
+                                                         R"(
+  FROM accounts a WHERE a.name_key = )" SLIPWAY_PG_NAME_KEY("$1") R"( AND a.state <> 'deleted'
+   FOR UPDATE)"};
+constexpr Statement kAdminsLeft{"accounts_admins_left", R"(
+SELECT count(*) FROM accounts WHERE kind = 'admin' AND state = 'active')"};
+constexpr Statement kById{"accounts_by_id",
+                          SLIPWAY_PG_ACCOUNT_QUERY "WHERE a.id = $1 AND a.state <> 'deleted'"};
+constexpr Statement kByName{
+    "accounts_by_name", SLIPWAY_PG_ACCOUNT_QUERY
+    "WHERE a.name_key = " SLIPWAY_PG_NAME_KEY("$1") " AND a.state <> 'deleted'"};
+constexpr Statement kPassword{
+    "accounts_password",
+    "SELECT " SLIPWAY_PG_ACCOUNT_COLUMNS
+    ", a.password_hash FROM accounts a WHERE a.name_key = " SLIPWAY_PG_NAME_KEY(
+        "$1") " AND a.state <> 'deleted'"};
+constexpr Statement kList{"accounts_list", "SELECT " SLIPWAY_PG_ACCOUNT_COLUMNS R"(, a.name_key
+  FROM accounts a
+ WHERE a.name_key COLLATE "C" > $1 AND ($2 OR a.state <> 'deleted')
+ ORDER BY a.name_key COLLATE "C" LIMIT $3)"};
+constexpr Statement kSetPassword{"accounts_set_password", R"(
+UPDATE accounts SET password_hash = $2, revision = revision + 1
+ WHERE id = $1 AND state <> 'deleted' RETURNING id)"};
+constexpr Statement kEndLogins{"accounts_end_logins", R"(
+UPDATE logins SET ended_at = from_micros($3), ended_why = $4
+ WHERE account_id = $1 AND id <> $2 AND ended_at IS NULL)"};
+constexpr Statement kRevokeTokens{"accounts_revoke_tokens", R"(
+UPDATE api_tokens SET revoked_at = from_micros($2) WHERE account_id = $1 AND revoked_at IS NULL)"};
+constexpr Statement kForget{"accounts_forget", R"(
+WITH left_groups AS (DELETE FROM group_members WHERE account_id = $1),
+     held AS (DELETE FROM grants WHERE account_id = $1)
+UPDATE accounts
+   SET state = 'deleted', password_hash = '', full_name = '', department = '', post = '',
+       employee_number = '', email = '', epoch = epoch + 1, revision = revision + 1
+ WHERE id = $1)"};
+
+constexpr Statement kLockGroup{"accounts_lock_group", R"(
+SELECT id, revision FROM groups WHERE name_key = )" SLIPWAY_PG_NAME_KEY("$1") " FOR UPDATE"};
+constexpr Statement kPutGroup{"accounts_put_group", R"(
+INSERT INTO groups AS g (id, name, name_key, description)
+VALUES ($1, $2, )" SLIPWAY_PG_NAME_KEY("$2") R"(, $3)
+    ON CONFLICT (name_key) DO UPDATE SET description = excluded.description,
+                                         revision = g.revision + 1
+RETURNING id)"};
+constexpr Statement kClearMembers{"accounts_clear_members",
+                                  "DELETE FROM group_members WHERE group_id = $1"};
+constexpr Statement kAddMember{"accounts_add_member", R"(
+INSERT INTO group_members (group_id, account_id)
+SELECT $1, id FROM accounts
+ WHERE name_key = )" SLIPWAY_PG_NAME_KEY("$2") R"( AND state <> 'deleted'
+    ON CONFLICT DO NOTHING
+RETURNING account_id)"};
+constexpr Statement kGroups{"accounts_groups", R"(
+SELECT g.id, g.name, g.description, g.revision,
+       coalesce((SELECT json_agg(a.name ORDER BY a.name_key) FROM group_members m
+                   JOIN accounts a ON a.id = m.account_id WHERE m.group_id = g.id), '[]') AS members
+  FROM groups g WHERE $1 = '' OR g.id = $1 ORDER BY g.name_key COLLATE "C")"};
+constexpr Statement kDeleteGroup{"accounts_delete_group", R"(
+DELETE FROM groups WHERE name_key = )" SLIPWAY_PG_NAME_KEY("$1") " RETURNING id"};
+
+constexpr Statement kGroupId{"accounts_group_id", R"(
+SELECT id FROM groups WHERE name_key = )" SLIPWAY_PG_NAME_KEY("$1")};
+constexpr Statement kApplicationId{"accounts_application_id",
+                                   "SELECT id FROM applications WHERE name = $1"};
+// NULLs are equal here, and so are they in the table's unique constraint.
+constexpr Statement kAddGrant{"accounts_add_grant", R"(
+INSERT INTO grants AS g (account_id, group_id, application_id, environment, pages, operations)
+VALUES (nullif($1, ''), nullif($2, ''), nullif($3, ''), $4, $5, $6::text[])
+    ON CONFLICT (account_id, group_id, application_id, environment, pages) DO UPDATE
+   SET operations = ARRAY(SELECT DISTINCT o FROM unnest(g.operations || excluded.operations) AS o
+                           ORDER BY o))"};
+#define SLIPWAY_PG_THIS_GRANT                                                         \
+  "account_id IS NOT DISTINCT FROM nullif($1, '') AND group_id IS NOT DISTINCT FROM " \
+  "nullif($2, '') AND application_id IS NOT DISTINCT FROM nullif($3, '') AND "        \
+  "environment = $4 AND pages = $5"
+constexpr Statement kDropGrant{"accounts_drop_grant",
+                               "DELETE FROM grants WHERE " SLIPWAY_PG_THIS_GRANT
+                               " AND ($6::text[] = '{}' OR operations <@ $6::text[])"};
+constexpr Statement kShrinkGrant{"accounts_shrink_grant",
+                                 "UPDATE grants SET operations = "
+                                 "ARRAY(SELECT o FROM unnest(operations) AS o WHERE o <> ALL "
+                                 "($6::text[]) ORDER BY o) WHERE " SLIPWAY_PG_THIS_GRANT};
+constexpr Statement kGrants{"accounts_grants", R"(
+SELECT g.place, coalesce(a.name, '') AS account, coalesce(r.name, '') AS group,
+       coalesce(p.name, '') AS application, g.environment, g.pages,
+       array_to_json(g.operations) AS operations
+  FROM (SELECT *, concat_ws(chr(1), coalesce(account_id, ''), coalesce(group_id, ''),
+                            coalesce(application_id, ''), environment, pages) COLLATE "C" AS place
+          FROM grants) AS g
+  LEFT JOIN accounts a ON a.id = g.account_id
+  LEFT JOIN groups r ON r.id = g.group_id
+  LEFT JOIN applications p ON p.id = g.application_id
+ WHERE g.place > $1
+   AND ($2 = '' OR g.account_id = $2
+        OR g.group_id IN (SELECT group_id FROM group_members WHERE account_id = $2))
+   AND ($3 = '' OR g.group_id = $3)
+   AND ($4 = '' OR g.application_id = $4 OR g.application_id IS NULL)
+ ORDER BY g.place LIMIT $5)"};
+constexpr Statement kGrantsOf{"accounts_grants_of", "SELECT " SLIPWAY_PG_GRANT_JSON R"( AS grant
+  FROM held_grants h
+ WHERE h.account_id = $1 AND (h.application_id = $2 OR h.application_id IS NULL))"};
+
+std::vector<std::string> NamesOf(const std::string& array) {
+  std::vector<std::string> names;
+  const json::value parsed = json::parse(array);
+  for (const json::value& name : parsed.as_array()) {
+    names.emplace_back(name.as_string().data(), name.as_string().size());
+  }
+  return names;
+}
+
+domain::AccountGroup GroupFromRow(const pqxx::row& row) {
+  return {.id = GroupId(row["id"].as<std::string>()),
+          .name = row["name"].as<std::string>(),
+          .description = row["description"].as<std::string>(),
+          .members = NamesOf(row["members"].as<std::string>()),
+          .revision = row["revision"].as<std::int64_t>()};
+}
+
+absl::Status Changed(std::string_view what) {
+  return MakeError(absl::StatusCode::kAborted, "CHANGED",
+                   fmt::format("{} was changed by somebody else meanwhile", what),
+                   "Read it again and repeat the change.");
+}
+
+absl::Status KeepAnAdmin(Transaction& transaction) {
+  if (transaction.Run(kAdminsLeft)[0][0].as<std::int64_t>() > 0) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kFailedPrecondition, "LAST_ADMIN",
+                   "this is the last admin that can log in", "Make another account admin first.");
+}
+
+absl::StatusOr<domain::Account> LockAccount(Transaction& transaction, const std::string& name) {
+  const pqxx::result found = transaction.Run(kLockByName, name);
+  if (found.empty()) return NoSuch("NO_SUCH_ACCOUNT", "account", name);
+  return AccountFromRow(found[0]);
+}
+
+void EndLoginsOf(Transaction& transaction, const AccountId& account, const LoginId& keep,
+                 const Cause& cause, const char* why) {
+  transaction.Run(kEndLogins, account.value(), keep.value(), ToUnixMicros(cause.at), why);
+}
+
+// The ids of a grant's names.
+struct GrantIds {
+  std::string account;
+  std::string group;
+  std::string application;
+};
+
+absl::StatusOr<std::string> IdOf(Transaction& transaction, const Statement& statement,
+                                 const std::string& name, std::string_view reason,
+                                 std::string_view what) {
+  if (name.empty()) return std::string();
+  const pqxx::result found = transaction.Run(statement, name);
+  if (found.empty()) return NoSuch(reason, what, name);
+  return found[0][0].as<std::string>();
+}
+
+absl::StatusOr<GrantIds> IdsOf(Transaction& transaction, const std::string& account,
+                               const std::string& group, const std::string& application) {
+  GrantIds ids;
+  SLIPWAY_ASSIGN_OR_RETURN(ids.account,
+                           IdOf(transaction, kByName, account, "NO_SUCH_ACCOUNT", "account"));
+  SLIPWAY_ASSIGN_OR_RETURN(ids.group, IdOf(transaction, kGroupId, group, "NO_SUCH_GROUP", "group"));
+  SLIPWAY_ASSIGN_OR_RETURN(ids.application, IdOf(transaction, kApplicationId, application,
+                                                 "NO_SUCH_APPLICATION", "application"));
+  return ids;
+}
+
+json::array ToJson(const std::vector<NamedGrant>& grants) {
+  json::array list;
+  for (const NamedGrant& grant : grants) {
+    json::array operations;
+    for (const domain::Operation operation : grant.operations.List()) {
+      const std::string_view name = domain::OperationName(operation);
+      operations.push_back(json::string_view(name.data(), name.size()));
+    }
+    list.push_back(json::object{{"account", grant.account},
+                                {"group", grant.group},
+                                {"application", grant.application},
+                                {"operations", std::move(operations)},
+                                {"environment", grant.environment},
+                                {"pages", grant.pages}});
+  }
+  return list;
+}
+
+const char* TextOrNull(const std::optional<std::string>& text) {
+  return text ? text->c_str() : nullptr;
+}
+
+}  // namespace
+
+domain::Account AccountFromRow(const pqxx::row& row) {
+  domain::Account account;
+  account.id = AccountId(row["id"].as<std::string>());
+  account.name = row["name"].as<std::string>();
+  account.kind = domain::ParseAccountKind(row["kind"].as<std::string>()).value();
+  account.state = domain::ParseAccountState(row["state"].as<std::string>()).value();
+  account.profile = {.full_name = row["full_name"].as<std::string>(),
+                     .department = row["department"].as<std::string>(),
+                     .post = row["post"].as<std::string>(),
+                     .employee_number = row["employee_number"].as<std::string>(),
+                     .email = row["email"].as<std::string>()};
+  account.created_at = TimeOf(row["created_at"]);
+  account.created_by = row["created_by"].as<std::string>();
+  account.epoch = row["epoch"].as<std::int64_t>();
+  account.revision = row["revision"].as<std::int64_t>();
+  account.groups = NamesOf(row["groups"].as<std::string>());
+  return account;
+}
+
+absl::Status NoSuch(std::string_view reason, std::string_view what, const std::string& name) {
+  return MakeError(absl::StatusCode::kNotFound, reason,
+                   fmt::format("there is no {} '{}'", what, name));
+}
+
+absl::Status PgAccountStore::Create(const domain::Account& account,
+                                    const std::string& password_hash, const Cause& cause) {
+  const domain::Profile& profile = account.profile;
+  SLIPWAY_RETURN_IF_ERROR(CheckStorable({account.name, profile.full_name, profile.department,
+                                         profile.post, profile.employee_number, profile.email}));
+  const std::string kind(domain::AccountKindName(account.kind));
+  const absl::Status created = ChangeAudited(
+      database_, cause, "create_account", account.name,
+      {{"id", account.id.value()}, {"kind", kind}}, [&](Transaction& transaction) {
+        transaction.Run(kCreate, account.id.value(), account.name, kind, profile.full_name,
+                        profile.department, profile.post, profile.employee_number, profile.email,
+                        password_hash, ToUnixMicros(account.created_at), account.created_by);
+        return absl::OkStatus();
+      });
+  if (!absl::IsAlreadyExists(created)) return created;
+  return MakeError(absl::StatusCode::kAlreadyExists, "ACCOUNT_EXISTS",
+                   fmt::format("an account of the name '{}' exists or existed", account.name),
+                   "Choose another name; names of deleted accounts are not given again.");
+}
+
+absl::StatusOr<domain::Account> PgAccountStore::Update(const std::string& name,
+                                                       const AccountChange& change,
+                                                       const Cause& cause) {
+  for (const auto* text : {&change.full_name, &change.department, &change.post,
+                           &change.employee_number, &change.email}) {
+    if (*text) SLIPWAY_RETURN_IF_ERROR(CheckStorable({**text}));
+  }
+  if (!IsStorableText(name)) return NoSuch("NO_SUCH_ACCOUNT", "account", "");
+  std::optional<std::string> kind;
+  std::optional<std::string> state;
+  json::object story;
+  if (change.kind) story["kind"] = *(kind = std::string(domain::AccountKindName(*change.kind)));
+  if (change.state)
+    story["state"] = *(state = std::string(domain::AccountStateName(*change.state)));
+  std::optional<domain::Account> changed;
+  const absl::Status status =
+
+      ChangeAudited(database_, cause, "update_account", name, story,
+                    [&](Transaction& transaction) -> absl::Status {
+                      SLIPWAY_ASSIGN_OR_RETURN(const auto account, LockAccount(transaction, name));
+                      if (change.revision && *change.revision != account.revision)
+                        return Changed("the account");
+                      transaction.Run(kUpdate, account.id.value(), TextOrNull(kind),
+                                      TextOrNull(state), TextOrNull(change.full_name),
+                                      TextOrNull(change.department), TextOrNull(change.post),
+                                      TextOrNull(change.employee_number), TextOrNull(change.email));
+                      if (change.state == domain::AccountState::kDisabled) {
+                        EndLoginsOf(transaction, account.id, LoginId(), cause,
+                                    "the account was disabled");
+                      }
+                      SLIPWAY_RETURN_IF_ERROR(KeepAnAdmin(transaction));
+                      changed = AccountFromRow(transaction.Run(kById, account.id.value()).at(0));
+                      return absl::OkStatus();
+                    });
+  if (!status.ok()) return status;
+  return *std::move(changed);
+}
+
+absl::Status PgAccountStore::Delete(const std::string& name, const Cause& cause) {
+  if (!IsStorableText(name)) return NoSuch("NO_SUCH_ACCOUNT", "account", "");
+  return ChangeAudited(
+      database_, cause, "delete_account", name, {}, [&](Transaction& transaction) -> absl::Status {
+        SLIPWAY_ASSIGN_OR_RETURN(const auto account, LockAccount(transaction, name));
+        EndLoginsOf(transaction, account.id, LoginId(), cause, "the account was deleted");
+        transaction.Run(kRevokeTokens, account.id.value(), ToUnixMicros(cause.at));
+        transaction.Run(kForget, account.id.value());
+        return KeepAnAdmin(transaction);
+      });
+}
+
+absl::StatusOr<domain::Account> PgAccountStore::Get(const AccountId& id) {
+  return SelectOne<domain::Account>(database_, kById, AccountFromRow, id.value(),
+                                    fmt::format("account '{}'", id.value()), "NO_SUCH_ACCOUNT");
+}
+
+absl::StatusOr<domain::Account> PgAccountStore::GetByName(const std::string& name) {
+  return SelectOne<domain::Account>(database_, kByName, AccountFromRow, name,
+                                    fmt::format("account '{}'", name), "NO_SUCH_ACCOUNT");
+}
+
+absl::StatusOr<AccountPage> PgAccountStore::List(int page_size, const std::string& page_token,
+                                                 bool deleted) {
+  SLIPWAY_RETURN_IF_ERROR(CheckStorable({page_token}));
+  AccountPage page;
+  SLIPWAY_RETURN_IF_ERROR(database_.Read([&](Transaction& transaction) {
+    const pqxx::result rows = transaction.Run(kList, page_token, deleted, page_size + 1);
+    std::string last;
+    for (const pqxx::row& row : rows) {
+      if (page.accounts.size() == static_cast<std::size_t>(page_size)) {
+        page.next_page_token = last;
+        break;
+      }
+      page.accounts.push_back(AccountFromRow(row));
+      last = row["name_key"].as<std::string>();
+    }
+    return absl::OkStatus();
+  }));
+  return page;
+}
+
+absl::StatusOr<std::pair<domain::Account, std::string>> PgAccountStore::FindPassword(
+    const std::string& name) {
+  return SelectOne<std::pair<domain::Account, std::string>>(
+      database_, kPassword,
+      [](const pqxx::row& row) {
+        return std::pair(AccountFromRow(row), row["password_hash"].as<std::string>());
+      },
+      name, "such account", "NO_SUCH_ACCOUNT");
+}
+
+absl::Status PgAccountStore::SetPassword(const AccountId& id, const std::string& password_hash,
+                                         const LoginId& keep, const Cause& cause) {
+  return ChangeAudited(database_, cause, "set_password", id.value(), {},
+                       [&](Transaction& transaction) -> absl::Status {
+                         if (transaction.Run(kSetPassword, id.value(), password_hash).empty()) {
+                           return NoSuch("NO_SUCH_ACCOUNT", "account", id.value());
+                         }
+                         EndLoginsOf(transaction, id, keep, cause, "the password was changed");
+                         return absl::OkStatus();
+                       });
+}
+
+absl::StatusOr<domain::AccountGroup> PgAccountStore::PutGroup(const domain::AccountGroup& group,
+                                                              std::optional<std::int64_t> revision,
+                                                              const Cause& cause) {
+  SLIPWAY_RETURN_IF_ERROR(CheckStorable({group.name, group.description}));
+  json::array members;
+  for (const std::string& member : group.members) {
+    SLIPWAY_RETURN_IF_ERROR(CheckStorable({member}));
+    members.emplace_back(member);
+  }
+  std::optional<domain::AccountGroup> made;
+  SLIPWAY_RETURN_IF_ERROR(ChangeAudited(
+      database_, cause, "put_group", group.name, {{"members", std::move(members)}},
+      [&](Transaction& transaction) -> absl::Status {
+        const pqxx::result before = transaction.Run(kLockGroup, group.name);
+        const std::int64_t seen = before.empty() ? 0 : before[0]["revision"].as<std::int64_t>();
+        if (revision && *revision != seen) return Changed("the group");
+        const auto id = transaction.Run(kPutGroup, group.id.value(), group.name, group.description)
+                            .at(0)[0]
+                            .as<std::string>();
+        transaction.Run(kClearMembers, id);
+        for (const std::string& member : group.members) {
+          if (!transaction.Run(kAddMember, id, member).empty()) continue;
+          // Named twice, or not there.
+          if (transaction.Run(kByName, member).empty()) {
+            return NoSuch("NO_SUCH_ACCOUNT", "account", member);
+          }
+        }
+        made = GroupFromRow(transaction.Run(kGroups, id).at(0));
+        return absl::OkStatus();
+      }));
+  return *std::move(made);
+}
+
+absl::StatusOr<std::vector<domain::AccountGroup>> PgAccountStore::ListGroups() {
+  return Select<domain::AccountGroup>(database_, kGroups, GroupFromRow, std::string());
+}
+
+absl::Status PgAccountStore::DeleteGroup(const std::string& name, const Cause& cause) {
+  if (!IsStorableText(name)) return NoSuch("NO_SUCH_GROUP", "group", "");
+  return ChangeAudited(database_, cause, "delete_group", name, {},
+                       [&](Transaction& transaction) -> absl::Status {
+                         if (transaction.Run(kDeleteGroup, name).empty()) {
+                           return NoSuch("NO_SUCH_GROUP", "group", name);
+                         }
+                         return absl::OkStatus();
+                       });
+}
+
+absl::Status PgAccountStore::ChangeGrants(const std::vector<NamedGrant>& add,
+                                          const std::vector<NamedGrant>& remove,
+                                          const Cause& cause) {
+  for (const auto* grants : {&add, &remove}) {
+    for (const NamedGrant& grant : *grants) {
+      SLIPWAY_RETURN_IF_ERROR(CheckStorable(
+          {grant.account, grant.group, grant.application, grant.environment, grant.pages}));
+    }
+  }
+  return ChangeAudited(
+      database_, cause, "change_grants", "grants",
+      {{"add", ToJson(add)}, {"remove", ToJson(remove)}},
+      [&](Transaction& transaction) -> absl::Status {
+        const auto run = [&](const Statement& statement, const NamedGrant& grant) -> absl::Status {
+          SLIPWAY_ASSIGN_OR_RETURN(const GrantIds ids, IdsOf(transaction, grant.account,
+                                                             grant.group, grant.application));
+          transaction.Run(statement, ids.account, ids.group, ids.application, grant.environment,
+                          grant.pages, OperationsArray(grant.operations));
+          return absl::OkStatus();
+        };
+        for (const NamedGrant& grant : remove) {
+          SLIPWAY_RETURN_IF_ERROR(run(kDropGrant, grant));
+          if (!grant.operations.empty()) SLIPWAY_RETURN_IF_ERROR(run(kShrinkGrant, grant));
+        }
+        for (const NamedGrant& grant : add) SLIPWAY_RETURN_IF_ERROR(run(kAddGrant, grant));
+        return absl::OkStatus();
+      });
+}
+
+absl::StatusOr<GrantPage> PgAccountStore::ListGrants(const GrantFilter& filter) {
+  SLIPWAY_RETURN_IF_ERROR(
+      CheckStorable({filter.account, filter.group, filter.application, filter.page_token}));
+  GrantPage page;
+  SLIPWAY_RETURN_IF_ERROR(database_.Read([&](Transaction& transaction) -> absl::Status {
+    SLIPWAY_ASSIGN_OR_RETURN(const GrantIds ids,
+                             IdsOf(transaction, filter.account, filter.group, filter.application));
+    std::string last = filter.page_token;
+    for (const pqxx::row& row : transaction.Run(kGrants, last, ids.account, ids.group,
+                                                ids.application, filter.page_size + 1)) {
+      if (page.grants.size() == static_cast<std::size_t>(filter.page_size)) {
+        page.next_page_token = last;
+        break;
+      }
+      const json::value operations = json::parse(row["operations"].as<std::string>());
+      page.grants.push_back({.account = row["account"].as<std::string>(),
+                             .group = row["group"].as<std::string>(),
+                             .application = row["application"].as<std::string>(),
+                             .operations = OperationsFromJson(operations.as_array()),
+                             .environment = row["environment"].as<std::string>(),
+                             .pages = row["pages"].as<std::string>()});
+      last = row["place"].as<std::string>();
+    }
+    return absl::OkStatus();
+  }));
+  return page;
+}
+
+absl::StatusOr<std::vector<domain::Grant>> PgAccountStore::GrantsOf(
+    const AccountId& account, const ApplicationId& application) {
+  return Select<domain::Grant>(
+      database_, kGrantsOf,
+      [](const pqxx::row& row) { return GrantFromJson(json::parse(row[0].as<std::string>())); },
+      account.value(), application.value());
+}
+
+}  // namespace slipway::store::pg

@@ -1,0 +1,42 @@
+#pragma once
+
+#include "controller/store/access_store.h"
+#include "controller/store/pg/database.h"
+
+namespace slipway::store::pg {
+
+// Thread-safe.
+class PgAccountStore final : public AccountStore {
+ public:
+  // `database` must outlive this.
+  explicit PgAccountStore(Database& database) : database_(database) {}
+
+  absl::Status Create(const domain::Account& account, const std::string& password_hash,
+                      const Cause& cause) override;
+  absl::StatusOr<domain::Account> Update(const std::string& name, const AccountChange& change,
+                                         const Cause& cause) override;
+  absl::Status Delete(const std::string& name, const Cause& cause) override;
+  absl::StatusOr<domain::Account> Get(const AccountId& id) override;
+  absl::StatusOr<domain::Account> GetByName(const std::string& name) override;
+  absl::StatusOr<AccountPage> List(int page_size, const std::string& page_token,
+                                   bool deleted) override;
+  absl::StatusOr<std::pair<domain::Account, std::string>> FindPassword(
+      const std::string& name) override;
+  absl::Status SetPassword(const AccountId& id, const std::string& password_hash,
+                           const LoginId& keep, const Cause& cause) override;
+  absl::StatusOr<domain::AccountGroup> PutGroup(const domain::AccountGroup& group,
+                                                std::optional<std::int64_t> revision,
+                                                const Cause& cause) override;
+  absl::StatusOr<std::vector<domain::AccountGroup>> ListGroups() override;
+  absl::Status DeleteGroup(const std::string& name, const Cause& cause) override;
+  absl::Status ChangeGrants(const std::vector<NamedGrant>& add,
+                            const std::vector<NamedGrant>& remove, const Cause& cause) override;
+  absl::StatusOr<GrantPage> ListGrants(const GrantFilter& filter) override;
+  absl::StatusOr<std::vector<domain::Grant>> GrantsOf(const AccountId& account,
+                                                      const ApplicationId& application) override;
+
+ private:
+  Database& database_;
+};
+
+}  // namespace slipway::store::pg

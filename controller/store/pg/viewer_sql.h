@@ -1,0 +1,36 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "controller/store/pg/authority_check.h"
+#include "controller/store/pg/rows.h"
+#include "controller/store/viewer.h"
+
+// How lists are narrowed to what their viewer sees. Private to this library.
+namespace slipway::store::pg {
+
+// A condition on `app`, the id of an application; the others are the numbers of three parameters,
+// which are those of ViewerArguments.
+#define SLIPWAY_PG_VISIBLE(app, account, holdable, only)                                \
+  " (" account "::text IS NULL OR " app                                                 \
+  " IN (SELECT h.application_id FROM held_grants h WHERE h.account_id = " account       \
+  " AND h.application_id IS NOT NULL AND h.operations && " holdable                     \
+  "::text[]) OR EXISTS (SELECT FROM held_grants h WHERE h.account_id = " account        \
+  " AND h.application_id IS NULL AND h.operations && " holdable "::text[])) AND (" only \
+  "::text[] = '{}' OR " app " = ANY (" only "::text[])) "
+
+struct ViewerArguments {
+  explicit ViewerArguments(const Viewer& viewer)
+      : account(viewer.account ? viewer.account->value().c_str() : nullptr),
+        holdable(OperationsArray(viewer.holdable)) {
+    std::vector<std::string> ids;
+    for (const ApplicationId& id : viewer.only) ids.push_back(id.value());
+    only = TextArray(ids);
+  }
+  const char* account;  // into the viewer
+  std::string holdable;
+  std::string only;
+};
+
+}  // namespace slipway::store::pg

@@ -1,0 +1,239 @@
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <string>
+
+#include "controller/access/access.h"
+#include "controller/access/password.h"
+#include "tests/db/access_fixture.h"
+
+namespace slipway::testing {
+namespace {
+
+using namespace std::chrono_literals;
+using access::Access;
+using domain::AccountKind;
+
+constexpr char kPassword[] = "correct horse battery";
+
+class HandClock final : public Clock {
+ public:
+  [[nodiscard]] MonoTime Mono() const override { return MonoTime(1h + passed); }
+  [[nodiscard]] WallTime Wall() const override { return AccessFarm::Now() + passed; }
+  Duration passed = Duration::zero();
+};
+
+// An Access on a real database, whose member "mei" has the password above.
+struct Door {
+  explicit Door(const Access::Options& options = {})
+      : accounts(farm.accounts()),
+        logins(farm.logins()),
+        access(options, accounts, logins,
+               access::SessionTokens(crypto::SecretBytes::CopyOf(std::string(32, 'k'))), clock) {
+    mei = farm.Add("mei", AccountKind::kMember, access::HashPassword(kPassword));
+  }
+  access::LoginTokens LogIn(const std::string& address = "10.0.0.1") {
+    auto tokens = access.Login("mei", kPassword, "test", address);
+    REQUIRE_OK(tokens);
+    return *tokens;
+  }
+  absl::Status Try(const std::string& bearer) {
+    return access.Authenticate(bearer, "10.0.0.1").status();
+  }
+  access::Caller Caller(const std::string& bearer) {
+    auto caller = access.Authenticate(bearer, "10.0.0.1");
+    REQUIRE_OK(caller);
+    return *caller;
+  }
+
+  AccessFarm farm;
+  HandClock clock;
+  store::pg::PgAccountStore accounts;
+  store::pg::PgLoginStore logins;
+  Access access;
+  domain::Account mei;
+};
+
+std::string ReasonOf(const absl::Status& status) { return GetErrorInfo(status).reason; }
+
+TEST_CASE("Access: a login gives a token that is good until it expires", "[db]") {
+  Door door;
+  const auto tokens = door.LogIn();
+  const auto caller = door.Caller(tokens.access);
+  CHECK(caller.account.name == "mei");
+  CHECK(caller.address == "10.0.0.1");
+  CHECK_FALSE(caller.api_token);
+  door.clock.passed += 11min;
+  CHECK(ReasonOf(door.Try(tokens.access)) == "BAD_TOKEN");
+  CHECK(ReasonOf(door.Try("")) == "NO_TOKEN");
+  CHECK(ReasonOf(door.Try("slt_nothing")) == "BAD_TOKEN");
+}
+
+TEST_CASE("Access: an unknown account, a wrong password and a disabled account answer alike",
+          "[db]") {
+  Door door;
+  const auto unknown = door.access.Login("nobody", kPassword, "", "10.0.0.1").status();
+  const auto wrong = door.access.Login("mei", "not the password", "", "10.0.0.1").status();
+  store::AccountChange off;
+  off.state = domain::AccountState::kDisabled;
+  REQUIRE_OK(door.accounts.Update("mei", off, AccessFarm::By("root")));
+  const auto disabled = door.access.Login("mei", kPassword, "", "10.0.0.1").status();
+  door.farm.Add("robot", AccountKind::kService, access::HashPassword(kPassword));
+  const auto service = door.access.Login("robot", kPassword, "", "10.0.0.1").status();
+  CHECK(ReasonOf(unknown) == "BAD_LOGIN");
+  CHECK(unknown == wrong);
+  CHECK(unknown == disabled);
+  CHECK(unknown == service);
+}
+
+TEST_CASE("Access: refreshing gives the next pair; a spent one that comes late ends the login",
+          "[db]") {
+  Door door;
+  const auto first = door.LogIn();
+  door.clock.passed += 1min;
+  const auto second = door.access.Refresh(first.refresh, "");
+  REQUIRE_OK(second);
+  CHECK(second->refresh != first.refresh);
+  // The reply was lost: the same question soon after has the same answer.
+  door.clock.passed += 10s;
+  const auto repeated = door.access.Refresh(first.refresh, "");
+  REQUIRE_OK(repeated);
+  CHECK(repeated->refresh == second->refresh);
+  door.clock.passed += 1min;
+  CHECK_OK(door.Try(second->access));
+  CHECK(ReasonOf(door.access.Refresh(first.refresh, "").status()) == "BAD_REFRESH");
+  CHECK(ReasonOf(door.Try(second->access)) == "BAD_TOKEN");
+  CHECK(ReasonOf(door.access.Refresh(second->refresh, "").status()) == "BAD_REFRESH");
+}
+
+TEST_CASE("Access: a login that nobody refreshes ends by itself", "[db]") {
+  Door door({.login_lifetime = 1h});
+  const auto tokens = door.LogIn();
+  door.clock.passed += 61min;
+  CHECK(ReasonOf(door.access.Refresh(tokens.refresh, "").status()) == "BAD_REFRESH");
+}
+
+TEST_CASE("Access: logging out ends one login or all, at once", "[db]") {
+  Door door;
+  const auto one = door.LogIn();
+  const auto two = door.LogIn();
+  const auto three = door.LogIn();
+  REQUIRE_OK(door.access.Logout(door.Caller(one.access), false));
+  CHECK(ReasonOf(door.Try(one.access)) == "BAD_TOKEN");
+  CHECK_OK(door.Try(two.access));
+  const auto ended = door.access.Logout(door.Caller(two.access), true);
+  REQUIRE_OK(ended);
+  CHECK(*ended == 2);
+  for (const auto* tokens : {&two, &three}) {
+    CHECK(ReasonOf(door.Try(tokens->access)) == "BAD_TOKEN");
+    CHECK(ReasonOf(door.access.Refresh(tokens->refresh, "").status()) == "BAD_REFRESH");
+  }
+  CHECK_OK(door.Try(door.LogIn().access));
+}
+
+TEST_CASE("Access: a new password keeps the login that set it and ends the others", "[db]") {
+  Door door;
+  const auto here = door.LogIn();
+  const auto there = door.LogIn();
+  const auto caller = door.Caller(here.access);
+  CHECK(ReasonOf(door.access.ChangePassword(caller, "wrong password", "another long one")) ==
+        "WRONG_PASSWORD");
+  CHECK(ReasonOf(door.access.ChangePassword(caller, kPassword, "short")) == "BAD_PASSWORD");
+  CHECK(ReasonOf(door.access.ChangePassword(caller, kPassword, kPassword)) == "BAD_PASSWORD");
+  REQUIRE_OK(door.access.ChangePassword(caller, kPassword, "another long one"));
+  CHECK_OK(door.Try(here.access));
+  CHECK(ReasonOf(door.Try(there.access)) == "BAD_TOKEN");
+  CHECK(ReasonOf(door.access.Login("mei", kPassword, "", "10.0.0.9").status()) == "BAD_LOGIN");
+  CHECK_OK(door.access.Login("MEI", "another long one", "", "10.0.0.9"));
+}
+
+TEST_CASE("Access: a disabled or deleted account's tokens are good no more", "[db]") {
+  Door door;
+  const auto tokens = door.LogIn();
+  const auto made = door.access.CreateToken(door.Caller(tokens.access),
+                                            {.account = door.mei.id, .name = "ci"}, 1h);
+  REQUIRE_OK(made);
+  CHECK_OK(door.Try(made->second));
+  SECTION("disabled") {
+    store::AccountChange off;
+    off.state = domain::AccountState::kDisabled;
+    REQUIRE_OK(door.accounts.Update("mei", off, AccessFarm::By("root")));
+  }
+  SECTION("deleted") { REQUIRE_OK(door.accounts.Delete("mei", AccessFarm::By("root"))); }
+  door.access.Changed();
+  CHECK(ReasonOf(door.Try(tokens.access)) == "BAD_TOKEN");
+  CHECK(ReasonOf(door.Try(made->second)) == "BAD_TOKEN");
+  CHECK(ReasonOf(door.access.Refresh(tokens.refresh, "").status()) == "BAD_REFRESH");
+}
+
+TEST_CASE("Access: an API token lives its time, may be revoked, and makes no other when narrowed",
+          "[db]") {
+  Door door;
+  const auto caller = door.Caller(door.LogIn().access);
+  domain::ApiToken narrow{.account = door.mei.id, .name = "narrow"};
+  narrow.operations = {domain::Operation::kPackage};
+  const auto made = door.access.CreateToken(caller, narrow, 1h);
+  REQUIRE_OK(made);
+  const auto robot = door.Caller(made->second);
+  CHECK(ReasonOf(door.access.CreateToken(robot, narrow, 1h).status()) == "TOKEN_FORBIDS");
+  // For somebody else only admins make them.
+  CHECK(
+      ReasonOf(door.access.CreateToken(caller, {.account = door.farm.root.id, .name = "stolen"}, 1h)
+                   .status()) == "ADMIN_ONLY");
+  door.access.FlushTokenUse();
+  CHECK(door.logins.ListTokens(door.mei.id)->at(0).last_used_at == door.clock.Wall());
+  door.clock.passed += 2h;
+  CHECK(ReasonOf(door.Try(made->second)) == "BAD_TOKEN");
+  door.clock.passed -= 2h;
+  REQUIRE_OK(door.access.RevokeToken(caller, made->first.id));
+  CHECK(ReasonOf(door.Try(made->second)) == "BAD_TOKEN");
+}
+
+TEST_CASE("Access: nobody ends another's login or token, but an admin does", "[db]") {
+  Door door;
+  const auto mei = door.Caller(door.LogIn().access);
+  door.farm.Add("li", AccountKind::kDeveloper, access::HashPassword(kPassword));
+  const auto li = door.access.Login("li", kPassword, "", "10.0.0.2");
+  REQUIRE_OK(li);
+  const LoginId of_li = door.Caller(li->access).login;
+  CHECK(ReasonOf(door.access.EndLogin(mei, of_li)) == "NO_SUCH_LOGIN");
+  CHECK_OK(door.Try(li->access));
+  const access::Caller root{.account = door.farm.root};
+  CHECK_OK(door.access.EndLogin(root, of_li));
+  CHECK(ReasonOf(door.Try(li->access)) == "BAD_TOKEN");
+}
+
+TEST_CASE("Access: guessing gets slower by account and by address, and nobody is locked out",
+          "[db]") {
+  Door door({.by_account = {.free_tries = 1, .first = 10s},
+             .by_address = {.free_tries = 3, .first = 10s}});
+  (void)door.LogIn("10.0.0.1");  // where she usually is
+  const auto guess = [&](const std::string& account, const std::string& address) {
+    return ReasonOf(door.access.Login(account, "a wild guess", "", address).status());
+  };
+  CHECK(guess("mei", "6.6.6.6") == "BAD_LOGIN");
+  CHECK(guess("mei", "6.6.6.7") == "BAD_LOGIN");
+  CHECK(guess("MEI", "6.6.6.8") == "LOGIN_DELAYED");
+  // The right password has to wait as well, elsewhere; at home it does not.
+  CHECK(ReasonOf(door.access.Login("mei", kPassword, "", "6.6.6.9").status()) == "LOGIN_DELAYED");
+  (void)door.LogIn("10.0.0.1");
+  for (int i = 0; i < 4; ++i) CHECK(guess("nobody-" + std::to_string(i), "7.7.7.7") == "BAD_LOGIN");
+  CHECK(guess("nobody-9", "7.7.7.7") == "LOGIN_DELAYED");
+  door.clock.passed += 61s;
+  CHECK(guess("nobody-9", "7.7.7.7") == "BAD_LOGIN");
+}
+
+TEST_CASE("Access: whoever listens hears of each change until it has had enough", "[db]") {
+  Door door;
+  int heard = 0;
+  auto handle = door.access.OnChange([&] { ++heard; });
+  door.access.Changed();
+  CHECK(heard == 1);
+  (void)door.access.Logout(door.Caller(door.LogIn().access), false);
+  CHECK(heard == 2);
+  handle.reset();
+  door.access.Changed();
+  CHECK(heard == 2);
+}
+
+}  // namespace
+}  // namespace slipway::testing

@@ -1,0 +1,286 @@
+#include <catch2/catch.hpp>
+#include <string>
+#include <vector>
+
+#include "tests/db/access_fixture.h"
+
+namespace slipway::testing {
+namespace {
+
+using domain::AccountKind;
+using domain::Authority;
+using domain::Operation;
+using domain::Operations;
+
+Authority May(const AccountId& account, Operation operation, const std::string& environment = "") {
+  return {.need = Authority::Need::kApplication,
+          .account = account,
+          .question = {.application = ApplicationId("app-shop"),
+                       .operation = operation,
+                       .environment = environment}};
+}
+
+store::Change RunOf(const std::string& number, std::vector<Authority> authorities) {
+  store::CreateRun create;
+  create.cause = {.actor = "mei", .at = AccessFarm::Now(), .authorities = std::move(authorities)};
+  create.run.id = RunId("run-" + number);
+  create.run.application = ApplicationId("app-shop");
+  create.run.submitted_by = "mei";
+  create.run.submitted_at = AccessFarm::Now();
+  create.run.request_id = number;
+  domain::Task build;
+  build.id = TaskId("task-" + number);
+  build.run = create.run.id;
+  build.application = create.run.application;
+  build.platform = "web";
+  build.state = domain::TaskState::kQueued;
+  build.created_at = AccessFarm::Now();
+  create.tasks = {build};
+  return create;
+}
+
+TEST_CASE("AccountStore: a name is unique whatever its case and width, also of who is deleted",
+          "[db]") {
+  AccessFarm farm;
+  farm.Add("Mei Lin 产品", AccountKind::kMember);
+  domain::Account again = farm.root;
+  again.id = AccountId("acct-2");
+  for (const char* name : {"mei lin 产品", "ＭＥＩ LIN 产品"}) {
+    again.name = name;
+    CHECK_THAT(farm.accounts().Create(again, "", AccessFarm::By("root")),
+               StatusIs(absl::StatusCode::kAlreadyExists));
+    CHECK(farm.accounts().GetByName(name)->id == AccountId("acct-Mei Lin 产品"));
+  }
+  REQUIRE_OK(farm.accounts().Delete("MEI LIN 产品", AccessFarm::By("root")));
+  CHECK_THAT(farm.accounts().GetByName("mei lin 产品").status(),
+             StatusIs(absl::StatusCode::kNotFound));
+  CHECK_THAT(farm.accounts().Create(again, "", AccessFarm::By("root")),
+             StatusIs(absl::StatusCode::kAlreadyExists));
+}
+
+TEST_CASE("AccountStore: an update of an older state is refused and changes nothing", "[db]") {
+  AccessFarm farm;
+  farm.Add("mei", AccountKind::kMember);
+  const auto before = farm.accounts().GetByName("mei");
+  REQUIRE_OK(before);
+  store::AccountChange change;
+  change.post = "designer";
+  change.revision = before->revision;
+  const auto changed = farm.accounts().Update("mei", change, AccessFarm::By("root"));
+  REQUIRE_OK(changed);
+  CHECK(changed->profile.post == "designer");
+  CHECK(changed->revision == before->revision + 1);
+  change.post = "tester";
+  CHECK_THAT(farm.accounts().Update("mei", change, AccessFarm::By("root")).status(),
+             StatusIs(absl::StatusCode::kAborted));
+  CHECK(farm.accounts().GetByName("mei")->profile.post == "designer");
+}
+
+TEST_CASE("AccountStore: the last admin can be neither disabled, nor deleted, nor made less",
+          "[db]") {
+  AccessFarm farm;
+  store::AccountChange less;
+  less.kind = AccountKind::kDeveloper;
+  store::AccountChange off;
+  off.state = domain::AccountState::kDisabled;
+  for (const store::AccountChange& change : {less, off}) {
+    CHECK_THAT(farm.accounts().Update("root", change, AccessFarm::By("root")).status(),
+               StatusIs(absl::StatusCode::kFailedPrecondition, "last admin"));
+  }
+  CHECK_THAT(farm.accounts().Delete("root", AccessFarm::By("root")),
+             StatusIs(absl::StatusCode::kFailedPrecondition, "last admin"));
+  CHECK(farm.accounts().GetByName("root")->kind == AccountKind::kAdmin);
+  farm.Add("second", AccountKind::kAdmin);
+  CHECK_OK(farm.accounts().Delete("root", AccessFarm::By("second")));
+}
+
+TEST_CASE("AccountStore: grants add up, shrink and go, by account and by group", "[db]") {
+  AccessFarm farm;
+  const auto mei = farm.Add("mei", AccountKind::kMember);
+  const auto held = [&] { return *farm.accounts().GrantsOf(mei.id, ApplicationId("app-shop")); };
+  CHECK(held().empty());
+  farm.Give("mei", "shop", {Operation::kPackage});
+  farm.Give("mei", "shop", {Operation::kPublish});
+  farm.Give("mei", "bakery", {Operation::kPublish});
+  REQUIRE(held().size() == 1);
+  CHECK((held()[0].operations == Operations{Operation::kPackage, Operation::kPublish}));
+  farm.Take("mei", "shop", {Operation::kPackage});
+  CHECK((held()[0].operations == Operations{Operation::kPublish}));
+  farm.Take("mei", "shop", {Operation::kPublish, Operation::kManage});
+  CHECK(held().empty());
+  farm.Give("mei", "shop", {Operation::kPackage});
+  farm.Take("mei", "shop", {});
+  CHECK(held().empty());
+
+  REQUIRE_OK(farm.accounts().PutGroup(
+      {.id = GroupId("group-1"), .name = "Testers", .description = "", .members = {"mei"}},
+      std::nullopt, AccessFarm::By("root")));
+  REQUIRE_OK(farm.accounts().ChangeGrants({{.account = "",
+                                            .group = "testers",
+                                            .application = "",
+                                            .operations = {Operation::kPreview},
+                                            .environment = "",
+                                            .pages = ""}},
+                                          {}, AccessFarm::By("root")));
+  REQUIRE(held().size() == 1);
+  CHECK((held()[0].operations == Operations{Operation::kPreview}));
+  CHECK(farm.accounts().GetByName("mei")->groups == std::vector<std::string>{"Testers"});
+  const auto listed = farm.accounts().ListGrants({.account = "mei"});
+  REQUIRE_OK(listed);
+  CHECK(listed->grants.size() == 2);
+  REQUIRE_OK(farm.accounts().DeleteGroup("TESTERS", AccessFarm::By("root")));
+  CHECK(held().empty());
+}
+
+TEST_CASE("AccountStore: a change of grants is made as a whole or not at all", "[db]") {
+  AccessFarm farm;
+  farm.Add("mei", AccountKind::kMember);
+  const store::NamedGrant good{.account = "mei",
+                               .group = "",
+                               .application = "shop",
+                               .operations = {Operation::kPublish},
+                               .environment = "",
+                               .pages = ""};
+  store::NamedGrant bad = good;
+  bad.application = "nothing";
+  CHECK_THAT(farm.accounts().ChangeGrants({good, bad}, {}, AccessFarm::By("root")),
+             StatusIs(absl::StatusCode::kNotFound, "nothing"));
+  CHECK(farm.accounts().ListGrants({})->grants.empty());
+}
+
+TEST_CASE("AccountStore: lists go on where the page before ended", "[db]") {
+  AccessFarm farm;
+  for (int i = 0; i < 25; ++i) {
+    const std::string name = "account-" + std::to_string(i);
+    farm.Add(name, AccountKind::kMember);
+    farm.Give(name, "shop", {Operation::kPublish}, i % 2 == 0 ? "" : "test");
+  }
+  std::size_t accounts = 0;
+  std::string token;
+  do {
+    const auto page = farm.accounts().List(10, token, false);
+    REQUIRE_OK(page);
+    accounts += page->accounts.size();
+    token = page->next_page_token;
+  } while (!token.empty());
+  CHECK(accounts == 26);
+  std::size_t grants = 0;
+  do {
+    const auto page = farm.accounts().ListGrants({.page_size = 10, .page_token = token});
+    REQUIRE_OK(page);
+    grants += page->grants.size();
+    token = page->next_page_token;
+  } while (!token.empty());
+  CHECK(grants == 25);
+}
+
+TEST_CASE("Rights: what was taken before the commit is refused in it, for that change alone",
+          "[db]") {
+  AccessFarm farm;
+  const auto mei = farm.Add("mei", AccountKind::kMember);
+  const auto li = farm.Add("li", AccountKind::kMember);
+  farm.Give("mei", "shop", {Operation::kPackage});
+  farm.Give("li", "shop", {Operation::kPackage});
+  farm.Take("mei", "shop", {Operation::kPackage});
+  auto store = farm.scheduler();
+  const auto outcome =
+      store.Commit({RunOf("1", {May(mei.id, Operation::kPackage)}),
+                    RunOf("2", {May(li.id, Operation::kPackage)}),
+                    RunOf("3", {May(li.id, Operation::kPackage), May(li.id, Operation::kPublish)}),
+                    RunOf("4", {})});
+  REQUIRE_OK(outcome);
+  CHECK_THAT(outcome->at(0), StatusIs(absl::StatusCode::kNotFound));
+  CHECK_OK(outcome->at(1));
+  CHECK_THAT(outcome->at(2), StatusIs(absl::StatusCode::kPermissionDenied));
+  CHECK_OK(outcome->at(3));
+  CHECK_FALSE(farm.reader().GetRun(RunId("run-1")).ok());
+  CHECK_FALSE(farm.reader().GetRun(RunId("run-3")).ok());
+}
+
+TEST_CASE("Rights: a login that has ended, a revoked token and a disabled account change nothing",
+          "[db]") {
+  AccessFarm farm;
+  const auto mei = farm.Add("mei", AccountKind::kMember);
+  farm.Give("mei", "shop", {Operation::kPackage});
+  const domain::Login login{.id = LoginId("login-1"),
+                            .account = mei.id,
+                            .created_at = AccessFarm::Now(),
+                            .refreshed_at = AccessFarm::Now(),
+                            .expires_at = AccessFarm::Now() + std::chrono::hours(1)};
+  REQUIRE_OK(farm.logins().AddLogin(login, AccessFarm::By("mei")));
+  domain::ApiToken token;
+  token.id = ApiTokenId("token-1");
+  token.account = mei.id;
+  token.name = "ci";
+  token.created_at = AccessFarm::Now();
+  token.operations = {Operation::kPackage};
+  REQUIRE_OK(farm.logins().AddToken("hash", token, AccessFarm::By("mei")));
+  Authority by_login = May(mei.id, Operation::kPackage);
+  by_login.login = login.id;
+  Authority by_token = May(mei.id, Operation::kPackage);
+  by_token.token = token.id;
+  auto store = farm.scheduler();
+  const auto commit = [&](const std::string& number, const Authority& authority) {
+    const auto outcome = store.Commit({RunOf(number, {authority})});
+    REQUIRE_OK(outcome);
+    return outcome->at(0);
+  };
+  CHECK_OK(commit("1", by_login));
+  CHECK_OK(commit("2", by_token));
+  farm.Give("mei", "shop", {Operation::kPublish});
+  Authority beyond = by_token;
+  beyond.question.operation = Operation::kPublish;
+  CHECK_THAT(commit("3", beyond), StatusIs(absl::StatusCode::kPermissionDenied));
+  REQUIRE_OK(farm.logins().EndLogin(login.id, mei.id, "logged out", AccessFarm::By("mei")));
+  REQUIRE_OK(farm.logins().RevokeToken(token.id, mei.id, AccessFarm::By("mei")));
+  CHECK_THAT(commit("4", by_login), StatusIs(absl::StatusCode::kNotFound));
+  CHECK_THAT(commit("5", by_token), StatusIs(absl::StatusCode::kNotFound));
+  store::AccountChange off;
+  off.state = domain::AccountState::kDisabled;
+  REQUIRE_OK(farm.accounts().Update("mei", off, AccessFarm::By("root")));
+  CHECK_THAT(commit("6", May(mei.id, Operation::kPackage)), StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_CASE("Rights: an account is changed by admins only, in the transaction that changes it",
+          "[db]") {
+  AccessFarm farm;
+  const auto mei = farm.Add("mei", AccountKind::kMember);
+  store::Cause cause = AccessFarm::By("mei");
+  cause.authorities = {{.need = Authority::Need::kAdmin, .account = mei.id}};
+  CHECK_THAT(farm.accounts().Delete("root", cause), StatusIs(absl::StatusCode::kPermissionDenied));
+  CHECK_THAT(farm.applications().Update("shop", {}, cause).status(),
+             StatusIs(absl::StatusCode::kPermissionDenied));
+  const auto actions = farm.Actions();
+  CHECK(std::count(actions.begin(), actions.end(), "delete_account") == 0);
+  CHECK(std::count(actions.begin(), actions.end(), "create_account") == 2);
+}
+
+TEST_CASE("Viewer: lists hold what the account sees, and count it", "[db]") {
+  AccessFarm farm;
+  const auto mei = farm.Add("mei", AccountKind::kMember);
+  const auto li = farm.Add("li", AccountKind::kDeveloper);
+  farm.Give("mei", "shop", {Operation::kPublish});
+  REQUIRE_OK(farm.scheduler().Commit({RunOf("1", {})}));
+  const auto seen_by = [&](const store::Viewer& viewer) {
+    const auto page = farm.applications().List({.viewer = viewer});
+    REQUIRE_OK(page);
+    CHECK(page->total == static_cast<std::int64_t>(page->applications.size()));
+    std::string names;
+    for (const auto& application : page->applications) names += application.name + " ";
+    const auto tasks = farm.reader().ListTasks({.viewer = viewer});
+    REQUIRE_OK(tasks);
+    return names + std::to_string(tasks->tasks.size());
+  };
+  CHECK(seen_by({}) == "bakery shop 1");
+  CHECK(seen_by({.account = mei.id}) == "shop 1");
+  CHECK(seen_by({.account = li.id}) == "0");
+  CHECK(seen_by({.only = {ApplicationId("app-bakery")}}) == "bakery 0");
+  CHECK(seen_by({.account = mei.id, .only = {ApplicationId("app-bakery")}}) == "0");
+  // What its kind voids shows nothing.
+  CHECK(seen_by({.account = mei.id, .holdable = {Operation::kPackage}}) == "0");
+  farm.Give("li", "", {Operation::kPackage});
+  CHECK(seen_by({.account = li.id}) == "bakery shop 1");
+}
+
+}  // namespace
+}  // namespace slipway::testing
