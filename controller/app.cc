@@ -18,12 +18,12 @@
 #include <vector>
 
 #include "common/crypto/key_file.h"
+#include "common/crypto/password.h"
 #include "common/crypto/token.h"
 #include "common/fs/unique_fd.h"
 #include "common/log/log.h"
 #include "common/status/status.h"
 #include "controller/access/access.h"
-#include "controller/access/password.h"
 #include "controller/agent_gateway/agent_service.h"
 #include "controller/agent_gateway/enrollment_service.h"
 #include "controller/agent_gateway/gateway.h"
@@ -315,11 +315,11 @@ class RealApp final : public App {
                               .kind = domain::AccountKind::kAdmin,
                               .created_at = cause.at,
                               .created_by = cause.actor};
-      const std::string password = access::NewPassword();
+      const std::string password = crypto::NewPassword();
       // Before the account: a crash in between leaves a password of nobody's.
       SLIPWAY_RETURN_IF_ERROR(crypto::WriteSecretFile(password_file(), password + "\n"));
       const absl::Status created =
-          stores_->accounts.Create(*admin, access::HashPassword(password), cause);
+          stores_->accounts.Create(*admin, crypto::HashPassword(password), cause);
       // Deleted once: other admins look after this farm.
       if (absl::IsAlreadyExists(created)) {
         std::filesystem::remove(password_file());

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <chrono>
 
+#include "common/crypto/password.h"
 #include "common/crypto/token.h"
 #include "common/status/status.h"
-#include "controller/access/password.h"
 
 namespace slipway::access {
 namespace {
@@ -167,7 +167,7 @@ absl::StatusOr<std::pair<domain::Account, bool>> Access::CheckPassword(
     ++waiting_logins_;
   }
   checking_.acquire();
-  const bool fits = FitsPassword(found.ok() ? found->second : "", password);
+  const bool fits = crypto::FitsPassword(found.ok() ? found->second : "", password);
   checking_.release();
   {
     const std::lock_guard lock(mu_);
@@ -191,7 +191,7 @@ absl::StatusOr<LoginTokens> Access::Login(const std::string& account, const std:
     if (!at_home) wait = std::max(wait, by_account_.Left(key, now));
     if (wait > Duration::zero()) return Delayed(wait);
   }
-  if (password.size() > kLongestPassword) return BadLogin();
+  if (password.size() > crypto::kLongestPassword) return BadLogin();
   SLIPWAY_ASSIGN_OR_RETURN(const auto checked, CheckPassword(account, password));
   const auto& [found, fits] = checked;
   const WallTime now = FromUnixMicros(ToUnixMicros(clock_.Wall()));
@@ -297,7 +297,7 @@ absl::Status Access::ChangePassword(const Caller& caller, const std::string& old
                      "a password is changed by who has logged in with it",
                      "Log in; an API token is not enough.");
   }
-  SLIPWAY_RETURN_IF_ERROR(CheckNewPassword(new_password));
+  SLIPWAY_RETURN_IF_ERROR(crypto::CheckNewPassword(new_password));
   if (new_password == old_password) {
     return MakeError(absl::StatusCode::kInvalidArgument, "BAD_PASSWORD",
                      "the new password is the old one");
@@ -315,8 +315,8 @@ absl::Status Access::ChangePassword(const Caller& caller, const std::string& old
     return MakeError(absl::StatusCode::kPermissionDenied, "WRONG_PASSWORD",
                      "the old password is wrong");
   }
-  SLIPWAY_RETURN_IF_ERROR(accounts_.SetPassword(caller.account.id, HashPassword(new_password),
-                                                caller.login, CauseOf(caller, {})));
+  SLIPWAY_RETURN_IF_ERROR(accounts_.SetPassword(
+      caller.account.id, crypto::HashPassword(new_password), caller.login, CauseOf(caller, {})));
   Changed();
   return absl::OkStatus();
 }

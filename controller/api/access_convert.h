@@ -9,6 +9,7 @@
 #include "controller/domain/account.h"
 #include "controller/store/access_store.h"
 #include "slipway/v1/access.pb.h"
+#include "slipway/v1/session.pb.h"
 
 // Accounts and what belongs to them as clients see them. Errors are kInvalidArgument and name the
 // field. Pure.

@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <map>
 
+#include "common/crypto/password.h"
 #include "common/rpc/grpc_status.h"
 #include "common/rpc/text.h"
 #include "common/status/status.h"
-#include "controller/access/password.h"
 #include "controller/api/access_convert.h"
 #include "controller/api/fields.h"
 
@@ -71,14 +71,14 @@ absl::Status AccountService::DoCreate(const v1::CreateAccountRequest& request,
   const bool service = account.kind == AccountKind::kService;
   if (service && !request.password().empty()) return ServiceHasNoPassword();
   std::string password = request.password();
-  if (password.empty() && !service) password = access::NewPassword();
-  if (!service) SLIPWAY_RETURN_IF_ERROR(access::CheckNewPassword(password));
+  if (password.empty() && !service) password = crypto::NewPassword();
+  if (!service) SLIPWAY_RETURN_IF_ERROR(crypto::CheckNewPassword(password));
   account.id = AccountId(NewId("acct-"));
   account.name = request.name();
   account.created_at = cause.at;
   account.created_by = cause.actor;
   SLIPWAY_RETURN_IF_ERROR(
-      deps_.accounts.Create(account, service ? "" : access::HashPassword(password), cause));
+      deps_.accounts.Create(account, service ? "" : crypto::HashPassword(password), cause));
   *response.mutable_account() = ToProto(account);
   if (request.password().empty()) response.set_password(password);
   return absl::OkStatus();
@@ -175,9 +175,9 @@ absl::Status AccountService::DoReset(const std::string& name, const store::Cause
                                      std::string& password) {
   SLIPWAY_ASSIGN_OR_RETURN(const auto account, deps_.accounts.GetByName(name));
   if (account.kind == AccountKind::kService) return ServiceHasNoPassword();
-  const std::string made = access::NewPassword();
+  const std::string made = crypto::NewPassword();
   SLIPWAY_RETURN_IF_ERROR(
-      deps_.accounts.SetPassword(account.id, access::HashPassword(made), LoginId(), cause));
+      deps_.accounts.SetPassword(account.id, crypto::HashPassword(made), LoginId(), cause));
   password = made;
   return absl::OkStatus();
 }

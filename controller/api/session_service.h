@@ -5,7 +5,7 @@
 #include "controller/api/auth.h"
 #include "controller/store/access_store.h"
 #include "controller/store/catalog_store.h"
-#include "slipway/v1/access.grpc.pb.h"
+#include "slipway/v1/session.grpc.pb.h"
 
 namespace slipway::api {
 

@@ -10,8 +10,8 @@
 
 #include "common/base/ids.h"
 #include "common/base/time.h"
-#include "controller/domain/task.h"
 #include "controller/domain/authority.h"
+#include "controller/domain/task.h"
 #include "controller/scheduler/agent_roster.h"
 #include "controller/scheduler/concurrency_groups.h"
 #include "controller/scheduler/deadlines.h"

@@ -24,7 +24,7 @@ struct ApplicationChange {
 
 struct ApplicationFilter {
   Viewer viewer{};
-  int page_size = 100;     // 1 … 1000
+  int page_size = 100;       // 1 … 1000
   std::string page_token{};  // the name of the last one before
 };
 

@@ -2,8 +2,8 @@
 #include <chrono>
 #include <string>
 
+#include "common/crypto/password.h"
 #include "controller/access/access.h"
-#include "controller/access/password.h"
 #include "tests/db/access_fixture.h"
 
 namespace slipway::testing {
@@ -29,7 +29,7 @@ struct Door {
         logins(farm.logins()),
         access(options, accounts, logins,
                access::SessionTokens(crypto::SecretBytes::CopyOf(std::string(32, 'k'))), clock) {
-    mei = farm.Add("mei", AccountKind::kMember, access::HashPassword(kPassword));
+    mei = farm.Add("mei", AccountKind::kMember, crypto::HashPassword(kPassword));
   }
   access::LoginTokens LogIn(const std::string& address = "10.0.0.1") {
     auto tokens = access.Login("mei", kPassword, "test", address);
@@ -77,7 +77,7 @@ TEST_CASE("Access: an unknown account, a wrong password and a disabled account a
   off.state = domain::AccountState::kDisabled;
   REQUIRE_OK(door.accounts.Update("mei", off, AccessFarm::By("root")));
   const auto disabled = door.access.Login("mei", kPassword, "", "10.0.0.1").status();
-  door.farm.Add("robot", AccountKind::kService, access::HashPassword(kPassword));
+  door.farm.Add("robot", AccountKind::kService, crypto::HashPassword(kPassword));
   const auto service = door.access.Login("robot", kPassword, "", "10.0.0.1").status();
   CHECK(ReasonOf(unknown) == "BAD_LOGIN");
   CHECK(unknown == wrong);
@@ -191,7 +191,7 @@ TEST_CASE("Access: an API token lives its time, may be revoked, and makes no oth
 TEST_CASE("Access: nobody ends another's login or token, but an admin does", "[db]") {
   Door door;
   const auto mei = door.Caller(door.LogIn().access);
-  door.farm.Add("li", AccountKind::kDeveloper, access::HashPassword(kPassword));
+  door.farm.Add("li", AccountKind::kDeveloper, crypto::HashPassword(kPassword));
   const auto li = door.access.Login("li", kPassword, "", "10.0.0.2");
   REQUIRE_OK(li);
   const LoginId of_li = door.Caller(li->access).login;

@@ -86,6 +86,7 @@ THIRD_PARTY = {
     # slipway-init is a small static program that links no library of ours.
     "openssl/": (("common/crypto", "agent/init"), "cryptography"),
     "argon2.h": (("common/crypto",), "password hashing"),
+    "jwt.h": (("controller/access",), "access tokens"),
     "qrencode.h": (("common/qr",), "QR codes"),
     "png.h": (("common/qr",), "QR codes as PNG"),
     "yaml-cpp/": (("common/config",), "YAML, with file, line and key in its errors"),

@@ -4,12 +4,16 @@
 #include <chrono>
 #include <string>
 
-#include "controller/access/password.h"
+#include "common/crypto/password.h"
 
 namespace slipway::access {
 namespace {
 
 using namespace std::chrono_literals;
+using crypto::CheckNewPassword;
+using crypto::FitsPassword;
+using crypto::HashPassword;
+using crypto::NewPassword;
 
 MonoTime At(Duration since) { return MonoTime(1h + since); }
 

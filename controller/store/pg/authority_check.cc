@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <stdexcept>
+#include <utility>
 
 #include "common/status/status.h"
 #include "controller/store/pg/rows.h"
@@ -73,6 +75,18 @@ absl::Status Judge(const Authority& authority, const pqxx::row& row) {
                  domain::VerdictReason(verdict));
 }
 
+const Cause* CauseOf(const Change& change) {
+  return std::visit(
+      [](const auto& one) -> const Cause* {
+        if constexpr (requires { one.cause; }) {
+          return &one.cause;
+        } else {
+          return nullptr;
+        }
+      },
+      change);
+}
+
 }  // namespace
 
 std::vector<absl::Status> CheckAuthorities(Transaction& transaction,
@@ -94,6 +108,24 @@ std::vector<absl::Status> CheckAuthorities(Transaction& transaction,
     statuses[i] = Judge(authorities[i], row);
   }
   return statuses;
+}
+
+std::vector<absl::Status> RightsOf(const std::vector<Change>& changes, Transaction& transaction) {
+  std::vector<domain::Authority> distinct;
+  std::vector<std::pair<std::size_t, std::size_t>> rests;  // change, authority
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    const Cause* cause = CauseOf(changes[i]);
+    if (cause == nullptr) continue;
+    for (const domain::Authority& authority : cause->authorities) {
+      const auto it = std::find(distinct.begin(), distinct.end(), authority);
+      rests.emplace_back(i, static_cast<std::size_t>(it - distinct.begin()));
+      if (it == distinct.end()) distinct.push_back(authority);
+    }
+  }
+  std::vector<absl::Status> rights(changes.size());
+  const std::vector<absl::Status> answers = CheckAuthorities(transaction, distinct);
+  for (const auto& [change, authority] : rests) rights[change].Update(answers[authority]);
+  return rights;
 }
 
 domain::Operations OperationsFromJson(const json::array& names) {

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "controller/domain/authority.h"
+#include "controller/store/changes.h"
 #include "controller/store/pg/session.h"
 
 // Whether people may still do what they asked for, by the rows of the transaction that does it.
@@ -17,6 +18,10 @@ namespace slipway::store::pg {
 // nothing read. Throws.
 std::vector<absl::Status> CheckAuthorities(Transaction& transaction,
                                            const std::vector<domain::Authority>& authorities);
+
+// Of each change, whether those who asked for it still may. What many rest on is asked once.
+// Throws.
+std::vector<absl::Status> RightsOf(const std::vector<Change>& changes, Transaction& transaction);
 
 // The JSON array of held_grants' rows that AskAuthorities and the account store select.
 #define SLIPWAY_PG_GRANT_JSON                                                        \

@@ -308,37 +308,6 @@ absl::Status Refused(const Change& change) {
       fmt::format("{}: the stored state does not fit the change any more", SubjectOf(change)));
 }
 
-const Cause* CauseOf(const Change& change) {
-  return std::visit(
-      [](const auto& one) -> const Cause* {
-        if constexpr (requires { one.cause; }) {
-          return &one.cause;
-        } else {
-          return nullptr;
-        }
-      },
-      change);
-}
-
-// Of each change, whether those who asked for it still may. What many rest on is asked once.
-std::vector<absl::Status> RightsOf(const std::vector<Change>& changes, Transaction& transaction) {
-  std::vector<domain::Authority> distinct;
-  std::vector<std::pair<std::size_t, std::size_t>> rests;  // change, authority
-  for (std::size_t i = 0; i < changes.size(); ++i) {
-    const Cause* cause = CauseOf(changes[i]);
-    if (cause == nullptr) continue;
-    for (const domain::Authority& authority : cause->authorities) {
-      const auto it = std::find(distinct.begin(), distinct.end(), authority);
-      rests.emplace_back(i, static_cast<std::size_t>(it - distinct.begin()));
-      if (it == distinct.end()) distinct.push_back(authority);
-    }
-  }
-  std::vector<absl::Status> rights(changes.size());
-  const std::vector<absl::Status> answers = CheckAuthorities(transaction, distinct);
-  for (const auto& [change, authority] : rests) rights[change].Update(answers[authority]);
-  return rights;
-}
-
 // One try to apply a batch inside one transaction.
 class BatchWriter {
  public:

@@ -1,4 +1,4 @@
-#include "controller/access/password.h"
+#include "common/crypto/password.h"
 
 #include <argon2.h>
 #include <fmt/format.h>
@@ -9,7 +9,7 @@
 #include "common/crypto/token.h"
 #include "common/status/status.h"
 
-namespace slipway::access {
+namespace slipway::crypto {
 namespace {
 
 constexpr std::uint32_t kPasses = 2;
@@ -32,7 +32,7 @@ absl::Status CheckNewPassword(std::string_view password) {
 }
 
 std::string HashPassword(std::string_view password) {
-  const crypto::SecretBytes salt = crypto::RandomBytes(kSaltBytes);
+  const SecretBytes salt = RandomBytes(kSaltBytes);
   std::array<char, 256> encoded{};
   const int done = argon2id_hash_encoded(kPasses, kMemoryKib, kLanes, password.data(),
                                          password.size(), salt.view().data(), salt.size(),
@@ -43,7 +43,7 @@ std::string HashPassword(std::string_view password) {
 
 bool FitsPassword(const std::string& hash, std::string_view password) {
   // Of nobody's password: random bytes that nobody has seen.
-  static const std::string kNobodys = HashPassword(crypto::RandomBytes(32).view());
+  static const std::string kNobodys = HashPassword(RandomBytes(32).view());
   const std::string& against = hash.empty() ? kNobodys : hash;
   const bool fits = argon2id_verify(against.c_str(), password.data(), password.size()) == ARGON2_OK;
   return fits && !hash.empty();
@@ -51,8 +51,7 @@ bool FitsPassword(const std::string& hash, std::string_view password) {
 
 std::string NewPassword() {
   // base32 has neither 0 nor 1, which look like letters.
-  return crypto::Base32(crypto::RandomBytes(kPasswordCharacters).view())
-      .substr(0, kPasswordCharacters);
+  return Base32(RandomBytes(kPasswordCharacters).view()).substr(0, kPasswordCharacters);
 }
 
-}  // namespace slipway::access
+}  // namespace slipway::crypto

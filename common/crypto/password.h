@@ -8,7 +8,7 @@
 // How passwords are kept: argon2id (RFC 9106) with a salt of its own, 19 MiB and 2 passes, which is
 // OWASP's smallest recommended setting; the hash says what it was made with, so a higher cost later
 // leaves older ones valid. About 30 ms of one core each way.
-namespace slipway::access {
+namespace slipway::crypto {
 
 inline constexpr std::size_t kShortestPassword = 10;
 inline constexpr std::size_t kLongestPassword = 1024;
@@ -25,4 +25,4 @@ inline constexpr std::size_t kLongestPassword = 1024;
 // 20 characters that are told apart in print and on the telephone, about 100 bits. Thread-safe.
 [[nodiscard]] std::string NewPassword();
 
-}  // namespace slipway::access
+}  // namespace slipway::crypto
