@@ -63,7 +63,6 @@ class Loop {
       : tick_(tick), clock_(clock), io_(1), work_(io_.get_executor()), timer_(io_) {}
 
   void Run() {
-    Arm();
     thread_ = std::thread([this] { io_.run(); });
   }
 
@@ -83,6 +82,7 @@ class Loop {
   void Add(std::shared_ptr<Connection> connection) {
     Connection* const key = connection.get();
     connections_.emplace(key, std::move(connection));
+    if (!std::exchange(armed_, true)) Arm();
   }
   void Remove(Connection& connection) { connections_.erase(&connection); }
 
@@ -99,10 +99,10 @@ class Loop {
   void Arm() {
     timer_.expires_after(tick_);
     timer_.async_wait([this](const error_code& error) {
-      if (error || stopping_) return;
-      if (!connections_.empty()) {
-        ForEach([now = clock_.Mono()](Connection& connection) { connection.OnTick(now); });
-      }
+      armed_ = false;
+      if (error || stopping_ || connections_.empty()) return;
+      ForEach([now = clock_.Mono()](Connection& connection) { connection.OnTick(now); });
+      armed_ = true;
       Arm();
     });
   }
@@ -112,6 +112,7 @@ class Loop {
   asio::io_context io_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   asio::steady_timer timer_;
+  bool armed_ = false;
   bool stopping_ = false;
   std::unordered_map<Connection*, std::shared_ptr<Connection>> connections_;
   std::thread thread_;
