@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -35,6 +37,7 @@
 #include "controller/artifacts/artifact_archive.h"
 #include "controller/artifacts/directory_blob_store.h"
 #include "controller/farm_keys.h"
+#include "controller/http_parts.h"
 #include "controller/logs/log_store.h"
 #include "controller/runs/run_orders.h"
 #include "controller/scheduler/scheduler.h"
@@ -57,6 +60,8 @@ namespace {
 
 constexpr char kVersion[] = "0.1.0";
 constexpr int kMaxMessageBytes = 16 << 20;
+// `http_listen` of a controller without HTTP.
+constexpr char kNoHttp[] = "off";
 // Threads of synchronous calls, blob transfers among them.
 constexpr int kMaxServerThreads = 64;
 // Of calls that follow, and as many of those that submit, which read the database; of agents' logs,
@@ -122,6 +127,7 @@ class RealApp final : public App {
 
   absl::Status Run() {
     SLIPWAY_RETURN_IF_ERROR(CheckListen(options_.listen));
+    if (options_.http_listen != kNoHttp) SLIPWAY_RETURN_IF_ERROR(CheckListen(options_.http_listen));
     // 1. The folder is ours alone. Passable, because the database server has an account of its own.
     SLIPWAY_RETURN_IF_ERROR(MakeFolder(options_.data_dir, 0711));
     SLIPWAY_ASSIGN_OR_RETURN(lock_, LockFolder(options_.data_dir));
@@ -133,15 +139,20 @@ class RealApp final : public App {
     SLIPWAY_RETURN_IF_ERROR(OpenFiles());
     // 5. Scheduling, from the unfinished rows.
     SLIPWAY_RETURN_IF_ERROR(StartScheduling());
-    // 6. The outside may come.
-    return Serve();
+    // 6. The outside may come: gRPC, then HTTP, which is carried to it.
+    SLIPWAY_ASSIGN_OR_RETURN(
+        const auto certificate,
+        crypto::IssueServerCertificate(keys_.ca, NamesFor(options_.names), clock_.Wall()));
+    SLIPWAY_RETURN_IF_ERROR(Serve(certificate));
+    return ServeHttp(certificate);
   }
 
   void Stop() override {
     if (std::exchange(stopped_, true)) return;
-    // 1. Agents, and whoever follows a run or a log, are sent away.
+    // 1. Agents, and whoever follows a run or a log, are sent away; over HTTP nothing new begins.
     if (gateway_) gateway_->Shutdown();
     streams_.EndAll();
+    if (http_) http_->Drain();
     // 2. What was decided is committed; nothing more is decided. Before the server ends, because
     // calls that wait for a commit hold it up.
     if (scheduler_) scheduler_->Stop();
@@ -152,6 +163,9 @@ class RealApp final : public App {
           clock_.Wall().time_since_epoch() + kShutdownPatience)));
       server_->Wait();
     }
+    if (http_) http_->Stop();
+    http_.reset();
+    sampled_.clear();
     server_.reset();
     services_.reset();
     gateway_.reset();
@@ -178,7 +192,13 @@ class RealApp final : public App {
   Duration idle_for() const override {
     return scheduler_ ? clock_.Mono() - scheduler_->last_turn() : Duration::zero();
   }
+  absl::Status Reload() override {
+    if (!http_ || options_.http_tls != Options::HttpTls::kGiven) return absl::OkStatus();
+    SLIPWAY_ASSIGN_OR_RETURN(const auto certificate, ReadHttpCertificate(options_));
+    return http_->UseCertificate(certificate);
+  }
   int port() const override { return port_; }
+  int http_port() const override { return http_ ? http_->port() : 0; }
   std::string ca_file() const override { return options_.data_dir + "/ca.pem"; }
   std::string token_file() const override { return options_.data_dir + "/admin.token"; }
 
@@ -322,10 +342,7 @@ class RealApp final : public App {
     return scheduler_->Start(*gateway_);
   }
 
-  absl::Status Serve() {
-    SLIPWAY_ASSIGN_OR_RETURN(
-        const auto server,
-        crypto::IssueServerCertificate(keys_.ca, NamesFor(options_.names), clock_.Wall()));
+  absl::Status Serve(const crypto::KeyAndCertificate& server) {
     grpc::SslServerCredentialsOptions tls(GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY);
     tls.pem_root_certs = keys_.ca.certificate_pem;
     // With the CA, so that a joining agent can compare it with its token.
@@ -338,6 +355,9 @@ class RealApp final : public App {
         {*auth_, *scheduler_, stores_->reader, stores_->cached_applications, stores_->agents,
          *logs_, watch_, targets_, *reads_, *submits_, streams_, clock_}));
 
+    // So that grpcurl and probes need no files of ours. Both are for builders made afterwards.
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::ServerBuilder builder;
     grpc::ResourceQuota quota("slipway");
     quota.SetMaxThreads(kMaxServerThreads);
@@ -369,6 +389,32 @@ class RealApp final : public App {
     return absl::OkStatus();
   }
 
+  absl::Status ServeHttp(const crypto::KeyAndCertificate& certificate) {
+    if (options_.http_listen == kNoHttp) return absl::OkStatus();
+    sampled_ = AddControllerMetrics(registry_, *scheduler_, kVersion);
+    ready_check_.reset(
+        new ReadyCheck({[this] { return idle_for(); },
+                        [this] { return database_->Read([](auto&) { return absl::OkStatus(); }); },
+                        *reads_, clock_}));
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+    arguments.SetMaxSendMessageSize(kMaxMessageBytes);
+    // Every service but those that are only for agents: they know their callers by the certificate
+    // of mutual TLS, which a call that comes over HTTP does not have.
+    SLIPWAY_ASSIGN_OR_RETURN(
+        http_,
+        StartHttp(
+            options_,
+            {v1::TaskService::service_full_name(), v1::ApplicationService::service_full_name(),
+             v1::ReleaseService::service_full_name(), v1::AgentAdminService::service_full_name(),
+             v1::AgentImageService::service_full_name()},
+            {server_->InProcessChannel(arguments),
+             crypto::SecretBytes::CopyOf(gateway_token_.view()), registry_, clock_,
+             [this](auto answer) { ready_check_->Ask(std::move(answer)); }},
+            certificate));
+    return absl::OkStatus();
+  }
+
   void Fatal(const absl::Status& status) {
     if (!fatal_.exchange(true)) on_fatal_(status);
   }
@@ -378,6 +424,8 @@ class RealApp final : public App {
   const std::function<void(const absl::Status&)> on_fatal_;
   const runs::Targets targets_;
   const SystemClock clock_;
+  // By which services know that metadata `slipway-client` is the HTTP port's word.
+  const crypto::SecretBytes gateway_token_ = crypto::NewToken("slgw_");
 
   std::atomic<bool> fatal_{false};
   bool stopped_ = false;
@@ -389,6 +437,7 @@ class RealApp final : public App {
   FarmKeys keys_;
   runs::TaskWatch watch_;
   api::OpenStreams streams_;
+  metrics::Registry registry_;
 
   // In the order of construction.
   fs::UniqueFd lock_;
@@ -408,6 +457,9 @@ class RealApp final : public App {
   std::unique_ptr<api::Authenticator> auth_;
   std::unique_ptr<Services> services_;
   std::unique_ptr<grpc::Server> server_;
+  std::vector<std::shared_ptr<void>> sampled_;
+  std::unique_ptr<ReadyCheck> ready_check_;
+  std::unique_ptr<gateway::HttpServer> http_;
 };
 
 }  // namespace
