@@ -17,7 +17,7 @@ namespace asio = boost::asio;
 namespace http = boost::beast::http;
 using boost::system::error_code;
 
-// Of one read: between requests, and of a body.
+// Of one read: the first, and at most, of a body that comes fast.
 constexpr std::size_t kSmallRead = 2 << 10;
 constexpr std::size_t kLargeRead = 64 << 10;
 // Bytes of further requests that may wait while one is answered.
@@ -84,11 +84,14 @@ void Connection::Read() {
   if (reading_ || state_ == State::kClosed) return;
   if (state_ == State::kAnswering && pending_.size() >= kMostAhead) return;
   reading_ = true;
-  inbox_.resize(state_ == State::kBody ? kLargeRead : kSmallRead);
+  // Room only for who fills it: a body that is announced and does not come costs nothing.
+  const bool more = state_ == State::kBody && filled_;
+  inbox_.resize(more ? std::min(inbox_.size() * 2, kLargeRead) : kSmallRead);
   if (inbox_.size() < inbox_.capacity() / 4) inbox_.shrink_to_fit();
   socket_->ReadSome(asio::buffer(inbox_),
                     [self = shared_from_this()](const error_code& error, std::size_t size) {
                       self->reading_ = false;
+                      self->filled_ = size == self->inbox_.size();
                       self->OnRead(error, size);
                     });
 }

@@ -94,6 +94,7 @@ class Connection final : public Responder, public std::enable_shared_from_this<C
 
   bool reading_ = false;
   std::string inbox_;    // of the read that is open
+  bool filled_ = false;  // by the last read
   std::string pending_;  // read and not parsed yet
   std::optional<Parser> parser_;
   std::size_t head_size_ = 0;

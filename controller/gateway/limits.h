@@ -13,8 +13,8 @@ struct Limits {
   std::size_t max_header_bytes = 16 << 10;
   // Of one request, as sent.
   std::size_t max_body_bytes = 4 << 20;
-  // Of one message, unpacked.
-  std::size_t max_message_bytes = 16 << 20;
+  // Of one message, unpacked. It is decoded before anybody knows who sends it.
+  std::size_t max_message_bytes = 4 << 20;
   // Of all bodies that are being received.
   std::size_t max_buffered_bytes = 256 << 20;
   // Above it, who connects is sent away at once.
