@@ -35,10 +35,8 @@ void CheckText(std::string_view text) {
   boost::json::parse_options options;
   options.max_depth = gateway::JsonLimits().max_depth;
   boost::json::error_code error;
-  const auto value = boost::json::parse(text, error, {}, options);
+  (void)boost::json::parse(text, error, {}, options);
   SLIPWAY_CHECK(!error);
-  // Values have each key once, so an object written anew passes again.
-  SLIPWAY_CHECK(CheckJson(boost::json::serialize(value)).ok());
 }
 
 void CheckBody(std::string_view body) {
