@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,7 +20,6 @@
 #include <vector>
 
 #include "common/crypto/key_file.h"
-#include "common/crypto/password.h"
 #include "common/crypto/token.h"
 #include "common/fs/unique_fd.h"
 #include "common/log/log.h"
@@ -39,6 +40,8 @@
 #include "controller/artifacts/artifact_archive.h"
 #include "controller/artifacts/directory_blob_store.h"
 #include "controller/farm_keys.h"
+#include "controller/first_admin.h"
+#include "controller/http_parts.h"
 #include "controller/logs/log_store.h"
 #include "controller/runs/run_orders.h"
 #include "controller/scheduler/scheduler.h"
@@ -62,9 +65,9 @@ namespace slipway::controller {
 namespace {
 
 constexpr char kVersion[] = "0.1.0";
-// The first account of a farm.
-constexpr char kAdmin[] = "admin";
 constexpr int kMaxMessageBytes = 16 << 20;
+// `http_listen` of a controller without HTTP.
+constexpr char kNoHttp[] = "off";
 // Threads of synchronous calls, blob transfers among them.
 constexpr int kMaxServerThreads = 64;
 // Of calls that follow, and as many of those that submit, which read the database; of agents' logs,
@@ -130,6 +133,7 @@ class RealApp final : public App {
 
   absl::Status Run() {
     SLIPWAY_RETURN_IF_ERROR(CheckListen(options_.listen));
+    if (options_.http_listen != kNoHttp) SLIPWAY_RETURN_IF_ERROR(CheckListen(options_.http_listen));
     // 1. The folder is ours alone. Passable, because the database server has an account of its own.
     SLIPWAY_RETURN_IF_ERROR(MakeFolder(options_.data_dir, 0711));
     SLIPWAY_ASSIGN_OR_RETURN(lock_, LockFolder(options_.data_dir));
@@ -141,15 +145,20 @@ class RealApp final : public App {
     SLIPWAY_RETURN_IF_ERROR(OpenFiles());
     // 5. Scheduling, from the unfinished rows.
     SLIPWAY_RETURN_IF_ERROR(StartScheduling());
-    // 6. The outside may come.
-    return Serve();
+    // 6. The outside may come: gRPC, then HTTP, which is carried to it.
+    SLIPWAY_ASSIGN_OR_RETURN(
+        const auto certificate,
+        crypto::IssueServerCertificate(keys_.ca, NamesFor(options_.names), clock_.Wall()));
+    SLIPWAY_RETURN_IF_ERROR(Serve(certificate));
+    return ServeHttp(certificate);
   }
 
   void Stop() override {
     if (std::exchange(stopped_, true)) return;
-    // 1. Agents, and whoever follows a run or a log, are sent away.
+    // 1. Agents, and whoever follows a run or a log, are sent away; over HTTP nothing new begins.
     if (gateway_) gateway_->Shutdown();
     streams_.EndAll();
+    if (http_) http_->Drain();
     // 2. What was decided is committed; nothing more is decided. Before the server ends, because
     // calls that wait for a commit hold it up.
     if (scheduler_) scheduler_->Stop();
@@ -160,6 +169,9 @@ class RealApp final : public App {
           clock_.Wall().time_since_epoch() + kShutdownPatience)));
       server_->Wait();
     }
+    if (http_) http_->Stop();
+    http_.reset();
+    sampled_.clear();
     server_.reset();
     services_.reset();
     gateway_.reset();
@@ -186,10 +198,15 @@ class RealApp final : public App {
   Duration idle_for() const override {
     return scheduler_ ? clock_.Mono() - scheduler_->last_turn() : Duration::zero();
   }
+  absl::Status Reload() override {
+    if (!http_ || options_.http_tls != Options::HttpTls::kGiven) return absl::OkStatus();
+    SLIPWAY_ASSIGN_OR_RETURN(const auto certificate, ReadHttpCertificate(options_));
+    return http_->UseCertificate(certificate);
+  }
   int port() const override { return port_; }
+  int http_port() const override { return http_ ? http_->port() : 0; }
   std::string ca_file() const override { return options_.data_dir + "/ca.pem"; }
   std::string token_file() const override { return options_.data_dir + "/admin.token"; }
-  std::string password_file() const { return options_.data_dir + "/admin.password"; }
 
  private:
   struct Stores {
@@ -302,43 +319,10 @@ class RealApp final : public App {
     access_ = std::make_unique<access::Access>(
         access::Access::Options{}, stores_->accounts, stores_->logins,
         access::SessionTokens(std::move(session_key)), clock_);
-    return BootstrapAdmin();
-  }
-
-  // The account "admin" of a new farm, and the API token that stands for it in a file.
-  absl::Status BootstrapAdmin() {
-    const store::Cause cause{.actor = "controller", .at = clock_.Wall()};
-    auto admin = stores_->accounts.GetByName(kAdmin);
-    if (admin.status().code() == absl::StatusCode::kNotFound) {
-      admin = domain::Account{.id = AccountId(NewId("acct-")),
-                              .name = kAdmin,
-                              .kind = domain::AccountKind::kAdmin,
-                              .created_at = cause.at,
-                              .created_by = cause.actor};
-      const std::string password = crypto::NewPassword();
-      // Before the account: a crash in between leaves a password of nobody's.
-      SLIPWAY_RETURN_IF_ERROR(crypto::WriteSecretFile(password_file(), password + "\n"));
-      const absl::Status created =
-          stores_->accounts.Create(*admin, crypto::HashPassword(password), cause);
-      // Deleted once: other admins look after this farm.
-      if (absl::IsAlreadyExists(created)) {
-        std::filesystem::remove(password_file());
-        return absl::OkStatus();
-      }
-      SLIPWAY_RETURN_IF_ERROR(created);
-      log::Info("admin_created", {{"password_file", password_file()}});
-    }
-    SLIPWAY_RETURN_IF_ERROR(admin.status());
-    SLIPWAY_ASSIGN_OR_RETURN(const auto token, LoadOrCreateToken(token_file()));
-    const std::string hash = crypto::HashToken(token.view()).Hex();
-    const auto known = stores_->logins.FindToken(hash);
-    if (known.status().code() != absl::StatusCode::kNotFound) return known.status();
-    domain::ApiToken file_token;
-    file_token.id = ApiTokenId(NewId("token-"));
-    file_token.account = admin->id;
-    file_token.name = "admin.token";
-    file_token.created_at = cause.at;
-    return stores_->logins.AddToken(hash, file_token, cause);
+    return EnsureFirstAdmin(
+        stores_->accounts, stores_->logins,
+        {.password_file = options_.data_dir + "/admin.password", .token_file = token_file()},
+        clock_.Wall());
   }
 
   absl::Status OpenFiles() {
@@ -371,22 +355,22 @@ class RealApp final : public App {
     return scheduler_->Start(*gateway_);
   }
 
-  absl::Status Serve() {
-    SLIPWAY_ASSIGN_OR_RETURN(
-        const auto server,
-        crypto::IssueServerCertificate(keys_.ca, NamesFor(options_.names), clock_.Wall()));
+  absl::Status Serve(const crypto::KeyAndCertificate& server) {
     grpc::SslServerCredentialsOptions tls(GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY);
     tls.pem_root_certs = keys_.ca.certificate_pem;
     // With the CA, so that a joining agent can compare it with its token.
     tls.pem_key_cert_pairs.push_back(
         {std::string(server.key_pem.view()), server.certificate_pem + keys_.ca.certificate_pem});
 
-    auth_ = std::make_unique<api::Authenticator>(*access_, "");
+    auth_ = std::make_unique<api::Authenticator>(*access_, std::string(gateway_token_.view()));
     services_.reset(new Services(
         farm_, *this,
         {*auth_, *scheduler_, stores_->reader, stores_->cached_applications, stores_->agents,
          *logs_, watch_, targets_, *reads_, *submits_, streams_, clock_}));
 
+    // So that grpcurl and probes need no files of ours. Both are for builders made afterwards.
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::ServerBuilder builder;
     grpc::ResourceQuota quota("slipway");
     quota.SetMaxThreads(kMaxServerThreads);
@@ -419,6 +403,33 @@ class RealApp final : public App {
     return absl::OkStatus();
   }
 
+  absl::Status ServeHttp(const crypto::KeyAndCertificate& certificate) {
+    if (options_.http_listen == kNoHttp) return absl::OkStatus();
+    sampled_ = AddControllerMetrics(registry_, *scheduler_, kVersion);
+    ready_check_.reset(
+        new ReadyCheck({[this] { return idle_for(); },
+                        [this] { return database_->Read([](auto&) { return absl::OkStatus(); }); },
+                        *reads_, clock_}));
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+    arguments.SetMaxSendMessageSize(kMaxMessageBytes);
+    // Every service but those that are only for agents: they know their callers by the certificate
+    // of mutual TLS, which a call that comes over HTTP does not have.
+    SLIPWAY_ASSIGN_OR_RETURN(
+        http_,
+        StartHttp(
+            options_,
+            {v1::TaskService::service_full_name(), v1::ApplicationService::service_full_name(),
+             v1::ReleaseService::service_full_name(), v1::AgentAdminService::service_full_name(),
+             v1::AgentImageService::service_full_name(), v1::SessionService::service_full_name(),
+             v1::AccountService::service_full_name()},
+            {server_->InProcessChannel(arguments),
+             crypto::SecretBytes::CopyOf(gateway_token_.view()), registry_, clock_,
+             [this](auto answer) { ready_check_->Ask(std::move(answer)); }},
+            certificate));
+    return absl::OkStatus();
+  }
+
   void Fatal(const absl::Status& status) {
     if (!fatal_.exchange(true)) on_fatal_(status);
   }
@@ -428,6 +439,8 @@ class RealApp final : public App {
   const std::function<void(const absl::Status&)> on_fatal_;
   const runs::Targets targets_;
   const SystemClock clock_;
+  // By which services know that metadata `slipway-client` is the HTTP port's word.
+  const crypto::SecretBytes gateway_token_ = crypto::NewToken("slgw_");
 
   std::atomic<bool> fatal_{false};
   bool stopped_ = false;
@@ -439,6 +452,7 @@ class RealApp final : public App {
   FarmKeys keys_;
   runs::TaskWatch watch_;
   api::OpenStreams streams_;
+  metrics::Registry registry_;
 
   // In the order of construction.
   fs::UniqueFd lock_;
@@ -459,6 +473,9 @@ class RealApp final : public App {
   std::unique_ptr<api::Authenticator> auth_;
   std::unique_ptr<Services> services_;
   std::unique_ptr<grpc::Server> server_;
+  std::vector<std::shared_ptr<void>> sampled_;
+  std::unique_ptr<ReadyCheck> ready_check_;
+  std::unique_ptr<gateway::HttpServer> http_;
 };
 
 }  // namespace

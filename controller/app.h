@@ -26,7 +26,12 @@ class App {
   // How long ago the scheduler's thread last began something; for a watchdog.
   [[nodiscard]] virtual Duration idle_for() const = 0;
 
+  // Takes the HTTP port's certificate from its files anew. Open connections keep the one they have.
+  [[nodiscard]] virtual absl::Status Reload() = 0;
+
   [[nodiscard]] virtual int port() const = 0;
+  // Of HTTP; 0: there is none.
+  [[nodiscard]] virtual int http_port() const = 0;
   // Files that clients need: PEM of the farm's CA, and the admin's API token.
   [[nodiscard]] virtual std::string ca_file() const = 0;
   [[nodiscard]] virtual std::string token_file() const = 0;

@@ -24,18 +24,32 @@ namespace {
 constexpr char kFooter[] = R"(
 Without --database-url the controller starts and owns a private PostgreSQL in its data directory.
 The first start writes DIR/ca.pem and DIR/admin.token, which clients need.
-SIGTERM or SIGINT stops it cleanly; builds go on at their agents.)";
+SIGTERM or SIGINT stops it cleanly; builds go on at their agents. SIGHUP makes it read the
+certificate of its HTTP port anew.)";
 
 // As of `slipway`.
 constexpr int kWrongUsage = 2;
 
-// Until one of `signals` comes. Meanwhile tells a watchdog that the scheduler turns; one that hangs
-// is not vouched for, and the controller is then ended and started again.
+// Certificates are read anew.
+void Reload(slipway::controller::App& app) {
+  const absl::Status status = app.Reload();
+  if (status.ok()) {
+    slipway::log::Info("reloaded");
+  } else {
+    slipway::log::Error("reload_failed", {{"error", std::string(status.message())}});
+  }
+}
+
+// Until one of `signals` that ends the program comes. Meanwhile tells a watchdog that the scheduler
+// turns; one that hangs is not vouched for, and the controller is then ended and started again.
 int WaitForSignal(const sigset_t& signals, const slipway::supervisor::Notifier& notifier,
-                  const slipway::controller::App& app) {
+                  slipway::controller::App& app) {
   if (!notifier.watchdog()) {
     int signal_number = 0;
-    sigwait(&signals, &signal_number);
+    do {
+      sigwait(&signals, &signal_number);
+      if (signal_number == SIGHUP) Reload(app);
+    } while (signal_number == SIGHUP);
     return signal_number;
   }
   using std::chrono::duration_cast;
@@ -45,7 +59,8 @@ int WaitForSignal(const sigset_t& signals, const slipway::supervisor::Notifier& 
   while (true) {
     if (app.idle_for() < *notifier.watchdog()) notifier.Alive();
     const int signal_number = sigtimedwait(&signals, nullptr, &wait);
-    if (signal_number > 0) return signal_number;
+    if (signal_number == SIGHUP) Reload(app);
+    if (signal_number > 0 && signal_number != SIGHUP) return signal_number;
   }
 }
 
@@ -79,6 +94,22 @@ int main(int argc, char** argv) {
   cli.add_option("--config", config, "YAML configuration, see docs/configuration.md");
   cli.add_option("--data-dir", data_dir, "Folder for everything the controller owns");
   cli.add_option("--listen", listen, "HOST:PORT of the gRPC listener (default 0.0.0.0:7443)");
+  std::string http_listen;
+  std::string http_tls;
+  std::string http_certificate;
+  std::string http_key;
+  bool http_allow_plain = false;
+  cli.add_option("--http-listen", http_listen,
+                 "HOST:PORT of the HTTP port (default 127.0.0.1:7480), or off");
+  cli.add_option("--http-tls", http_tls,
+                 "off: plain HTTP (default); own: a certificate of the farm's CA; given: the files "
+                 "of --http-certificate and --http-key")
+      ->check(CLI::IsMember({"off", "own", "given"}));
+  cli.add_option("--http-certificate", http_certificate,
+                 "PEM file with the certificate of the HTTP port and those up to its CA");
+  cli.add_option("--http-key", http_key, "PEM file with its private key");
+  cli.add_flag("--http-allow-plain", http_allow_plain,
+               "Serve HTTP without TLS to other machines, where a proxy adds TLS");
   cli.add_option("--database-url", database_url,
                  "libpq URL of a PostgreSQL server; better in the configuration when it holds a "
                  "password");
@@ -107,6 +138,11 @@ int main(int argc, char** argv) {
   if (!data_dir.empty()) options.data_dir = data_dir;
   if (!listen.empty()) options.listen = listen;
   if (!database_url.empty()) options.database_url = database_url;
+  if (!http_listen.empty()) options.http_listen = http_listen;
+  if (!http_tls.empty()) options.http_tls = *slipway::controller::ParseHttpTls(http_tls);
+  if (!http_certificate.empty()) options.http_certificate = http_certificate;
+  if (!http_key.empty()) options.http_key = http_key;
+  if (http_allow_plain) options.http_allow_plain = true;
   options.new_keys = new_keys;
   if (options.data_dir.empty()) {
     return Fail(slipway::MakeError(absl::StatusCode::kInvalidArgument, "NO_DATA_DIR",
@@ -125,6 +161,7 @@ int main(int argc, char** argv) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
 
@@ -137,6 +174,8 @@ int main(int argc, char** argv) {
   if (!app.ok()) return Fail(app.status());
   slipway::log::Info("ready", {{"listen", options.listen},
                                {"port", std::to_string((*app)->port())},
+                               {"http_listen", options.http_listen},
+                               {"http_port", std::to_string((*app)->http_port())},
                                {"ca", (*app)->ca_file()},
                                {"admin_token_file", (*app)->token_file()}});
   notifier.Ready(fmt::format("serving on port {}", (*app)->port()));

@@ -51,7 +51,44 @@ std::chrono::seconds ReadSeconds(config::Section& section, const char* key,
       section.GetDuration(key, fallback, std::chrono::seconds(5), std::chrono::hours(24 * 366)));
 }
 
+// What a browser sends as Origin: scheme, host and port, nothing else. No wildcards.
+bool IsOrigin(const std::string& text) {
+  const std::size_t scheme = text.find("://");
+  if (scheme == std::string::npos || text.size() == scheme + 3) return false;
+  const std::string_view kind(text.data(), scheme);
+  return (kind == "http" || kind == "https") &&
+         text.find_first_of("/*?# \t", scheme + 3) == std::string::npos;
+}
+
+void ReadHttp(config::Section& root, Options& options) {
+  options.http_listen = root.GetString("http_listen", options.http_listen);
+  options.http_tls = *ParseHttpTls(root.GetOneOf("http_tls", {"off", "own", "given"}, "off"));
+  options.http_certificate = root.GetString("http_certificate", "");
+  options.http_key = root.GetString("http_key", "");
+  options.http_allow_plain = root.GetBool("http_allow_plain", false);
+  options.http_origins = root.GetStrings("http_origins");
+  for (const std::string& origin : options.http_origins) {
+    if (!IsOrigin(origin)) {
+      root.Fail("http_origins",
+                fmt::format("'{}' is no origin; use https://console.example.org", origin));
+    }
+  }
+  const auto count = [&root](const char* key, std::size_t fallback) {
+    return static_cast<std::size_t>(
+        root.GetInt(key, static_cast<std::int64_t>(fallback), 1, 1'000'000));
+  };
+  options.http_max_connections = count("http_max_connections", options.http_max_connections);
+  options.http_max_streams = count("http_max_streams", options.http_max_streams);
+}
+
 }  // namespace
+
+std::optional<Options::HttpTls> ParseHttpTls(std::string_view word) {
+  if (word == "off") return Options::HttpTls::kOff;
+  if (word == "own") return Options::HttpTls::kOwn;
+  if (word == "given") return Options::HttpTls::kGiven;
+  return std::nullopt;
+}
 
 absl::StatusOr<Options> LoadOptions(const std::string& path) {
   SLIPWAY_ASSIGN_OR_RETURN(auto document, config::Document::Load(path));
@@ -59,6 +96,7 @@ absl::StatusOr<Options> LoadOptions(const std::string& path) {
   Options options;
   options.data_dir = root.GetString("data_dir", "");
   options.listen = root.GetString("listen", options.listen);
+  ReadHttp(root, options);
   options.names = root.GetStrings("names");
   options.database_url = root.GetString("database_url", "");
   options.postgres_user = root.GetString("postgres_user", "");

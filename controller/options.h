@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -18,6 +19,19 @@ struct Options {
   std::string data_dir;
   // HOST:PORT of the gRPC listener; port 0 takes a free one.
   std::string listen = "0.0.0.0:7443";
+  // HOST:PORT of the HTTP port; port 0 takes a free one; "off": none.
+  std::string http_listen = "127.0.0.1:7480";
+  // kOwn: with a certificate of the farm's CA, like gRPC. kGiven: with the two PEM files below.
+  enum class HttpTls { kOff, kOwn, kGiven };
+  HttpTls http_tls = HttpTls::kOff;
+  std::string http_certificate;
+  std::string http_key;
+  // HTTP without TLS may be served to other machines, where a proxy adds TLS.
+  bool http_allow_plain = false;
+  // Origins whose pages may call from a browser.
+  std::vector<std::string> http_origins;
+  std::size_t http_max_connections = 4096;
+  std::size_t http_max_streams = 4000;
   // Names and addresses that clients and agents use, beside localhost and the host's name.
   std::vector<std::string> names;
   // libpq URL of a PostgreSQL server; empty: an own cluster in data_dir.
@@ -44,6 +58,9 @@ struct Options {
   // anew. Only a flag, so that it happens once.
   bool new_keys = false;
 };
+
+// "off", "own", "given"; nullopt: another word.
+[[nodiscard]] std::optional<Options::HttpTls> ParseHttpTls(std::string_view word);
 
 // The options of a YAML file; CA files of targets are read. kInvalidArgument names file, line and
 // key.

@@ -67,6 +67,9 @@ constexpr Entry kEntries[] = {
       "请使用 1 到 63 个字符：a-z、0-9 和 '-'，且不以 '-' 开头。"}},
     {"BAD_FIELD", {"Correct the field that is named.", "请改正所指出的字段。"}},
     {"BAD_FLAGS", {"Use the flags as the message says.", "请按信息所述使用选项。"}},
+    {"BAD_HTTP_CERTIFICATE",
+     {"Give a PEM file with the certificate and those up to its CA, and one with its key.",
+      "请提供两个 PEM 文件：证书（含到 CA 的证书链）及其私钥。"}},
     {"BAD_KEY_FILE",
      {"Give the file that the platform handed out, unchanged.", "请使用平台下发的原始文件。"}},
     {"BAD_LABEL",
@@ -197,6 +200,9 @@ constexpr Entry kEntries[] = {
     {"HOST_NETWORK_REFUSED",
      {"Set `docker.allow_host_network`, if that is meant.",
       "若确有此意，请设置 `docker.allow_host_network`。"}},
+    {"HTTP_PLAIN_REFUSED",
+     {"Use --http-tls own or given; behind a proxy that adds TLS, --http-allow-plain.",
+      "请使用 --http-tls own 或 given；若前面有提供 TLS 的代理，请使用 --http-allow-plain。"}},
     {"IMAGE_MISSING",
      {"`slipway agents prepare --image REF` shows each agent; `deploy/images/build` makes the "
       "farm's "

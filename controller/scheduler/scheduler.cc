@@ -163,6 +163,17 @@ std::vector<AgentView> Scheduler::Agents() const {
   return core_.Agents();
 }
 
+Scheduler::Load Scheduler::CurrentLoad() const {
+  const std::lock_guard lock(core_mu_);
+  Load load{.unfinished = core_.unfinished(), .queued = core_.queued()};
+  for (const AgentView& agent : core_.Agents()) {
+    load.held += agent.attempts.size();
+    load.agents += agent.online ? 1 : 0;
+    load.slots += agent.online ? agent.slots : 0;
+  }
+  return load;
+}
+
 absl::StatusOr<std::optional<Explanation>> Scheduler::Explain(const TaskId& task) const {
   const std::lock_guard lock(core_mu_);
   if (!core_.loaded()) return Reloading();

@@ -78,6 +78,15 @@ class Scheduler {
   // kUnavailable: not known at the moment, ask again.
   [[nodiscard]] absl::Status CheckCurrent(const AgentId& agent, const AttemptKey& key) const;
   [[nodiscard]] std::vector<AgentView> Agents() const;
+  // For who watches the farm; constant in tasks.
+  struct Load {
+    std::size_t unfinished = 0;
+    std::size_t queued = 0;  // for an agent alone
+    std::size_t held = 0;    // at an agent, or offered to one
+    std::size_t agents = 0;  // connected
+    std::size_t slots = 0;   // theirs
+  };
+  [[nodiscard]] Load CurrentLoad() const;
   // nullopt: no unfinished task has this id. kUnavailable: as in CheckCurrent.
   [[nodiscard]] absl::StatusOr<std::optional<Explanation>> Explain(const TaskId& task) const;
   // When its thread last began something; it never rests for longer than some seconds, and a

@@ -41,6 +41,7 @@ std::optional<Explanation> SchedulerCore::Explain(const TaskId& task, MonoTime n
 }
 std::vector<AgentView> SchedulerCore::Agents() const { return impl_->Agents(); }
 std::size_t SchedulerCore::unfinished() const { return impl_->unfinished(); }
+std::size_t SchedulerCore::queued() const { return impl_->queued(); }
 bool SchedulerCore::loaded() const { return impl_->loaded(); }
 
 namespace {

@@ -131,6 +131,8 @@ class SchedulerCore {
   // Agents with a session or a current attempt, by id.
   [[nodiscard]] std::vector<AgentView> Agents() const;
   [[nodiscard]] std::size_t unfinished() const;
+  // Those that wait for nothing but an agent.
+  [[nodiscard]] std::size_t queued() const;
   // False between Effects::reload and Load: whether an attempt is current is then not known.
   [[nodiscard]] bool loaded() const;
 

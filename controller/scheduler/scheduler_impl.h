@@ -48,6 +48,7 @@ class SchedulerCore::Impl {
   [[nodiscard]] std::optional<Explanation> Explain(const TaskId& id,
                                                    Moment at) const;  // explain.cc
   [[nodiscard]] std::size_t unfinished() const { return tasks_.size(); }
+  [[nodiscard]] std::size_t queued() const { return queue_.size(); }
   [[nodiscard]] bool loaded() const { return loaded_; }
 
  private:

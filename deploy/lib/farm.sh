@@ -131,31 +131,37 @@ farm_start_standin() {
 
 farm_port_free() { [[ -z $(ss -Hltn "sport = :$1") ]]; }
 
-# Chosen once, because agents and clients remember it.
+# Chosen once, because agents and clients remember them: farm_port is gRPC's, farm_http_port HTTP's.
+farm_choose_ports() {
+  farm_port=$(farm_choose_port port 7443 7479)
+  farm_http_port=$(farm_choose_port http-port 7480 7580)
+}
+
+# farm_choose_port FILE FIRST END: the port in the state's FILE, else the first free one from FIRST on.
 farm_choose_port() {
   local port
-  if [[ -s $SLIPWAY_STATE/port ]]; then
-    farm_port=$(<"$SLIPWAY_STATE/port")
+  if [[ -s $SLIPWAY_STATE/$1 ]]; then
+    cat "$SLIPWAY_STATE/$1"
     return
   fi
-  for ((port = 7443; port < 7543; port++)); do
+  for ((port = $2; port < $3; port++)); do
     if farm_port_free "$port"; then
-      echo "$port" >"$SLIPWAY_STATE/port"
-      farm_port=$port
-      ((port == 7443)) || note "port 7443 is taken by another program; this farm uses $port"
+      echo "$port" | tee "$SLIPWAY_STATE/$1"
+      ((port == $2)) || note "port $2 is taken by another program; this farm uses $port"
       return
     fi
   done
-  die "no port from 7443 to 7542 is free" "ss -ltnp shows who has them."
+  die "no port from $2 to $(($3 - 1)) is free" "ss -ltnp shows who has them."
 }
 
 farm_start_controller() {
   local config=$SLIPWAY_STATE/controller.yaml print
-  farm_choose_port
+  farm_choose_ports
   cat >"$config.part" <<CONFIG
 # $farm_marker; written anew each time it runs
 data_dir: $SLIPWAY_STATE/controller
 listen: 127.0.0.1:$farm_port
+http_listen: 127.0.0.1:$farm_http_port
 allow_local_repositories: true
 targets:
   - name: $farm_platform

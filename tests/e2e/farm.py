@@ -131,7 +131,7 @@ class Farm:
         targets = standard + self.targets.replace("{proxy}", proxy).replace("{ca}", ca)
         self.config = self.folder / "controller.yaml"
         self.config.write_text(
-            f"data_dir: {self.folder}/controller\nlisten: 127.0.0.1:{self.port}\n"
+            f"data_dir: {self.folder}/controller\nlisten: 127.0.0.1:{self.port}\nhttp_listen: 127.0.0.1:0\n"
             "allow_local_repositories: true\n" + self.controller_options + (f"targets:\n{targets}" if targets else ""))
         self.controller = Daemon("controller", [program("slipway-controller"), "--config", str(self.config)],
                                  self.folder / "controller.log")

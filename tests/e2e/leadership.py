@@ -21,7 +21,7 @@ class Second:
         self.folder.mkdir(mode=0o711)
         shutil.copytree(farm.folder / "controller/keys", self.folder / "keys")
         config = farm.folder / f"{name}.yaml"
-        config.write_text(f"data_dir: {self.folder}\nlisten: 127.0.0.1:{self.port}\nallow_local_repositories: true\n"
+        config.write_text(f"data_dir: {self.folder}\nlisten: 127.0.0.1:{self.port}\nhttp_listen: 127.0.0.1:0\nallow_local_repositories: true\n"
                           f"database_url: '{farm.database()['libpq']}'\n")
         self.daemon = Daemon(name, [program("slipway-controller"), "--config", str(config)], farm.folder / f"{name}.log")
 

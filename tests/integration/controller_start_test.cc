@@ -42,6 +42,7 @@ TEST_CASE("Controller: a port in use is said, and what was begun is undone", "[i
 TEST_CASE("Controller: an address that is none is refused", "[integration]") {
   TempDir dir;
   controller::Options options;
+  options.http_listen = "127.0.0.1:0";
   options.data_dir = dir.path();
   for (const char* listen : {"", "7443", ":7443", "localhost:", "localhost:x", "localhost:65536",
                              "localhost:-1", "localhost:99999999999999999999", "localhost:74 43"}) {
@@ -65,6 +66,7 @@ TEST_CASE("Controller: a database that does not answer is said", "[integration]"
   controller::Options options;
   options.data_dir = dir.path();
   options.listen = "127.0.0.1:0";
+  options.http_listen = "127.0.0.1:0";
   options.database_url = fmt::format("host={} dbname=none connect_timeout=2", dir.path());
   CHECK_THAT(TryStart(options), StatusIs(absl::StatusCode::kUnavailable));
 }

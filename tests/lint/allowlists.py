@@ -94,6 +94,8 @@ THIRD_PARTY = {
     "archive_entry.h": (("common/archive",), "tar and zip"),
     "zstd": (("common/compression", "common/archive", "controller/logs"),
              "compression in transport and at rest"),
+    "zlib.h": (("controller/gateway",), "gzip, which is what HTTP clients speak"),
+    "prometheus/": (("controller/metrics",), "counters and their text format"),
     "CLI/": (("controller/cli", "*/main.cc"), "command lines"),
     "grpc/": (GRPC_EDGES, "gRPC stays at the edges"),
     "grpc++/": (GRPC_EDGES, "gRPC stays at the edges"),

@@ -231,6 +231,7 @@ v1::SubmitRunRequest SubmitOf(const std::string& application, bool publish,
 FarmFixture::FarmFixture(Database database) : port_(FreePort()) {
   options_.data_dir = home_.dir().string();
   options_.listen = fmt::format("127.0.0.1:{}", port_);
+  options_.http_listen = "127.0.0.1:0";
   runs::Target& target = options_.targets.emplace_back();
   target.name = target.platform = "weixin";
   target.image = "slipway/publisher:1";
@@ -261,13 +262,15 @@ void FarmFixture::Stop() {
 
 void FarmFixture::StartProgram(const std::string& binary) {
   const std::string config = options_.data_dir + "/controller.yaml";
-  WriteFile(config,
-            fmt::format("data_dir: {}\nlisten: {}\n{}targets:\n  - platform: weixin\n"
-                        "    image: slipway/publisher:1\n",
-                        options_.data_dir, options_.listen,
-                        options_.database_url.empty()
-                            ? ""
-                            : fmt::format("database_url: \"{}\"\n", options_.database_url)));
+  WriteFile(
+      config,
+      fmt::format(
+          "data_dir: {}\nlisten: {}\nhttp_listen: 127.0.0.1:0\n{}targets:\n  - platform: weixin\n"
+          "    image: slipway/publisher:1\n",
+          options_.data_dir, options_.listen,
+          options_.database_url.empty()
+              ? ""
+              : fmt::format("database_url: \"{}\"\n", options_.database_url)));
   std::string program = binary;
   std::string flag = "--config";
   std::string path = config;
@@ -295,6 +298,10 @@ void FarmFixture::MakeClient() {
   client_ =
       std::make_unique<FarmClient>(port_, ca_pem(), ReadFile(options_.data_dir + "/admin.token"));
 }
+
+absl::Status FarmFixture::Reload() { return app_->Reload(); }
+
+int FarmFixture::http_port() const { return app_->http_port(); }
 
 std::optional<absl::Status> FarmFixture::fatal() const {
   const std::lock_guard lock(mu_);

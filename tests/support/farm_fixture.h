@@ -91,6 +91,8 @@ class FarmFixture {
 
   void Start();
   void Stop();
+  // REQUIRES: Start.
+  absl::Status Reload();
   // The controller as a program of its own, with the same data; ended by Kill or destruction.
   void StartProgram(const std::string& binary);
   // kill -9.
@@ -100,6 +102,8 @@ class FarmFixture {
   [[nodiscard]] std::optional<absl::Status> fatal() const;
   [[nodiscard]] controller::Options& options() { return options_; }
   [[nodiscard]] int port() const { return port_; }
+  // REQUIRES: Start; the port is another one after each.
+  [[nodiscard]] int http_port() const;
   [[nodiscard]] std::string data_dir() const { return options_.data_dir; }
   [[nodiscard]] std::string server() const { return "localhost:" + std::to_string(port_); }
   [[nodiscard]] std::string ca_pem() const;
