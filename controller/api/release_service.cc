@@ -162,6 +162,11 @@ absl::Status ReleaseService::DoResolve(grpc::ServerContext& context,
                                        const v1::ResolvePublishRequest& request,
                                        v1::ResolvePublishResponse& response) {
   SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.Authenticate(context));
+  const TaskId id(request.task());
+  SLIPWAY_ASSIGN_OR_RETURN(const auto found, FindTask(deps_, caller, id));
+  const domain::Question question{.application = found.task.application,
+                                  .operation = domain::Operation::kManage};
+  SLIPWAY_RETURN_IF_ERROR(CheckMayAct(deps_, caller, question));
   SLIPWAY_RETURN_IF_ERROR(CheckText("reason", request.reason(), 1024, Lines::kMany));
   SLIPWAY_RETURN_IF_ERROR(CheckText("version", request.published().version(), 64));
   SLIPWAY_RETURN_IF_ERROR(CheckText("link", request.published().link(), 1024));
@@ -174,11 +179,6 @@ absl::Status ReleaseService::DoResolve(grpc::ServerContext& context,
     return MakeError(absl::StatusCode::kInvalidArgument, "BAD_FIELD",
                      "word: say published, not_published or probe");
   }
-  const TaskId id(request.task());
-  SLIPWAY_ASSIGN_OR_RETURN(const auto found, FindTask(deps_, caller, id));
-  const domain::Question question{.application = found.task.application,
-                                  .operation = domain::Operation::kManage};
-  SLIPWAY_RETURN_IF_ERROR(CheckMayAct(deps_, caller, question));
   if (found.task.state != domain::TaskState::kUnknown) {
     SLIPWAY_RETURN_IF_ERROR(CheckSame(request, found.task));
   } else if (request.has_probe()) {

@@ -57,6 +57,7 @@ class FarmClient {
   absl::Status Download(const std::string& name, const Sha256Digest& manifest,
                         const std::string& path);
 
+  [[nodiscard]] const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
   v1::TaskService::Stub& tasks() { return *tasks_; }
   v1::ApplicationService::Stub& applications() { return *applications_; }
   v1::ReleaseService::Stub& releases() { return *releases_; }

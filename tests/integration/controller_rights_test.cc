@@ -1,0 +1,321 @@
+// Whether each RPC of the protocol refuses whom its rule (rule.proto) shuts out: made from the
+// descriptors, so that a new RPC is in it by itself.
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/dynamic_message.h>
+#include <grpcpp/generic/generic_stub.h>
+
+#include <catch2/catch.hpp>
+#include <future>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/rpc/grpc_status.h"
+#include "slipway/v1/access.grpc.pb.h"
+#include "slipway/v1/agent.pb.h"
+#include "slipway/v1/enrollment.pb.h"
+#include "slipway/v1/rule.pb.h"
+#include "slipway/v1/session.grpc.pb.h"
+#include "tests/support/farm_fixture.h"
+#include "tests/support/status_matchers.h"
+
+namespace slipway::testing {
+namespace {
+
+namespace pb = google::protobuf;
+using grpc::StatusCode;
+
+constexpr char kPassword[] = "correct horse battery";
+
+// Sends one message, reads whatever comes, and keeps the status.
+class OneCall final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
+ public:
+  OneCall(grpc::GenericStub& stub, grpc::ClientContext& context, const std::string& method,
+          const std::string& message) {
+    const grpc::Slice slice(message);
+    request_ = grpc::ByteBuffer(&slice, 1);
+    stub.PrepareBidiStreamingCall(&context, method, {}, this);
+    StartWriteLast(&request_, {});
+    StartRead(&response_);
+    StartCall();
+  }
+  void OnReadDone(bool ok) override {
+    if (ok) StartRead(&response_);
+  }
+  void OnDone(const grpc::Status& status) override { done_.set_value(status); }
+  grpc::Status Wait() { return done_.get_future().get(); }
+
+ private:
+  grpc::ByteBuffer request_;
+  grpc::ByteBuffer response_;
+  std::promise<grpc::Status> done_;
+};
+
+struct Somebody {
+  std::shared_ptr<grpc::Channel> channel;
+  std::string token;  // "": none
+};
+
+// A farm whose application "shop" has a product, and people who may do different things.
+struct People {
+  People() {
+    REQUIRE_OK(farm.client().CreateApplication("shop"));
+    agent = std::make_unique<FakeAgent>(farm.Join("builder"), 2);
+    REQUIRE(agent->Reconnect());
+    const auto submitted = farm.client().Submit(SubmitOf("shop", false));
+    REQUIRE_OK(submitted);
+    run = submitted->run();
+    task = submitted->tasks(0).id();
+    const auto start = agent->WaitStart();
+    REQUIRE(start);
+    DoBuild(*agent, start->key, "a product", "a log\n");
+    REQUIRE_OK(farm.client().Watch(run));
+    Add("stranger", v1::ACCOUNT_KIND_DEVELOPER);
+    Add("member", v1::ACCOUNT_KIND_MEMBER);
+    v1::ChangeGrantsRequest grants;
+    v1::Grant& grant = *grants.add_add();
+    grant.set_account("member");
+    grant.set_application("shop");
+    grant.add_operations(v1::OPERATION_PREVIEW);
+    v1::ChangeGrantsResponse done;
+    const auto context = farm.client().Context();
+    REQUIRE(accounts->ChangeGrants(context.get(), grants, &done).ok());
+  }
+
+  void Add(const std::string& name, v1::AccountKind kind) {
+    v1::CreateAccountRequest request;
+    request.set_name(name);
+    request.set_kind(kind);
+    request.set_password(kPassword);
+    v1::CreateAccountResponse response;
+    const auto context = farm.client().Context();
+    REQUIRE(accounts->CreateAccount(context.get(), request, &response).ok());
+  }
+  // A fresh login, because some calls end it.
+  std::string LogIn(const std::string& name) {
+    v1::LoginRequest request;
+    request.set_account(name);
+    request.set_password(kPassword);
+    v1::LoginResponse response;
+    grpc::ClientContext context;
+    REQUIRE(sessions->Login(&context, request, &response).ok());
+    return response.access_token();
+  }
+  // An admin's, but for one application only.
+  std::string NarrowToken() {
+    v1::CreateApiTokenRequest request;
+    request.set_name("narrow");
+    request.add_applications("shop");
+    v1::CreateApiTokenResponse response;
+    const auto context = farm.client().Context();
+    REQUIRE(sessions->CreateApiToken(context.get(), request, &response).ok());
+    return response.secret();
+  }
+
+  // A request that names what there is: application, run, task.
+  std::string RequestOf(const pb::MethodDescriptor& method) {
+    pb::Message* message =
+        pb::MessageFactory::generated_factory()->GetPrototype(method.input_type())->New();
+    const std::unique_ptr<pb::Message> owned(message);
+    const bool application = method.service()->name() == "ApplicationService";
+    const std::map<std::string, std::string> known{
+        {"application", "shop"},
+        {"name", application ? "shop" : task},
+        {"task", task},
+        {"id", task},
+        {"run", run},
+        {"request_id", "request-" + std::to_string(++requests)},
+        {"platforms", "weixin"}};
+    for (int i = 0; i < method.input_type()->field_count(); ++i) {
+      const pb::FieldDescriptor* field = method.input_type()->field(i);
+      const auto it = known.find(field->name());
+      if (it == known.end() || field->cpp_type() != pb::FieldDescriptor::CPPTYPE_STRING) continue;
+      if (field->is_repeated()) {
+        message->GetReflection()->AddString(message, field, it->second);
+      } else {
+        message->GetReflection()->SetString(message, field, it->second);
+      }
+    }
+    return message->SerializeAsString();
+  }
+
+  StatusCode Call(const pb::MethodDescriptor& method, const Somebody& who) {
+    grpc::GenericStub stub(who.channel);
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+    if (!who.token.empty()) context.AddMetadata("authorization", "Bearer " + who.token);
+    OneCall call(stub, context, "/" + method.service()->full_name() + "/" + method.name(),
+                 RequestOf(method));
+    return call.Wait().error_code();
+  }
+
+  FarmFixture farm;
+  std::unique_ptr<FakeAgent> agent;
+  std::string run;
+  std::string task;
+  int requests = 0;
+  std::shared_ptr<grpc::Channel> channel = [this] {
+    farm.Start();
+    return farm.client().channel();
+  }();
+  std::unique_ptr<v1::AccountService::Stub> accounts = v1::AccountService::NewStub(channel);
+  std::unique_ptr<v1::SessionService::Stub> sessions = v1::SessionService::NewStub(channel);
+};
+
+// Every RPC of the protocol.
+std::vector<const pb::MethodDescriptor*> AllMethods() {
+  // What no code refers to would not be linked in.
+  (void)v1::AgentMessage::descriptor();
+  (void)v1::JoinRequest::descriptor();
+  std::vector<const pb::MethodDescriptor*> methods;
+  for (const char* file : {"access", "agent", "agent_admin", "agent_images", "application",
+                           "enrollment", "release", "session", "task"}) {
+    const pb::FileDescriptor* found = pb::DescriptorPool::generated_pool()->FindFileByName(
+        std::string("slipway/v1/") + file + ".proto");
+    REQUIRE(found != nullptr);
+    for (int i = 0; i < found->service_count(); ++i) {
+      for (int j = 0; j < found->service(i)->method_count(); ++j) {
+        methods.push_back(found->service(i)->method(j));
+      }
+    }
+  }
+  return methods;
+}
+
+v1::CallerRule RuleOf(const pb::MethodDescriptor& method) {
+  return method.options().GetExtension(v1::rule);
+}
+
+bool IsRefusal(StatusCode code) {
+  return code == StatusCode::UNAUTHENTICATED || code == StatusCode::PERMISSION_DENIED;
+}
+
+TEST_CASE("Rights: each RPC of each service says who may call it", "[integration]") {
+  const auto methods = AllMethods();
+  CHECK(methods.size() > 40);
+  for (const pb::MethodDescriptor* method : methods) {
+    INFO(method->full_name());
+    CHECK(RuleOf(*method) != v1::CALLER_RULE_UNSPECIFIED);
+  }
+}
+
+TEST_CASE("Rights: each RPC refuses those whom its rule shuts out", "[integration]") {
+  People people;
+  const std::string narrow = people.NarrowToken();
+  for (const pb::MethodDescriptor* method : AllMethods()) {
+    INFO(method->full_name());
+    const v1::CallerRule rule = RuleOf(*method);
+    if (rule == v1::CALLER_RULE_PUBLIC) continue;
+
+    CHECK(IsRefusal(people.Call(*method, {people.channel, ""})));
+    CHECK(people.Call(*method, {people.channel, "slt_nobody"}) != StatusCode::OK);
+    const StatusCode stranger = people.Call(*method, {people.channel, people.LogIn("stranger")});
+    const StatusCode member = people.Call(*method, {people.channel, people.LogIn("member")});
+    const StatusCode narrowed = people.Call(*method, {people.channel, narrow});
+    if (rule == v1::CALLER_RULE_AGENT) {
+      CHECK(IsRefusal(stranger));
+      CHECK(IsRefusal(narrowed));
+      continue;
+    }
+    // Its certificate says which agent it is, and nothing of an account.
+    CHECK(people.Call(*method, {people.agent->channel(), ""}) == StatusCode::UNAUTHENTICATED);
+    switch (rule) {
+      case v1::CALLER_RULE_ACCOUNT: CHECK_FALSE(IsRefusal(stranger)); break;
+      case v1::CALLER_RULE_VIEWER:
+        CHECK(stranger == StatusCode::NOT_FOUND);
+        CHECK(member == StatusCode::OK);
+        break;
+      case v1::CALLER_RULE_HOLDER:
+        CHECK(stranger == StatusCode::NOT_FOUND);
+        CHECK(member == StatusCode::PERMISSION_DENIED);
+        break;
+      case v1::CALLER_RULE_OPERATOR:
+      case v1::CALLER_RULE_ADMIN:
+        CHECK(stranger == StatusCode::PERMISSION_DENIED);
+        CHECK(member == StatusCode::PERMISSION_DENIED);
+        CHECK(narrowed == StatusCode::PERMISSION_DENIED);
+        break;
+      default: break;
+    }
+  }
+}
+
+TEST_CASE("Rights: lists show a stranger nothing and a member its application", "[integration]") {
+  People people;
+  const auto counts = [&](const std::string& name) {
+    const std::string bearer = "Bearer " + people.LogIn(name);
+    const auto tasks = v1::TaskService::NewStub(people.channel);
+    const auto applications = v1::ApplicationService::NewStub(people.channel);
+    grpc::ClientContext first;
+    first.AddMetadata("authorization", bearer);
+    v1::ListTasksResponse listed;
+    REQUIRE(tasks->ListTasks(&first, {}, &listed).ok());
+    grpc::ClientContext second;
+    second.AddMetadata("authorization", bearer);
+    v1::ListApplicationsResponse seen;
+    REQUIRE(applications->ListApplications(&second, {}, &seen).ok());
+    CHECK(seen.total() == seen.applications_size());
+    if (seen.applications_size() == 1) {
+      CHECK(seen.applications(0).allowed_operations_size() == 2);  // view and preview
+    }
+    return std::pair(listed.tasks_size(), seen.applications_size());
+  };
+  CHECK(counts("stranger") == std::pair(0, 0));
+  CHECK(counts("member") == std::pair(1, 1));
+}
+
+TEST_CASE("Rights: a stream ends when the right to it does", "[integration]") {
+  People people;
+  const auto submitted = people.farm.client().Submit(SubmitOf("shop", false, "request-live"));
+  REQUIRE_OK(submitted);
+  const auto tasks = v1::TaskService::NewStub(people.channel);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+  context.AddMetadata("authorization", "Bearer " + people.LogIn("member"));
+  v1::WatchRunRequest watch;
+  watch.set_run(submitted->run());
+  const auto stream = tasks->WatchRun(&context, watch);
+  v1::WatchRunResponse message;
+  REQUIRE(stream->Read(&message));
+  StatusCode expected = StatusCode::NOT_FOUND;
+  const auto admin = people.farm.client().Context();
+  SECTION("the grant is taken") {
+    v1::ChangeGrantsRequest change;
+    v1::Grant& grant = *change.add_remove();
+    grant.set_account("member");
+    grant.set_application("shop");
+    v1::ChangeGrantsResponse done;
+    REQUIRE(people.accounts->ChangeGrants(admin.get(), change, &done).ok());
+  }
+  SECTION("the account is deleted") {
+    v1::DeleteAccountRequest gone;
+    gone.set_name("member");
+    v1::DeleteAccountResponse done;
+    REQUIRE(people.accounts->DeleteAccount(admin.get(), gone, &done).ok());
+    expected = StatusCode::UNAUTHENTICATED;
+  }
+  while (stream->Read(&message)) {
+  }
+  CHECK(stream->Finish().error_code() == expected);
+}
+
+TEST_CASE("Rights: 10,000 wrong logins are answered fast and keep nobody else out",
+          "[integration]") {
+  People people;
+  std::map<StatusCode, int> answers;
+  for (int i = 0; i < 10'000; ++i) {
+    v1::LoginRequest request;
+    request.set_account("nobody-" + std::to_string(i % 50));
+    request.set_password("a wild guess");
+    v1::LoginResponse response;
+    grpc::ClientContext context;
+    ++answers[people.sessions->Login(&context, request, &response).error_code()];
+  }
+  CHECK(answers[StatusCode::UNAUTHENTICATED] > 0);
+  CHECK(answers[StatusCode::RESOURCE_EXHAUSTED] > 9'000);
+  CHECK(answers.size() == 2);
+  CHECK_OK(people.farm.client().GetFarm());
+}
+
+}  // namespace
+}  // namespace slipway::testing
