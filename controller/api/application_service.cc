@@ -97,8 +97,9 @@ grpc::Status ApplicationService::UpdateApplication(grpc::ServerContext* context,
 absl::Status ApplicationService::DoUpdate(grpc::ServerContext& context,
                                           const v1::UpdateApplicationRequest& request,
                                           v1::Application& response) {
-  SLIPWAY_RETURN_IF_ERROR(deps_.auth.RequireAdmin(context).status());
+  SLIPWAY_ASSIGN_OR_RETURN(const auto account, deps_.auth.RequireAdmin(context));
   store::ApplicationChange change;
+  change.cause = {account.name, deps_.clock.Wall()};
   for (const std::string& path : request.update_mask().paths()) {
     if (path == "description") {
       SLIPWAY_RETURN_IF_ERROR(CheckDescription(request.description()));

@@ -55,8 +55,9 @@ class CachedApplicationStore final : public ApplicationStore {
   // `below` must outlive this.
   explicit CachedApplicationStore(ApplicationStore& below) : below_(below) {}
 
-  absl::Status Create(const domain::Application& application) override {
-    return below_.Create(application);
+  using ApplicationStore::Create;
+  absl::Status Create(const domain::Application& application, const std::string& from) override {
+    return below_.Create(application, from);
   }
   absl::StatusOr<domain::Application> Update(const std::string& name,
                                              const ApplicationChange& change) override {

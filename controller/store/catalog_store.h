@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "controller/domain/agent.h"
 #include "controller/domain/application.h"
+#include "controller/store/cause.h"
 
 namespace slipway::store {
 
@@ -17,14 +18,19 @@ struct ApplicationChange {
   std::optional<std::string> description;
   std::optional<std::map<std::string, std::string>> requirements;
   std::optional<Duration> queue_timeout;
+  Cause cause = {};
 };
 
-// Applications. Thread-safe.
+// Applications; every change is audited with it. Thread-safe.
 class ApplicationStore {
  public:
   virtual ~ApplicationStore() = default;
-  // kAlreadyExists: the name is taken.
-  [[nodiscard]] virtual absl::Status Create(const domain::Application& application) = 0;
+  // By `application.created_by`, from the address `from`. kAlreadyExists: the name is taken.
+  [[nodiscard]] virtual absl::Status Create(const domain::Application& application,
+                                            const std::string& from) = 0;
+  [[nodiscard]] absl::Status Create(const domain::Application& application) {
+    return Create(application, "");
+  }
   // The application as changed. kNotFound.
   [[nodiscard]] virtual absl::StatusOr<domain::Application> Update(
       const std::string& name, const ApplicationChange& change) = 0;

@@ -119,7 +119,8 @@ TEST_CASE("SchedulerStore: a refused change leaves the rest of the batch alone",
   CHECK_OK(outcome[3]);
   CHECK_THAT(outcome[4], kIsRefused);
   CHECK(farm.Get("build-1").attempt == Attempt(0));
-  CHECK(farm.harness->AuditedSubjects() == std::vector<std::string>{"run-1", "run-2", "build-2"});
+  CHECK(farm.harness->AuditedSubjects() ==
+        std::vector<std::string>{"shop", "run-1", "run-2", "build-2"});
 }
 
 TEST_CASE("SchedulerStore: what an old attempt says changes nothing", "[contract]") {

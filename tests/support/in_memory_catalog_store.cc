@@ -137,7 +137,8 @@ absl::StatusOr<store::ReleasePage> InMemoryRunReader::ListReleases(
   return page;
 }
 
-absl::Status InMemoryApplicationStore::Create(const domain::Application& application) {
+absl::Status InMemoryApplicationStore::Create(const domain::Application& application,
+                                              const std::string&) {
   const std::lock_guard lock(state_.mu);
   if (application.description.find('\0') != std::string::npos) {
     return absl::InvalidArgumentError("a text cannot be stored");
@@ -145,6 +146,7 @@ absl::Status InMemoryApplicationStore::Create(const domain::Application& applica
   if (!state_.applications.try_emplace(application.name, application).second) {
     return absl::AlreadyExistsError("an application named '" + application.name + "' exists");
   }
+  state_.tables.audit.push_back(application.name);
   return absl::OkStatus();
 }
 
@@ -158,6 +160,7 @@ absl::StatusOr<domain::Application> InMemoryApplicationStore::Update(
   application.description = change.description.value_or(application.description);
   application.requirements = change.requirements.value_or(application.requirements);
   application.queue_timeout = change.queue_timeout.value_or(application.queue_timeout);
+  state_.tables.audit.push_back(name);
   return application;
 }
 
@@ -206,16 +209,19 @@ absl::StatusOr<std::vector<domain::ImageOrder>> InMemoryImageOrderStore::Put(
   for (domain::ImageOrder& order : orders) {
     order.number = ++state_.last_image_order;
     state_.image_orders[{order.image, order.agent}] = order;
+    state_.tables.audit.push_back(order.image);
   }
   return orders;
 }
 
-absl::StatusOr<int> InMemoryImageOrderStore::Remove(const std::string& image,
-                                                    const AgentId& agent) {
+absl::StatusOr<int> InMemoryImageOrderStore::Remove(const std::string& image, const AgentId& agent,
+                                                    const store::Cause&) {
   const std::lock_guard lock(state_.mu);
-  return static_cast<int>(std::erase_if(state_.image_orders, [&](const auto& entry) {
+  const auto removed = std::erase_if(state_.image_orders, [&](const auto& entry) {
     return entry.first.first == image && (agent.value().empty() || entry.first.second == agent);
-  }));
+  });
+  if (removed > 0) state_.tables.audit.push_back(image);
+  return static_cast<int>(removed);
 }
 
 absl::StatusOr<std::vector<domain::ImageOrder>> InMemoryImageOrderStore::List() {

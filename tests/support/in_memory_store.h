@@ -70,7 +70,8 @@ class InMemoryRunReader final : public store::RunReader {
 class InMemoryApplicationStore final : public store::ApplicationStore {
  public:
   explicit InMemoryApplicationStore(InMemoryDatabase& database) : state_(database.state()) {}
-  absl::Status Create(const domain::Application& application) override;
+  using ApplicationStore::Create;
+  absl::Status Create(const domain::Application& application, const std::string& from) override;
   absl::StatusOr<domain::Application> Update(const std::string& name,
                                              const store::ApplicationChange& change) override;
   absl::StatusOr<domain::Application> GetByName(const std::string& name) override;
@@ -120,7 +121,8 @@ class InMemoryImageOrderStore final : public store::ImageOrderStore {
   explicit InMemoryImageOrderStore(InMemoryDatabase& database) : state_(database.state()) {}
   absl::StatusOr<std::vector<domain::ImageOrder>> Put(
       std::vector<domain::ImageOrder> orders) override;
-  absl::StatusOr<int> Remove(const std::string& image, const AgentId& agent) override;
+  absl::StatusOr<int> Remove(const std::string& image, const AgentId& agent,
+                             const store::Cause& cause) override;
   absl::StatusOr<std::vector<domain::ImageOrder>> List() override;
 
  private:

@@ -14,7 +14,8 @@ using testing::StatusIs;
 // Counts what is read; `during_read` happens in the middle of one.
 class CountedApplications final : public ApplicationStore {
  public:
-  absl::Status Create(const domain::Application& application) override {
+  using ApplicationStore::Create;
+  absl::Status Create(const domain::Application& application, const std::string&) override {
     application_ = application;
     return absl::OkStatus();
   }

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "controller/store/pg/audit_chain.h"
+#include "controller/store/pg/audit_digest.h"
 #include "controller/store/pg/catalog_sql.h"
 #include "controller/store/pg/rows.h"
 
@@ -27,6 +29,8 @@ UPDATE applications
 RETURNING )" SLIPWAY_PG_APPLICATION_COLUMNS};
 constexpr Statement kApplicationByName{"catalog_application_by_name",
                                        SLIPWAY_PG_APPLICATION_QUERY "WHERE name = $1"};
+constexpr Statement kLockApplication{
+    "catalog_lock_application", SLIPWAY_PG_APPLICATION_QUERY "WHERE name = $1 FOR NO KEY UPDATE"};
 constexpr Statement kApplicationById{"catalog_application_by_id",
                                      SLIPWAY_PG_APPLICATION_QUERY "WHERE id = $1"};
 constexpr Statement kApplications{"catalog_applications",
@@ -53,19 +57,40 @@ domain::Application ApplicationFromRow(const pqxx::row& row) {
           .created_by = row["created_by"].as<std::string>()};
 }
 
+// Called by its name, which is never given to another.
+domain::AuditEntry Entry(const char* action, const domain::Application& application,
+                         const Cause& cause) {
+  domain::AuditEntry entry;
+  entry.actor = cause.actor;
+  entry.from = cause.from;
+  entry.action = action;
+  entry.object = "application";
+  entry.subject = application.name;
+  entry.details.emplace_back("id", application.id.value());
+  return entry;
+}
+
 }  // namespace
 
-absl::Status PgApplicationStore::Create(const domain::Application& application) {
+absl::Status PgApplicationStore::Create(const domain::Application& application,
+                                        const std::string& from) {
   SLIPWAY_RETURN_IF_ERROR(
       CheckStorable({application.id.value(), application.name, application.repository,
                      application.description, application.created_by}));
   SLIPWAY_ASSIGN_OR_RETURN(const std::string requirements, LabelsText(application.requirements));
+  const absl::Status created = database_.Write([&](Transaction& transaction) {
+    transaction.Run(kCreateApplication, application.id.value(), application.name,
+                    application.repository, application.description, requirements,
+                    ToMicros(application.queue_timeout), ToUnixMicros(application.created_at),
+                    application.created_by);
+    domain::AuditEntry entry = Entry("create_application", application,
+                                     {.actor = application.created_by, .at = {}, .from = from});
+    entry.after = AuditDigest(application);
+    AppendAudit(transaction, {std::move(entry)});
+    return absl::OkStatus();
+  });
   return ExplainDuplicate(
-      Execute(database_, kCreateApplication, application.id.value(), application.name,
-              application.repository, application.description, requirements,
-              ToMicros(application.queue_timeout), ToUnixMicros(application.created_at),
-              application.created_by),
-      fmt::format("an application named '{}' exists already", application.name));
+      created, fmt::format("an application named '{}' exists already", application.name));
 }
 
 absl::StatusOr<domain::Application> PgApplicationStore::Update(const std::string& name,
@@ -81,12 +106,17 @@ absl::StatusOr<domain::Application> PgApplicationStore::Update(const std::string
   if (IsStorableText(name)) {
     SLIPWAY_RETURN_IF_ERROR(database_.Write([&](Transaction& transaction) {
       changed.clear();
-      for (const pqxx::row& row : transaction.Run(
-               kUpdateApplication, name, change.description ? change.description->c_str() : nullptr,
-               change.requirements ? requirements.c_str() : nullptr,
-               change.queue_timeout ? queue_timeout.c_str() : nullptr)) {
-        changed.push_back(ApplicationFromRow(row));
-      }
+      const pqxx::result before = transaction.Run(kLockApplication, name);
+      if (before.empty()) return absl::OkStatus();
+      const pqxx::result after = transaction.Run(
+          kUpdateApplication, name, change.description ? change.description->c_str() : nullptr,
+          change.requirements ? requirements.c_str() : nullptr,
+          change.queue_timeout ? queue_timeout.c_str() : nullptr);
+      changed.push_back(ApplicationFromRow(after.at(0)));
+      domain::AuditEntry entry = Entry("update_application", changed.front(), change.cause);
+      entry.before = AuditDigest(ApplicationFromRow(before[0]));
+      entry.after = AuditDigest(changed.front());
+      AppendAudit(transaction, {std::move(entry)});
       return absl::OkStatus();
     }));
   }

@@ -15,7 +15,8 @@ class PgApplicationStore final : public ApplicationStore {
  public:
   explicit PgApplicationStore(Database& database) : database_(database) {}
 
-  absl::Status Create(const domain::Application& application) override;
+  using ApplicationStore::Create;
+  absl::Status Create(const domain::Application& application, const std::string& from) override;
   absl::StatusOr<domain::Application> Update(const std::string& name,
                                              const ApplicationChange& change) override;
   absl::StatusOr<domain::Application> GetByName(const std::string& name) override;

@@ -1,3 +1,11 @@
+CREATE FUNCTION public.audit_stays() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  RAISE EXCEPTION 'the audit trail is only ever appended to: no % of %', TG_OP, TG_TABLE_NAME
+    USING ERRCODE = 'insufficient_privilege';
+END
+$$;
 CREATE FUNCTION public.from_micros(bigint) RETURNS timestamp with time zone
     LANGUAGE sql STABLE
     AS $_$ SELECT timestamptz 'epoch' + nullif($1, 0) * interval '1 microsecond' $_$;
@@ -49,7 +57,19 @@ CREATE TABLE public.artifacts (
 CREATE TABLE public.audit (
     sequence bigint NOT NULL,
     entry text NOT NULL,
-    hash text NOT NULL
+    hash text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    actor text NOT NULL,
+    action text NOT NULL,
+    object text NOT NULL,
+    subject text NOT NULL,
+    reason text NOT NULL
+);
+CREATE TABLE public.audit_head (
+    only_row boolean DEFAULT true NOT NULL,
+    sequence bigint NOT NULL,
+    hash text NOT NULL,
+    CONSTRAINT audit_head_only_row_check CHECK (only_row)
 );
 CREATE TABLE public.blob_holds (
     application_id text NOT NULL,
@@ -231,6 +251,8 @@ ALTER TABLE ONLY public.applications
     ADD CONSTRAINT applications_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.artifacts
     ADD CONSTRAINT artifacts_pkey PRIMARY KEY (application_id, manifest);
+ALTER TABLE ONLY public.audit_head
+    ADD CONSTRAINT audit_head_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (sequence);
 ALTER TABLE ONLY public.blob_holds
@@ -273,12 +295,21 @@ ALTER TABLE ONLY public.unfinished
     ADD CONSTRAINT unfinished_pkey PRIMARY KEY (task_id);
 CREATE UNIQUE INDEX agents_name ON public.agents USING btree (name) WHERE (mode <> ALL (ARRAY['retired'::text, 'revoked'::text]));
 CREATE INDEX artifacts_newest ON public.artifacts USING btree (application_id, created_at DESC, manifest);
+CREATE INDEX audit_actions ON public.audit USING btree (action COLLATE "C", sequence);
+CREATE INDEX audit_blocks ON public.audit USING brin (at, actor text_bloom_ops, subject text_bloom_ops) WITH (pages_per_range='32', autosummarize='on');
+CREATE INDEX audit_refusals ON public.audit USING btree (sequence) WHERE (reason <> ''::text);
 CREATE INDEX blob_holds_of_digest ON public.blob_holds USING btree (digest);
 CREATE INDEX join_tokens_by_age ON public.join_tokens USING btree (created_at);
 CREATE INDEX releases_of_application ON public.releases USING btree (application_id, sequence);
 CREATE INDEX tasks_of_application ON public.tasks USING btree (application_id, sequence);
 CREATE INDEX tasks_of_run ON public.tasks USING btree (run_id, sequence);
 CREATE INDEX unfinished_publishes ON public.unfinished USING btree (application_id, platform, target) WHERE (application_id IS NOT NULL);
+CREATE TRIGGER audit_head_rises BEFORE UPDATE ON public.audit_head FOR EACH ROW WHEN ((new.sequence <= old.sequence)) EXECUTE FUNCTION public.audit_stays();
+ALTER TABLE public.audit_head ENABLE ALWAYS TRIGGER audit_head_rises;
+CREATE TRIGGER audit_head_stays BEFORE DELETE OR TRUNCATE ON public.audit_head FOR EACH STATEMENT EXECUTE FUNCTION public.audit_stays();
+ALTER TABLE public.audit_head ENABLE ALWAYS TRIGGER audit_head_stays;
+CREATE TRIGGER audit_stays BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit FOR EACH STATEMENT EXECUTE FUNCTION public.audit_stays();
+ALTER TABLE public.audit ENABLE ALWAYS TRIGGER audit_stays;
 ALTER TABLE ONLY public.artifacts
     ADD CONSTRAINT artifacts_application_id_fkey FOREIGN KEY (application_id) REFERENCES public.applications(id);
 ALTER TABLE ONLY public.blob_holds
