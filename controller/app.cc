@@ -29,6 +29,7 @@
 #include "controller/api/agent_admin_service.h"
 #include "controller/api/agent_image_service.h"
 #include "controller/api/application_service.h"
+#include "controller/api/audit_service.h"
 #include "controller/api/open_streams.h"
 #include "controller/api/release_service.h"
 #include "controller/api/task_service.h"
@@ -46,6 +47,7 @@
 #include "controller/store/pg/migrator.h"
 #include "controller/store/pg/pg_agent_store.h"
 #include "controller/store/pg/pg_artifact_index.h"
+#include "controller/store/pg/pg_audit_store.h"
 #include "controller/store/pg/pg_catalog_stores.h"
 #include "controller/store/pg/pg_image_order_store.h"
 #include "controller/store/pg/pg_run_reader.h"
@@ -194,7 +196,8 @@ class RealApp final : public App {
           cached_tokens(tokens),
           farm(database),
           artifacts(database),
-          image_orders(database) {}
+          image_orders(database),
+          audit(database) {}
     store::pg::PgSchedulerStore scheduler;
     store::pg::PgRunReader reader;
     store::pg::PgApplicationStore applications;
@@ -205,6 +208,7 @@ class RealApp final : public App {
     store::pg::PgFarmStore farm;
     store::pg::PgArtifactIndex artifacts;
     store::pg::PgImageOrderStore image_orders;
+    store::pg::PgAuditStore audit;
   };
 
   struct Services {
@@ -219,7 +223,8 @@ class RealApp final : public App {
                              app.options_.allow_local_repositories}),
           release(deps, *app.archive_),
           agent_admin(deps, *app.gateway_, app.keys_.ca_fingerprint),
-          agent_images(deps, *app.gateway_, app.stores_->image_orders) {}
+          agent_images(deps, *app.gateway_, app.stores_->image_orders),
+          audit(deps, app.stores_->audit) {}
     agent_gateway::PeerCheck peers;
     agent_gateway::AgentService agent;
     agent_gateway::EnrollmentService enrollment;
@@ -228,6 +233,7 @@ class RealApp final : public App {
     api::ReleaseService release;
     api::AgentAdminService agent_admin;
     api::AgentImageService agent_images;
+    api::AuditService audit;
   };
 
   absl::Status StartDatabase() {
@@ -355,7 +361,8 @@ class RealApp final : public App {
     builder.AddListeningPort(options_.listen, grpc::SslServerCredentials(tls), &port_);
     for (grpc::Service* service : std::initializer_list<grpc::Service*>{
              &services_->agent, &services_->enrollment, &services_->task, &services_->application,
-             &services_->release, &services_->agent_admin, &services_->agent_images}) {
+             &services_->release, &services_->agent_admin, &services_->agent_images,
+             &services_->audit}) {
       builder.RegisterService(service);
     }
     server_ = builder.BuildAndStart();
