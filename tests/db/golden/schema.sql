@@ -295,7 +295,7 @@ ALTER TABLE ONLY public.unfinished
     ADD CONSTRAINT unfinished_pkey PRIMARY KEY (task_id);
 CREATE UNIQUE INDEX agents_name ON public.agents USING btree (name) WHERE (mode <> ALL (ARRAY['retired'::text, 'revoked'::text]));
 CREATE INDEX artifacts_newest ON public.artifacts USING btree (application_id, created_at DESC, manifest);
-CREATE INDEX audit_actions ON public.audit USING btree (action COLLATE "C", sequence);
+CREATE INDEX audit_actions ON public.audit USING btree (action COLLATE "C", sequence) WHERE (action <> ALL (ARRAY['create_run'::text, 'offer_task'::text, 'start_task'::text, 'finish_task'::text]));
 CREATE INDEX audit_blocks ON public.audit USING brin (at, actor text_bloom_ops, subject text_bloom_ops) WITH (pages_per_range='32', autosummarize='on');
 CREATE INDEX audit_refusals ON public.audit USING btree (sequence) WHERE (reason <> ''::text);
 CREATE INDEX blob_holds_of_digest ON public.blob_holds USING btree (digest);
