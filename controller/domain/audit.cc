@@ -1,5 +1,6 @@
 #include "controller/domain/audit.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 
@@ -65,6 +66,8 @@ void AppendField(std::string& json, std::string_view key, std::string_view value
 }  // namespace
 
 std::string StorableText(std::string_view text) {
+  if (std::all_of(text.begin(), text.end(), [](char c) { return static_cast<signed char>(c) > 0; }))
+    return std::string(text);
   std::string clean;
   clean.reserve(text.size());
   while (!text.empty()) {

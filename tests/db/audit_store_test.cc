@@ -124,6 +124,8 @@ TEST_CASE("Audit: the controller's own role can neither change, remove nor empty
         RunSql(admin, std::string("SET session_replication_role = replica; ") + sql).status(),
         StatusIs(absl::StatusCode::kPermissionDenied, "append"));
   }
+  CHECK(trail.Sql("SELECT has_table_privilege('audit', 'UPDATE, DELETE, TRUNCATE')").at(0).at(0) ==
+        "f");
   CHECK_FALSE(trail.Check().finding);
 }
 
@@ -225,6 +227,8 @@ TEST_CASE("Audit: entries are listed newest first, in pages, by what is asked fo
   CHECK(list({.action = "set_agent_mode"}) == N{5, 4, 3, 2, 1});
   CHECK(list({.action = "set_agent_modes"}).empty());
   CHECK(list({.action = "lo", .subject = "agent-2"}) == N{6});
+  // One that an index has beside one that is in none.
+  CHECK(list({.action = "create_"}).empty());
   CHECK(list({.subject = "agent-2"}) == N{6, 2});
   CHECK(list({.object = "agent", .subject = "agent-2"}) == N{2});
   CHECK(list({.refused_only = true}) == N{6});

@@ -12,11 +12,13 @@
 namespace slipway::store::pg {
 namespace {
 
-// Reads the row anew when it had to wait for another appender, and the clock with it. FenceQuery's
-// settings are made for the tables that grow.
+// Reads the row anew when it had to wait for another appender, and the clock with it. By its key: a
+// plan that reads the whole of a table is one that writing transactions forbid (FenceQuery), which
+// PostgreSQL then takes for so dear that it compiles it.
 constexpr Statement kHoldEnd{"audit_hold_end", R"(
 SELECT sequence, hash, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS at
   FROM audit_head
+ WHERE only_row
    FOR NO KEY UPDATE)"};
 constexpr Statement kAppend{"audit_append", R"(
 WITH added AS (
@@ -27,7 +29,7 @@ WITH added AS (
     FROM unnest($3::text[], $4::text[], $5::text[], $6::integer[])
            WITH ORDINALITY AS c(entry, hash, subject, sort, n)
 )
-UPDATE audit_head SET sequence = $1::bigint + $11::bigint, hash = $12)"};
+UPDATE audit_head SET sequence = $1::bigint + $11::bigint, hash = $12 WHERE only_row)"};
 
 // What many entries of a batch have in common, by its number from 1: PostgreSQL reads short arrays
 // once instead of long ones.
