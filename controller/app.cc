@@ -33,6 +33,7 @@
 #include "controller/api/agent_admin_service.h"
 #include "controller/api/agent_image_service.h"
 #include "controller/api/application_service.h"
+#include "controller/api/audit_service.h"
 #include "controller/api/open_streams.h"
 #include "controller/api/release_service.h"
 #include "controller/api/session_service.h"
@@ -54,6 +55,7 @@
 #include "controller/store/pg/pg_account_store.h"
 #include "controller/store/pg/pg_agent_store.h"
 #include "controller/store/pg/pg_artifact_index.h"
+#include "controller/store/pg/pg_audit_store.h"
 #include "controller/store/pg/pg_catalog_stores.h"
 #include "controller/store/pg/pg_image_order_store.h"
 #include "controller/store/pg/pg_login_store.h"
@@ -220,7 +222,8 @@ class RealApp final : public App {
           cached_applications(applications),
           farm(database),
           artifacts(database),
-          image_orders(database) {}
+          image_orders(database),
+          audit(database) {}
     store::pg::PgSchedulerStore scheduler;
     store::pg::PgRunReader reader;
     store::pg::PgApplicationStore applications;
@@ -231,6 +234,7 @@ class RealApp final : public App {
     store::pg::PgFarmStore farm;
     store::pg::PgArtifactIndex artifacts;
     store::pg::PgImageOrderStore image_orders;
+    store::pg::PgAuditStore audit;
   };
 
   struct Services {
@@ -249,7 +253,8 @@ class RealApp final : public App {
           session({deps.auth, app.stores_->accounts, app.stores_->logins, deps.applications,
                    app.clock_}),
           account({deps.auth, app.stores_->accounts, app.stores_->logins, deps.applications,
-                   app.clock_}) {}
+                   app.clock_}),
+          audit(deps, app.stores_->audit) {}
     agent_gateway::PeerCheck peers;
     agent_gateway::AgentService agent;
     agent_gateway::EnrollmentService enrollment;
@@ -260,6 +265,7 @@ class RealApp final : public App {
     api::AgentImageService agent_images;
     api::SessionService session;
     api::AccountService account;
+    api::AuditService audit;
   };
 
   absl::Status StartDatabase() {
@@ -389,7 +395,7 @@ class RealApp final : public App {
     for (grpc::Service* service : std::initializer_list<grpc::Service*>{
              &services_->agent, &services_->enrollment, &services_->task, &services_->application,
              &services_->release, &services_->agent_admin, &services_->agent_images,
-             &services_->session, &services_->account}) {
+             &services_->session, &services_->account, &services_->audit}) {
       builder.RegisterService(service);
     }
     server_ = builder.BuildAndStart();

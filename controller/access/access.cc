@@ -211,7 +211,7 @@ absl::StatusOr<LoginTokens> Access::Login(const std::string& account, const std:
                       .address = address,
                       .client = client};
   SLIPWAY_RETURN_IF_ERROR(
-      logins_.AddLogin(login, {.actor = found.name, .at = now, .authorities = {}}));
+      logins_.AddLogin(login, {.actor = found.name, .at = now, .from = address}));
   {
     const std::lock_guard lock(mu_);
     by_account_.Succeeded(key);
@@ -239,7 +239,7 @@ LoginTokens Access::TokensOf(const domain::Account& account, const domain::Login
   return tokens;
 }
 
-absl::StatusOr<LoginTokens> Access::Refresh(const std::string& token, const std::string&) {
+absl::StatusOr<LoginTokens> Access::Refresh(const std::string& token, const std::string& address) {
   const auto claims = tokens_.ReadRefresh(token);
   if (!claims) return BadRefresh();
   const WallTime now = FromUnixMicros(ToUnixMicros(clock_.Wall()));
@@ -261,7 +261,7 @@ absl::StatusOr<LoginTokens> Access::Refresh(const std::string& token, const std:
     if (claims->generation != login->generation) {
       SLIPWAY_RETURN_IF_ERROR(
           logins_.EndLogin(login->id, login->account, "a spent refresh token came back",
-                           {.actor = account->name, .at = now, .authorities = {}}));
+                           {.actor = account->name, .at = now, .from = address}));
       Changed();
       return BadRefresh();
     }
@@ -439,6 +439,7 @@ void Access::FlushTokenUse() {
 store::Cause Access::CauseOf(const Caller& caller, std::vector<Authority> authorities) const {
   return {.actor = caller.account.name,
           .at = FromUnixMicros(ToUnixMicros(clock_.Wall())),
+          .from = caller.address,
           .authorities = std::move(authorities)};
 }
 

@@ -214,8 +214,9 @@ absl::Status AgentAdminService::DoChange(grpc::ServerContext& context,
   for (const domain::Agent& agent : selected) {
     if (IsSo(agent.availability, wanted, now)) continue;
     const auto reply = AwaitReply([&](scheduler::Scheduler::OnReply on_reply) {
-      deps_.scheduler.ChangeAgent(agent.id, wanted, std::move(on_reply),
-                                  {caller.AuthorityFor(domain::Authority::Need::kOperator)});
+      deps_.scheduler.ChangeAgent(
+          agent.id, wanted, std::move(on_reply),
+          {caller.address, {caller.AuthorityFor(domain::Authority::Need::kOperator)}});
     });
     SLIPWAY_RETURN_IF_ERROR(WithContext(reply.ok() ? reply->status : reply.status(), agent.name));
     asked.insert(agent.id);

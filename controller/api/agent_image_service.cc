@@ -127,7 +127,7 @@ absl::Status AgentImageService::DoList(grpc::ServerContext& context,
 
 absl::Status AgentImageService::DoForget(grpc::ServerContext& context,
                                          const v1::ForgetImageRequest& request) {
-  SLIPWAY_RETURN_IF_ERROR(deps_.auth.RequireOperator(context).status());
+  SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.RequireOperator(context));
   AgentId agent;
   if (!request.agent().empty()) {
     SLIPWAY_ASSIGN_OR_RETURN(const Agents agents, LoadAgents());
@@ -138,7 +138,11 @@ absl::Status AgentImageService::DoForget(grpc::ServerContext& context,
     }
     agent = *found.begin();
   }
-  SLIPWAY_ASSIGN_OR_RETURN(const int removed, orders_.Remove(request.image(), agent));
+  SLIPWAY_ASSIGN_OR_RETURN(
+      const int removed,
+      orders_.Remove(request.image(), agent,
+                     deps_.auth.access().CauseOf(
+                         caller, {caller.AuthorityFor(domain::Authority::Need::kOperator)})));
   if (removed == 0) {
     return MakeError(absl::StatusCode::kNotFound, "NO_SUCH_IMAGE",
                      fmt::format("nobody asked for the image '{}' there",

@@ -197,7 +197,7 @@ absl::Status ReleaseService::DoResolve(grpc::ServerContext& context,
                           .late_result = {}};
     resolve.version = request.published().version();
     resolve.link = request.published().link();
-    resolve.authorities = {caller.AuthorityFor(question)};
+    resolve.basis = {caller.address, {caller.AuthorityFor(question)}};
     SLIPWAY_ASSIGN_OR_RETURN(const auto reply,
                              AwaitReply([&](scheduler::Scheduler::OnReply answer) {
                                deps_.scheduler.Resolve(std::move(resolve), answer);
@@ -264,8 +264,9 @@ absl::StatusOr<RunId> ReleaseService::StartProbe(const v1::ResolvePublishRequest
   probe.created_at = run.submitted_at;
   const RunId id = run.id;
   SLIPWAY_ASSIGN_OR_RETURN(const auto reply, AwaitReply([&](scheduler::Scheduler::OnReply answer) {
-                             deps_.scheduler.Submit(std::move(run), {std::move(probe)}, answer,
-                                                    {caller.AuthorityFor(question)});
+                             deps_.scheduler.Submit(
+                                 std::move(run), {std::move(probe)}, answer,
+                                 {caller.address, {caller.AuthorityFor(question)}});
                            }));
   if (reply.status.code() == absl::StatusCode::kAlreadyExists) return reply.run;
   SLIPWAY_RETURN_IF_ERROR(reply.status);

@@ -116,7 +116,7 @@ class SubmitCall final : public grpc::ServerUnaryReactor {
     deps_.scheduler.Submit(
         std::move(expanded.run), std::move(expanded.tasks),
         [self, i](const scheduler::Reply& reply) { self->Replied(self, i, reply); },
-        std::move(authorities));
+        {caller.address, std::move(authorities)});
     return absl::OkStatus();
   }
 

@@ -170,9 +170,9 @@ absl::Status TaskService::DoCancel(grpc::ServerContext& context,
   const domain::Question question = QuestionOf(seen.task, deps_.targets);
   SLIPWAY_RETURN_IF_ERROR(CheckMayAct(deps_, caller, question));
   SLIPWAY_ASSIGN_OR_RETURN(const auto reply, AwaitReply([&](scheduler::Scheduler::OnReply answer) {
-                             deps_.scheduler.Cancel(id, caller.account.name,
-                                                    CutReason(request.reason()), answer,
-                                                    {caller.AuthorityFor(question)});
+                             deps_.scheduler.Cancel(
+                                 id, caller.account.name, CutReason(request.reason()), answer,
+                                 {caller.address, {caller.AuthorityFor(question)}});
                            }));
   if (reply.status.code() == absl::StatusCode::kNotFound) {
     SLIPWAY_ASSIGN_OR_RETURN(const auto found, deps_.reader.GetTask(id));

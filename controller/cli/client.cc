@@ -86,7 +86,8 @@ Client::Client(std::string server, const std::string& token, std::shared_ptr<grp
       applications_(v1::ApplicationService::NewStub(channel_)),
       releases_(v1::ReleaseService::NewStub(channel_)),
       agents_(v1::AgentAdminService::NewStub(channel_)),
-      agent_images_(v1::AgentImageService::NewStub(channel_)) {}
+      agent_images_(v1::AgentImageService::NewStub(channel_)),
+      audit_(v1::AuditService::NewStub(channel_)) {}
 
 void Client::Prepare(grpc::ClientContext& context, int timeout_seconds) const {
   context.AddMetadata("authorization", authorization_);

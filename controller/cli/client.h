@@ -14,6 +14,7 @@
 #include "slipway/v1/agent_admin.grpc.pb.h"
 #include "slipway/v1/agent_images.grpc.pb.h"
 #include "slipway/v1/application.grpc.pb.h"
+#include "slipway/v1/audit.grpc.pb.h"
 #include "slipway/v1/release.grpc.pb.h"
 #include "slipway/v1/task.grpc.pb.h"
 
@@ -52,6 +53,7 @@ class Client {
   [[nodiscard]] v1::ReleaseService::Stub& releases() const { return *releases_; }
   [[nodiscard]] v1::AgentAdminService::Stub& agents() const { return *agents_; }
   [[nodiscard]] v1::AgentImageService::Stub& agent_images() const { return *agent_images_; }
+  [[nodiscard]] v1::AuditService::Stub& audit() const { return *audit_; }
   // Waits before a call is repeated: at most for `duration`, less when the controller has come
   // back. Nobody but a call in progress moves gRPC's connecting on, so sleeping instead would let
   // every attempt to connect time out. False when `stop` was requested. Blocks.
@@ -73,6 +75,7 @@ class Client {
   const std::unique_ptr<v1::ReleaseService::Stub> releases_;
   const std::unique_ptr<v1::AgentAdminService::Stub> agents_;
   const std::unique_ptr<v1::AgentImageService::Stub> agent_images_;
+  const std::unique_ptr<v1::AuditService::Stub> audit_;
 };
 
 // True when the same call may work later: the controller is away or starting.

@@ -156,6 +156,26 @@ struct ResolveFlags {
 };
 [[nodiscard]] Outcome ResolvePublish(Session& session, const ResolveFlags& flags);
 
+struct AuditListFlags {
+  std::string actor;
+  std::string action;
+  std::string kind;
+  std::string object;
+  std::string since;  // "2h", "2024-05-01 12:30"; empty: any
+  std::string until;
+  bool refused = false;
+  int limit = 50;
+};
+[[nodiscard]] Outcome ListAudit(Session& session, const AuditListFlags& flags);
+// `expect`: "SEQUENCE:HASH" or empty. kFailed, with the row, when the chain is broken.
+[[nodiscard]] Outcome VerifyAudit(Session& session, const std::string& expect);
+struct AuditExportFlags {
+  std::string file;  // "-": standard output
+  std::string since;
+  bool force = false;
+};
+[[nodiscard]] Outcome ExportAudit(Session& session, const AuditExportFlags& flags);
+
 struct SealFlags {
   std::string application;
   std::string platform;

@@ -12,6 +12,7 @@
 #include "common/fs/files.h"
 #include "common/status/status.h"
 #include "controller/cli/commands.h"
+#include "controller/cli/new_file.h"
 #include "controller/cli/table.h"
 
 namespace slipway::cli {
@@ -66,27 +67,6 @@ std::string WhyUnusable(const std::string& platform, std::string_view key, Text 
               "不是 PEM 格式的私钥（-----BEGIN RSA PRIVATE KEY-----），或已损坏");
 }
 
-// Whole or not at all, also when the disk is full; never over an existing file unless `force`.
-absl::Status WriteNew(const std::string& path, const std::string& bytes, bool force, Text text) {
-  const std::string temporary = path + "." + NewId("new-");
-  const fs::UniqueFd file(
-      open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
-  if (!file.valid()) return ErrnoError(errno, path);
-  absl::Status status = fs::WriteAll(file.get(), bytes, path);
-  if (status.ok()) status = fs::Sync(file.get(), path);
-  if (status.ok() && renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, path.c_str(),
-                               force ? 0 : RENAME_NOREPLACE) != 0) {
-    status =
-        errno == EEXIST
-            ? MakeError(absl::StatusCode::kAlreadyExists, "FILE_EXISTS",
-                        fmt::format(fmt::runtime(text("{} exists already", "{} 已存在")), path),
-                        text("--force replaces it.", "用 --force 覆盖。"))
-            : ErrnoError(errno, path);
-  }
-  if (!status.ok()) unlink(temporary.c_str());
-  return status;
-}
-
 }  // namespace
 
 Outcome SealCredential(Session& session, const SealFlags& flags) {
@@ -128,7 +108,9 @@ Outcome SealCredential(Session& session, const SealFlags& flags) {
     session.out << sealed;
     session.out.flush();
   } else {
-    SLIPWAY_RETURN_IF_ERROR(WriteNew(flags.out_file, sealed, flags.force, t));
+    SLIPWAY_ASSIGN_OR_RETURN(NewFile file, NewFile::Create(flags.out_file));
+    SLIPWAY_RETURN_IF_ERROR(file.Write(sealed));
+    SLIPWAY_RETURN_IF_ERROR(file.Finish(flags.force, t));
   }
   Facts facts("  ");
   facts.Add(t("farm", "农场"), farm.id());

@@ -9,7 +9,9 @@
 
 #include "common/config/document.h"
 #include "common/status/status.h"
+#include "controller/cli/audit_grammar.h"
 #include "controller/cli/commands.h"
+#include "controller/cli/grammar.h"
 #include "controller/cli/table.h"
 
 namespace slipway::cli {
@@ -17,9 +19,9 @@ namespace {
 
 // The command line's grammar, and where its values go. Must not move: CLI11 keeps pointers to the
 // members.
-class Program {
+class Program : private Grammar {
  public:
-  explicit Program(Text text) : t_(text) {
+  explicit Program(Text text) : Grammar(text) {
     app_.name("slipway");
     app_.option_defaults()->group(t_("Options", "选项"));
     app_.set_help_flag("-h,--help", t_("Shows this help", "显示帮助"));
@@ -42,6 +44,7 @@ class Program {
     AddAgents();
     AddReleases();
     AddFarm();
+    audit_.AddTo(*this, app_);
     app_.footer(t_(
         "Exit codes: 0 done; 1 the task or run failed; 2 wrong usage; 3 the controller said no or\n"
         "did not answer; 4 outcome unknown (a publish may have happened); 130 interrupted.\n"
@@ -52,8 +55,6 @@ class Program {
         "配置：--config，否则依次为 $SLIPWAY_CONFIG、~/.config/slipway/client.yaml、\n"
         "/etc/slipway/client.yaml，键为 server、ca、token_file。"));
   }
-  Program(const Program&) = delete;
-  Program& operator=(const Program&) = delete;
 
   CLI::App& app() { return app_; }
   [[nodiscard]] const ClientOptions& client() const { return client_; }
@@ -61,39 +62,9 @@ class Program {
   [[nodiscard]] bool json() const { return json_; }
 
   // REQUIRES: the arguments were parsed.
-  Outcome Run(Session& session) const {
-    const auto it = std::find_if(actions_.rbegin(), actions_.rend(),
-                                 [](const auto& action) { return action.first->parsed(); });
-    return it->second(session);
-  }
+  Outcome Run(Session& session) const { return RunParsed(session); }
 
  private:
-  using Action = std::function<Outcome(Session&)>;
-
-  // Commands of commands are added after the command they belong to; the last one parsed counts.
-  CLI::App* Command(CLI::App& parent, const char* name, const char* english, const char* chinese,
-                    Action action = nullptr) {
-    CLI::App* command = parent.add_subcommand(name, t_(english, chinese));
-    command->group(t_("Commands", "命令"));
-    command->get_help_ptr()->group(t_("Options", "选项"));
-    if (action) {
-      actions_.emplace_back(command, std::move(action));
-    } else {
-      command->require_subcommand(1);
-    }
-    return command;
-  }
-
-  template <typename Value>
-  CLI::Option* Option(CLI::App* command, const char* name, Value& value, const char* english,
-                      const char* chinese) {
-    return command->add_option(name, value, t_(english, chinese));
-  }
-  CLI::Option* Flag(CLI::App* command, const char* name, bool& value, const char* english,
-                    const char* chinese) {
-    return command->add_flag(name, value, t_(english, chinese));
-  }
-
   void AddGlobals() {
     Option(&app_, "--server", client_.server, "HOST:PORT of the controller",
            "控制器地址（主机:端口）");
@@ -197,11 +168,6 @@ class Program {
                                [this](Session& s) { return CancelTask(s, id_, reason_); });
     Option(cancel, "TASK", id_, "Task", "任务")->required();
     Option(cancel, "--reason", reason_, "For the record", "取消原因，供记录");
-  }
-
-  void AddLimit(CLI::App* command, int& value) {
-    Option(command, "--limit", value, "At most this many (50)", "最多条数（50）")
-        ->check(CLI::Range(1, 1000));
   }
 
   void AddArchive() {
@@ -392,9 +358,7 @@ class Program {
            "不再要求备好该镜像");
   }
 
-  const Text t_;
   CLI::App app_{t_("Builds and publishes with a Slipway farm.", "使用 Slipway 农场构建与发布。")};
-  std::vector<std::pair<CLI::App*, Action>> actions_;
 
   ClientOptions client_;
   std::string config_;
@@ -418,6 +382,7 @@ class Program {
   std::string lifetime_;
   ChangeAgentsFlags change_;
   bool all_ = false;
+  AuditGrammar audit_;
 };
 
 // What is wrong with the command line. CLI11 asks for what is missing before it says what it did

@@ -8,6 +8,7 @@
 #include "controller/cli/text.h"
 #include "slipway/v1/agent_admin.pb.h"
 #include "slipway/v1/application.pb.h"
+#include "slipway/v1/audit.pb.h"
 #include "slipway/v1/release.pb.h"
 #include "slipway/v1/task.pb.h"
 
@@ -38,6 +39,10 @@ struct View {
 [[nodiscard]] std::string RenderReleases(const v1::ListReleasesResponse& releases,
                                          const View& view);
 [[nodiscard]] std::string RenderArchived(const v1::Archived& archived, const View& view);
+
+// One line per entry.
+[[nodiscard]] std::string RenderAudit(const v1::ListAuditEntriesResponse& entries,
+                                      const View& view);
 
 // Class, message, the tool's own words and what to do, each line behind `indent`.
 [[nodiscard]] std::string RenderFailure(const v1::Failure& failure, const std::string& indent,

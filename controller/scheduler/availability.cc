@@ -11,16 +11,17 @@ using domain::AgentMode;
 using domain::Availability;
 
 void SchedulerCore::Impl::On(const ChangeAgent& event, Moment at) {
-  Wish(event.ticket, event.agent, event.availability, event.authorities, at);
+  Wish(event.ticket, event.agent, event.availability, event.basis, at);
 }
 
 void SchedulerCore::Impl::Wish(std::optional<Ticket> ticket, const AgentId& agent,
-                               Availability availability,
-                               std::vector<domain::Authority> authorities, Moment at) {
+                               Availability availability, Basis basis, Moment at) {
   availability.since = at.wall;
   open_.wishes.push_back({open_.changes.size(), ticket, agent, availability});
   open_.changes.push_back(store::SetAvailability{
-      {availability.by, at.wall, std::move(authorities)}, agent, std::move(availability)});
+      {availability.by, at.wall, std::move(basis.from), std::move(basis.authorities)},
+      agent,
+      std::move(availability)});
 }
 
 void SchedulerCore::Impl::GrantWishes(Batch& batch, const std::vector<absl::Status>& statuses,

@@ -32,13 +32,18 @@ struct Origin {
 
 // ---- events: people
 
+// What somebody's wish rests on: see store::Cause.
+struct Basis {
+  std::string from{};
+  std::vector<domain::Authority> authorities{};
+};
+
 // Builds are submitted as kQueued, tasks with depends_on as kWaiting.
 struct Submit {
   Ticket ticket;
   domain::Run run;
   std::vector<domain::Task> tasks;
-  // All that it rests on; asked again when it is stored. So in the events below.
-  std::vector<domain::Authority> authorities{};
+  Basis basis{};
 };
 
 struct Cancel {
@@ -46,7 +51,7 @@ struct Cancel {
   TaskId task;
   std::string actor;
   std::string why;
-  std::vector<domain::Authority> authorities{};
+  Basis basis{};
 };
 
 // What operators want of an agent. `since` is filled in by the core.
@@ -54,7 +59,7 @@ struct ChangeAgent {
   Ticket ticket;
   AgentId agent;
   domain::Availability availability;
-  std::vector<domain::Authority> authorities{};
+  Basis basis{};
 };
 
 // Says what became of a publish of unknown outcome. The shell fills in `result` and, for one that
@@ -73,7 +78,7 @@ struct Resolve {
   std::string link;
   std::optional<protocol::AttemptResult> result = std::nullopt;
   std::optional<domain::Release> release = std::nullopt;
-  std::vector<domain::Authority> authorities{};
+  Basis basis{};
 };
 
 // ---- events: agents, as SessionCore makes them

@@ -115,12 +115,13 @@ absl::Status SchedulerCore::Impl::Settle(const Resolve& event, Moment looked_at,
     resolved_.insert_or_assign(event.task, domain::OpenResolution{KeyOf(*entry), entry->task.agent,
                                                                   event.resolution.verdict});
   }
-  store::FinishTask change{.cause = {event.resolution.resolved_by, at.wall, event.authorities},
-                           .key = KeyOf(*entry),
-                           .state = published ? TaskState::kSucceeded : TaskState::kFailed,
-                           .result = event.result,
-                           .release = event.release,
-                           .resolution = event.resolution};
+  store::FinishTask change{
+      .cause = {event.resolution.resolved_by, at.wall, event.basis.from, event.basis.authorities},
+      .key = KeyOf(*entry),
+      .state = published ? TaskState::kSucceeded : TaskState::kFailed,
+      .result = event.result,
+      .release = event.release,
+      .resolution = event.resolution};
   change.resolution->resolved_at = at.wall;
   FinishWith(*entry, std::move(change), at);
   return absl::OkStatus();

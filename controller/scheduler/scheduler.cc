@@ -71,7 +71,7 @@ void Scheduler::AnswerAll() {
 }
 
 void Scheduler::Submit(domain::Run run, std::vector<domain::Task> tasks, OnReply reply,
-                       std::vector<domain::Authority> authorities) {
+                       Basis basis) {
   absl::Status refusal;
   {
     const std::lock_guard lock(mu_);
@@ -84,7 +84,7 @@ void Scheduler::Submit(domain::Run run, std::vector<domain::Task> tasks, OnReply
       const Ticket ticket(++last_ticket_);
       waiting_.emplace(ticket, std::exchange(reply, nullptr));
       submits_.push_back(
-          scheduler::Submit{ticket, std::move(run), std::move(tasks), std::move(authorities)});
+          scheduler::Submit{ticket, std::move(run), std::move(tasks), std::move(basis)});
     }
   }
   if (!refusal.ok()) {
@@ -95,16 +95,15 @@ void Scheduler::Submit(domain::Run run, std::vector<domain::Task> tasks, OnReply
 }
 
 void Scheduler::Cancel(TaskId task, std::string actor, std::string why, OnReply reply,
-                       std::vector<domain::Authority> authorities) {
+                       Basis basis) {
   Ask(scheduler::Cancel{Ticket(), std::move(task), std::move(actor), std::move(why),
-                        std::move(authorities)},
+                        std::move(basis)},
       std::move(reply));
 }
 
 void Scheduler::ChangeAgent(AgentId agent, domain::Availability availability, OnReply reply,
-                            std::vector<domain::Authority> authorities) {
-  Ask(scheduler::ChangeAgent{Ticket(), std::move(agent), std::move(availability),
-                             std::move(authorities)},
+                            Basis basis) {
+  Ask(scheduler::ChangeAgent{Ticket(), std::move(agent), std::move(availability), std::move(basis)},
       std::move(reply));
 }
 

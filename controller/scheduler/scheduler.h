@@ -62,12 +62,10 @@ class Scheduler {
   void Stop();
 
   // `reply` is called from the announcer's thread, after the commit; it must not block.
-  void Submit(domain::Run run, std::vector<domain::Task> tasks, OnReply reply,
-              std::vector<domain::Authority> authorities = {});
-  void Cancel(TaskId task, std::string actor, std::string why, OnReply reply,
-              std::vector<domain::Authority> authorities = {});
+  void Submit(domain::Run run, std::vector<domain::Task> tasks, OnReply reply, Basis basis = {});
+  void Cancel(TaskId task, std::string actor, std::string why, OnReply reply, Basis basis = {});
   void ChangeAgent(AgentId agent, domain::Availability availability, OnReply reply,
-                   std::vector<domain::Authority> authorities = {});
+                   Basis basis = {});
   // What became of a publish of unknown outcome; `event` without ticket, time, result and release.
   void Resolve(scheduler::Resolve event, OnReply reply);
   // An event of a session. False: too many wait, end the session; its next inventory makes up for

@@ -256,8 +256,10 @@ void SchedulerCore::Impl::On(const Submit& event, Moment at) {
   }
   open_.submits.push_back(
       {open_.changes.size(), event.ticket, event.run.id, event.run.submitted_by, event.tasks});
-  open_.changes.push_back(store::CreateRun{
-      {event.run.submitted_by, at.wall, event.authorities}, event.run, event.tasks});
+  open_.changes.push_back(
+      store::CreateRun{{event.run.submitted_by, at.wall, event.basis.from, event.basis.authorities},
+                       event.run,
+                       event.tasks});
 }
 
 void SchedulerCore::Impl::On(const Cancel& event, Moment at) {
@@ -280,8 +282,8 @@ void SchedulerCore::Impl::On(const Cancel& event, Moment at) {
   open_.effects.replies.push_back(std::move(reply));
   if (!entry->task.cancel_requested) {
     entry->task.cancel_requested = true;
-    open_.changes.push_back(
-        store::RequestCancel{{event.actor, at.wall, event.authorities}, event.task, event.why});
+    open_.changes.push_back(store::RequestCancel{
+        {event.actor, at.wall, event.basis.from, event.basis.authorities}, event.task, event.why});
     Changed(event.task);
   }
   if (entry->task.state == TaskState::kRunning) {

@@ -133,7 +133,7 @@ class SchedulerCore::Impl {
   // Availability (availability.cc).
   void LoadAvailability(const std::map<AgentId, domain::Availability>& stored, Moment at);
   void Wish(std::optional<Ticket> ticket, const AgentId& agent, domain::Availability availability,
-            std::vector<domain::Authority> authorities, Moment at);
+            Basis basis, Moment at);
   // Of a batch that was committed; `differs`: memory is forgotten, only tell what happened.
   void GrantWishes(Batch& batch, const std::vector<absl::Status>& statuses, bool differs,
                    Moment at);

@@ -10,7 +10,7 @@
 #include "absl/status/statusor.h"
 #include "controller/domain/agent.h"
 #include "controller/domain/application.h"
-#include "controller/store/changes.h"
+#include "controller/store/cause.h"
 #include "controller/store/viewer.h"
 
 namespace slipway::store {

@@ -8,23 +8,13 @@
 #include "common/base/time.h"
 #include "common/protocol/attempt_result.h"
 #include "controller/domain/agent.h"
-#include "controller/domain/authority.h"
 #include "controller/domain/task.h"
+#include "controller/store/cause.h"
 
 // Every change of the scheduling state, as data. The scheduler core produces them; a SchedulerStore
 // commits a batch of them in one transaction. Each carries its own guard (named below): when the
 // stored row does not fit it, that change alone is refused and the rest of the batch goes on.
 namespace slipway::store {
-
-// Who caused a change, for the audit trail: an account ("admin"), an agent ("agent:<id>") or
-// "scheduler".
-struct Cause {
-  std::string actor;
-  WallTime at;
-  // All that it rests on; the store asks again in the transaction that makes the change, and
-  // refuses it (kPermissionDenied, kNotFound) when one does not hold there any more.
-  std::vector<domain::Authority> authorities{};
-};
 
 // Guard: (submitted_by, request_id) is new. Inserts the run and its tasks.
 struct CreateRun {

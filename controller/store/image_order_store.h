@@ -6,10 +6,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "controller/domain/image_order.h"
+#include "controller/store/cause.h"
 
 namespace slipway::store {
 
-// The images that agents should have. Thread-safe.
+// The images that agents should have; every change is audited with it. Thread-safe.
 class ImageOrderStore {
  public:
   virtual ~ImageOrderStore() = default;
@@ -18,8 +19,8 @@ class ImageOrderStore {
   [[nodiscard]] virtual absl::StatusOr<std::vector<domain::ImageOrder>> Put(
       std::vector<domain::ImageOrder> orders) = 0;
   // Removes every order of the image, or only that of the agent when there is one; how many.
-  [[nodiscard]] virtual absl::StatusOr<int> Remove(const std::string& image,
-                                                   const AgentId& agent) = 0;
+  [[nodiscard]] virtual absl::StatusOr<int> Remove(const std::string& image, const AgentId& agent,
+                                                   const Cause& cause) = 0;
   // By image, then agent.
   [[nodiscard]] virtual absl::StatusOr<std::vector<domain::ImageOrder>> List() = 0;
 };

@@ -15,8 +15,6 @@ from farm import Failed, Farm, until
 from figure import SIZES
 from reconnect import said
 
-# The lock under which audit entries are chained: controller/store/pg/lock_keys.h.
-AUDIT_LOCK = 0x736C697000000004
 APPLICATIONS = 50
 STEPS = ("fetch", "prepare", "script", "archive")
 
@@ -58,24 +56,26 @@ SELECT task, 1, step.number, step.name, 'succeeded', at + step.number * interval
 
 DO $chain$
 DECLARE
-  template text[];
+  template audit[];
   copy record;
-  line text;
+  line audit;
   last text;
   number bigint;
 BEGIN
-  PERFORM pg_advisory_xact_lock($audit_lock$);
-  SELECT array_agg(entry ORDER BY sequence) INTO template
-    FROM (SELECT sequence, entry FROM audit ORDER BY sequence DESC LIMIT 3) AS newest;
-  SELECT sequence, hash INTO number, last FROM audit ORDER BY sequence DESC LIMIT 1;
+  SELECT sequence, hash INTO number, last FROM audit_head FOR NO KEY UPDATE;
+  SELECT array_agg(audit ORDER BY sequence) INTO template FROM audit WHERE sequence > number - 3;
   FOR copy IN SELECT task FROM copies ORDER BY n LOOP
     FOREACH line IN ARRAY template LOOP
       number := number + 1;
-      line := regexp_replace(line, 'task-[0-9a-z-]+', copy.task);
-      last := encode(sha256(convert_to(last || E'\\n' || line, 'UTF8')), 'hex');
-      INSERT INTO audit (sequence, entry, hash) VALUES (number, line, last);
+      line.sequence := number;
+      line.subject := copy.task;
+      line.entry := regexp_replace(line.entry, 'task-[0-9a-z-]+', copy.task);
+      last := encode(sha256(convert_to(last || E'\\n' || line.entry, 'UTF8')), 'hex');
+      line.hash := last;
+      INSERT INTO audit SELECT line.*;
     END LOOP;
   END LOOP;
+  UPDATE audit_head SET sequence = number, hash = last;
 END
 $chain$;
 """
@@ -108,7 +108,7 @@ INSERT INTO unfinished (task_id) SELECT task FROM copies;
 def sql(farm, text):
     """Rows of text, in a connection of its own."""
     values = {"finished": SIZES["finished"], "queued": SIZES["queued"], "applications": APPLICATIONS,
-              "audit_lock": AUDIT_LOCK, "steps": ", ".join(f"'{step}'" for step in STEPS)}
+              "steps": ", ".join(f"'{step}'" for step in STEPS)}
     for name, value in values.items():
         text = text.replace(f"${name}$", str(value))
     psql = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin/psql"))[-1]

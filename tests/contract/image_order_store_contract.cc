@@ -57,10 +57,10 @@ TEST_CASE("ImageOrderStore: an image is removed for one agent or altogether", "[
   store::ImageOrderStore& store = process->image_orders();
   REQUIRE_OK(
       store.Put({Order("a:1"), Order("a:1", "agent-1"), Order("a:1", "agent-2"), Order("b:1")}));
-  CHECK(*store.Remove("a:1", AgentId("agent-1")) == 1);
-  CHECK(*store.Remove("a:1", AgentId("agent-1")) == 0);
+  CHECK(*store.Remove("a:1", AgentId("agent-1"), {"admin", WallTime()}) == 1);
+  CHECK(*store.Remove("a:1", AgentId("agent-1"), {"admin", WallTime()}) == 0);
   CHECK(store.List()->size() == 3);
-  CHECK(*store.Remove("a:1", AgentId()) == 2);
+  CHECK(*store.Remove("a:1", AgentId(), {"admin", WallTime()}) == 2);
   REQUIRE(store.List()->size() == 1);
   CHECK(store.List()->at(0).image == "b:1");
 }

@@ -124,7 +124,7 @@ TEST_CASE("PgSchedulerStore: a row that only PostgreSQL refuses is refused alone
           (i == 5 ? absl::StatusCode::kInvalidArgument : absl::StatusCode::kOk));
     CHECK(process->reader().GetRun(RunId("run-" + std::to_string(i))).ok() == (i != 5));
   }
-  CHECK(harness.AuditedSubjects().size() == 9);  // the application among them
+  CHECK(harness.AuditedSubjects().size() == 1 + 8);
 }
 
 TEST_CASE("PgSchedulerStore: the audit trail is a chain of hashes", "[contract]") {

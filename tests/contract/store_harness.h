@@ -29,7 +29,7 @@ struct StoreProcess {
 struct StoreHarness {
   virtual ~StoreHarness() = default;
   virtual std::unique_ptr<StoreProcess> NewProcess() = 0;
-  // Run or task of each audited change, oldest first.
+  // What each audited change is about, oldest first.
   virtual std::vector<std::string> AuditedSubjects() = 0;
   // What the garbage collection does to a blob first.
   virtual void MarkBlob(const Sha256Digest& digest) = 0;

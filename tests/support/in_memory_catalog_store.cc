@@ -205,16 +205,19 @@ absl::StatusOr<std::vector<domain::ImageOrder>> InMemoryImageOrderStore::Put(
   for (domain::ImageOrder& order : orders) {
     order.number = ++state_.last_image_order;
     state_.image_orders[{order.image, order.agent}] = order;
+    state_.tables.audit.push_back(order.image);
   }
   return orders;
 }
 
-absl::StatusOr<int> InMemoryImageOrderStore::Remove(const std::string& image,
-                                                    const AgentId& agent) {
+absl::StatusOr<int> InMemoryImageOrderStore::Remove(const std::string& image, const AgentId& agent,
+                                                    const store::Cause&) {
   const std::lock_guard lock(state_.mu);
-  return static_cast<int>(std::erase_if(state_.image_orders, [&](const auto& entry) {
+  const auto removed = std::erase_if(state_.image_orders, [&](const auto& entry) {
     return entry.first.first == image && (agent.value().empty() || entry.first.second == agent);
-  }));
+  });
+  if (removed > 0) state_.tables.audit.push_back(image);
+  return static_cast<int>(removed);
 }
 
 absl::StatusOr<std::vector<domain::ImageOrder>> InMemoryImageOrderStore::List() {

@@ -110,7 +110,8 @@ class InMemoryImageOrderStore final : public store::ImageOrderStore {
   explicit InMemoryImageOrderStore(InMemoryDatabase& database) : state_(database.state()) {}
   absl::StatusOr<std::vector<domain::ImageOrder>> Put(
       std::vector<domain::ImageOrder> orders) override;
-  absl::StatusOr<int> Remove(const std::string& image, const AgentId& agent) override;
+  absl::StatusOr<int> Remove(const std::string& image, const AgentId& agent,
+                             const store::Cause& cause) override;
   absl::StatusOr<std::vector<domain::ImageOrder>> List() override;
 
  private:

@@ -370,16 +370,78 @@ class Agents final : public v1::AgentAdminService::Service {
   FakeFarm& farm_;
 };
 
+class Audit final : public v1::AuditService::Service {
+ public:
+  explicit Audit(FakeFarm& farm) : farm_(farm) {}
+
+  grpc::Status ListAuditEntries(ServerContext* context, const v1::ListAuditEntriesRequest* request,
+                                v1::ListAuditEntriesResponse* response) override {
+    SLIPWAY_AUTHORIZE(context);
+    const std::lock_guard lock(farm_.mu);
+    farm_.audit_lists.push_back(*request);
+    for (const v1::AuditEntry& entry : farm_.audit) {
+      if (response->entries_size() < request->page_size()) {
+        *response->add_entries() = entry;
+      } else {
+        response->set_next_page_token("more");
+      }
+    }
+    return grpc::Status::OK;
+  }
+  grpc::Status VerifyAudit(ServerContext* context, const v1::VerifyAuditRequest* request,
+                           grpc::ServerWriter<v1::VerifyAuditResponse>* writer) override {
+    SLIPWAY_AUTHORIZE(context);
+    const std::lock_guard lock(farm_.mu);
+    farm_.audit_checks.push_back(*request);
+    v1::VerifyAuditResponse response;
+    response.set_checked(1);
+    response.set_newest(static_cast<std::int64_t>(farm_.audit.size()));
+    writer->Write(response);
+    response.set_done(true);
+    if (!farm_.audit.empty()) {
+      response.mutable_head()->set_sequence(farm_.audit.front().sequence());
+      response.mutable_head()->set_hash(farm_.audit.front().hash());
+    }
+    if (farm_.audit_finding) *response.mutable_finding() = *farm_.audit_finding;
+    writer->Write(response);
+    return grpc::Status::OK;
+  }
+  grpc::Status ExportAudit(ServerContext* context, const v1::ExportAuditRequest* request,
+                           grpc::ServerWriter<v1::ExportAuditResponse>* writer) override {
+    SLIPWAY_AUTHORIZE(context);
+    const std::lock_guard lock(farm_.mu);
+    farm_.audit_exports.push_back(*request);
+    for (auto entry = farm_.audit.rbegin(); entry != farm_.audit.rend(); ++entry) {
+      v1::ExportAuditResponse response;
+      v1::AuditLine& line = *response.add_lines();
+      line.set_sequence(entry->sequence());
+      line.set_entry(entry->entry());
+      line.set_hash(entry->hash());
+      writer->Write(response);
+    }
+    return grpc::Status::OK;
+  }
+
+ private:
+  FakeFarm& farm_;
+};
+
 }  // namespace
 
 struct FakeController::Services {
   explicit Services(FakeFarm& farm)
-      : tasks(farm), applications(farm), releases(farm), agents(farm), agent_images(farm) {}
+      : tasks(farm),
+        applications(farm),
+        releases(farm),
+        agents(farm),
+        agent_images(farm),
+        audit(farm) {}
   Tasks tasks;
   Applications applications;
   Releases releases;
   Agents agents;
   AgentImages agent_images;
+  Audit audit;
 };
 
 FakeController::FakeController(FakeFarm& farm) : services_(std::make_unique<Services>(farm)) {
@@ -417,6 +479,7 @@ void FakeController::Start() {
   builder.RegisterService(&services_->releases);
   builder.RegisterService(&services_->agent_images);
   builder.RegisterService(&services_->agents);
+  builder.RegisterService(&services_->audit);
   server_ = builder.BuildAndStart();
   REQUIRE(server_ != nullptr);
 }

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "slipway/v1/agent_admin.grpc.pb.h"
 #include "slipway/v1/agent_images.grpc.pb.h"
 #include "slipway/v1/application.grpc.pb.h"
+#include "slipway/v1/audit.grpc.pb.h"
 #include "slipway/v1/release.grpc.pb.h"
 #include "slipway/v1/task.grpc.pb.h"
 #include "tests/support/temp_dir.h"
@@ -55,6 +57,8 @@ struct FakeFarm {
   v1::Application application;
   v1::Farm farm;
   std::vector<v1::AgentImage> images;
+  std::vector<v1::AuditEntry> audit;  // newest first
+  std::optional<v1::AuditFinding> audit_finding;
   // What was asked.
   std::vector<v1::PrepareImagesRequest> prepares;
   int image_lists = 0;
@@ -65,6 +69,9 @@ struct FakeFarm {
   std::vector<v1::ReadLogRequest> log_reads;
   std::vector<v1::ChangeAgentsRequest> agent_changes;
   std::vector<std::string> revoked_tokens;
+  std::vector<v1::ListAuditEntriesRequest> audit_lists;
+  std::vector<v1::VerifyAuditRequest> audit_checks;
+  std::vector<v1::ExportAuditRequest> audit_exports;
   int unavailable_submits = 0;  // so many are answered UNAVAILABLE, though they took effect
   int full_submits = 0;         // so many are answered QUEUE_FULL, to be tried again after kFullFor
 };

@@ -1,9 +1,11 @@
 #pragma once
 
-#include <boost/json.hpp>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
+#include "controller/domain/audit.h"
 #include "controller/store/changes.h"
 #include "controller/store/pg/audit_chain.h"
 #include "controller/store/pg/authority_check.h"
@@ -24,23 +26,29 @@ domain::Account AccountFromRow(const pqxx::row& row);
 // What all names are compared by: without differences of case and width.
 #define SLIPWAY_PG_NAME_KEY(text) "lower(normalize(" text ", NFKC))"
 
-// Checks the authority, runs `body` and records it in the audit trail, in one transaction.
+using Details = std::vector<std::pair<std::string, domain::AuditEntry::Value>>;
+
+// Checks the authorities, runs `body` and records it in the audit trail, in one transaction. `body`
+// may add to the entry.
 template <typename Body>
 absl::Status ChangeAudited(Database& database, const Cause& cause, std::string_view action,
-                           const std::string& subject, const boost::json::object& more,
+                           std::string_view object, const std::string& subject, Details details,
                            const Body& body) {
   SLIPWAY_RETURN_IF_ERROR(CheckStorable({cause.actor, subject}));
+  domain::AuditEntry entry;
+  entry.actor = cause.actor;
+  entry.from = cause.from;
+  entry.action = action;
+  entry.object = object;
+  entry.subject = subject;
+  entry.details = std::move(details);
   return database.Write([&](Transaction& transaction) -> absl::Status {
     for (const absl::Status& status : CheckAuthorities(transaction, cause.authorities)) {
       if (!status.ok()) return status;
     }
-    SLIPWAY_RETURN_IF_ERROR(body(transaction));
-    boost::json::object entry{{"at", ToUnixMicros(cause.at)},
-                              {"actor", cause.actor},
-                              {"action", boost::json::string_view(action.data(), action.size())},
-                              {"subject", subject}};
-    for (const auto& [key, value] : more) entry[key] = value;
-    AppendAudit(transaction, {std::string(boost::json::serialize(entry))});
+    domain::AuditEntry made = entry;
+    SLIPWAY_RETURN_IF_ERROR(body(transaction, made));
+    AppendAudit(transaction, {std::move(made)});
     return absl::OkStatus();
   });
 }

@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <variant>
 
+#include "controller/store/pg/audit_digest.h"
 #include "controller/store/pg/rows.h"
 #include "controller/store/pg/session.h"
 
@@ -84,6 +85,71 @@ json::object FinishToJson(const FinishTask& change) {
   if (change.release) object["release"] = ToJson(*change.release);
   if (change.resolution) object["resolution"] = ToJson(*change.resolution);
   return object;
+}
+
+void Add(domain::AuditEntry& entry, const char* key, std::string_view text) {
+  entry.details.emplace_back(key, std::string(text));
+}
+
+void Begin(domain::AuditEntry& entry, const char* action, Attempt attempt) {
+  entry.action = action;
+  entry.details.emplace_back("attempt", attempt.value());
+}
+
+// What was done, to what, and what else there is to say. The states before and after of a task are
+// its guard's, so the action names them already.
+void Tell(const CreateRun& c, domain::AuditEntry& entry) {
+  entry.action = "create_run";
+  entry.object = "run";
+  Add(entry, "application", c.run.application_name);
+  Add(entry, "ref", c.run.ref);
+}
+void Tell(const OfferTask& c, domain::AuditEntry& entry) {
+  Begin(entry, "offer_task", c.key.attempt);
+  Add(entry, "agent", c.agent.value());
+}
+void Tell(const StartTask& c, domain::AuditEntry& entry) {
+  Begin(entry, "start_task", c.key.attempt);
+}
+void Tell(const RequeueTask& c, domain::AuditEntry& entry) {
+  Begin(entry, "requeue_task", c.key.attempt);
+  Add(entry, "why", c.why);
+}
+void Tell(const ReleaseTask&, domain::AuditEntry& entry) { entry.action = "release_task"; }
+void Tell(const RequestCancel& c, domain::AuditEntry& entry) {
+  entry.action = "request_cancel";
+  Add(entry, "why", c.why);
+}
+void Tell(const FinishTask& c, domain::AuditEntry& entry) {
+  Begin(entry, "finish_task", c.key.attempt);
+  Add(entry, "state", domain::TaskStateName(c.state));
+  if (c.release) Add(entry, "release", c.release->id.value());
+  if (c.resolution) {
+    Add(entry, "verdict", domain::PublishVerdictName(c.resolution->verdict));
+    Add(entry, "why", c.resolution->reason);
+    if (!c.resolution->probe.value().empty()) Add(entry, "probe", c.resolution->probe.value());
+  }
+}
+void Tell(const MarkUnknown& c, domain::AuditEntry& entry) {
+  Begin(entry, "mark_unknown", c.key.attempt);
+}
+void Tell(const GrantPermit& c, domain::AuditEntry& entry) {
+  Begin(entry, "grant_permit", c.permit.key.attempt);
+  Add(entry, "manifest", c.permit.manifest.Hex());
+}
+void Tell(const SetAvailability& c, domain::AuditEntry& entry) {
+  entry.action = "set_agent_mode";
+  entry.object = "agent";
+  entry.after = AuditDigest(c.availability);
+  Add(entry, "mode", domain::AgentModeName(c.availability.mode));
+  Add(entry, "why", c.availability.reason);
+  if (c.availability.until != WallTime()) {
+    entry.details.emplace_back("until", ToUnixMicros(c.availability.until));
+  }
+}
+void Tell(const RecordLateResult& c, domain::AuditEntry& entry) {
+  Begin(entry, "record_late_result", c.key.attempt);
+  if (c.release) Add(entry, "release", c.release->id.value());
 }
 
 bool ValueIsStorable(const json::value& value) {
@@ -196,64 +262,19 @@ bool IsStorable(const json::object& object) {
   });
 }
 
-std::string AuditEntry(const Change& change) {
+std::optional<domain::AuditEntry> AuditEntryOf(const Change& change) {
   return std::visit(
-      [&](const auto& c) -> std::string {
-        using T = std::decay_t<decltype(c)>;
-        if constexpr (std::is_same_v<T, RecordStep>) {
-          return "";
+      [&](const auto& c) -> std::optional<domain::AuditEntry> {
+        if constexpr (std::is_same_v<std::decay_t<decltype(c)>, RecordStep>) {
+          return std::nullopt;
         } else {
-          json::object entry{{"at", ToUnixMicros(c.cause.at)}, {"actor", c.cause.actor}};
-          const auto say = [&](std::string_view action) { entry["action"] = View(action); };
-          entry["action"] = "";
-          entry["subject"] = SubjectOf(change);
-          if constexpr (requires { c.key.attempt; }) entry["attempt"] = c.key.attempt.value();
-          if constexpr (requires { c.why; }) entry["why"] = c.why;
-          if constexpr (std::is_same_v<T, CreateRun>) {
-            say("create_run");
-            entry["application"] = c.run.application.value();
-          } else if constexpr (std::is_same_v<T, OfferTask>) {
-            say("offer_task");
-            entry["agent"] = c.agent.value();
-          } else if constexpr (std::is_same_v<T, StartTask>) {
-            say("start_task");
-          } else if constexpr (std::is_same_v<T, RequeueTask>) {
-            say("requeue_task");
-          } else if constexpr (std::is_same_v<T, ReleaseTask>) {
-            say("release_task");
-          } else if constexpr (std::is_same_v<T, RequestCancel>) {
-            say("request_cancel");
-          } else if constexpr (std::is_same_v<T, FinishTask>) {
-            say("finish_task");
-            entry["state"] = View(domain::TaskStateName(c.state));
-            if (c.release) entry["release"] = c.release->id.value();
-            if (c.resolution) {
-              entry["verdict"] = View(domain::PublishVerdictName(c.resolution->verdict));
-              entry["why"] = c.resolution->reason;
-              if (!c.resolution->probe.value().empty()) {
-                entry["probe"] = c.resolution->probe.value();
-              }
-            }
-          } else if constexpr (std::is_same_v<T, MarkUnknown>) {
-            say("mark_unknown");
-          } else if constexpr (std::is_same_v<T, SetAvailability>) {
-            say("set_agent_mode");
-            entry["mode"] = View(domain::AgentModeName(c.availability.mode));
-            entry["why"] = c.availability.reason;
-            if (c.availability.until != WallTime()) {
-              entry["until"] = ToUnixMicros(c.availability.until);
-            }
-          } else if constexpr (std::is_same_v<T, RecordLateResult>) {
-            say("record_late_result");
-            if (c.release) entry["release"] = c.release->id.value();
-          } else {
-            static_assert(std::is_same_v<T, GrantPermit>);
-            say("grant_permit");
-            entry["attempt"] = c.permit.key.attempt.value();
-            entry["manifest"] = c.permit.manifest.Hex();
-          }
-          const std::string text = json::serialize(entry);
-          return text;
+          domain::AuditEntry entry;
+          entry.actor = c.cause.actor;
+          entry.from = c.cause.from;
+          entry.object = "task";
+          entry.subject = SubjectOf(change);
+          Tell(c, entry);
+          return entry;
         }
       },
       change);

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <boost/json/object.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "controller/domain/audit.h"
 #include "controller/store/changes.h"
 
 // How a batch of changes becomes a few set-based statements. Pure. Private to this library.
@@ -32,8 +34,8 @@ boost::json::object ChangeToJson(const Change& change);
 // False: a text in it holds a NUL byte or is no UTF-8, which PostgreSQL cannot store.
 bool IsStorable(const boost::json::object& object);
 
-// The entry of a change in the audit trail; empty for one without a cause. Its keys are in a fixed
-// order, because its bytes are hashed.
-std::string AuditEntry(const Change& change);
+// The entry of a change in the audit trail; nullopt for one without a cause. What was before
+// (SetAvailability) only the statement's answer says.
+std::optional<domain::AuditEntry> AuditEntryOf(const Change& change);
 
 }  // namespace slipway::store::pg

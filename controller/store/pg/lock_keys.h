@@ -12,7 +12,5 @@ constexpr std::int64_t kMigrationLock = 0x736c697000000001;
 constexpr std::int64_t kLeaderLock = 0x736c697000000002;
 // Transaction lock: shared by every write, exclusive for the start of a term.
 constexpr std::int64_t kWriteFence = 0x736c697000000003;
-// Transaction lock of whoever appends to the audit trail; taken last.
-constexpr std::int64_t kAuditChain = 0x736c697000000004;
 
 }  // namespace slipway::store::pg

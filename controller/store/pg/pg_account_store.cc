@@ -1,11 +1,13 @@
 #include "controller/store/pg/pg_account_store.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <boost/json.hpp>
 
 #include "common/status/status.h"
 #include "controller/store/pg/access_sql.h"
+#include "controller/store/pg/audit_digest.h"
 
 namespace slipway::store::pg {
 namespace {
@@ -197,22 +199,24 @@ absl::StatusOr<GrantIds> IdsOf(Transaction& transaction, const std::string& acco
   return ids;
 }
 
-json::array ToJson(const std::vector<NamedGrant>& grants) {
-  json::array list;
+// "mei: shop package,publish; group Testers: * preview test /help", for the audit trail.
+std::string Describe(const std::vector<NamedGrant>& grants) {
+  std::string text;
   for (const NamedGrant& grant : grants) {
-    json::array operations;
+    std::string operations;
     for (const domain::Operation operation : grant.operations.List()) {
-      const std::string_view name = domain::OperationName(operation);
-      operations.push_back(json::string_view(name.data(), name.size()));
+      operations += operations.empty() ? "" : ",";
+      operations += domain::OperationName(operation);
     }
-    list.push_back(json::object{{"account", grant.account},
-                                {"group", grant.group},
-                                {"application", grant.application},
-                                {"operations", std::move(operations)},
-                                {"environment", grant.environment},
-                                {"pages", grant.pages}});
+    text += fmt::format(
+        "{}{}{}: {} {}", text.empty() ? "" : "; ", grant.group.empty() ? "" : "group ",
+        grant.group.empty() ? grant.account : grant.group,
+        grant.application.empty() ? "*" : grant.application, operations.empty() ? "*" : operations);
+    for (const std::string& part : {grant.environment, grant.pages}) {
+      if (!part.empty()) text += " " + part;
+    }
   }
-  return list;
+  return text;
 }
 
 const char* TextOrNull(const std::optional<std::string>& text) {
@@ -252,11 +256,13 @@ absl::Status PgAccountStore::Create(const domain::Account& account,
                                          profile.post, profile.employee_number, profile.email}));
   const std::string kind(domain::AccountKindName(account.kind));
   const absl::Status created = ChangeAudited(
-      database_, cause, "create_account", account.name,
-      {{"id", account.id.value()}, {"kind", kind}}, [&](Transaction& transaction) {
+      database_, cause, "create_account", "account", account.name,
+      {{"id", account.id.value()}, {"kind", kind}},
+      [&](Transaction& transaction, domain::AuditEntry& entry) {
         transaction.Run(kCreate, account.id.value(), account.name, kind, profile.full_name,
                         profile.department, profile.post, profile.employee_number, profile.email,
                         password_hash, ToUnixMicros(account.created_at), account.created_by);
+        entry.after = AuditDigest(account);
         return absl::OkStatus();
       });
   if (!absl::IsAlreadyExists(created)) return created;
@@ -275,15 +281,18 @@ absl::StatusOr<domain::Account> PgAccountStore::Update(const std::string& name,
   if (!IsStorableText(name)) return NoSuch("NO_SUCH_ACCOUNT", "account", "");
   std::optional<std::string> kind;
   std::optional<std::string> state;
-  json::object story;
-  if (change.kind) story["kind"] = *(kind = std::string(domain::AccountKindName(*change.kind)));
-  if (change.state)
-    story["state"] = *(state = std::string(domain::AccountStateName(*change.state)));
+  Details story;
+  if (change.kind) {
+    story.emplace_back("kind", kind.emplace(domain::AccountKindName(*change.kind)));
+  }
+  if (change.state) {
+    story.emplace_back("state", state.emplace(domain::AccountStateName(*change.state)));
+  }
   std::optional<domain::Account> changed;
   const absl::Status status =
 
-      ChangeAudited(database_, cause, "update_account", name, story,
-                    [&](Transaction& transaction) -> absl::Status {
+      ChangeAudited(database_, cause, "update_account", "account", name, story,
+                    [&](Transaction& transaction, domain::AuditEntry& entry) -> absl::Status {
                       SLIPWAY_ASSIGN_OR_RETURN(const auto account, LockAccount(transaction, name));
                       if (change.revision && *change.revision != account.revision)
                         return Changed("the account");
@@ -297,6 +306,8 @@ absl::StatusOr<domain::Account> PgAccountStore::Update(const std::string& name,
                       }
                       SLIPWAY_RETURN_IF_ERROR(KeepAnAdmin(transaction));
                       changed = AccountFromRow(transaction.Run(kById, account.id.value()).at(0));
+                      entry.before = AuditDigest(account);
+                      entry.after = AuditDigest(*changed);
                       return absl::OkStatus();
                     });
   if (!status.ok()) return status;
@@ -306,7 +317,8 @@ absl::StatusOr<domain::Account> PgAccountStore::Update(const std::string& name,
 absl::Status PgAccountStore::Delete(const std::string& name, const Cause& cause) {
   if (!IsStorableText(name)) return NoSuch("NO_SUCH_ACCOUNT", "account", "");
   return ChangeAudited(
-      database_, cause, "delete_account", name, {}, [&](Transaction& transaction) -> absl::Status {
+      database_, cause, "delete_account", "account", name, {},
+      [&](Transaction& transaction, domain::AuditEntry& entry) -> absl::Status {
         SLIPWAY_ASSIGN_OR_RETURN(const auto account, LockAccount(transaction, name));
         EndLoginsOf(transaction, account.id, LoginId(), cause, "the account was deleted");
         transaction.Run(kRevokeTokens, account.id.value(), ToUnixMicros(cause.at));
@@ -357,8 +369,8 @@ absl::StatusOr<std::pair<domain::Account, std::string>> PgAccountStore::FindPass
 
 absl::Status PgAccountStore::SetPassword(const AccountId& id, const std::string& password_hash,
                                          const LoginId& keep, const Cause& cause) {
-  return ChangeAudited(database_, cause, "set_password", id.value(), {},
-                       [&](Transaction& transaction) -> absl::Status {
+  return ChangeAudited(database_, cause, "set_password", "account", id.value(), {},
+                       [&](Transaction& transaction, domain::AuditEntry& entry) -> absl::Status {
                          if (transaction.Run(kSetPassword, id.value(), password_hash).empty()) {
                            return NoSuch("NO_SUCH_ACCOUNT", "account", id.value());
                          }
@@ -371,15 +383,14 @@ absl::StatusOr<domain::AccountGroup> PgAccountStore::PutGroup(const domain::Acco
                                                               std::optional<std::int64_t> revision,
                                                               const Cause& cause) {
   SLIPWAY_RETURN_IF_ERROR(CheckStorable({group.name, group.description}));
-  json::array members;
   for (const std::string& member : group.members) {
     SLIPWAY_RETURN_IF_ERROR(CheckStorable({member}));
-    members.emplace_back(member);
   }
   std::optional<domain::AccountGroup> made;
   SLIPWAY_RETURN_IF_ERROR(ChangeAudited(
-      database_, cause, "put_group", group.name, {{"members", std::move(members)}},
-      [&](Transaction& transaction) -> absl::Status {
+      database_, cause, "put_group", "group", group.name,
+      {{"members", fmt::format("{}", fmt::join(group.members, ", "))}},
+      [&](Transaction& transaction, domain::AuditEntry& entry) -> absl::Status {
         const pqxx::result before = transaction.Run(kLockGroup, group.name);
         const std::int64_t seen = before.empty() ? 0 : before[0]["revision"].as<std::int64_t>();
         if (revision && *revision != seen) return Changed("the group");
@@ -406,8 +417,8 @@ absl::StatusOr<std::vector<domain::AccountGroup>> PgAccountStore::ListGroups() {
 
 absl::Status PgAccountStore::DeleteGroup(const std::string& name, const Cause& cause) {
   if (!IsStorableText(name)) return NoSuch("NO_SUCH_GROUP", "group", "");
-  return ChangeAudited(database_, cause, "delete_group", name, {},
-                       [&](Transaction& transaction) -> absl::Status {
+  return ChangeAudited(database_, cause, "delete_group", "group", name, {},
+                       [&](Transaction& transaction, domain::AuditEntry& entry) -> absl::Status {
                          if (transaction.Run(kDeleteGroup, name).empty()) {
                            return NoSuch("NO_SUCH_GROUP", "group", name);
                          }
@@ -425,9 +436,9 @@ absl::Status PgAccountStore::ChangeGrants(const std::vector<NamedGrant>& add,
     }
   }
   return ChangeAudited(
-      database_, cause, "change_grants", "grants",
-      {{"add", ToJson(add)}, {"remove", ToJson(remove)}},
-      [&](Transaction& transaction) -> absl::Status {
+      database_, cause, "change_grants", "grants", "grants",
+      {{"add", Describe(add)}, {"remove", Describe(remove)}},
+      [&](Transaction& transaction, domain::AuditEntry& entry) -> absl::Status {
         const auto run = [&](const Statement& statement, const NamedGrant& grant) -> absl::Status {
           SLIPWAY_ASSIGN_OR_RETURN(const GrantIds ids, IdsOf(transaction, grant.account,
                                                              grant.group, grant.application));

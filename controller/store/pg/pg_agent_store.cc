@@ -13,6 +13,9 @@ namespace {
 namespace json = boost::json;
 using domain::JoinTokenState;
 
+// What the one who tries to join is told, whatever is wrong with the token.
+constexpr char kBadToken[] = "BAD_TOKEN";
+
 constexpr Statement kAddJoinToken{"agents_add_join_token", R"(
 INSERT INTO join_tokens (token_hash, created_at, created_by, expires_at)
 VALUES ($1, from_micros($2), $3, from_micros($4)))"};
@@ -96,15 +99,18 @@ domain::Agent AgentFromRow(const pqxx::row& row) {
           .availability = AvailabilityFromRow(row)};
 }
 
-json::string_view View(std::string_view text) { return {text.data(), text.size()}; }
-
-std::string Entry(std::string_view action, const std::string& subject, const std::string& actor,
-                  WallTime at, const json::object& more) {
-  json::object entry{
-      {"at", ToUnixMicros(at)}, {"actor", actor}, {"action", View(action)}, {"subject", subject}};
-  for (const auto& [key, value] : more) entry[key] = value;
-  return std::string(json::serialize(entry));
+// About an agent or, with `object` "join_token", a token.
+domain::AuditEntry Entry(std::string action, std::string object, std::string subject,
+                         std::string actor) {
+  domain::AuditEntry entry;
+  entry.actor = std::move(actor);
+  entry.action = std::move(action);
+  entry.object = std::move(object);
+  entry.subject = std::move(subject);
+  return entry;
 }
+
+json::string_view View(std::string_view text) { return {text.data(), text.size()}; }
 
 std::string Actor(const AgentId& agent) { return "agent:" + agent.value(); }
 
@@ -119,9 +125,10 @@ absl::Status PgAgentStore::AddJoinToken(const domain::JoinToken& token) {
   const absl::Status status = database_.Write([&](Transaction& transaction) {
     transaction.Run(kAddJoinToken, token.token_hash, ToUnixMicros(token.created_at),
                     token.created_by, ToUnixMicros(token.expires_at));
-    AppendAudit(transaction,
-                {Entry("create_join_token", domain::ShortId(token), token.created_by,
-                       token.created_at, {{"expires", ToUnixMicros(token.expires_at)}})});
+    domain::AuditEntry entry =
+        Entry("create_join_token", "join_token", domain::ShortId(token), token.created_by);
+    entry.details.emplace_back("expires", ToUnixMicros(token.expires_at));
+    AppendAudit(transaction, {std::move(entry)});
     return absl::OkStatus();
   });
   return ExplainDuplicate(status, "this join token exists already");
@@ -146,7 +153,7 @@ absl::StatusOr<JoinTokenState> PgAgentStore::RevokeJoinToken(const std::string& 
     state = domain::StateAt(token, now);
     if (state != JoinTokenState::kOpen) return absl::OkStatus();
     transaction.Run(kRevokeJoinToken, token.token_hash, ToUnixMicros(now), actor);
-    AppendAudit(transaction, {Entry("revoke_join_token", short_id, actor, now, {})});
+    AppendAudit(transaction, {Entry("revoke_join_token", "join_token", short_id, actor)});
     return absl::OkStatus();
   }));
   return state;
@@ -163,20 +170,24 @@ absl::StatusOr<JoinTokenState> PgAgentStore::Join(const std::string& token_hash,
     if (found.empty()) return absl::OkStatus();
     const domain::JoinToken token = JoinTokenFromRow(found[0]);
     state = domain::StateAt(token, now);
-    json::object story{{"name", agent.name}, {"token", domain::ShortId(token)}};
     if (state != JoinTokenState::kOpen) {
-      story["why"] = View(domain::JoinTokenStateName(state));
-      AppendAudit(transaction, {Entry("refuse_join", domain::ShortId(token), "stranger", now,
-                                      std::move(story))});
+      domain::AuditEntry refused = Entry("join", "join_token", domain::ShortId(token), "stranger");
+      refused.reason = kBadToken;
+      refused.details.emplace_back("name", agent.name);
+      refused.details.emplace_back("why", std::string(domain::JoinTokenStateName(state)));
+      AppendAudit(transaction, {std::move(refused)});
       return absl::OkStatus();
     }
     transaction.Run(kInsertAgent, agent.id.value(), agent.name, labels,
                     agent.certificate.fingerprint, ToUnixMicros(agent.certificate.not_after),
                     ToUnixMicros(agent.joined_at), ToUnixMicros(agent.last_seen));
     transaction.Run(kUseJoinToken, token_hash, ToUnixMicros(now), agent.id.value());
-    story["token_by"] = token.created_by;
-    AppendAudit(transaction,
-                {Entry("join", agent.id.value(), Actor(agent.id), now, std::move(story))});
+    domain::AuditEntry entry = Entry("join", "agent", agent.id.value(), Actor(agent.id));
+    entry.details = {{"name", agent.name},
+                     {"token", domain::ShortId(token)},
+                     {"token_by", token.created_by},
+                     {"fingerprint", agent.certificate.fingerprint}};
+    AppendAudit(transaction, {std::move(entry)});
     return absl::OkStatus();
   });
   SLIPWAY_RETURN_IF_ERROR(
@@ -218,21 +229,23 @@ absl::Status PgAgentStore::AddSuccessor(const AgentId& id,
         transaction.Run(kAddSuccessor, id.value(), successor.fingerprint,
                         ToUnixMicros(successor.not_after), ToUnixMicros(now));
     if (found.empty()) return NoAgent(id);
-    AppendAudit(transaction, {Entry("renew_certificate", id.value(), Actor(id), now,
-                                    {{"fingerprint", successor.fingerprint},
-                                     {"not_after", ToUnixMicros(successor.not_after)}})});
+    domain::AuditEntry entry = Entry("renew_certificate", "agent", id.value(), Actor(id));
+    entry.details = {{"fingerprint", successor.fingerprint},
+                     {"not_after", ToUnixMicros(successor.not_after)}};
+    AppendAudit(transaction, {std::move(entry)});
     return absl::OkStatus();
   });
 }
 
 absl::Status PgAgentStore::PromoteSuccessor(const AgentId& id, const std::string& fingerprint,
-                                            WallTime now) {
+                                            WallTime) {
   SLIPWAY_RETURN_IF_ERROR(CheckStorable({id.value(), fingerprint}));
   return database_.Write([&](Transaction& transaction) -> absl::Status {
     const pqxx::result found = transaction.Run(kPromoteSuccessor, id.value(), fingerprint);
     if (found.empty()) return NoAgent(id);
-    AppendAudit(transaction, {Entry("replace_certificate", id.value(), Actor(id), now,
-                                    {{"fingerprint", fingerprint}})});
+    domain::AuditEntry entry = Entry("replace_certificate", "agent", id.value(), Actor(id));
+    entry.details = {{"fingerprint", fingerprint}};
+    AppendAudit(transaction, {std::move(entry)});
     return absl::OkStatus();
   });
 }

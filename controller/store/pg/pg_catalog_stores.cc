@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "controller/store/pg/access_sql.h"
+#include "controller/store/pg/audit_digest.h"
 #include "controller/store/pg/catalog_sql.h"
 #include "controller/store/pg/rows.h"
 #include "controller/store/pg/viewer_sql.h"
@@ -29,6 +30,8 @@ UPDATE applications
 RETURNING )" SLIPWAY_PG_APPLICATION_COLUMNS};
 constexpr Statement kApplicationByName{"catalog_application_by_name",
                                        SLIPWAY_PG_APPLICATION_QUERY "WHERE name = $1"};
+constexpr Statement kLockApplication{
+    "catalog_lock_application", SLIPWAY_PG_APPLICATION_QUERY "WHERE name = $1 FOR NO KEY UPDATE"};
 constexpr Statement kApplicationById{"catalog_application_by_id",
                                      SLIPWAY_PG_APPLICATION_QUERY "WHERE id = $1"};
 constexpr Statement kApplications{
@@ -62,16 +65,16 @@ absl::Status PgApplicationStore::Create(const domain::Application& application,
       CheckStorable({application.id.value(), application.name, application.repository,
                      application.description, application.created_by}));
   SLIPWAY_ASSIGN_OR_RETURN(const std::string requirements, LabelsText(application.requirements));
-  const absl::Status created =
-      ChangeAudited(database_, cause, "create_application", application.name,
-                    {{"id", application.id.value()}, {"repository", application.repository}},
-                    [&](Transaction& transaction) {
-                      transaction.Run(kCreateApplication, application.id.value(), application.name,
-                                      application.repository, application.description, requirements,
-                                      ToMicros(application.queue_timeout),
-                                      ToUnixMicros(application.created_at), application.created_by);
-                      return absl::OkStatus();
-                    });
+  const absl::Status created = ChangeAudited(
+      database_, cause, "create_application", "application", application.name,
+      {{"id", application.id.value()}}, [&](Transaction& transaction, domain::AuditEntry& entry) {
+        transaction.Run(kCreateApplication, application.id.value(), application.name,
+                        application.repository, application.description, requirements,
+                        ToMicros(application.queue_timeout), ToUnixMicros(application.created_at),
+                        application.created_by);
+        entry.after = AuditDigest(application);
+        return absl::OkStatus();
+      });
   return ExplainDuplicate(
       created, fmt::format("an application named '{}' exists already", application.name));
 }
@@ -89,14 +92,17 @@ absl::StatusOr<domain::Application> PgApplicationStore::Update(const std::string
       change.queue_timeout ? fmt::format("{}", ToMicros(*change.queue_timeout)) : "";
   std::optional<domain::Application> changed;
   const absl::Status status = ChangeAudited(
-      database_, cause, "update_application", name, {},
-      [&](Transaction& transaction) -> absl::Status {
+      database_, cause, "update_application", "application", name, {},
+      [&](Transaction& transaction, domain::AuditEntry& entry) -> absl::Status {
+        const pqxx::result before = transaction.Run(kLockApplication, name);
+        if (before.empty()) return NoSuch("NO_SUCH_APPLICATION", "application", name);
         const pqxx::result rows = transaction.Run(
             kUpdateApplication, name, change.description ? change.description->c_str() : nullptr,
             change.requirements ? requirements.c_str() : nullptr,
             change.queue_timeout ? queue_timeout.c_str() : nullptr);
-        if (rows.empty()) return NoSuch("NO_SUCH_APPLICATION", "application", name);
-        changed = ApplicationFromRow(rows[0]);
+        changed = ApplicationFromRow(rows.at(0));
+        entry.before = AuditDigest(ApplicationFromRow(before[0]));
+        entry.after = AuditDigest(*changed);
         return absl::OkStatus();
       });
   if (!status.ok()) return status;

@@ -1,6 +1,7 @@
 #include "controller/store/pg/pg_image_order_store.h"
 
 #include "common/status/status.h"
+#include "controller/store/pg/audit_chain.h"
 #include "controller/store/pg/rows.h"
 #include "controller/store/pg/session.h"
 
@@ -19,6 +20,18 @@ constexpr Statement kOrders{"image_orders_list", R"(
 SELECT image, agent, number, requested_by, to_micros(requested_at) AS requested_at
   FROM image_orders ORDER BY image COLLATE "C", agent COLLATE "C")"};
 
+domain::AuditEntry Entry(const char* action, const std::string& image, const AgentId& agent,
+                         const Cause& cause) {
+  domain::AuditEntry entry;
+  entry.actor = cause.actor;
+  entry.from = cause.from;
+  entry.action = action;
+  entry.object = "image";
+  entry.subject = image;
+  if (!agent.value().empty()) entry.details.emplace_back("agent", agent.value());
+  return entry;
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<domain::ImageOrder>> PgImageOrderStore::Put(
@@ -31,23 +44,29 @@ absl::StatusOr<std::vector<domain::ImageOrder>> PgImageOrderStore::Put(
     }
   }
   SLIPWAY_RETURN_IF_ERROR(database_.Write([&](Transaction& transaction) {
+    std::vector<domain::AuditEntry> entries;
     for (domain::ImageOrder& order : orders) {
       const pqxx::result row =
           transaction.Run(kPutOrder, order.image, order.agent.value(), order.requested_by,
                           ToUnixMicros(order.requested_at));
       order.number = row.at(0)["number"].as<std::uint64_t>();
+      entries.push_back(
+          Entry("order_image", order.image, order.agent, {.actor = order.requested_by, .at = {}}));
     }
+    AppendAudit(transaction, entries);
     return absl::OkStatus();
   }));
   return orders;
 }
 
-absl::StatusOr<int> PgImageOrderStore::Remove(const std::string& image, const AgentId& agent) {
+absl::StatusOr<int> PgImageOrderStore::Remove(const std::string& image, const AgentId& agent,
+                                              const Cause& cause) {
   if (!IsStorableText(image) || !IsStorableText(agent.value())) return 0;
   int removed = 0;
   SLIPWAY_RETURN_IF_ERROR(database_.Write([&](Transaction& transaction) {
     removed =
         static_cast<int>(transaction.Run(kRemoveOrders, image, agent.value()).affected_rows());
+    if (removed > 0) AppendAudit(transaction, {Entry("forget_image", image, agent, cause)});
     return absl::OkStatus();
   }));
   return removed;

@@ -16,7 +16,8 @@ class PgImageOrderStore final : public ImageOrderStore {
 
   absl::StatusOr<std::vector<domain::ImageOrder>> Put(
       std::vector<domain::ImageOrder> orders) override;
-  absl::StatusOr<int> Remove(const std::string& image, const AgentId& agent) override;
+  absl::StatusOr<int> Remove(const std::string& image, const AgentId& agent,
+                             const Cause& cause) override;
   absl::StatusOr<std::vector<domain::ImageOrder>> List() override;
 
  private:

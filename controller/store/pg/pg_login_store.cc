@@ -97,9 +97,9 @@ std::string IdArray(const std::vector<ApplicationId>& ids) {
 
 absl::Status PgLoginStore::AddLogin(const domain::Login& login, const Cause& cause) {
   SLIPWAY_RETURN_IF_ERROR(CheckStorable({login.address, login.client}));
-  return ChangeAudited(database_, cause, "login", login.id.value(),
+  return ChangeAudited(database_, cause, "login", "login", login.id.value(),
                        {{"account", login.account.value()}, {"address", login.address}},
-                       [&](Transaction& transaction) -> absl::Status {
+                       [&](Transaction& transaction, domain::AuditEntry& entry) -> absl::Status {
                          const pqxx::result added = transaction.Run(
                              kAddLogin, login.id.value(), login.account.value(), login.epoch,
                              ToUnixMicros(login.created_at), ToUnixMicros(login.expires_at),
@@ -132,8 +132,8 @@ absl::StatusOr<std::vector<domain::Login>> PgLoginStore::LiveLogins(const Accoun
 absl::Status PgLoginStore::EndLogin(const LoginId& id, const AccountId& account,
                                     const std::string& why, const Cause& cause) {
   SLIPWAY_RETURN_IF_ERROR(CheckStorable({id.value(), why}));
-  return ChangeAudited(database_, cause, "end_login", id.value(), {{"why", why}},
-                       [&](Transaction& transaction) -> absl::Status {
+  return ChangeAudited(database_, cause, "end_login", "login", id.value(), {{"why", why}},
+                       [&](Transaction& transaction, domain::AuditEntry& entry) -> absl::Status {
                          const pqxx::result ended = transaction.Run(
                              kEnd, id.value(), account.value(), ToUnixMicros(cause.at), why);
                          if (ended.empty()) return NoSuch("NO_SUCH_LOGIN", "login", id.value());
@@ -143,12 +143,13 @@ absl::Status PgLoginStore::EndLogin(const LoginId& id, const AccountId& account,
 
 absl::StatusOr<int> PgLoginStore::EndLogins(const AccountId& account, const Cause& cause) {
   int ended = 0;
-  SLIPWAY_RETURN_IF_ERROR(ChangeAudited(
-      database_, cause, "end_logins", account.value(), {}, [&](Transaction& transaction) {
-        ended = static_cast<int>(
-            transaction.Run(kEndAll, account.value(), ToUnixMicros(cause.at)).size());
-        return absl::OkStatus();
-      }));
+  SLIPWAY_RETURN_IF_ERROR(
+      ChangeAudited(database_, cause, "end_logins", "account", account.value(), {},
+                    [&](Transaction& transaction, domain::AuditEntry& entry) {
+                      ended = static_cast<int>(
+                          transaction.Run(kEndAll, account.value(), ToUnixMicros(cause.at)).size());
+                      return absl::OkStatus();
+                    }));
   return ended;
 }
 
@@ -156,8 +157,9 @@ absl::Status PgLoginStore::AddToken(const std::string& token_hash, const domain:
                                     const Cause& cause) {
   SLIPWAY_RETURN_IF_ERROR(CheckStorable({token_hash, token.name}));
   return ChangeAudited(
-      database_, cause, "create_api_token", token.id.value(),
-      {{"account", token.account.value()}, {"name", token.name}}, [&](Transaction& transaction) {
+      database_, cause, "create_api_token", "api_token", token.id.value(),
+      {{"account", token.account.value()}, {"name", token.name}},
+      [&](Transaction& transaction, domain::AuditEntry& entry) {
         transaction.Run(kAddToken, token_hash, token.id.value(), token.account.value(), token.name,
                         OperationsArray(token.operations), IdArray(token.applications),
                         ToUnixMicros(token.created_at), ToUnixMicros(token.expires_at));
@@ -180,8 +182,8 @@ absl::StatusOr<std::vector<domain::ApiToken>> PgLoginStore::ListTokens(const Acc
 absl::Status PgLoginStore::RevokeToken(const ApiTokenId& id, const AccountId& account,
                                        const Cause& cause) {
   SLIPWAY_RETURN_IF_ERROR(CheckStorable({id.value()}));
-  return ChangeAudited(database_, cause, "revoke_api_token", id.value(), {},
-                       [&](Transaction& transaction) -> absl::Status {
+  return ChangeAudited(database_, cause, "revoke_api_token", "api_token", id.value(), {},
+                       [&](Transaction& transaction, domain::AuditEntry& entry) -> absl::Status {
                          const pqxx::result revoked = transaction.Run(
                              kRevoke, id.value(), account.value(), ToUnixMicros(cause.at));
                          if (revoked.empty())

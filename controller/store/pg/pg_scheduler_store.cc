@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <map>
+#include <optional>
 #include <span>
 #include <utility>
 
 #include "common/status/status.h"
 #include "controller/store/pg/audit_chain.h"
+#include "controller/store/pg/audit_digest.h"
 #include "controller/store/pg/authority_check.h"
 #include "controller/store/pg/change_batch.h"
 #include "controller/store/pg/pqxx_status.h"
@@ -251,8 +253,11 @@ UPDATE agents a
        mode_since = from_micros(c.since), mode_until = from_micros(c.until)
   FROM json_to_recordset($1::json) AS c(
          agent text, mode text, reason text, actor text, since bigint, until bigint, allowed jsonb)
+  -- What was: nobody but this statement writes these columns.
+  JOIN agents was ON was.id = c.agent
  WHERE a.id = c.agent AND c.allowed ? a.mode
-RETURNING a.id)"};
+RETURNING a.id, was.mode, was.mode_reason, was.mode_by, to_micros(was.mode_since) AS mode_since,
+          to_micros(was.mode_until) AS mode_until)"};
 
 constexpr Statement kUnfinishedTasks{"scheduler_unfinished_tasks",
                                      "SELECT " SLIPWAY_PG_TASK_COLUMNS R"(
@@ -320,8 +325,8 @@ class BatchWriter {
     for (std::size_t i = 0; i < changes.size(); ++i) {
       const json::object object = ChangeToJson(changes[i]);
       json_.push_back(json::serialize(object));
-      audit_.push_back(AuditEntry(changes[i]));
-      if (!IsStorable(object) || !IsStorableText(audit_.back())) outcome_[i] = NotStorable();
+      audit_.push_back(AuditEntryOf(changes[i]));
+      if (!IsStorable(object)) outcome_[i] = NotStorable();
       wanted.push_back(outcome_[i].ok());
     }
     groups_ = GroupChanges(changes, wanted);
@@ -334,15 +339,15 @@ class BatchWriter {
     for (const ChangeGroup& group : groups_) {
       calls.push_back({*kStatements[group.kind], {RowsOf(group.members)}});
     }
-    const bool audits = std::any_of(audit_.begin(), audit_.end(),
-                                    [](const std::string& entry) { return !entry.empty(); });
-    for (Call& call : HoldAuditEnd()) {
-      if (audits) calls.push_back(std::move(call));
+    if (std::any_of(audit_.begin(), audit_.end(), [](const auto& entry) { return entry; })) {
+      calls.push_back(HoldAuditEnd());
     }
     if (calls.empty()) return;
     const std::vector<pqxx::result> results = transaction_.RunTogether(calls);
     for (std::size_t i = 0; i < groups_.size(); ++i) Judge(groups_[i].members, results[i]);
-    AppendAudit(transaction_, std::span(results).subspan(groups_.size()), AuditEntries());
+    if (results.size() > groups_.size()) {
+      AppendAudit(transaction_, results.back(), TakeAuditEntries());
+    }
   }
 
   // As ApplyFast, but a row that PostgreSQL refuses is refused alone: halves until it is found.
@@ -351,7 +356,7 @@ class BatchWriter {
     for (const ChangeGroup& group : groups_) {
       SLIPWAY_RETURN_IF_ERROR(ApplyHalving(group.kind, group.members));
     }
-    AppendAudit(transaction_, AuditEntries());
+    AppendAudit(transaction_, TakeAuditEntries());
     return absl::OkStatus();
   }
 
@@ -371,7 +376,14 @@ class BatchWriter {
   void Judge(std::span<const std::size_t> members, const pqxx::result& applied) {
     std::map<std::string, std::size_t> by_subject;
     for (const std::size_t i : members) by_subject[SubjectOf(changes_[i])] = i;
-    for (const pqxx::row& row : applied) by_subject.erase(row[0].as<std::string>());
+    for (const pqxx::row& row : applied) {
+      const auto it = by_subject.find(row[0].as<std::string>());
+      if (it == by_subject.end()) continue;
+      if (std::holds_alternative<SetAvailability>(changes_[it->second])) {
+        audit_[it->second]->before = AuditDigest(AvailabilityFromRow(row));
+      }
+      by_subject.erase(it);
+    }
     for (const auto& [subject, i] : by_subject) outcome_[i] = RefusalOf(changes_[i]);
   }
 
@@ -406,10 +418,11 @@ class BatchWriter {
     return ApplyHalving(kind, members.subspan(half));
   }
 
-  [[nodiscard]] std::vector<std::string> AuditEntries() const {
-    std::vector<std::string> entries;
+  std::vector<domain::AuditEntry> TakeAuditEntries() {
+    std::vector<domain::AuditEntry> entries;
+    entries.reserve(changes_.size());
     for (std::size_t i = 0; i < changes_.size(); ++i) {
-      if (outcome_[i].ok() && !audit_[i].empty()) entries.push_back(audit_[i]);
+      if (outcome_[i].ok() && audit_[i]) entries.push_back(*std::move(audit_[i]));
     }
     return entries;
   }
@@ -417,7 +430,7 @@ class BatchWriter {
   const std::vector<Change>& changes_;
   Transaction& transaction_;
   std::vector<std::string> json_;
-  std::vector<std::string> audit_;  // empty: nothing to say
+  std::vector<std::optional<domain::AuditEntry>> audit_;  // nullopt: nothing to say
   std::vector<ChangeGroup> groups_;
   std::vector<absl::Status> outcome_;
 };

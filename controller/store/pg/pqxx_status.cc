@@ -50,7 +50,9 @@ std::string_view Trimmed(std::string_view text) {
 }
 
 absl::Status FromSqlError(const pqxx::sql_error& error) {
-  const std::string& state = error.sqlstate();
+  // libpqxx makes this one without its state.
+  const bool refused = dynamic_cast<const pqxx::insufficient_privilege*>(&error) != nullptr;
+  const std::string state = refused ? "42501" : error.sqlstate();
   Meaning meaning{.state_prefix = "", .code = absl::StatusCode::kInternal, .reason = ""};
   for (const Meaning& candidate : kMeanings) {
     if (state.starts_with(candidate.state_prefix)) {

@@ -160,18 +160,14 @@ std::string_view StepStateName(StepState state) {
   return "";
 }
 
-std::string TextArray(const std::vector<std::string>& values) {
-  std::string text = "{";
-  for (const std::string& value : values) {
-    if (text.size() > 1) text += ',';
-    text += '"';
-    for (const char c : value) {
-      if (c == '"' || c == '\\') text += '\\';
-      text += c;
-    }
-    text += '"';
+void TextArrayWriter::Add(std::string_view value) {
+  if (text_.size() > 1) text_ += ',';
+  text_ += '"';
+  for (const char c : value) {
+    if (c == '"' || c == '\\') text_ += '\\';
+    text_ += c;
   }
-  return text + '}';
+  text_ += '"';
 }
 
 WallTime TimeOf(const pqxx::field& micros) { return FromUnixMicros(micros.as<std::int64_t>()); }

@@ -4,7 +4,8 @@
 #include <map>
 #include <pqxx/pqxx>
 #include <string>
-#include <vector>
+#include <string_view>
+#include <utility>
 
 #include "controller/domain/agent.h"
 #include "controller/domain/task.h"
@@ -42,8 +43,17 @@ domain::Availability AvailabilityFromRow(const pqxx::row& row);
 domain::Resolution ResolutionFromRow(const pqxx::row& row);
 domain::OpenResolution OpenResolutionFromRow(const pqxx::row& row);
 
-// As a parameter of type text[].
-std::string TextArray(const std::vector<std::string>& values);
+// A parameter of type text[], from texts that passed IsStorableText.
+class TextArrayWriter {
+ public:
+  void Add(std::string_view value);
+  // REQUIRES: nothing is added afterwards.
+  std::string Take() { return std::move(text_ += '}'); }
+
+ private:
+  std::string text_ = "{";
+};
+
 WallTime TimeOf(const pqxx::field& micros);
 Duration SpanOf(const pqxx::field& micros);
 std::int64_t ToMicros(Duration span);

@@ -1,3 +1,11 @@
+CREATE FUNCTION public.audit_stays() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  RAISE EXCEPTION 'the audit trail is only ever appended to: no % of %', TG_OP, TG_TABLE_NAME
+    USING ERRCODE = 'insufficient_privilege';
+END
+$$;
 CREATE FUNCTION public.from_micros(bigint) RETURNS timestamp with time zone
     LANGUAGE sql STABLE
     AS $_$ SELECT timestamptz 'epoch' + nullif($1, 0) * interval '1 microsecond' $_$;
@@ -74,7 +82,19 @@ CREATE TABLE public.artifacts (
 CREATE TABLE public.audit (
     sequence bigint NOT NULL,
     entry text NOT NULL,
-    hash text NOT NULL
+    hash text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    actor text NOT NULL,
+    action text NOT NULL,
+    object text NOT NULL,
+    subject text NOT NULL,
+    reason text NOT NULL
+);
+CREATE TABLE public.audit_head (
+    only_row boolean DEFAULT true NOT NULL,
+    sequence bigint NOT NULL,
+    hash text NOT NULL,
+    CONSTRAINT audit_head_only_row_check CHECK (only_row)
 );
 CREATE TABLE public.blob_holds (
     application_id text NOT NULL,
@@ -312,6 +332,8 @@ ALTER TABLE ONLY public.applications
     ADD CONSTRAINT applications_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.artifacts
     ADD CONSTRAINT artifacts_pkey PRIMARY KEY (application_id, manifest);
+ALTER TABLE ONLY public.audit_head
+    ADD CONSTRAINT audit_head_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (sequence);
 ALTER TABLE ONLY public.blob_holds
@@ -365,6 +387,9 @@ ALTER TABLE ONLY public.unfinished
 CREATE UNIQUE INDEX agents_name ON public.agents USING btree (name) WHERE (mode <> ALL (ARRAY['retired'::text, 'revoked'::text]));
 CREATE INDEX api_tokens_of_account ON public.api_tokens USING btree (account_id, created_at);
 CREATE INDEX artifacts_newest ON public.artifacts USING btree (application_id, created_at DESC, manifest);
+CREATE INDEX audit_actions ON public.audit USING btree (action COLLATE "C", sequence) WHERE (action <> ALL (ARRAY['create_run'::text, 'offer_task'::text, 'start_task'::text, 'finish_task'::text]));
+CREATE INDEX audit_blocks ON public.audit USING brin (at, actor text_bloom_ops, subject text_bloom_ops) WITH (pages_per_range='32', autosummarize='on');
+CREATE INDEX audit_refusals ON public.audit USING btree (sequence) WHERE (reason <> ''::text);
 CREATE INDEX blob_holds_of_digest ON public.blob_holds USING btree (digest);
 CREATE INDEX grants_of_account ON public.grants USING btree (account_id, application_id) WHERE (account_id IS NOT NULL);
 CREATE INDEX grants_of_application ON public.grants USING btree (application_id);
@@ -378,6 +403,12 @@ CREATE INDEX tasks_of_run ON public.tasks USING btree (run_id, sequence);
 CREATE INDEX unfinished_publishes ON public.unfinished USING btree (application_id, platform, target) WHERE (application_id IS NOT NULL);
 ALTER TABLE ONLY public.api_tokens
     ADD CONSTRAINT api_tokens_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+CREATE TRIGGER audit_head_rises BEFORE UPDATE ON public.audit_head FOR EACH ROW WHEN ((new.sequence <= old.sequence)) EXECUTE FUNCTION public.audit_stays();
+ALTER TABLE public.audit_head ENABLE ALWAYS TRIGGER audit_head_rises;
+CREATE TRIGGER audit_head_stays BEFORE DELETE OR TRUNCATE ON public.audit_head FOR EACH STATEMENT EXECUTE FUNCTION public.audit_stays();
+ALTER TABLE public.audit_head ENABLE ALWAYS TRIGGER audit_head_stays;
+CREATE TRIGGER audit_stays BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit FOR EACH STATEMENT EXECUTE FUNCTION public.audit_stays();
+ALTER TABLE public.audit ENABLE ALWAYS TRIGGER audit_stays;
 ALTER TABLE ONLY public.artifacts
     ADD CONSTRAINT artifacts_application_id_fkey FOREIGN KEY (application_id) REFERENCES public.applications(id);
 ALTER TABLE ONLY public.blob_holds

@@ -1,0 +1,87 @@
+#include "controller/store/pg/audit_digest.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <string_view>
+
+#include "common/base/time.h"
+#include "common/crypto/hash.h"
+#include "controller/domain/audit.h"
+#include "controller/store/pg/rows.h"
+
+namespace slipway::store::pg {
+namespace {
+
+// Texts as the entries of the audit trail have them.
+class CanonicalObject {
+ public:
+  CanonicalObject& Add(std::string_view key, std::string_view text) {
+    Key(key);
+    domain::AppendJsonText(json_, text);
+    return *this;
+  }
+  CanonicalObject& Add(std::string_view key, std::int64_t number) {
+    Key(key);
+    json_ += std::to_string(number);
+    return *this;
+  }
+  CanonicalObject& Add(std::string_view key, const std::map<std::string, std::string>& labels) {
+    Key(key);
+    CanonicalObject object;
+    for (const auto& [name, value] : labels) object.Add(name, value);
+    json_ += object.json_ + "}";
+    return *this;
+  }
+  [[nodiscard]] std::string Digest() const { return crypto::Sha256Of(json_ + "}").Hex(); }
+
+ private:
+  void Key(std::string_view key) {
+    if (json_.size() > 1) json_ += ',';
+    domain::AppendJsonText(json_, key);
+    json_ += ':';
+  }
+
+  std::string json_ = "{";
+};
+
+}  // namespace
+
+std::string AuditDigest(const domain::Account& account) {
+  return CanonicalObject()
+      .Add("id", account.id.value())
+      .Add("name", account.name)
+      .Add("kind", domain::AccountKindName(account.kind))
+      .Add("state", domain::AccountStateName(account.state))
+      .Add("full_name", account.profile.full_name)
+      .Add("department", account.profile.department)
+      .Add("post", account.profile.post)
+      .Add("employee_number", account.profile.employee_number)
+      .Add("email", account.profile.email)
+      .Digest();
+}
+
+std::string AuditDigest(const domain::Application& application) {
+  return CanonicalObject()
+      .Add("id", application.id.value())
+      .Add("name", application.name)
+      .Add("repository", application.repository)
+      .Add("description", application.description)
+      .Add("requirements", application.requirements)
+      .Add("queue_timeout", ToMicros(application.queue_timeout))
+      .Add("created_at", ToUnixMicros(application.created_at))
+      .Add("created_by", application.created_by)
+      .Digest();
+}
+
+std::string AuditDigest(const domain::Availability& availability) {
+  return CanonicalObject()
+      .Add("mode", domain::AgentModeName(availability.mode))
+      .Add("reason", availability.reason)
+      .Add("by", availability.by)
+      .Add("since", ToUnixMicros(availability.since))
+      .Add("until", ToUnixMicros(availability.until))
+      .Digest();
+}
+
+}  // namespace slipway::store::pg
