@@ -40,6 +40,7 @@
 #include "controller/api/task_service.h"
 #include "controller/artifacts/artifact_archive.h"
 #include "controller/artifacts/directory_blob_store.h"
+#include "controller/audit/refusal_writer.h"
 #include "controller/farm_keys.h"
 #include "controller/first_admin.h"
 #include "controller/http_parts.h"
@@ -182,7 +183,10 @@ class RealApp final : public App {
     submits_.reset();
     reads_.reset();
     log_writes_.reset();
-    // 4. Files, then leadership, then the database.
+    // 4. What was refused, files, then leadership, then the database.
+    auth_.reset();
+    refusals_.reset();
+    access_.reset();
     archive_.reset();
     blobs_.reset();
     logs_.reset();
@@ -325,6 +329,7 @@ class RealApp final : public App {
     access_ = std::make_unique<access::Access>(
         access::Access::Options{}, stores_->accounts, stores_->logins,
         access::SessionTokens(std::move(session_key)), clock_);
+    refusals_ = std::make_unique<audit::RefusalWriter>(stores_->audit);
     return EnsureFirstAdmin(
         stores_->accounts, stores_->logins,
         {.password_file = options_.data_dir + "/admin.password", .token_file = token_file()},
@@ -368,7 +373,8 @@ class RealApp final : public App {
     tls.pem_key_cert_pairs.push_back(
         {std::string(server.key_pem.view()), server.certificate_pem + keys_.ca.certificate_pem});
 
-    auth_ = std::make_unique<api::Authenticator>(*access_, std::string(gateway_token_.view()));
+    auth_ = std::make_unique<api::Authenticator>(*access_, *refusals_,
+                                                 std::string(gateway_token_.view()));
     services_.reset(new Services(
         farm_, *this,
         {*auth_, *scheduler_, stores_->reader, stores_->cached_applications, stores_->agents,
@@ -476,6 +482,7 @@ class RealApp final : public App {
   std::unique_ptr<work::WorkPool> log_writes_;
   std::unique_ptr<agent_gateway::Gateway> gateway_;
   std::unique_ptr<access::Access> access_;
+  std::unique_ptr<audit::RefusalWriter> refusals_;
   std::unique_ptr<api::Authenticator> auth_;
   std::unique_ptr<Services> services_;
   std::unique_ptr<grpc::Server> server_;

@@ -49,28 +49,83 @@ absl::StatusOr<access::Caller> Authenticator::Authenticate(
   const std::string_view value = MetadataOf(context, "authorization");
   const std::string_view bearer =
       value.substr(0, kScheme.size()) == kScheme ? value.substr(kScheme.size()) : "";
-  return access_.Authenticate(std::string(bearer), AddressOf(context));
+  const std::string address = AddressOf(context);
+  auto caller = access_.Authenticate(std::string(bearer), address);
+  // Who has no token at all has tried nothing.
+  if (GetErrorInfo(caller.status()).reason == "BAD_TOKEN") {
+    refusals_.RecordRefusal({.actor = "stranger",
+                             .from = address,
+                             .action = "authenticate",
+                             .object = "farm",
+                             .subject = "",
+                             .reason = "BAD_TOKEN",
+                             .before = "",
+                             .after = "",
+                             .details = {}});
+  }
+  return caller;
+}
+
+absl::StatusOr<access::Caller> Authenticator::RequireKind(const grpc::ServerContextBase& context,
+                                                          Authority::Need need) const {
+  SLIPWAY_ASSIGN_OR_RETURN(auto caller, Authenticate(context));
+  const absl::Status status = access::Access::CheckAdministers(caller, need);
+  if (status.ok()) return caller;
+  refusals_.RecordRefusal({.actor = caller.account.name,
+                           .from = caller.address,
+                           .action = "administer",
+                           .object = "farm",
+                           .subject = "",
+                           .reason = GetErrorInfo(status).reason,
+                           .before = "",
+                           .after = "",
+                           .details = {}});
+  return status;
 }
 
 absl::StatusOr<access::Caller> Authenticator::RequireAdmin(
     const grpc::ServerContextBase& context) const {
-  SLIPWAY_ASSIGN_OR_RETURN(auto caller, Authenticate(context));
-  SLIPWAY_RETURN_IF_ERROR(access::Access::CheckAdministers(caller, Authority::Need::kAdmin));
-  return caller;
+  return RequireKind(context, Authority::Need::kAdmin);
 }
 
 absl::StatusOr<access::Caller> Authenticator::RequireOperator(
     const grpc::ServerContextBase& context) const {
-  SLIPWAY_ASSIGN_OR_RETURN(auto caller, Authenticate(context));
-  SLIPWAY_RETURN_IF_ERROR(access::Access::CheckAdministers(caller, Authority::Need::kOperator));
-  return caller;
+  return RequireKind(context, Authority::Need::kOperator);
+}
+
+void Authenticator::NoteLogin(const std::string& account, const std::string& address,
+                              const absl::Status& outcome) const {
+  const std::string reason = GetErrorInfo(outcome).reason;
+  if (reason.empty()) return;
+  refusals_.RecordRefusal({.actor = "stranger",
+                           .from = address,
+                           .action = "login",
+                           .object = "account",
+                           .subject = account,
+                           .reason = reason,
+                           .before = "",
+                           .after = "",
+                           .details = {}});
 }
 
 absl::Status Authenticator::Check(const access::Caller& caller, const domain::Question& question,
                                   const std::string& what, std::string_view reason) const {
-  return access_.Check(caller, question,
-                       MakeError(absl::StatusCode::kNotFound, reason,
-                                 fmt::format("there is no {}", rpc::ValidUtf8(what))));
+  absl::Status status =
+      access_.Check(caller, question,
+                    MakeError(absl::StatusCode::kNotFound, reason,
+                              fmt::format("there is no {}", rpc::ValidUtf8(what))));
+  if (status.ok() || !(absl::IsPermissionDenied(status) || absl::IsNotFound(status))) return status;
+  refusals_.RecordRefusal(
+      {.actor = caller.account.name,
+       .from = caller.address,
+       .action = std::string(domain::OperationName(question.operation)),
+       .object = "application",
+       .subject = question.application.value(),
+       .reason = absl::IsNotFound(status) ? "NO_SUCH_APPLICATION" : GetErrorInfo(status).reason,
+       .before = "",
+       .after = "",
+       .details = {}});
+  return status;
 }
 
 }  // namespace slipway::api

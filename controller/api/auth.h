@@ -8,17 +8,18 @@
 #include "absl/status/statusor.h"
 #include "controller/access/access.h"
 #include "controller/domain/application.h"
+#include "controller/store/audit_store.h"
 
 namespace slipway::api {
 
-// Tells who calls, from the metadata `authorization: Bearer TOKEN`, and what they may do.
-// Thread-safe.
+// Tells who calls, from the metadata `authorization: Bearer TOKEN`, and what they may do. What it
+// refuses goes into the audit trail. Thread-safe.
 class Authenticator {
  public:
   // `gateway_token`: who sends it as metadata `slipway-gateway` speaks for the address in
   // `slipway-client`; "": nobody does.
-  Authenticator(access::Access& access, std::string gateway_token)
-      : access_(access), gateway_token_(std::move(gateway_token)) {}
+  Authenticator(access::Access& access, store::RefusalRecorder& refusals, std::string gateway_token)
+      : access_(access), refusals_(refusals), gateway_token_(std::move(gateway_token)) {}
 
   // kUnauthenticated, reason NO_TOKEN or BAD_TOKEN.
   [[nodiscard]] absl::StatusOr<access::Caller> Authenticate(
@@ -39,8 +40,16 @@ class Authenticator {
 
   [[nodiscard]] access::Access& access() const { return access_; }
 
+  // Enters a refused login into the audit trail; ok is passed over.
+  void NoteLogin(const std::string& account, const std::string& address,
+                 const absl::Status& outcome) const;
+
  private:
+  [[nodiscard]] absl::StatusOr<access::Caller> RequireKind(const grpc::ServerContextBase& context,
+                                                           domain::Authority::Need need) const;
+
   access::Access& access_;
+  store::RefusalRecorder& refusals_;
   const std::string gateway_token_;
 };
 

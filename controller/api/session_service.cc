@@ -44,8 +44,10 @@ grpc::Status SessionService::Login(grpc::ServerContext* context, const v1::Login
   if (absl::Status bad = CheckText("client", request->client(), kLongestClient); !bad.ok()) {
     return rpc::ToGrpc(*context, bad);
   }
+  const std::string address = deps_.auth.AddressOf(*context);
   const auto tokens = deps_.auth.access().Login(request->account(), request->password(),
-                                                request->client(), deps_.auth.AddressOf(*context));
+                                                request->client(), address);
+  deps_.auth.NoteLogin(request->account(), address, tokens.status());
   if (tokens.ok()) Fill(*response, *tokens);
   return rpc::ToGrpc(*context, tokens.status());
 }

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "common/config/units.h"
 #include "common/rpc/convert.h"
 #include "common/status/status.h"
@@ -15,6 +17,36 @@ absl::StatusOr<google::protobuf::Duration> DurationFlag(const std::string& text,
   const auto duration = config::ParseDuration(text);
   if (!duration.ok()) return UsageError(WithContext(duration.status(), flag));
   return rpc::ToProtoDuration(*duration);
+}
+
+// Between two questions whether agents have finished.
+constexpr Duration kPause = std::chrono::milliseconds(500);
+constexpr Duration kDefaultPatience = std::chrono::minutes(15);
+
+bool AnyBusy(const v1::ChangeAgentsResponse& changed) {
+  return std::any_of(changed.agents().begin(), changed.agents().end(),
+                     [](const v1::ChangedAgent& one) { return one.agent().busy() > 0; });
+}
+
+// Asks until none of the agents holds a task or the patience is over.
+absl::Status WaitUntilIdle(const Client& client, Duration patience,
+                           v1::ChangeAgentsResponse& changed) {
+  const SystemClock clock;
+  const MonoTime give_up = clock.Mono() + patience;
+  while (AnyBusy(changed) && clock.Mono() < give_up) {
+    if (!client.WaitToRetry(client.stop(), kPause)) return InterruptedError();
+    for (v1::ChangedAgent& one : *changed.mutable_agents()) {
+      if (one.agent().busy() == 0) continue;
+      v1::GetAgentRequest request;
+      request.set_agent(one.agent().id());
+      v1::Agent now;
+      const absl::Status asked = client.Call(client.agents(), &Agents::GetAgent, request, now);
+      // A controller that restarts knows still what was asked of its agents.
+      if (!asked.ok() && !IsPassing(asked)) return asked;
+      if (asked.ok()) *one.mutable_agent() = std::move(now);
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -47,11 +79,18 @@ Outcome ChangeAgents(Session& session, v1::AgentAction action, const ChangeAgent
   if (!flags.timeout.empty()) {
     SLIPWAY_ASSIGN_OR_RETURN(*request.mutable_timeout(), DurationFlag(flags.timeout, "--timeout"));
   }
+  Duration patience = kDefaultPatience;
+  if (!flags.patience.empty()) {
+    const auto parsed = config::ParseDuration(flags.patience);
+    if (!parsed.ok()) return UsageError(WithContext(parsed.status(), "--patience"));
+    patience = *parsed;
+  }
   SLIPWAY_ASSIGN_OR_RETURN(const Client* client, session.Controller());
   v1::ChangeAgentsResponse response;
   SLIPWAY_RETURN_IF_ERROR(client->Call(client->agents(), &Agents::ChangeAgents, request, response));
+  if (flags.wait) SLIPWAY_RETURN_IF_ERROR(WaitUntilIdle(*client, patience, response));
   session.Print(response, RenderChangedAgents);
-  return ExitCode::kOk;
+  return flags.wait && AnyBusy(response) ? ExitCode::kFailed : ExitCode::kOk;
 }
 
 Outcome CreateJoinToken(Session& session, const std::string& lifetime) {
@@ -63,8 +102,8 @@ Outcome CreateJoinToken(Session& session, const std::string& lifetime) {
   v1::CreateJoinTokenResponse response;
   SLIPWAY_RETURN_IF_ERROR(
       client->Call(client->agents(), &Agents::CreateJoinToken, request, response));
-  if (session.json) {
-    session.PrintJson(response);
+  if (session.as_document) {
+    session.PrintDocument(response);
     return ExitCode::kOk;
   }
   session.out << response.token() << '\n';
@@ -96,8 +135,8 @@ Outcome RevokeJoinToken(Session& session, const std::string& id) {
   v1::RevokeJoinTokenResponse response;
   SLIPWAY_RETURN_IF_ERROR(
       client->Call(client->agents(), &Agents::RevokeJoinToken, request, response));
-  if (session.json) {
-    session.PrintJson(response);
+  if (session.as_document) {
+    session.PrintDocument(response);
   } else {
     session.out << fmt::format(fmt::runtime(session.text("nobody can join with token {} any more\n",
                                                          "令牌 {} 已作废，无法再用于加入\n")),

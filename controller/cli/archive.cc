@@ -16,6 +16,7 @@
 #include "controller/cli/commands.h"
 #include "controller/cli/download.h"
 #include "controller/cli/format.h"
+#include "controller/cli/progress.h"
 
 namespace slipway::cli {
 namespace {
@@ -151,15 +152,12 @@ Outcome GetArchived(Session& session, const ArchiveGetFlags& flags) {
   const std::string destination = Destination(flags);
   SLIPWAY_ASSIGN_OR_RETURN(const Workshop workshop, Workshop::Beside(destination));
   const std::string tree = workshop / "tree";
-  const auto progress = [&](std::uint64_t received) {
-    if (session.err_is_terminal) {
-      session.err << fmt::format(fmt::runtime(t("\r{} received …\x1b[K", "\r已接收 {} ……\x1b[K")),
-                                 FormatBytes(received))
-                  << std::flush;
-    }
-  };
-  auto manifest = Download(*client, flags.name, *digest, tree, {}, progress);
-  if (session.err_is_terminal) session.err << "\r\x1b[K" << std::flush;
+  absl::StatusOr<manifest::Manifest> manifest = absl::UnknownError("");
+  {
+    ProgressBar bar(session.err, session.err_is_terminal, t);
+    manifest = Download(*client, flags.name, *digest, tree, {},
+                        [&](std::uint64_t done) { bar.Show(done, archived.bytes()); });
+  }
   SLIPWAY_RETURN_IF_ERROR(manifest.status());
 
   if (!flags.dir.empty()) {
@@ -171,8 +169,8 @@ Outcome GetArchived(Session& session, const ArchiveGetFlags& flags) {
         Pack(tree, *manifest, format, rpc::FromProto(archived.built_at()), packed));
     SLIPWAY_RETURN_IF_ERROR(MoveFile(packed, destination, flags.force, t));
   }
-  if (session.json) {
-    session.PrintJson(archived);
+  if (session.as_document) {
+    session.PrintDocument(archived);
   } else {
     session.out << fmt::format("{}  {}\n", digest->ToString(), destination);
   }

@@ -139,7 +139,7 @@ Outcome VerifyAudit(Session& session, const std::string& expect) {
                   t("the controller ended the check without saying what it found",
                     "控制器结束了检查，但没有给出结果")));
   }
-  if (session.json) session.PrintJson(last);
+  if (session.as_document) session.PrintDocument(last);
   if (last.has_finding()) {
     return MakeError(absl::StatusCode::kDataLoss, "AUDIT_BROKEN",
                      fmt::format(fmt::runtime(t("the audit trail is not what was written: {}",
@@ -149,7 +149,7 @@ Outcome VerifyAudit(Session& session, const std::string& expect) {
                        "fault proves.",
                        "请保留数据库的现状副本；docs/audit.md 说明了该问题意味着什么。"));
   }
-  if (!session.json) {
+  if (!session.as_document) {
     session.out << fmt::format(fmt::runtime(t("{} entries, none changed, removed or moved\n{}\n",
                                               "共 {} 条记录，未发现修改、删除或调换\n{}\n")),
                                last.head().sequence(),

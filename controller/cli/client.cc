@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
-#include <iterator>
 #include <utility>
 
 #include "common/rpc/grpc_status.h"
@@ -17,47 +15,14 @@ namespace {
 
 // Pages of tasks with sealed credentials, whole runs: large, but not without limit.
 constexpr int kMaxMessageBytes = 64 << 20;
+// All tries together stay within the half minute in which the same refresh token is taken again.
+constexpr int kRefreshTries = 3;
+constexpr int kRefreshSeconds = 7;
+constexpr Duration kRefreshPause = std::chrono::milliseconds(500);
 
-absl::StatusOr<std::string> ReadSmallFile(const std::string& path, const char* what, Text text) {
-  constexpr std::size_t kLimit = 256 * 1024;
-  std::ifstream in(path, std::ios::binary);
-  std::string content(kLimit, '\0');
-  in.read(content.data(), static_cast<std::streamsize>(content.size()));
-  content.resize(static_cast<std::size_t>(std::max<std::streamsize>(in.gcount(), 0)));
-  if (content.empty()) {
-    return UsageError(MakeError(
-        absl::StatusCode::kInvalidArgument, "NO_CLIENT_FILE",
-        fmt::format(fmt::runtime(text("cannot read {} from {}", "无法从 {1} 读取{0}")), what, path),
-        text("Check the file's name and that you may read it.",
-             "请检查文件名以及您是否有读取权限。")));
-  }
-  return content;
-}
-
-}  // namespace
-
-absl::StatusOr<std::unique_ptr<Client>> Client::Make(const ClientOptions& options, Text text,
-                                                     std::stop_token stop) {
-  SLIPWAY_ASSIGN_OR_RETURN(
-      std::string ca, ReadSmallFile(options.ca_file, text("the CA certificate", "CA 证书"), text));
-  SLIPWAY_ASSIGN_OR_RETURN(
-      std::string token,
-      ReadSmallFile(options.token_file, text("the API token", "API 令牌"), text));
-  token.resize(std::min(token.find_first_of("\r\n"), token.size()));
-  // What HTTP/2 forbids in a header would otherwise end the process inside gRPC.
-  const bool printable =
-      token.find_first_not_of(
-          "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~+/=") ==
-      std::string::npos;
-  if (token.empty() || !printable) {
-    return UsageError(MakeError(
-        absl::StatusCode::kInvalidArgument, "NO_TOKEN",
-        fmt::format(
-            fmt::runtime(text("the first line of {} is no API token", "{} 的第一行不是 API 令牌")),
-            options.token_file)));
-  }
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& server, const std::string& ca_pem) {
   grpc::SslCredentialsOptions tls;
-  tls.pem_root_certs = std::move(ca);
+  tls.pem_root_certs = ca_pem;
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
@@ -70,18 +35,60 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Make(const ClientOptions& option
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   // A proxy of the environment is for the internet, not for one's own controller.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  auto channel = grpc::CreateCustomChannel(options.server, grpc::SslCredentials(tls), arguments);
-  return std::unique_ptr<Client>(
-      new Client(options.server, token, std::move(channel), text, std::move(stop)));
+  return grpc::CreateCustomChannel(server, grpc::SslCredentials(tls), arguments);
 }
 
-Client::Client(std::string server, const std::string& token, std::shared_ptr<grpc::Channel> channel,
-               Text text, std::stop_token stop)
+}  // namespace
+
+std::unique_ptr<Client> Client::Make(const Access& access, Text text, std::stop_token stop) {
+  auto channel = MakeChannel(access.server, access.ca_pem);
+  std::unique_ptr<TokenSource> tokens;
+  if (access.api_token.empty()) {
+    // Lost answers are asked for again at once: half a minute later the same token is a thief's.
+    const auto refresh = [channel, server = access.server, text,
+                          stop](const std::string& token) -> absl::StatusOr<v1::LoginResponse> {
+      const auto stub = v1::SessionService::NewStub(channel);
+      v1::RefreshRequest request;
+      request.set_refresh_token(token);
+      absl::Status outcome;
+      for (int i = 0; i < kRefreshTries; ++i) {
+        if (i > 0 && !WaitForChannel(*channel, stop, kRefreshPause)) return InterruptedError();
+        grpc::ClientContext context;
+        SetDeadline(context, kRefreshSeconds);
+        const std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
+        v1::LoginResponse response;
+        const grpc::Status status = stub->Refresh(&context, request, &response);
+        outcome = Explain(context, status, server, text, stop);
+        if (outcome.ok()) return response;
+        if (!IsPassing(outcome) || stop.stop_requested()) break;
+      }
+      return outcome;
+    };
+    tokens = std::make_unique<LoginTokens>(*access.contexts, access.context, refresh, stop);
+  } else {
+    tokens = std::make_unique<FixedToken>(access.api_token);
+  }
+  return std::unique_ptr<Client>(new Client(access.server, std::move(channel), access.context,
+                                            std::move(tokens), text, std::move(stop)));
+}
+
+std::unique_ptr<Client> Client::MakeWithoutToken(const std::string& server,
+                                                 const std::string& ca_pem, Text text,
+                                                 std::stop_token stop) {
+  return std::unique_ptr<Client>(
+      new Client(server, MakeChannel(server, ca_pem), "", nullptr, text, std::move(stop)));
+}
+
+Client::Client(std::string server, std::shared_ptr<grpc::Channel> channel, std::string context,
+               std::unique_ptr<TokenSource> tokens, Text text, std::stop_token stop)
     : server_(std::move(server)),
-      authorization_("Bearer " + token),
       channel_(std::move(channel)),
+      context_(std::move(context)),
+      tokens_(std::move(tokens)),
       text_(text),
       stop_(std::move(stop)),
+      sessions_(v1::SessionService::NewStub(channel_)),
+      accounts_(v1::AccountService::NewStub(channel_)),
       tasks_(v1::TaskService::NewStub(channel_)),
       applications_(v1::ApplicationService::NewStub(channel_)),
       releases_(v1::ReleaseService::NewStub(channel_)),
@@ -89,16 +96,34 @@ Client::Client(std::string server, const std::string& token, std::shared_ptr<grp
       agent_images_(v1::AgentImageService::NewStub(channel_)),
       audit_(v1::AuditService::NewStub(channel_)) {}
 
-void Client::Prepare(grpc::ClientContext& context, int timeout_seconds) const {
-  context.AddMetadata("authorization", authorization_);
+absl::Status Client::Authorize(grpc::ClientContext& context) const {
+  if (!tokens_) return absl::OkStatus();
+  const auto token = tokens_->Token();
+  if (!token.ok()) {
+    return token.status().code() == absl::StatusCode::kUnauthenticated
+               ? NotLoggedIn(context_, text_)
+               : token.status();
+  }
+  context.AddMetadata("authorization", "Bearer " + *token);
+  return absl::OkStatus();
+}
+
+void Client::SetDeadline(grpc::ClientContext& context, int timeout_seconds) {
   if (timeout_seconds > 0) {
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(timeout_seconds));
   }
 }
 
-absl::Status Client::Outcome(const grpc::ClientContext& context, const grpc::Status& status) const {
+void Client::Prepare(grpc::ClientContext& context, int timeout_seconds) const {
+  // A stream without a token is refused by the controller, which the stream's end tells.
+  Authorize(context).IgnoreError();
+  SetDeadline(context, timeout_seconds);
+}
+
+absl::Status Client::Explain(const grpc::ClientContext& context, const grpc::Status& status,
+                             const std::string& server, Text text, const std::stop_token& stop) {
   if (status.ok()) return absl::OkStatus();
-  if (status.error_code() == grpc::StatusCode::CANCELLED && stop_.stop_requested()) {
+  if (status.error_code() == grpc::StatusCode::CANCELLED && stop.stop_requested()) {
     return InterruptedError();
   }
   absl::Status outcome = rpc::FromGrpc(context, status);
@@ -107,16 +132,32 @@ absl::Status Client::Outcome(const grpc::ClientContext& context, const grpc::Sta
   if (silent && GetErrorInfo(outcome).reason.empty()) {
     outcome = MakeError(
         outcome.code(), "NO_CONTROLLER",
-        fmt::format(fmt::runtime(text_("the controller at {} does not answer: {}",
-                                       "控制器 {} 没有应答：{}")),
-                    server_, status.error_message()),
-        text_("Check that slipway-controller runs there and that the CA file belongs to it.",
-              "请确认 slipway-controller 正在该地址运行，并且 CA 文件与之匹配。"));
+        fmt::format(fmt::runtime(
+                        text("the controller at {} does not answer: {}", "控制器 {} 没有应答：{}")),
+                    server, status.error_message()),
+        text("Check that slipway-controller runs there and that the CA file belongs to it.",
+             "请确认 slipway-controller 正在该地址运行，并且 CA 文件与之匹配。"));
   }
   return ControllerError(std::move(outcome));
 }
 
+absl::Status Client::Outcome(const grpc::ClientContext& context, const grpc::Status& status) const {
+  absl::Status outcome = Explain(context, status, server_, text_, stop_);
+  if (outcome.code() != absl::StatusCode::kUnauthenticated) return outcome;
+  if (!tokens_) return NotLoggedInError(std::move(outcome));
+  return context_.empty() ? outcome : NotLoggedIn(context_, text_);
+}
+
+bool Client::RenewToken(const absl::Status& status) const {
+  return status.code() == absl::StatusCode::kUnauthenticated && tokens_ && tokens_->Renew();
+}
+
 bool Client::WaitToRetry(const std::stop_token& stop, Duration duration) const {
+  return WaitForChannel(*channel_, stop, duration);
+}
+
+bool Client::WaitForChannel(grpc::Channel& channel, const std::stop_token& stop,
+                            Duration duration) {
   // How late a stop may be noticed.
   constexpr Duration kSlice = std::chrono::milliseconds(100);
   const SystemClock clock;
@@ -124,12 +165,12 @@ bool Client::WaitToRetry(const std::stop_token& stop, Duration duration) const {
   bool was_away = false;
   for (MonoTime now = clock.Mono(); now < end && !stop.stop_requested(); now = clock.Mono()) {
     const Duration slice = std::min(end - now, kSlice);
-    const grpc_connectivity_state state = channel_->GetState(/*try_to_connect=*/true);
+    const grpc_connectivity_state state = channel.GetState(/*try_to_connect=*/true);
     if (state == GRPC_CHANNEL_READY && was_away) break;
     was_away = was_away || state != GRPC_CHANNEL_READY;
     const auto deadline = std::chrono::system_clock::now() +
                           std::chrono::duration_cast<std::chrono::microseconds>(slice);
-    channel_->WaitForStateChange(state, deadline);
+    channel.WaitForStateChange(state, deadline);
   }
   return !stop.stop_requested();
 }

@@ -53,8 +53,13 @@ struct TasksFlags {
 [[nodiscard]] Outcome ListTasks(Session& session, const TasksFlags& flags);
 [[nodiscard]] Outcome ShowTask(Session& session, const std::string& id);
 [[nodiscard]] Outcome ExplainTask(Session& session, const std::string& id);
-[[nodiscard]] Outcome CancelTask(Session& session, const std::string& id,
-                                 const std::string& reason);
+struct CancelFlags {
+  std::string task;
+  std::string reason;
+  bool wait = false;     // until the task has ended
+  std::string patience;  // duration; empty: the default
+};
+[[nodiscard]] Outcome CancelTask(Session& session, const CancelFlags& flags);
 
 struct LogsFlags {
   std::string task;
@@ -72,7 +77,9 @@ struct ChangeAgentsFlags {
   // Names, ids or patterns.
   std::vector<std::string> agents;
   std::string reason;
-  std::string timeout;  // duration; empty: none
+  std::string timeout;   // duration; empty: none
+  bool wait = false;     // until they hold no task
+  std::string patience;  // duration; empty: the default
 };
 [[nodiscard]] Outcome ChangeAgents(Session& session, v1::AgentAction action,
                                    const ChangeAgentsFlags& flags);

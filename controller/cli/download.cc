@@ -24,11 +24,16 @@ class PieceReader {
       blob_ = {*digest, piece.size()};
     }
     inside_ = !piece.last();
+    if (piece.last()) received_ += blob_.size;
     return receiver.Accept({blob_, piece.zstd(), piece.last()});
   }
 
+  // Of the files that came whole, as they are on disk.
+  [[nodiscard]] std::uint64_t received() const { return received_; }
+
  private:
   manifest::BlobRef blob_{};
+  std::uint64_t received_ = 0;
   bool inside_ = false;
 };
 
@@ -52,7 +57,6 @@ absl::StatusOr<manifest::Manifest> Download(
         const auto reader = client.releases().Download(&context, request);
         manifest::TreeReceiver receiver(path, digest);
         PieceReader pieces;
-        std::uint64_t bytes = 0;
         absl::Status wrong;
         v1::DownloadResponse response;
         while (wrong.ok() && reader->Read(&response)) {
@@ -64,8 +68,7 @@ absl::StatusOr<manifest::Manifest> Download(
             if (!wrong.ok()) break;
             wrong = pieces.Take(piece, receiver);
           }
-          bytes += response.ByteSizeLong();
-          progress(bytes);
+          progress(pieces.received());
         }
         if (!wrong.ok()) {
           context.TryCancel();

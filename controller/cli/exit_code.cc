@@ -8,6 +8,7 @@ namespace {
 constexpr char kOriginUrl[] = "slipway.cli/origin";
 constexpr char kUsage[] = "usage";
 constexpr char kController[] = "controller";
+constexpr char kLogin[] = "login";
 constexpr char kInterrupt[] = "interrupt";
 
 absl::Status From(const char* origin, absl::Status status) {
@@ -19,6 +20,7 @@ absl::Status From(const char* origin, absl::Status status) {
 
 absl::Status UsageError(absl::Status status) { return From(kUsage, std::move(status)); }
 absl::Status ControllerError(absl::Status status) { return From(kController, std::move(status)); }
+absl::Status NotLoggedInError(absl::Status status) { return From(kLogin, std::move(status)); }
 absl::Status InterruptedError() { return From(kInterrupt, absl::CancelledError("interrupted")); }
 
 ExitCode ExitCodeOf(const absl::Status& status) {
@@ -26,7 +28,11 @@ ExitCode ExitCodeOf(const absl::Status& status) {
   const auto origin = status.GetPayload(kOriginUrl);
   if (!origin) return ExitCode::kFailed;
   if (*origin == kUsage) return ExitCode::kUsage;
-  if (*origin == kController) return ExitCode::kController;
+  if (*origin == kLogin) return ExitCode::kNotLoggedIn;
+  if (*origin == kController) {
+    return status.code() == absl::StatusCode::kPermissionDenied ? ExitCode::kForbidden
+                                                                : ExitCode::kController;
+  }
   return ExitCode::kInterrupted;
 }
 

@@ -14,12 +14,15 @@ enum class ExitCode {
   kUsage = 2,           // flags or configuration of this program
   kController = 3,      // the controller said no or did not answer
   kOutcomeUnknown = 4,  // a publish may or may not have happened
+  kNotLoggedIn = 5,     // no login, or one that has ended
+  kForbidden = 6,       // the controller knows who asks, and that they may not
   kInterrupted = 130,   // Ctrl-C
 };
 
 // Who an error comes from, carried inside the status.
 [[nodiscard]] absl::Status UsageError(absl::Status status);
 [[nodiscard]] absl::Status ControllerError(absl::Status status);
+[[nodiscard]] absl::Status NotLoggedInError(absl::Status status);
 
 // kInterrupted for kCancelled made by the user's Ctrl-C (InterruptedError).
 [[nodiscard]] absl::Status InterruptedError();

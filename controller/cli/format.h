@@ -46,5 +46,7 @@ namespace slipway::cli {
 
 // Field names as in the .proto files, unset fields included; ends with a newline.
 [[nodiscard]] std::string ToJson(const google::protobuf::Message& message);
+// The same document.
+[[nodiscard]] std::string ToYaml(const google::protobuf::Message& message);
 
 }  // namespace slipway::cli

@@ -1,41 +1,39 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <functional>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "controller/cli/access_commands.h"
+#include "controller/cli/client_options.h"
 #include "controller/cli/commands.h"
-#include "controller/cli/text.h"
 
 namespace slipway::cli {
 
-// How commands are added to the command line, and what each of them does. Must not move: CLI11
-// keeps pointers to it. Confined to one thread.
+// The command line's grammar, where its values go, and what each command does. Confined to one
+// thread.
 class Grammar {
  public:
-  using Action = std::function<Outcome(Session&)>;
-
-  explicit Grammar(Text text) : t_(text) {}
+  explicit Grammar(Text text);
+  // CLI11 keeps pointers to the members.
   Grammar(const Grammar&) = delete;
   Grammar& operator=(const Grammar&) = delete;
 
+  CLI::App& app() { return app_; }
+  [[nodiscard]] const ClientOptions& client() const { return client_; }
+  [[nodiscard]] OutputFormat format() const;
+
+  // REQUIRES: the arguments were parsed.
+  [[nodiscard]] Outcome Run(Session& session) const;
+
+ private:
+  using Action = std::function<Outcome(Session&)>;
+
   // Commands of commands are added after the command they belong to; the last one parsed counts.
   CLI::App* Command(CLI::App& parent, const char* name, const char* english, const char* chinese,
-                    Action action = nullptr) {
-    CLI::App* command = parent.add_subcommand(name, t_(english, chinese));
-    command->group(t_("Commands", "命令"));
-    command->get_help_ptr()->group(t_("Options", "选项"));
-    if (action) {
-      actions_.emplace_back(command, std::move(action));
-    } else {
-      command->require_subcommand(1);
-    }
-    return command;
-  }
-
-  // `value` must outlive it.
+                    Action action = nullptr);
   template <typename Value>
   CLI::Option* Option(CLI::App* command, const char* name, Value& value, const char* english,
                       const char* chinese) {
@@ -45,23 +43,78 @@ class Grammar {
                     const char* chinese) {
     return command->add_flag(name, value, t_(english, chinese));
   }
-  void AddLimit(CLI::App* command, int& value) {
-    Option(command, "--limit", value, "At most this many (50)", "最多条数（50）")
-        ->check(CLI::Range(1, 1000));
-  }
 
-  // REQUIRES: the arguments were parsed.
-  Outcome RunParsed(Session& session) const {
-    const auto it = std::find_if(actions_.rbegin(), actions_.rend(),
-                                 [](const auto& action) { return action.first->parsed(); });
-    return it->second(session);
-  }
+  // For --help and completion: what may be said. LimitTo refuses everything else, too.
+  static std::string OneOf(const std::vector<std::string>& words);
+  static void LimitTo(CLI::Option* option, const std::vector<std::string>& words);
 
- protected:
+  void AddGlobals();
+  // grammar_runs.cc
+  void AddRuns();
+  void AddTasks();
+  void AddWaiting(CLI::App* command, std::vector<std::string>& require, std::string& queue_timeout);
+  void AddPatience(CLI::App* command, std::string& value);
+  void AddCancel(CLI::App& parent);
+  void AddLimit(CLI::App* command, int& value);
+  // grammar_farm.cc
+  void AddArchive();
+  void AddReleases();
+  void AddName(CLI::App* command, std::string& value);
+  void AddAgents();
+  void AddAll(CLI::App* command);
+  CLI::App* AddChange(CLI::App& parent, const char* name, v1::AgentAction action,
+                      const char* english, const char* chinese);
+  void AddFarm();
+  void AddImages(CLI::App& agents);
+  // grammar_audit.cc
+  void AddAudit();
+  // grammar_access.cc
+  void AddLogin();
+  void AddContexts();
+  void AddAccounts();
+  void AddProfile(CLI::App* command);
+  void AddGroups();
+  void AddGrantCommands();
+  void AddGrantScope(CLI::App* command);
+  void AddApiTokens();
+  void AddCompletion();
+
   const Text t_;
-
- private:
+  CLI::App app_{t_("Builds and publishes with a Slipway farm.", "使用 Slipway 农场构建与发布。")};
   std::vector<std::pair<CLI::App*, Action>> actions_;
+
+  ClientOptions client_;
+  std::string language_;
+  std::string output_;
+  bool json_ = false;
+  SubmitFlags submit_;
+  FollowFlags follow_;
+  TasksFlags tasks_;
+  CancelFlags cancel_;
+  LogsFlags logs_;
+  ArchiveListFlags list_;
+  ArchiveGetFlags get_;
+  QrFlags qr_;
+  CreateApplicationFlags create_;
+  SetApplicationFlags set_;
+  SealFlags seal_;
+  PrepareImagesFlags prepare_;
+  ListImagesFlags images_;
+  ResolveFlags resolve_;
+  ChangeAgentsFlags change_;
+  AuditListFlags audit_;
+  AuditExportFlags audit_export_;
+  std::string audit_expect_;
+  LoginFlags login_;
+  AccountFlags account_;
+  GroupFlags group_;
+  GrantFlags grant_;
+  ListGrantsFlags grants_;
+  TokenFlags token_;
+  std::string id_;
+  std::string lifetime_;
+  bool all_ = false;
+  bool sure_ = false;
 };
 
 }  // namespace slipway::cli

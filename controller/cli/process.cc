@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "common/rpc/deadlock_search.h"
+#include "controller/cli/terminal.h"
 
 namespace slipway::cli {
 namespace {
@@ -73,7 +74,13 @@ int RunAsProcess(const char* name, int argc, char** argv, ProgramFunction& progr
             return std::string(value == nullptr ? "" : value);
           },
       .stop = signals.token(),
+      .in = &std::cin,
   };
+  if (HasTerminal()) {
+    surroundings.ask = [stop = signals.token()](const std::string& question, bool secret) {
+      return AskOnTerminal(question, secret, stop);
+    };
+  }
   const int code = program(std::vector<std::string>(argv + 1, argv + argc), surroundings);
   if (!std::cout.flush() && code == 0) {
     std::cerr << name << ": cannot write to standard output\n";

@@ -47,8 +47,8 @@ Outcome ShowQr(Session& session, const QrFlags& flags) {
                                               "'{}' 没有发布（{}），因此没有二维码")),
                     OneLine(flags.name), OneLine(archived.publish_state())));
   }
-  if (session.json) {
-    session.PrintJson(archived.release());
+  if (session.as_document) {
+    session.PrintDocument(archived.release());
   } else if (flags.text) {
     session.out << OneLine(text) << '\n';
   }
@@ -62,7 +62,8 @@ Outcome ShowQr(Session& session, const QrFlags& flags) {
       SLIPWAY_RETURN_IF_ERROR(WriteFile(session, flags.svg, qr::RenderSvg(matrix)));
     }
   }
-  const bool elsewhere = session.json || flags.text || !flags.png.empty() || !flags.svg.empty();
+  const bool elsewhere =
+      session.as_document || flags.text || !flags.png.empty() || !flags.svg.empty();
   if (flags.ascii || !elsewhere) {
     SLIPWAY_ASSIGN_OR_RETURN(
         const auto code,

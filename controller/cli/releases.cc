@@ -30,11 +30,11 @@ absl::StatusOr<v1::ResolvePublishRequest> RequestOf(const ResolveFlags& flags, T
   return request;
 }
 
-// Stays until the probe has answered; with --json everything live goes to the side.
+// Stays until the probe has answered; as a document everything live goes to the side.
 absl::Status FollowProbe(Session& session, const Client& client, const std::string& run) {
-  std::ostream& live = session.json ? session.err : session.out;
-  const View view = session.json ? session.ErrView() : session.OutView();
-  FollowView follow(view, session.json ? session.err_is_terminal : session.out_is_terminal);
+  std::ostream& live = session.as_document ? session.err : session.out;
+  const View view = session.as_document ? session.ErrView() : session.OutView();
+  FollowView follow(view, session.as_document ? session.err_is_terminal : session.out_is_terminal);
   SLIPWAY_ASSIGN_OR_RETURN(const auto end, FollowRun(client, run, {}, follow, live));
   live << '\n';
   for (const v1::Task& task : end.tasks()) live << RenderEnd(task, view);
@@ -68,8 +68,8 @@ Outcome ResolvePublish(Session& session, const ResolveFlags& flags) {
     SLIPWAY_RETURN_IF_ERROR(
         client->Call(client->tasks(), &v1::TaskService::Stub::GetTask, again, task));
   }
-  if (session.json) {
-    session.PrintJson(response);
+  if (session.as_document) {
+    session.PrintDocument(response);
   } else if (!response.probe_run().empty() && !flags.follow) {
     session.out << fmt::format(
         fmt::runtime(session.text("the platform is being asked; follow it: slipway follow {}\n",

@@ -91,7 +91,14 @@ std::string RemedyOf(const absl::Status& status, Text text) {
     if (std::string chinese = GetRemedyZh(status); !chinese.empty()) return chinese;
     if (!known.chinese.empty()) return std::string(known.chinese);
   }
-  return info.remedy.empty() ? std::string(known.english) : info.remedy;
+  if (!info.remedy.empty()) return info.remedy;
+  if (known.english.empty() && ExitCodeOf(status) == ExitCode::kForbidden) {
+    return text(
+        "Ask an admin of the farm for the right (`slipway grants add`); `slipway whoami` shows "
+        "who you are.",
+        "请让农场管理员授权（`slipway grants add`）；`slipway whoami` 显示当前身份。");
+  }
+  return std::string(known.english);
 }
 
 const char* VerdictName(v1::ProbeVerdict verdict, Text t) {

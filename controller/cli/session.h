@@ -2,7 +2,10 @@
 
 #include <google/protobuf/message.h>
 
+#include <functional>
+#include <istream>
 #include <memory>
+#include <optional>
 #include <ostream>
 #include <stop_token>
 #include <string>
@@ -25,46 +28,70 @@ struct Surroundings {
   Environment environment;
   // Requested by Ctrl-C.
   std::stop_token stop;
+  std::istream* in = nullptr;
+  // Asks the person at the terminal for a line, which is not shown when `secret`. An error: there
+  // is no terminal, or the question was not answered. Empty: there is nobody to ask.
+  std::function<absl::StatusOr<std::string>(const std::string& question, bool secret)> ask = {};
 };
+
+enum class OutputFormat { kTable, kJson, kYaml };
 
 // What every command has: where to print, how, and the controller. Confined to one thread.
 class Session {
  public:
-  Session(Surroundings& surroundings, Text language, bool as_json, ClientOptions flags,
-          std::string config_file);
+  Session(Surroundings& surroundings, Text language, OutputFormat format, ClientOptions options);
 
   std::ostream& out;
   std::ostream& err;
   const Text text;
-  const bool json;
+  // Answers are for programs, as JSON or YAML.
+  const bool as_document;
   const bool out_is_terminal;
   const bool err_is_terminal;
   const std::stop_token stop;
+  const Environment environment;
+  const ClientOptions flags;
 
   [[nodiscard]] View OutView() const { return {text, out_style_, clock_.Wall()}; }
   [[nodiscard]] View ErrView() const { return {text, err_style_, clock_.Wall()}; }
 
   // The controller as configured; the configuration is read at the first call.
   [[nodiscard]] absl::StatusOr<const Client*> Controller();
+  // Where that is and who is asking. REQUIRES: Controller() was ok.
+  [[nodiscard]] const Access& access() const { return *access_; }
 
-  // One answer: as JSON when that was asked for, else as `human` says.
+  [[nodiscard]] bool can_ask() const { return static_cast<bool>(ask_); }
+  // A usage error that says `instead` when there is nobody to ask.
+  [[nodiscard]] absl::StatusOr<std::string> Ask(const std::string& question, bool secret,
+                                                const char* instead);
+  // The same for yes or no; no when the person says neither.
+  [[nodiscard]] absl::StatusOr<bool> Confirm(const std::string& question, const char* instead);
+  // The next line of standard input, for what must not be on the command line.
+  [[nodiscard]] absl::StatusOr<std::string> ReadSecretLine(const char* what);
+
+  // One answer: as a document when that was asked for, else as `human` says.
   template <typename Message>
   void Print(const Message& message, std::string (*human)(const Message&, const View&)) {
-    if (json) {
-      PrintJson(message);
+    if (as_document) {
+      PrintDocument(message);
     } else {
       out << human(message, OutView());
     }
   }
-  void PrintJson(const google::protobuf::Message& message);
+  // A command without an answer to show: `sentence` is for people only.
+  void PrintDone(const google::protobuf::Message& message, const std::string& sentence);
+  void PrintDocument(const google::protobuf::Message& message);
+  // Alone on standard output, so that a script can take it; `about` goes beside it.
+  void PrintSecret(const std::string& secret, const std::string& about);
 
  private:
-  const Environment environment_;
+  const OutputFormat format_;
+  std::istream* const in_;
+  const std::function<absl::StatusOr<std::string>(const std::string&, bool)> ask_;
   const Style out_style_;
   const Style err_style_;
-  const ClientOptions flags_;
-  const std::string config_file_;
   const SystemClock clock_;
+  std::optional<Access> access_;
   std::unique_ptr<Client> client_;
 };
 

@@ -14,14 +14,20 @@ absl::Status RetryStream(
   const SystemClock clock;
   std::optional<MonoTime> silent_since;
   Duration wait = options.first_wait;
+  bool renewed = false;
   while (true) {
     const absl::Status status = attempt([&] {
+      renewed = false;
       if (!silent_since) return;
       silent_since.reset();
       wait = options.first_wait;
       trouble(absl::OkStatus());
     });
     if (stop.stop_requested()) return InterruptedError();
+    if (!renewed && client.RenewToken(status)) {
+      renewed = true;
+      continue;
+    }
     if (status.ok() || !IsPassing(status)) return status;
     if (!silent_since) {
       silent_since = clock.Mono();

@@ -66,10 +66,10 @@ absl::Status PrintRelease(Session& session, const Client& client, const std::str
 // Follows, prints the summary and tells how the run ended.
 Outcome FollowToEnd(Session& session, const Client& client, const std::string& run,
                     const RetryOptions& retry) {
-  // With --json the answer of the command is the run's end; everything live goes to the side.
-  std::ostream& live = session.json ? session.err : session.out;
-  const bool terminal = session.json ? session.err_is_terminal : session.out_is_terminal;
-  const View view = session.json ? session.ErrView() : session.OutView();
+  // As a document the answer of the command is the run's end; everything live goes to the side.
+  std::ostream& live = session.as_document ? session.err : session.out;
+  const bool terminal = session.as_document ? session.err_is_terminal : session.out_is_terminal;
+  const View view = session.as_document ? session.ErrView() : session.OutView();
   FollowView follow(view, terminal);
   auto end = FollowRun(client, run, retry, follow, live);
   if (!end.ok()) {
@@ -100,7 +100,7 @@ Outcome FollowToEnd(Session& session, const Client& client, const std::string& r
       SLIPWAY_RETURN_IF_ERROR(PrintRelease(session, client, task.release(), live, view));
     }
   }
-  if (session.json) session.PrintJson(*end);
+  if (session.as_document) session.PrintDocument(*end);
   return ExitCodeOf(end->tasks());
 }
 
@@ -135,12 +135,13 @@ Outcome Submit(Session& session, const SubmitFlags& flags) {
   }
   SLIPWAY_ASSIGN_OR_RETURN(const Client* client, session.Controller());
   SLIPWAY_ASSIGN_OR_RETURN(const auto response, Send(*client, request));
-  if (session.json && !flags.follow) {
-    session.PrintJson(response);
+  if (session.as_document && !flags.follow) {
+    session.PrintDocument(response);
     return ExitCode::kOk;
   }
-  std::ostream& live = session.json ? session.err : session.out;
-  live << Heading(response.run(), response, session.json ? session.ErrView() : session.OutView());
+  std::ostream& live = session.as_document ? session.err : session.out;
+  live << Heading(response.run(), response,
+                  session.as_document ? session.ErrView() : session.OutView());
   live.flush();
   if (!flags.follow) {
     session.out << fmt::format(

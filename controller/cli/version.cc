@@ -17,12 +17,12 @@ Outcome ShowVersion(Session& session) {
                         v1::GetFarmRequest(), farm, kPatienceSeconds);
     if (!status.ok()) session.err << RenderError(status, session.ErrView());
   }
-  if (session.json) {
+  if (session.as_document) {
     google::protobuf::Struct answer;
     (*answer.mutable_fields())["client_version"].set_string_value(SLIPWAY_VERSION);
     (*answer.mutable_fields())["controller_version"].set_string_value(farm.controller_version());
     (*answer.mutable_fields())["farm"].set_string_value(farm.id());
-    session.PrintJson(answer);
+    session.PrintDocument(answer);
     return ExitCode::kOk;
   }
   session.out << "slipway " << SLIPWAY_VERSION << '\n';

@@ -58,7 +58,8 @@ TEST_CASE("CachedApplicationStore: an application is read once until it changes"
   CHECK(below.reads == 1);
   for (int i = 0; i < 3; ++i) REQUIRE_OK(store.Get(ApplicationId("1")));
   CHECK(below.reads == 2);
-  REQUIRE_OK(store.Update("shop", {.description = "new", .requirements = {}, .queue_timeout = {}}));
+  REQUIRE_OK(store.Update("shop", {.description = "new", .requirements = {}, .queue_timeout = {}},
+                          {"admin", FromUnixMicros(1)}));
   CHECK(store.GetByName("shop")->description == "new");
   CHECK(store.Get(ApplicationId("1"))->description == "new");
 }
@@ -76,8 +77,8 @@ TEST_CASE("CachedApplicationStore: what was read before a change is not remember
   CachedApplicationStore store(below);
   REQUIRE_OK(store.Create(Shop(), {"admin", FromUnixMicros(1)}));
   below.during_read = [&] {
-    REQUIRE_OK(
-        store.Update("shop", {.description = "new", .requirements = {}, .queue_timeout = {}}));
+    REQUIRE_OK(store.Update("shop", {.description = "new", .requirements = {}, .queue_timeout = {}},
+                            {"admin", FromUnixMicros(1)}));
   };
   CHECK(store.GetByName("shop")->description.empty());
   CHECK(store.GetByName("shop")->description == "new");

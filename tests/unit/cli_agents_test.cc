@@ -2,6 +2,7 @@
 #include <string>
 
 #include "controller/cli/render.h"
+#include "tests/support/wait_until.h"
 #include "tests/unit/cli_fixture.h"
 
 namespace slipway::cli {
@@ -111,6 +112,27 @@ TEST_CASE("slipway agents: each change asks for what it says and names who was c
   CHECK(asked[2].action() == v1::AGENT_ACTION_RESUME);
   CHECK(asked[3].action() == v1::AGENT_ACTION_RETIRE);
   CHECK(asked[4].action() == v1::AGENT_ACTION_REVOKE);
+}
+
+TEST_CASE("slipway agents drain --wait: stays until they hold no task", "[unit][cli]") {
+  Fixture f;
+  f.farm.Update([&](FakeFarm& farm) {
+    farm.agents["mac-1"] = MakeAgent("mac-1");
+    farm.agents["mac-1"].set_busy(1);
+    // The fake knows agents by their names.
+    farm.agents["mac-1"].set_id("mac-1");
+  });
+  CliRun busy(f.controller, {"agents", "drain", "mac-1", "--wait", "--patience", "50ms"});
+  CHECK(busy.Wait() == 1);
+  CHECK_THAT(busy.out.text(), Contains("mac-1: draining"));
+  CliRun drain(f.controller, {"agents", "drain", "mac-1", "--wait"});
+  REQUIRE(testing::WaitUntil([&] {
+    const std::lock_guard lock(f.farm.mu);
+    return f.farm.agent_changes.size() == 2;
+  }));
+  f.farm.Update([](FakeFarm& farm) { farm.agents["mac-1"].set_busy(0); });
+  CHECK(drain.Wait() == 0);
+  CHECK_THAT(drain.out.text(), Contains("mac-1: drained"));
 }
 
 TEST_CASE("slipway agents token: open tokens are listed, and ended by their short name",

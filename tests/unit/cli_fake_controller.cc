@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <cctype>
 #include <chrono>
-#include <string_view>
-#include <thread>
 
 #include "common/rpc/grpc_status.h"
 #include "common/status/remedies.h"
@@ -19,16 +17,9 @@ namespace {
 
 using grpc::ServerContext;
 
-grpc::Status Authorize(ServerContext& context) {
-  const auto& metadata = context.client_metadata();
-  const auto it = metadata.find("authorization");
-  constexpr std::string_view kScheme = "Bearer ";
-  const std::string_view value =
-      it == metadata.end() ? "" : std::string_view(it->second.data(), it->second.size());
-  if (value.substr(0, kScheme.size()) == kScheme &&
-      value.substr(kScheme.size()) == FakeController::kToken) {
-    return grpc::Status::OK;
-  }
+// The token of the file, or whatever else the farm gave.
+grpc::Status Authorize(ServerContext& context, FakeFarm& farm) {
+  if (!CallerOf(farm.access, context).empty()) return grpc::Status::OK;
   return rpc::ToGrpc(context, MakeError(absl::StatusCode::kUnauthenticated, "BAD_TOKEN",
                                         "the API token is not valid", "Ask an admin for one."));
 }
@@ -41,9 +32,9 @@ grpc::Status NotFound(ServerContext& context, const std::string& what) {
                      MakeError(absl::StatusCode::kNotFound, reason, "there is no such " + what));
 }
 
-#define SLIPWAY_AUTHORIZE(context)                                           \
-  do {                                                                       \
-    if (auto refused = Authorize(*(context)); !refused.ok()) return refused; \
+#define SLIPWAY_AUTHORIZE(context)                                                  \
+  do {                                                                              \
+    if (auto refused = Authorize(*(context), farm_); !refused.ok()) return refused; \
   } while (false)
 
 // Until something changes; false when the call is over.
@@ -435,13 +426,17 @@ struct FakeController::Services {
         releases(farm),
         agents(farm),
         agent_images(farm),
-        audit(farm) {}
+        audit(farm),
+        sessions(MakeFakeSessions(farm.access)),
+        accounts(MakeFakeAccounts(farm.access)) {}
   Tasks tasks;
   Applications applications;
   Releases releases;
   Agents agents;
   AgentImages agent_images;
   Audit audit;
+  const std::unique_ptr<grpc::Service> sessions;
+  const std::unique_ptr<grpc::Service> accounts;
 };
 
 FakeController::FakeController(FakeFarm& farm) : services_(std::make_unique<Services>(farm)) {
@@ -454,6 +449,8 @@ FakeController::FakeController(FakeFarm& farm) : services_(std::make_unique<Serv
   certificate_ = *std::move(certificate);
   WriteFile(ca_file(), ca_.certificate_pem);
   WriteFile(token_file(), std::string(kToken) + "\n");
+  farm.access.Add("root", "root's password");
+  farm.access.tokens[kToken].set_account("root");
   Start();
 }
 
@@ -470,8 +467,8 @@ void FakeController::Stop() {
 
 void FakeController::Start() {
   grpc::SslServerCredentialsOptions tls;
-  tls.pem_key_cert_pairs.push_back(
-      {std::string(certificate_.key_pem.view()), certificate_.certificate_pem});
+  tls.pem_key_cert_pairs.push_back({std::string(certificate_.key_pem.view()),
+                                    certificate_.certificate_pem + ca_.certificate_pem});
   grpc::ServerBuilder builder;
   builder.AddListeningPort(address(), grpc::SslServerCredentials(tls), &port_);
   builder.RegisterService(&services_->tasks);
@@ -480,6 +477,8 @@ void FakeController::Start() {
   builder.RegisterService(&services_->agent_images);
   builder.RegisterService(&services_->agents);
   builder.RegisterService(&services_->audit);
+  builder.RegisterService(services_->sessions.get());
+  builder.RegisterService(services_->accounts.get());
   server_ = builder.BuildAndStart();
   REQUIRE(server_ != nullptr);
 }

@@ -20,6 +20,7 @@
 #include "slipway/v1/release.grpc.pb.h"
 #include "slipway/v1/task.grpc.pb.h"
 #include "tests/support/temp_dir.h"
+#include "tests/unit/cli_fake_access.h"
 
 namespace slipway::testing {
 
@@ -44,6 +45,9 @@ struct FakeFarm {
     change(*this);
     changed.notify_all();
   }
+
+  // Own synchronisation.
+  FakeAccess access;
 
   std::mutex mu;
   std::condition_variable changed;

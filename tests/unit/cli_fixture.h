@@ -1,8 +1,10 @@
 #pragma once
 
 #include <catch2/catch.hpp>
+#include <map>
 #include <mutex>
 #include <ostream>
+#include <sstream>
 #include <stop_token>
 #include <streambuf>
 #include <string>
@@ -52,6 +54,11 @@ class CliRun {
   struct Place {
     bool terminal = false;
     std::string no_color = {};  // the variable NO_COLOR
+    // Further variables.
+    std::map<std::string, std::string> environment = {};
+    std::string in = {};
+    // What the person at the terminal says, question by question; none: there is nobody.
+    std::vector<std::string> answers = {};
   };
 
   CliRun(const FakeController& controller, std::vector<std::string> arguments)
@@ -65,7 +72,9 @@ class CliRun {
     }
     Start();
   }
-  explicit CliRun(std::vector<std::string> arguments) : arguments_(std::move(arguments)) {
+  explicit CliRun(std::vector<std::string> arguments) : CliRun(std::move(arguments), Place()) {}
+  CliRun(std::vector<std::string> arguments, Place place)
+      : arguments_(std::move(arguments)), place_(std::move(place)) {
     Start();
   }
   ~CliRun() {
@@ -82,12 +91,15 @@ class CliRun {
     return code_;
   }
   void Interrupt() { stop_.request_stop(); }
+  // REQUIRES: Wait() has returned. Those asked without echo begin with "secret: ".
+  [[nodiscard]] const std::vector<std::string>& questions() const { return questions_; }
 
   SharedText out;
   SharedText err;
 
  private:
   void Start() {
+    in_.str(place_.in);
     thread_ = std::thread([this] {
       std::ostream out_stream(&out);
       std::ostream err_stream(&err);
@@ -97,15 +109,28 @@ class CliRun {
                                 .err_is_terminal = place_.terminal,
                                 .environment =
                                     [this](const char* name) {
-                                      return std::string(name) == "NO_COLOR" ? place_.no_color : "";
+                                      if (std::string(name) == "NO_COLOR") return place_.no_color;
+                                      const auto it = place_.environment.find(name);
+                                      return it == place_.environment.end() ? "" : it->second;
                                     },
-                                .stop = stop_.get_token()};
+                                .stop = stop_.get_token(),
+                                .in = &in_};
+      if (!place_.answers.empty()) {
+        surroundings.ask = [this](const std::string& question,
+                                  bool secret) -> absl::StatusOr<std::string> {
+          questions_.push_back((secret ? "secret: " : "") + question);
+          if (questions_.size() > place_.answers.size()) return absl::InvalidArgumentError("");
+          return place_.answers[questions_.size() - 1];
+        };
+      }
       code_ = RunProgram(arguments_, surroundings);
     });
   }
 
   std::vector<std::string> arguments_;
   const Place place_;
+  std::istringstream in_;
+  std::vector<std::string> questions_;
   std::stop_source stop_;
   int code_ = -1;
   std::thread thread_;

@@ -236,26 +236,30 @@ TEST_CASE("JSON: names of the wire, also of fields that are not set", "[unit][cl
 TEST_CASE("Options: flags win over the file, whose names are relative to its folder",
           "[unit][cli]") {
   const testing::TempDir dir;
-  testing::WriteFile(dir / "client.yaml", "server: farm:7443\nca: ca.pem\ntoken_file: /t\n");
-  const auto options =
-      ResolveClientOptions({.server = "other:1", .ca_file = {}, .token_file = {}}, "",
-                           Of({{"SLIPWAY_CONFIG", dir / "client.yaml"}}), kEnglish);
-  REQUIRE_OK(options);
-  CHECK(options->server == "other:1");
-  CHECK(options->ca_file == dir / "ca.pem");
-  CHECK(options->token_file == "/t");
+  testing::WriteFile(dir / "token", "slt_1\n");
+  testing::WriteFile(dir / "ca.pem", "a CA");
+  testing::WriteFile(dir / "client.yaml", "server: farm:7443\nca: ca.pem\ntoken_file: token\n");
+  ClientOptions flags;
+  flags.server = "other:1";
+  const auto access = ResolveAccess(flags, Of({{"SLIPWAY_CONFIG", dir / "client.yaml"}}), kEnglish);
+  REQUIRE_OK(access);
+  CHECK(access->server == "other:1");
+  CHECK(access->ca_pem == "a CA");
+  CHECK(access->api_token == "slt_1");
 }
 
 TEST_CASE("Options: the home's file is found, a wrong key names its line", "[unit][cli]") {
   const testing::TempDir dir;
   testing::WriteFile(dir / ".config/slipway/client.yaml", "server: a:1\nca: b\ntoken: c\n");
-  const auto options = ResolveClientOptions({}, "", Of({{"HOME", dir.path()}}), kEnglish);
+  const auto options = ResolveAccess({}, Of({{"HOME", dir.path()}}), kEnglish);
   CHECK_THAT(options.status(), StatusIs(absl::StatusCode::kInvalidArgument, "client.yaml:3"));
   CHECK(ExitCodeOf(options.status()) == ExitCode::kUsage);
 }
 
 TEST_CASE("Options: a file that was named must exist", "[unit][cli]") {
-  const auto options = ResolveClientOptions({}, "/nonexistent/client.yaml", Of({}), kEnglish);
+  ClientOptions flags;
+  flags.config = "/nonexistent/client.yaml";
+  const auto options = ResolveAccess(flags, Of({}), kEnglish);
   CHECK(ExitCodeOf(options.status()) == ExitCode::kUsage);
 }
 

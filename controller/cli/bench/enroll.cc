@@ -4,10 +4,8 @@
 
 #include <algorithm>
 #include <atomic>
-#include <fstream>
 #include <mutex>
 #include <set>
-#include <sstream>
 #include <thread>
 #include <utility>
 
@@ -22,13 +20,6 @@ namespace {
 
 constexpr int kThreads = 4;
 constexpr int kAgentsPerChange = 1000;
-
-std::string ReadFile(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream text;
-  text << in.rdbuf();
-  return text.str();
-}
 
 absl::StatusOr<MockIdentity> JoinAs(const std::string& name, const cli::Client& client,
                                     v1::EnrollmentService::Stub& enrollment) {
@@ -55,10 +46,10 @@ absl::StatusOr<MockIdentity> JoinAs(const std::string& name, const cli::Client& 
 }  // namespace
 
 absl::StatusOr<std::vector<MockIdentity>> Enroll(const cli::Client& client,
-                                                 const cli::ClientOptions& options,
+                                                 const cli::Access& options,
                                                  const std::string& prefix, int count) {
   grpc::SslCredentialsOptions tls;
-  tls.pem_root_certs = ReadFile(options.ca_file);
+  tls.pem_root_certs = options.ca_pem;
   const auto enrollment = v1::EnrollmentService::NewStub(
       grpc::CreateChannel(options.server, grpc::SslCredentials(tls)));
   std::mutex mu;

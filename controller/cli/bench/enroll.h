@@ -14,7 +14,7 @@ namespace slipway::bench {
 // Joins the farm as `count` agents named PREFIX-1, PREFIX-2, …, several at a time. The client's
 // token must be an admin's. After an error those that joined are in the farm: Dismiss them. Blocks.
 [[nodiscard]] absl::StatusOr<std::vector<MockIdentity>> Enroll(const cli::Client& client,
-                                                               const cli::ClientOptions& options,
+                                                               const cli::Access& options,
                                                                const std::string& prefix,
                                                                int count);
 

@@ -18,7 +18,7 @@ namespace slipway::bench {
 // What every load has.
 struct Bench {
   const cli::Client& client;
-  const cli::ClientOptions& options;
+  const cli::Access& options;
   cli::Text text;
   // Shows how far it is.
   std::function<void(const std::string& line)> say;

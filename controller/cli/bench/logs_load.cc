@@ -59,8 +59,7 @@ class Audience {
   explicit Audience(const Bench& bench) : bench_(bench) {}
 
   absl::Status Follow(const std::string& task) {
-    SLIPWAY_ASSIGN_OR_RETURN(auto client,
-                             cli::Client::Make(bench_.options, bench_.text, bench_.client.stop()));
+    auto client = cli::Client::Make(bench_.options, bench_.text, bench_.client.stop());
     readers_.emplace_back(task, std::make_unique<LogReader>(std::move(client), task,
                                                             [this] { changed_.notify_all(); }));
     return absl::OkStatus();

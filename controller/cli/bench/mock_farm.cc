@@ -37,7 +37,7 @@ absl::Status Archive(v1::AgentService::Stub& stub, const v1::AttemptRef& ref) {
 
 }  // namespace
 
-MockFarm::MockFarm(const cli::Client& client, const cli::ClientOptions& options, FarmOptions farm)
+MockFarm::MockFarm(const cli::Client& client, const cli::Access& options, FarmOptions farm)
     : client_(client), options_(std::move(farm)), name_(NewId("bench-").substr(0, 14)) {
   role_.server = options.server;
   role_.slots = options_.slots;
@@ -57,7 +57,7 @@ MockFarm::MockFarm(const cli::Client& client, const cli::ClientOptions& options,
 }
 
 absl::StatusOr<std::unique_ptr<MockFarm>> MockFarm::Join(const cli::Client& client,
-                                                         const cli::ClientOptions& options,
+                                                         const cli::Access& options,
                                                          FarmOptions farm) {
   // Its destructor dismisses those that joined before an error.
   std::unique_ptr<MockFarm> made(new MockFarm(client, options, std::move(farm)));

@@ -37,8 +37,9 @@ struct FarmOptions {
 class MockFarm {
  public:
   // Blocks until all have joined. What the arguments refer to must outlive the farm.
-  [[nodiscard]] static absl::StatusOr<std::unique_ptr<MockFarm>> Join(
-      const cli::Client& client, const cli::ClientOptions& options, FarmOptions farm);
+  [[nodiscard]] static absl::StatusOr<std::unique_ptr<MockFarm>> Join(const cli::Client& client,
+                                                                      const cli::Access& options,
+                                                                      FarmOptions farm);
   // Ends all streams and leaves the real farm.
   ~MockFarm();
   MockFarm(const MockFarm&) = delete;
@@ -62,7 +63,7 @@ class MockFarm {
   [[nodiscard]] std::vector<AttemptTimes> TakeTimes();
 
  private:
-  MockFarm(const cli::Client& client, const cli::ClientOptions& options, FarmOptions farm);
+  MockFarm(const cli::Client& client, const cli::Access& options, FarmOptions farm);
   // All agents say their inventories and report what has become ready.
   void Nudge();
   void TickLoop(const std::stop_token& stop);

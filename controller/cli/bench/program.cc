@@ -44,7 +44,11 @@ class Program {
     app_.add_option(
         "--token-file", client_.token_file,
         t_("File whose first line is an admin's API token", "首行为管理员 API 令牌的文件"));
-    app_.add_option("--config", config_, t_("Client configuration (YAML)", "客户端配置（YAML）"));
+    auto* config = app_.add_option("--config", client_.config,
+                                   t_("Client configuration (YAML)", "客户端配置（YAML）"));
+    app_.add_option("--context", client_.context,
+                    t_("One of the contexts of `slipway login`", "`slipway login` 保存的上下文"))
+        ->excludes(config);
     app_.add_flag("--json", json_, t_("Figures as JSON", "以 JSON 输出指标"));
     app_.add_option("--lang", language_, t_("Language: en or zh", "语言：en 或 zh"))
         ->check(CLI::IsMember({"en", "zh"}));
@@ -69,7 +73,6 @@ class Program {
 
   CLI::App& app() { return app_; }
   [[nodiscard]] const cli::ClientOptions& client() const { return client_; }
-  [[nodiscard]] const std::string& config() const { return config_; }
   [[nodiscard]] bool json() const { return json_; }
   // REQUIRES: the arguments were parsed.
   [[nodiscard]] Measured Run(const Bench& bench) const { return action_(bench); }
@@ -165,7 +168,6 @@ class Program {
   CLI::App app_{t_("Measures a Slipway farm under load.", "对 Slipway 农场进行压力测量。")};
   std::function<Measured(const Bench&)> action_;
   cli::ClientOptions client_;
-  std::string config_;
   std::string language_;
   bool json_ = false;
   TasksFlags tasks_;
@@ -191,10 +193,8 @@ int RunProgram(const std::vector<std::string>& arguments, cli::Surroundings& sur
   }
   const auto measure = [&]() -> Measured {
     SLIPWAY_ASSIGN_OR_RETURN(const auto options,
-                             cli::ResolveClientOptions(program.client(), program.config(),
-                                                       surroundings.environment, text));
-    SLIPWAY_ASSIGN_OR_RETURN(const auto client,
-                             cli::Client::Make(options, text, surroundings.stop));
+                             cli::ResolveAccess(program.client(), surroundings.environment, text));
+    const auto client = cli::Client::Make(options, text, surroundings.stop);
     return program.Run(
         {.client = *client, .options = options, .text = text, .say = [&](const std::string& line) {
            surroundings.err << line << std::endl;

@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -47,7 +48,13 @@ absl::Status ChangeAudited(Database& database, const Cause& cause, std::string_v
       if (!status.ok()) return status;
     }
     domain::AuditEntry made = entry;
-    SLIPWAY_RETURN_IF_ERROR(body(transaction, made));
+    absl::Status status;
+    if constexpr (std::is_invocable_v<Body, Transaction&, domain::AuditEntry&>) {
+      status = body(transaction, made);
+    } else {
+      status = body(transaction);
+    }
+    if (!status.ok()) return status;
     AppendAudit(transaction, {std::move(made)});
     return absl::OkStatus();
   });

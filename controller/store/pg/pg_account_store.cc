@@ -318,7 +318,7 @@ absl::Status PgAccountStore::Delete(const std::string& name, const Cause& cause)
   if (!IsStorableText(name)) return NoSuch("NO_SUCH_ACCOUNT", "account", "");
   return ChangeAudited(
       database_, cause, "delete_account", "account", name, {},
-      [&](Transaction& transaction, domain::AuditEntry& entry) -> absl::Status {
+      [&](Transaction& transaction) -> absl::Status {
         SLIPWAY_ASSIGN_OR_RETURN(const auto account, LockAccount(transaction, name));
         EndLoginsOf(transaction, account.id, LoginId(), cause, "the account was deleted");
         transaction.Run(kRevokeTokens, account.id.value(), ToUnixMicros(cause.at));
@@ -370,7 +370,7 @@ absl::StatusOr<std::pair<domain::Account, std::string>> PgAccountStore::FindPass
 absl::Status PgAccountStore::SetPassword(const AccountId& id, const std::string& password_hash,
                                          const LoginId& keep, const Cause& cause) {
   return ChangeAudited(database_, cause, "set_password", "account", id.value(), {},
-                       [&](Transaction& transaction, domain::AuditEntry& entry) -> absl::Status {
+                       [&](Transaction& transaction) -> absl::Status {
                          if (transaction.Run(kSetPassword, id.value(), password_hash).empty()) {
                            return NoSuch("NO_SUCH_ACCOUNT", "account", id.value());
                          }
@@ -390,7 +390,7 @@ absl::StatusOr<domain::AccountGroup> PgAccountStore::PutGroup(const domain::Acco
   SLIPWAY_RETURN_IF_ERROR(ChangeAudited(
       database_, cause, "put_group", "group", group.name,
       {{"members", fmt::format("{}", fmt::join(group.members, ", "))}},
-      [&](Transaction& transaction, domain::AuditEntry& entry) -> absl::Status {
+      [&](Transaction& transaction) -> absl::Status {
         const pqxx::result before = transaction.Run(kLockGroup, group.name);
         const std::int64_t seen = before.empty() ? 0 : before[0]["revision"].as<std::int64_t>();
         if (revision && *revision != seen) return Changed("the group");
@@ -418,7 +418,7 @@ absl::StatusOr<std::vector<domain::AccountGroup>> PgAccountStore::ListGroups() {
 absl::Status PgAccountStore::DeleteGroup(const std::string& name, const Cause& cause) {
   if (!IsStorableText(name)) return NoSuch("NO_SUCH_GROUP", "group", "");
   return ChangeAudited(database_, cause, "delete_group", "group", name, {},
-                       [&](Transaction& transaction, domain::AuditEntry& entry) -> absl::Status {
+                       [&](Transaction& transaction) -> absl::Status {
                          if (transaction.Run(kDeleteGroup, name).empty()) {
                            return NoSuch("NO_SUCH_GROUP", "group", name);
                          }
@@ -438,7 +438,7 @@ absl::Status PgAccountStore::ChangeGrants(const std::vector<NamedGrant>& add,
   return ChangeAudited(
       database_, cause, "change_grants", "grants", "grants",
       {{"add", Describe(add)}, {"remove", Describe(remove)}},
-      [&](Transaction& transaction, domain::AuditEntry& entry) -> absl::Status {
+      [&](Transaction& transaction) -> absl::Status {
         const auto run = [&](const Statement& statement, const NamedGrant& grant) -> absl::Status {
           SLIPWAY_ASSIGN_OR_RETURN(const GrantIds ids, IdsOf(transaction, grant.account,
                                                              grant.group, grant.application));

@@ -99,7 +99,7 @@ absl::Status PgLoginStore::AddLogin(const domain::Login& login, const Cause& cau
   SLIPWAY_RETURN_IF_ERROR(CheckStorable({login.address, login.client}));
   return ChangeAudited(database_, cause, "login", "login", login.id.value(),
                        {{"account", login.account.value()}, {"address", login.address}},
-                       [&](Transaction& transaction, domain::AuditEntry& entry) -> absl::Status {
+                       [&](Transaction& transaction) -> absl::Status {
                          const pqxx::result added = transaction.Run(
                              kAddLogin, login.id.value(), login.account.value(), login.epoch,
                              ToUnixMicros(login.created_at), ToUnixMicros(login.expires_at),
@@ -133,7 +133,7 @@ absl::Status PgLoginStore::EndLogin(const LoginId& id, const AccountId& account,
                                     const std::string& why, const Cause& cause) {
   SLIPWAY_RETURN_IF_ERROR(CheckStorable({id.value(), why}));
   return ChangeAudited(database_, cause, "end_login", "login", id.value(), {{"why", why}},
-                       [&](Transaction& transaction, domain::AuditEntry& entry) -> absl::Status {
+                       [&](Transaction& transaction) -> absl::Status {
                          const pqxx::result ended = transaction.Run(
                              kEnd, id.value(), account.value(), ToUnixMicros(cause.at), why);
                          if (ended.empty()) return NoSuch("NO_SUCH_LOGIN", "login", id.value());
@@ -145,7 +145,7 @@ absl::StatusOr<int> PgLoginStore::EndLogins(const AccountId& account, const Caus
   int ended = 0;
   SLIPWAY_RETURN_IF_ERROR(
       ChangeAudited(database_, cause, "end_logins", "account", account.value(), {},
-                    [&](Transaction& transaction, domain::AuditEntry& entry) {
+                    [&](Transaction& transaction) {
                       ended = static_cast<int>(
                           transaction.Run(kEndAll, account.value(), ToUnixMicros(cause.at)).size());
                       return absl::OkStatus();
@@ -158,8 +158,7 @@ absl::Status PgLoginStore::AddToken(const std::string& token_hash, const domain:
   SLIPWAY_RETURN_IF_ERROR(CheckStorable({token_hash, token.name}));
   return ChangeAudited(
       database_, cause, "create_api_token", "api_token", token.id.value(),
-      {{"account", token.account.value()}, {"name", token.name}},
-      [&](Transaction& transaction, domain::AuditEntry& entry) {
+      {{"account", token.account.value()}, {"name", token.name}}, [&](Transaction& transaction) {
         transaction.Run(kAddToken, token_hash, token.id.value(), token.account.value(), token.name,
                         OperationsArray(token.operations), IdArray(token.applications),
                         ToUnixMicros(token.created_at), ToUnixMicros(token.expires_at));
@@ -183,7 +182,7 @@ absl::Status PgLoginStore::RevokeToken(const ApiTokenId& id, const AccountId& ac
                                        const Cause& cause) {
   SLIPWAY_RETURN_IF_ERROR(CheckStorable({id.value()}));
   return ChangeAudited(database_, cause, "revoke_api_token", "api_token", id.value(), {},
-                       [&](Transaction& transaction, domain::AuditEntry& entry) -> absl::Status {
+                       [&](Transaction& transaction) -> absl::Status {
                          const pqxx::result revoked = transaction.Run(
                              kRevoke, id.value(), account.value(), ToUnixMicros(cause.at));
                          if (revoked.empty())

@@ -170,6 +170,12 @@ void TextArrayWriter::Add(std::string_view value) {
   text_ += '"';
 }
 
+std::string TextArray(const std::vector<std::string>& values) {
+  TextArrayWriter writer;
+  for (const std::string& value : values) writer.Add(value);
+  return writer.Take();
+}
+
 WallTime TimeOf(const pqxx::field& micros) { return FromUnixMicros(micros.as<std::int64_t>()); }
 
 Duration SpanOf(const pqxx::field& micros) {

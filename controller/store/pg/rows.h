@@ -54,6 +54,9 @@ class TextArrayWriter {
   std::string text_ = "{";
 };
 
+// The same of all of them.
+std::string TextArray(const std::vector<std::string>& values);
+
 WallTime TimeOf(const pqxx::field& micros);
 Duration SpanOf(const pqxx::field& micros);
 std::int64_t ToMicros(Duration span);

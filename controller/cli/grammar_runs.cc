@@ -1,0 +1,106 @@
+#include "controller/cli/grammar.h"
+
+namespace slipway::cli {
+
+void Grammar::AddRuns() {
+  CLI::App* submit = Command(app_, "submit", "Builds and, with --publish, publishes a commit",
+                             "构建一个提交；加 --publish 则发布",
+                             [this](Session& s) { return Submit(s, submit_); });
+  Option(submit, "--app", submit_.application, "Application", "应用")->required();
+  Option(submit, "--platform", submit_.platforms, "One or several platforms", "一个或多个平台")
+      ->required()
+      ->delimiter(',');
+  Option(submit, "--ref", submit_.ref, "Branch, tag or commit (else the default branch)",
+         "分支、标签或提交（缺省为默认分支）");
+  Option(submit, "--version", submit_.version, "Version shown to people", "展示的版本号");
+  Option(submit, "--description", submit_.description, "Handed to the platform",
+         "提交给平台的说明");
+  Flag(submit, "--publish", submit_.publish, "Publishes each product after its build",
+       "构建成功后发布");
+  Option(submit, "--target", submit_.target, "Publish target (else the platform's own)",
+         "发布目标（缺省为该平台的默认目标）");
+  AddWaiting(submit, submit_.require, submit_.queue_timeout);
+  Option(submit, "--priority", submit_.priority, "-100 to 100 (0); higher goes first",
+         "优先级 -100 到 100（0），高者优先")
+      ->check(CLI::Range(-100, 100));
+  Option(submit, "--group", submit_.group,
+         "Builds of one group run one at a time, in the order of submit",
+         "同组的构建按提交顺序逐个执行");
+  Option(submit, "--request-id", submit_.request_id,
+         "Unique per intent: submitting it again gives the same run",
+         "唯一标识；重复提交得到同一次运行");
+  Flag(submit, "-f,--follow", submit_.follow, "Stays until the end, with steps and log",
+       "跟随到结束，显示步骤和日志");
+  AddPatience(submit, submit_.patience);
+
+  CLI::App* follow = Command(app_, "follow", "Follows a run to its end", "跟随一次运行到结束",
+                             [this](Session& s) { return Follow(s, follow_); });
+  Option(follow, "RUN", follow_.run, "Run", "运行")->required();
+  AddPatience(follow, follow_.patience);
+}
+
+void Grammar::AddWaiting(CLI::App* command, std::vector<std::string>& require,
+                         std::string& queue_timeout) {
+  Option(command, "--require", require, "Label that an agent must have: KEY=VALUE; repeatable",
+         "代理必须具有的标签：KEY=VALUE，可重复")
+      ->allow_extra_args(false);
+  Option(command, "--queue-timeout", queue_timeout,
+         "How long a task may wait for an agent: 30m; none: for ever",
+         "任务等待代理的最长时间：30m；none 表示不限");
+}
+
+void Grammar::AddPatience(CLI::App* command, std::string& value) {
+  Option(command, "--patience", value,
+         "How long the controller may be away before following is given up (3m)",
+         "控制器失联多久后放弃跟随（3m）");
+}
+
+void Grammar::AddTasks() {
+  CLI::App* tasks = Command(app_, "tasks", "Lists tasks, newest first", "列出任务，最新的在前",
+                            [this](Session& s) { return ListTasks(s, tasks_); });
+  tasks->require_subcommand(0, 1);
+  Option(tasks, "--app", tasks_.application, "Of this application", "限定应用");
+  Option(tasks, "--run", tasks_.run, "Of this run", "限定运行");
+  Option(tasks, "--state", tasks_.states, "In these states: queued, running, failed …",
+         "限定状态：queued、running、failed 等")
+      ->delimiter(',')
+      ->type_name("{waiting,queued,offered,running,succeeded,failed,canceled,skipped,unknown}");
+  AddLimit(tasks, tasks_.limit);
+  CLI::App* show = Command(*tasks, "show", "One task with its steps", "显示一个任务及其步骤",
+                           [this](Session& s) { return ShowTask(s, id_); });
+  Option(show, "TASK", id_, "Task", "任务")->required();
+  CLI::App* explain =
+      Command(*tasks, "explain", "Why a task waits: agents that fit, who is ahead, time limits",
+              "说明任务为何等待：合适的代理、前面的任务与时限",
+              [this](Session& s) { return ExplainTask(s, id_); });
+  Option(explain, "TASK", id_, "Task", "任务")->required();
+  AddCancel(*tasks);
+  AddCancel(app_);
+
+  CLI::App* logs = Command(app_, "logs", "Prints the log of a task, byte for byte",
+                           "逐字节输出任务日志", [this](Session& s) { return Logs(s, logs_); });
+  Option(logs, "TASK", logs_.task, "Task", "任务")->required();
+  Flag(logs, "-f,--follow", logs_.follow, "Stays until the end of the log", "跟随到日志结束");
+  Option(logs, "--attempt", logs_.attempt, "Which attempt (else the newest)",
+         "第几次尝试（缺省为最新）")
+      ->check(CLI::PositiveNumber);
+  Option(logs, "--offset", logs_.offset, "First byte to print, from 0", "起始字节，从 0 开始");
+  AddPatience(logs, logs_.patience);
+}
+
+void Grammar::AddCancel(CLI::App& parent) {
+  CLI::App* cancel = Command(parent, "cancel", "Ends a task", "取消任务",
+                             [this](Session& s) { return CancelTask(s, cancel_); });
+  Option(cancel, "TASK", cancel_.task, "Task", "任务")->required();
+  Option(cancel, "--reason", cancel_.reason, "For the record", "取消原因，供记录");
+  Flag(cancel, "--wait", cancel_.wait, "Stays until the task has ended", "等待任务结束");
+  Option(cancel, "--patience", cancel_.patience, "How long to wait at most (3m)",
+         "最长等待时间（3m）");
+}
+
+void Grammar::AddLimit(CLI::App* command, int& value) {
+  Option(command, "--limit", value, "At most this many (50)", "最多条数（50）")
+      ->check(CLI::Range(1, 1000));
+}
+
+}  // namespace slipway::cli
