@@ -5,7 +5,6 @@
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -41,6 +40,7 @@
 #include "controller/artifacts/artifact_archive.h"
 #include "controller/artifacts/directory_blob_store.h"
 #include "controller/audit/refusal_writer.h"
+#include "controller/data_folder.h"
 #include "controller/farm_keys.h"
 #include "controller/first_admin.h"
 #include "controller/http_parts.h"
@@ -78,26 +78,6 @@ constexpr int kMaxServerThreads = 64;
 constexpr int kReadThreads = 2;
 constexpr int kLogThreads = 2;
 constexpr auto kShutdownPatience = std::chrono::seconds(2);
-
-absl::Status MakeFolder(const std::string& path, mode_t mode) {
-  if (mkdir(path.c_str(), mode) == 0) {
-    // Whatever the umask says.
-    return chmod(path.c_str(), mode) == 0 ? absl::OkStatus() : ErrnoError(errno, path);
-  }
-  return errno == EEXIST ? absl::OkStatus() : ErrnoError(errno, path);
-}
-
-absl::StatusOr<fs::UniqueFd> LockFolder(const std::string& dir) {
-  const std::string path = dir + "/controller.lock";
-  fs::UniqueFd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!fd.valid()) return ErrnoError(errno, path);
-  if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    return MakeError(absl::StatusCode::kFailedPrecondition, "DATA_DIR_IN_USE",
-                     fmt::format("another slipway-controller uses {}", dir),
-                     "Stop it first, or give this one a --data-dir of its own.");
-  }
-  return fd;
-}
 
 // "HOST:PORT" of gRPC, without a scheme.
 absl::Status CheckListen(const std::string& listen) {

@@ -41,11 +41,13 @@ class SubmitCall final : public grpc::ServerUnaryReactor {
   // Fills in the response and gives the status of the call.
   using Answer = std::function<absl::Status(std::vector<Item>& items)>;
 
+  // `refused`: the request as a whole, told to callers with a good token only.
   SubmitCall(grpc::CallbackServerContext& context, const Deps& deps, std::vector<Item> items,
-             Answer answer)
+             absl::Status refused, Answer answer)
       : context_(context),
         deps_(deps),
         items_(std::move(items)),
+        refused_(std::move(refused)),
         answer_(std::move(answer)),
         left_(items_.size() + 1) {}
 
@@ -76,9 +78,9 @@ class SubmitCall final : public grpc::ServerUnaryReactor {
       working_ = true;
     }
     const auto caller = deps_.auth.Authenticate(context_);
-    if (!caller.ok()) {
+    if (!caller.ok() || !refused_.ok()) {
       const std::lock_guard lock(mu_);
-      FinishLocked(caller.status());
+      FinishLocked(caller.ok() ? refused_ : caller.status());
       return;
     }
     for (std::size_t i = 0; i < items_.size(); ++i) {
@@ -176,6 +178,7 @@ class SubmitCall final : public grpc::ServerUnaryReactor {
   grpc::CallbackServerContext& context_;
   const Deps& deps_;
   std::vector<Item> items_;
+  const absl::Status refused_;
   const Answer answer_;
   std::shared_ptr<SubmitCall> self_;
   grpc::Alarm alarm_;
@@ -188,8 +191,10 @@ class SubmitCall final : public grpc::ServerUnaryReactor {
 };
 
 grpc::ServerUnaryReactor* StartCall(grpc::CallbackServerContext& context, const Deps& deps,
-                                    std::vector<Item> items, SubmitCall::Answer answer) {
-  auto call = std::make_shared<SubmitCall>(context, deps, std::move(items), std::move(answer));
+                                    std::vector<Item> items, absl::Status refused,
+                                    SubmitCall::Answer answer) {
+  auto call = std::make_shared<SubmitCall>(context, deps, std::move(items), std::move(refused),
+                                           std::move(answer));
   call->Start(call);
   return call.get();
 }
@@ -201,35 +206,38 @@ grpc::ServerUnaryReactor* NewSubmitCall(grpc::CallbackServerContext& context, co
                                         v1::SubmitRunResponse& response) {
   std::vector<Item> items(1);
   items[0].request = &request;
-  return StartCall(context, deps, std::move(items), [&response](std::vector<Item>& done) {
-    if (done[0].status.ok()) response = std::move(done[0].response);
-    return done[0].status;
-  });
+  return StartCall(context, deps, std::move(items), absl::OkStatus(),
+                   [&response](std::vector<Item>& done) {
+                     if (done[0].status.ok()) response = std::move(done[0].response);
+                     return done[0].status;
+                   });
 }
 
 grpc::ServerUnaryReactor* NewSubmitManyCall(grpc::CallbackServerContext& context, const Deps& deps,
                                             const v1::SubmitRunsRequest& request,
                                             v1::SubmitRunsResponse& response) {
-  if (request.runs().empty() || request.runs_size() > kMaxRuns) {
-    grpc::ServerUnaryReactor* reactor = context.DefaultReactor();
-    reactor->Finish(rpc::ToGrpc(context, BadField("runs", "send 1 to 1000")));
-    return reactor;
+  absl::Status refused;
+  int size = request.runs_size();
+  if (size < 1 || size > kMaxRuns) {
+    refused = BadField("runs", "send 1 to 1000");
+    size = 0;
   }
-  std::vector<Item> items(static_cast<std::size_t>(request.runs_size()));
+  std::vector<Item> items(static_cast<std::size_t>(size));
   for (std::size_t i = 0; i < items.size(); ++i) {
     items[i].request = &request.runs(static_cast<int>(i));
   }
-  return StartCall(context, deps, std::move(items), [&response](std::vector<Item>& done) {
-    for (Item& item : done) {
-      v1::SubmittedRun& run = *response.add_runs();
-      if (item.status.ok()) {
-        *run.mutable_run() = std::move(item.response);
-      } else {
-        *run.mutable_error() = rpc::ToCallError(item.status);
-      }
-    }
-    return absl::OkStatus();
-  });
+  return StartCall(context, deps, std::move(items), std::move(refused),
+                   [&response](std::vector<Item>& done) {
+                     for (Item& item : done) {
+                       v1::SubmittedRun& run = *response.add_runs();
+                       if (item.status.ok()) {
+                         *run.mutable_run() = std::move(item.response);
+                       } else {
+                         *run.mutable_error() = rpc::ToCallError(item.status);
+                       }
+                     }
+                     return absl::OkStatus();
+                   });
 }
 
 }  // namespace slipway::api

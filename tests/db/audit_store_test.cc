@@ -68,7 +68,7 @@ TEST_CASE("Audit: eight who write through several stores at once leave one unbro
   PgApplicationStore applications(*trail.database);
   PgAgentStore agents(*trail.database);
   PgSchedulerStore scheduler(*trail.database);
-  REQUIRE_OK(applications.Create(Shop()));
+  REQUIRE_OK(applications.Create(Shop(), {.actor = "admin", .at = {}}));
   constexpr int kEach = 15;
   std::atomic<int> failed{0};
   std::vector<std::thread> threads;
@@ -79,7 +79,9 @@ TEST_CASE("Audit: eight who write through several stores at once leave one unbro
         absl::Status status;
         switch (writer % 4) {
           case 0: status = trail.audit->Append({Trail::Entry(name), Trail::Entry(name)}); break;
-          case 1: status = applications.Create(Shop("app-" + name, name)); break;
+          case 1:
+            status = applications.Create(Shop("app-" + name, name), {.actor = "admin", .at = {}});
+            break;
           case 2: status = agents.AddJoinToken(Token("token-" + name)); break;
           default: status = scheduler.Commit({Run(name), Run(name + "x")}).status(); break;
         }
@@ -138,7 +140,7 @@ TEST_CASE("Audit: the time of an entry is the database's, one for a transaction"
         trail.Sql("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint").at(0).at(0));
   };
   const std::int64_t before = clock();
-  REQUIRE_OK(applications.Create(Shop()));
+  REQUIRE_OK(applications.Create(Shop(), {.actor = "admin", .at = {}}));
   // Its cause says 1970.
   REQUIRE_OK(scheduler.Commit({Run("1"), Run("2")}));
   const auto page = trail.audit->List({.action = "create_run"});
@@ -154,14 +156,14 @@ TEST_CASE("Audit: the time of an entry is the database's, one for a transaction"
 TEST_CASE("Audit: a change of an application has the digests of before and after", "[db]") {
   Trail trail;
   PgApplicationStore applications(*trail.database);
-  REQUIRE_OK(applications.Create(Shop(), "203.0.113.7"));
+  REQUIRE_OK(applications.Create(Shop(), {.actor = "admin", .at = {}, .from = "203.0.113.7"}));
   ApplicationChange change;
   change.description = "x";
-  change.cause = {.actor = "bob", .at = {}, .from = "203.0.113.8"};
-  REQUIRE_OK(applications.Update("shop", change));
+  const Cause bob{.actor = "bob", .at = {}, .from = "203.0.113.8"};
+  REQUIRE_OK(applications.Update("shop", change, bob));
   change.description = "";
-  REQUIRE_OK(applications.Update("shop", change));
-  CHECK_FALSE(applications.Update("none", change).ok());
+  REQUIRE_OK(applications.Update("shop", change, bob));
+  CHECK_FALSE(applications.Update("none", change, bob).ok());
   const auto page = trail.audit->List({.object = "application", .subject = "shop"});
   REQUIRE(Numbers(page) == std::vector<std::int64_t>{3, 2, 1});
   const auto& [back, forth, made] =

@@ -18,6 +18,7 @@
 #include "slipway/v1/session.grpc.pb.h"
 #include "tests/support/farm_fixture.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/temp_dir.h"
 
 namespace slipway::testing {
 namespace {
@@ -68,7 +69,8 @@ struct People {
     task = submitted->tasks(0).id();
     const auto start = agent->WaitStart();
     REQUIRE(start);
-    DoBuild(*agent, start->key, "a product", "a log\n");
+    WriteFile(product / "index.html", "hello\n");
+    DoBuild(*agent, start->key, product.path(), "a log\n");
     REQUIRE_OK(farm.client().Watch(run));
     Add("stranger", v1::ACCOUNT_KIND_DEVELOPER);
     Add("member", v1::ACCOUNT_KIND_MEMBER);
@@ -149,6 +151,7 @@ struct People {
     return call.Wait().error_code();
   }
 
+  TempDir product;
   FarmFixture farm;
   std::unique_ptr<FakeAgent> agent;
   std::string run;
