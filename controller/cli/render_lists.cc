@@ -1,20 +1,36 @@
 #include <fmt/format.h>
 
 #include "common/rpc/convert.h"
+#include "controller/cli/access_words.h"
 #include "controller/cli/format.h"
 #include "controller/cli/render.h"
 #include "controller/cli/table.h"
 
 namespace slipway::cli {
+namespace {
+
+// Seeing comes with everything else.
+std::string MayWords(const v1::Application& application, Text t) {
+  google::protobuf::RepeatedField<int> operations;
+  for (const int operation : application.allowed_operations()) {
+    if (operation != v1::OPERATION_VIEW) operations.Add(operation);
+  }
+  return JoinOperations(operations, t("view", "查看"));
+}
+
+}  // namespace
+
 std::string RenderApplications(const v1::ListApplicationsResponse& applications, const View& view) {
   const Text t = view.text;
   if (applications.applications().empty()) {
     return t("no applications; `slipway apps create` adds one\n",
              "没有应用；用 `slipway apps create` 添加\n");
   }
-  Table table({t("APPLICATION", "应用"), t("REPOSITORY", "仓库"), t("DESCRIPTION", "说明")});
+  Table table({t("APPLICATION", "应用"), t("REPOSITORY", "仓库"), t("DESCRIPTION", "说明"),
+               t("YOU MAY", "您可以")});
   for (const v1::Application& application : applications.applications()) {
-    table.Add({application.name(), application.repository(), application.description()});
+    table.Add({application.name(), application.repository(), application.description(),
+               MayWords(application, t)});
   }
   return table.Render();
 }
@@ -27,6 +43,7 @@ std::string RenderApplication(const v1::Application& application, const View& vi
   facts.Add(t("repository", "仓库"), application.repository());
   facts.Add(t("description", "说明"), application.description());
   facts.Add(t("requires", "所需标签"), FormatLabels(application.requirements()));
+  facts.Add(t("you may", "您可以"), MayWords(application, t));
   facts.Add(t("queue timeout", "排队时限"), FormatSpan(application.queue_timeout()));
   facts.Add(t("created", "创建时间"), FormatTime(application.created_at()));
   return facts.Render();

@@ -52,7 +52,7 @@ constexpr Statement kList{"accounts_list", "SELECT " SLIPWAY_PG_ACCOUNT_COLUMNS 
  ORDER BY a.name_key COLLATE "C" LIMIT $3)"};
 constexpr Statement kSetPassword{"accounts_set_password", R"(
 UPDATE accounts SET password_hash = $2, revision = revision + 1
- WHERE id = $1 AND state <> 'deleted' RETURNING id)"};
+ WHERE id = $1 AND state <> 'deleted' RETURNING name)"};
 constexpr Statement kEndLogins{"accounts_end_logins", R"(
 UPDATE logins SET ended_at = from_micros($3), ended_why = $4
  WHERE account_id = $1 AND id <> $2 AND ended_at IS NULL)"};
@@ -318,8 +318,11 @@ absl::Status PgAccountStore::Delete(const std::string& name, const Cause& cause)
   if (!IsStorableText(name)) return NoSuch("NO_SUCH_ACCOUNT", "account", "");
   return ChangeAudited(
       database_, cause, "delete_account", "account", name, {},
-      [&](Transaction& transaction) -> absl::Status {
+      [&](Transaction& transaction, domain::AuditEntry& entry) -> absl::Status {
         SLIPWAY_ASSIGN_OR_RETURN(const auto account, LockAccount(transaction, name));
+        entry.subject = account.name;
+        entry.details.emplace_back("id", account.id.value());
+        entry.before = AuditDigest(account);
         EndLoginsOf(transaction, account.id, LoginId(), cause, "the account was deleted");
         transaction.Run(kRevokeTokens, account.id.value(), ToUnixMicros(cause.at));
         transaction.Run(kForget, account.id.value());
@@ -369,14 +372,15 @@ absl::StatusOr<std::pair<domain::Account, std::string>> PgAccountStore::FindPass
 
 absl::Status PgAccountStore::SetPassword(const AccountId& id, const std::string& password_hash,
                                          const LoginId& keep, const Cause& cause) {
-  return ChangeAudited(database_, cause, "set_password", "account", id.value(), {},
-                       [&](Transaction& transaction) -> absl::Status {
-                         if (transaction.Run(kSetPassword, id.value(), password_hash).empty()) {
-                           return NoSuch("NO_SUCH_ACCOUNT", "account", id.value());
-                         }
-                         EndLoginsOf(transaction, id, keep, cause, "the password was changed");
-                         return absl::OkStatus();
-                       });
+  return ChangeAudited(
+      database_, cause, "set_password", "account", id.value(), {{"id", id.value()}},
+      [&](Transaction& transaction, domain::AuditEntry& entry) -> absl::Status {
+        const pqxx::result changed = transaction.Run(kSetPassword, id.value(), password_hash);
+        if (changed.empty()) return NoSuch("NO_SUCH_ACCOUNT", "account", id.value());
+        entry.subject = changed[0][0].as<std::string>();
+        EndLoginsOf(transaction, id, keep, cause, "the password was changed");
+        return absl::OkStatus();
+      });
 }
 
 absl::StatusOr<domain::AccountGroup> PgAccountStore::PutGroup(const domain::AccountGroup& group,

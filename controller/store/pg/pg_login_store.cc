@@ -31,8 +31,9 @@ constexpr Statement kLive{"logins_live", SLIPWAY_PG_LOGIN_QUERY
 constexpr Statement kEnd{"logins_end", R"(
 UPDATE logins SET ended_at = from_micros($3), ended_why = $4
  WHERE id = $1 AND ($2 = '' OR account_id = $2) AND ended_at IS NULL RETURNING id)"};
+constexpr Statement kRaiseEpoch{"logins_raise_epoch", R"(
+UPDATE accounts SET epoch = epoch + 1 WHERE id = $1 RETURNING name)"};
 constexpr Statement kEndAll{"logins_end_all", R"(
-WITH risen AS (UPDATE accounts SET epoch = epoch + 1 WHERE id = $1)
 UPDATE logins SET ended_at = from_micros($2), ended_why = 'logged out everywhere'
  WHERE account_id = $1 AND ended_at IS NULL RETURNING id)"};
 
@@ -143,13 +144,17 @@ absl::Status PgLoginStore::EndLogin(const LoginId& id, const AccountId& account,
 
 absl::StatusOr<int> PgLoginStore::EndLogins(const AccountId& account, const Cause& cause) {
   int ended = 0;
-  SLIPWAY_RETURN_IF_ERROR(
-      ChangeAudited(database_, cause, "end_logins", "account", account.value(), {},
-                    [&](Transaction& transaction) {
-                      ended = static_cast<int>(
-                          transaction.Run(kEndAll, account.value(), ToUnixMicros(cause.at)).size());
-                      return absl::OkStatus();
-                    }));
+  const absl::Status status = ChangeAudited(
+      database_, cause, "end_logins", "account", account.value(), {{"id", account.value()}},
+      [&](Transaction& transaction, domain::AuditEntry& entry) -> absl::Status {
+        const pqxx::result raised = transaction.Run(kRaiseEpoch, account.value());
+        if (raised.empty()) return NoSuch("NO_SUCH_ACCOUNT", "account", account.value());
+        entry.subject = raised[0][0].as<std::string>();
+        ended = static_cast<int>(
+            transaction.Run(kEndAll, account.value(), ToUnixMicros(cause.at)).size());
+        return absl::OkStatus();
+      });
+  if (!status.ok()) return status;
   return ended;
 }
 
