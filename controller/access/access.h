@@ -102,8 +102,9 @@ class Access {
   // kPermissionDenied, reason ADMIN_ONLY or OPERATOR_ONLY.
   [[nodiscard]] static absl::Status CheckAdministers(const Caller& caller,
                                                      domain::Authority::Need need);
-  [[nodiscard]] absl::StatusOr<domain::Operations> AllowedOperations(
-      const Caller& caller, const ApplicationId& application);
+  // Of each application, in their order. Reads the database once.
+  [[nodiscard]] absl::StatusOr<std::vector<domain::Operations>> AllowedOperations(
+      const Caller& caller, const std::vector<ApplicationId>& applications);
 
   // Somebody's rights may be less than before. Clears what is remembered, then tells the listeners.
   void Changed();

@@ -155,8 +155,13 @@ absl::Status ApplicationService::DoList(grpc::ServerContext& context,
       const auto page,
       deps_.applications.List(
           {.viewer = ViewerOf(caller), .page_size = size, .page_token = request.page_token()}));
-  for (const auto& application : page.applications) {
-    SLIPWAY_RETURN_IF_ERROR(Describe(caller, application, *response.add_applications()));
+  std::vector<ApplicationId> ids;
+  for (const auto& application : page.applications) ids.push_back(application.id);
+  SLIPWAY_ASSIGN_OR_RETURN(const auto allowed, deps_.auth.access().AllowedOperations(caller, ids));
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    v1::Application& listed = *response.add_applications();
+    listed = ToProto(page.applications[i]);
+    AddTo(*listed.mutable_allowed_operations(), allowed[i]);
   }
   response.set_next_page_token(page.next_page_token);
   response.set_total(page.total);
@@ -168,8 +173,8 @@ absl::Status ApplicationService::Describe(const access::Caller& caller,
                                           v1::Application& response) {
   response = ToProto(application);
   SLIPWAY_ASSIGN_OR_RETURN(const auto allowed,
-                           deps_.auth.access().AllowedOperations(caller, application.id));
-  AddTo(*response.mutable_allowed_operations(), allowed);
+                           deps_.auth.access().AllowedOperations(caller, {application.id}));
+  AddTo(*response.mutable_allowed_operations(), allowed.front());
   return absl::OkStatus();
 }
 

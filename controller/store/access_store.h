@@ -104,9 +104,9 @@ class AccountStore {
                                                   const std::vector<NamedGrant>& remove,
                                                   const Cause& cause) = 0;
   [[nodiscard]] virtual absl::StatusOr<GrantPage> ListGrants(const GrantFilter& filter) = 0;
-  // Of the account and its groups, for this application and for all.
+  // Of the account and its groups, for these applications and for all.
   [[nodiscard]] virtual absl::StatusOr<std::vector<domain::Grant>> GrantsOf(
-      const AccountId& account, const ApplicationId& application) = 0;
+      const AccountId& account, const std::vector<ApplicationId>& applications) = 0;
 };
 
 // Thread-safe.

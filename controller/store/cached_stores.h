@@ -104,7 +104,7 @@ class CachedAccess final {
   absl::StatusOr<std::vector<domain::Grant>> Grants(const AccountId& account,
                                                     const ApplicationId& application) {
     return grants_.Get(std::pair(account, application),
-                       [&] { return accounts_.GrantsOf(account, application); });
+                       [&] { return accounts_.GrantsOf(account, {application}); });
   }
   void Clear() {
     accounts_by_id_.Clear();

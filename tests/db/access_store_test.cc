@@ -97,7 +97,7 @@ TEST_CASE("AccountStore: the last admin can be neither disabled, nor deleted, no
 TEST_CASE("AccountStore: grants add up, shrink and go, by account and by group", "[db]") {
   AccessFarm farm;
   const auto mei = farm.Add("mei", AccountKind::kMember);
-  const auto held = [&] { return *farm.accounts().GrantsOf(mei.id, ApplicationId("app-shop")); };
+  const auto held = [&] { return *farm.accounts().GrantsOf(mei.id, {ApplicationId("app-shop")}); };
   CHECK(held().empty());
   farm.Give("mei", "shop", {Operation::kPackage});
   farm.Give("mei", "shop", {Operation::kPublish});

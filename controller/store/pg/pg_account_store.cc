@@ -130,7 +130,7 @@ SELECT g.place, coalesce(a.name, '') AS account, coalesce(r.name, '') AS group,
  ORDER BY g.place LIMIT $5)"};
 constexpr Statement kGrantsOf{"accounts_grants_of", "SELECT " SLIPWAY_PG_GRANT_JSON R"( AS grant
   FROM held_grants h
- WHERE h.account_id = $1 AND (h.application_id = $2 OR h.application_id IS NULL))"};
+ WHERE h.account_id = $1 AND (h.application_id = ANY ($2::text[]) OR h.application_id IS NULL))"};
 
 std::vector<std::string> NamesOf(const std::string& array) {
   std::vector<std::string> names;
@@ -488,11 +488,13 @@ absl::StatusOr<GrantPage> PgAccountStore::ListGrants(const GrantFilter& filter) 
 }
 
 absl::StatusOr<std::vector<domain::Grant>> PgAccountStore::GrantsOf(
-    const AccountId& account, const ApplicationId& application) {
+    const AccountId& account, const std::vector<ApplicationId>& applications) {
+  std::vector<std::string> ids;
+  for (const ApplicationId& id : applications) ids.push_back(id.value());
   return Select<domain::Grant>(
       database_, kGrantsOf,
       [](const pqxx::row& row) { return GrantFromJson(json::parse(row[0].as<std::string>())); },
-      account.value(), application.value());
+      account.value(), TextArray(ids));
 }
 
 }  // namespace slipway::store::pg

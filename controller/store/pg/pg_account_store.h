@@ -32,8 +32,8 @@ class PgAccountStore final : public AccountStore {
   absl::Status ChangeGrants(const std::vector<NamedGrant>& add,
                             const std::vector<NamedGrant>& remove, const Cause& cause) override;
   absl::StatusOr<GrantPage> ListGrants(const GrantFilter& filter) override;
-  absl::StatusOr<std::vector<domain::Grant>> GrantsOf(const AccountId& account,
-                                                      const ApplicationId& application) override;
+  absl::StatusOr<std::vector<domain::Grant>> GrantsOf(
+      const AccountId& account, const std::vector<ApplicationId>& applications) override;
 
  private:
   Database& database_;
