@@ -414,7 +414,7 @@ class RealApp final : public App {
             {v1::TaskService::service_full_name(), v1::ApplicationService::service_full_name(),
              v1::ReleaseService::service_full_name(), v1::AgentAdminService::service_full_name(),
              v1::AgentImageService::service_full_name(), v1::SessionService::service_full_name(),
-             v1::AccountService::service_full_name()},
+             v1::AccountService::service_full_name(), v1::AuditService::service_full_name()},
             {server_->InProcessChannel(arguments),
              crypto::SecretBytes::CopyOf(gateway_token_.view()), registry_, clock_,
              [this](auto answer) { ready_check_->Ask(std::move(answer)); }},

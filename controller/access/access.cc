@@ -42,19 +42,26 @@ absl::Status Delayed(Duration wait) {
                    "Wait so long, then try again.");
 }
 
+absl::Status WrongPassword() {
+  return MakeError(absl::StatusCode::kPermissionDenied, "WRONG_PASSWORD",
+                   "the old password is wrong");
+}
+
 absl::Status NarrowToken() {
   return MakeError(absl::StatusCode::kPermissionDenied, "TOKEN_FORBIDS",
                    "this API token is narrowed to some operations or applications",
                    "Use a login, or a token that is not narrowed.");
 }
 
-// What all spellings of a name have in common that can be had without tables: the store compares
-// them exactly, this only counts failures.
-std::string DelayKey(const std::string& account) {
-  std::string key = account.substr(0, 256);
-  std::transform(key.begin(), key.end(), key.begin(),
-                 [](unsigned char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
-  return key;
+constexpr std::size_t kLongestName = 256;
+
+// Of an IPv6 address its network: a house has more addresses than anybody can count failures of.
+std::string NetworkOf(const std::string& address) {
+  std::size_t groups = 0;
+  for (std::size_t i = 0; i < address.size(); ++i) {
+    if (address[i] == ':' && ++groups == 4) return address.substr(0, i);
+  }
+  return address;
 }
 
 }  // namespace
@@ -143,10 +150,14 @@ absl::StatusOr<Caller> Access::ByApiToken(const std::string& token_hash) {
                     (token.expires_at == WallTime() || token.expires_at > now) &&
                     account.state == domain::AccountState::kActive;
   if (!good) return BadToken();
+  bool flush = false;
   {
     const std::lock_guard lock(mu_);
     used_tokens_[token.id] = now;
+    flush = clock_.Mono() - flushed_at_ > options_.token_use_interval;
+    if (flush) flushed_at_ = clock_.Mono();
   }
+  if (flush) FlushTokenUse();
   Caller caller;
   caller.account = std::move(account);
   caller.api_token = std::move(token);
@@ -154,8 +165,8 @@ absl::StatusOr<Caller> Access::ByApiToken(const std::string& token_hash) {
   return caller;
 }
 
-absl::StatusOr<std::pair<domain::Account, bool>> Access::CheckPassword(
-    const std::string& account, const std::string& password) {
+absl::StatusOr<Access::Checked> Access::CheckPassword(const std::string& account,
+                                                      const std::string& password) {
   auto found = accounts_.FindPassword(account);
   if (!found.ok() && found.status().code() != absl::StatusCode::kNotFound) return found.status();
   {
@@ -173,51 +184,61 @@ absl::StatusOr<std::pair<domain::Account, bool>> Access::CheckPassword(
     const std::lock_guard lock(mu_);
     --waiting_logins_;
   }
-  if (!found.ok()) return std::pair(domain::Account(), false);
-  const bool may = fits && found->first.state == domain::AccountState::kActive &&
-                   found->first.kind != domain::AccountKind::kService;
-  return std::pair(std::move(found->first), may);
+  Checked checked;
+  if (!found.ok()) return checked;
+  checked.account = std::move(found->first);
+  checked.hash = std::move(found->second);
+  checked.fits = fits && checked.account.state == domain::AccountState::kActive &&
+                 checked.account.kind != domain::AccountKind::kService;
+  return checked;
 }
 
 absl::StatusOr<LoginTokens> Access::Login(const std::string& account, const std::string& password,
                                           const std::string& client, const std::string& address) {
-  const std::string key = DelayKey(account);
+  if (account.size() > kLongestName || password.size() > crypto::kLongestPassword) {
+    return BadLogin();
+  }
+  // However it is spelled, and whether or not there is such an account.
+  SLIPWAY_ASSIGN_OR_RETURN(const std::string key, accounts_.NameKey(account));
+  const std::string network = NetworkOf(address);
+  const std::string here = key + "@" + network;
+  bool at_home = false;
   {
     const std::lock_guard lock(mu_);
     const MonoTime now = clock_.Mono();
     const auto home = home_.find(key);
-    const bool at_home = home != home_.end() && home->second == address;
-    Duration wait = by_address_.Left(address, now);
-    if (!at_home) wait = std::max(wait, by_account_.Left(key, now));
+    at_home = home != home_.end() && home->second == network;
+    const Duration wait =
+        std::max(by_address_.Left(network, now), by_account_.Left(at_home ? here : key, now));
     if (wait > Duration::zero()) return Delayed(wait);
+    // Counted before it is known, so that many at once are not one; taken back on success.
+    by_account_.Failed(at_home ? here : key, now);
+    by_address_.Failed(network, now);
   }
-  if (password.size() > crypto::kLongestPassword) return BadLogin();
   SLIPWAY_ASSIGN_OR_RETURN(const auto checked, CheckPassword(account, password));
-  const auto& [found, fits] = checked;
+  if (!checked.fits) return BadLogin();
+  const domain::Account& found = checked.account;
   const WallTime now = FromUnixMicros(ToUnixMicros(clock_.Wall()));
-  if (!fits) {
-    const std::lock_guard lock(mu_);
-    by_account_.Failed(key, clock_.Mono());
-    by_address_.Failed(address, clock_.Mono());
-    return BadLogin();
-  }
-  domain::Login login{.id = LoginId(NewId("login-")),
-                      .account = found.id,
-                      .epoch = found.epoch,
-                      .generation = 1,
-                      .created_at = now,
-                      .refreshed_at = now,
-                      .expires_at = now + options_.login_lifetime,
-                      .address = address,
-                      .client = client};
-  SLIPWAY_RETURN_IF_ERROR(
-      logins_.AddLogin(login, {.actor = found.name, .at = now, .from = address}));
+  const domain::Login login{.id = LoginId(NewId("login-")),
+                            .account = found.id,
+                            .epoch = found.epoch,
+                            .generation = 1,
+                            .created_at = now,
+                            .refreshed_at = now,
+                            .expires_at = now + options_.login_lifetime,
+                            .address = address,
+                            .client = client};
+  const absl::Status added =
+      logins_.AddLogin(login, checked.hash, {.actor = found.name, .at = now, .from = address});
+  // The password was changed while this one was being checked.
+  if (absl::IsAborted(added)) return BadLogin();
+  SLIPWAY_RETURN_IF_ERROR(added);
   {
     const std::lock_guard lock(mu_);
-    by_account_.Succeeded(key);
-    by_address_.Succeeded(address);
+    by_account_.Succeeded(at_home ? here : key);
+    by_address_.TakeBack(network);
     if (home_.size() >= kMostHomes) home_.clear();
-    home_[key] = address;
+    home_[key] = network;
   }
   return TokensOf(found, login, now);
 }
@@ -259,10 +280,11 @@ absl::StatusOr<LoginTokens> Access::Refresh(const std::string& token, const std:
       return TokensOf(*account, *login, now);
     }
     if (claims->generation != login->generation) {
-      SLIPWAY_RETURN_IF_ERROR(
+      const absl::Status ended =
           logins_.EndLogin(login->id, login->account, "a spent refresh token came back",
-                           {.actor = account->name, .at = now, .from = address}));
+                           {.actor = account->name, .at = now, .from = address});
       Changed();
+      if (!ended.ok() && !absl::IsNotFound(ended)) return ended;
       return BadRefresh();
     }
     const WallTime expires_at = now + options_.login_lifetime;
@@ -278,14 +300,19 @@ absl::StatusOr<LoginTokens> Access::Refresh(const std::string& token, const std:
 }
 
 absl::StatusOr<int> Access::Logout(const Caller& caller, bool everywhere) {
-  const store::Cause cause = CauseOf(caller, {});
-  int ended = 0;
+  const store::Cause cause = CauseOf(caller, {caller.AuthorityFor(Authority::Need::kAccount)});
+  absl::StatusOr<int> ended = 0;
   if (everywhere) {
-    SLIPWAY_ASSIGN_OR_RETURN(ended, logins_.EndLogins(caller.account.id, cause));
+    if (caller.api_token && caller.api_token->narrowed()) return NarrowToken();
+    ended = logins_.EndLogins(caller.account.id, cause);
   } else if (!caller.login.value().empty()) {
-    SLIPWAY_RETURN_IF_ERROR(logins_.EndLogin(caller.login, caller.account.id, "logged out", cause));
-    ended = 1;
+    const absl::Status status =
+        logins_.EndLogin(caller.login, caller.account.id, "logged out", cause);
+    ended = status.ok() ? absl::StatusOr<int>(1) : status;
+  } else {
+    return ended;
   }
+  // Whatever came of it: an error may be one of the answer only. So below.
   Changed();
   return ended;
 }
@@ -302,29 +329,32 @@ absl::Status Access::ChangePassword(const Caller& caller, const std::string& old
     return MakeError(absl::StatusCode::kInvalidArgument, "BAD_PASSWORD",
                      "the new password is the old one");
   }
-  const std::string key = DelayKey(caller.account.name);
+  // Strangers' failures with the name do not count here: this is somebody who is logged in.
+  const std::string key = "login " + caller.login.value();
   {
     const std::lock_guard lock(mu_);
     const Duration wait = by_account_.Left(key, clock_.Mono());
     if (wait > Duration::zero()) return Delayed(wait);
+    by_account_.Failed(key, clock_.Mono());
   }
   SLIPWAY_ASSIGN_OR_RETURN(const auto checked, CheckPassword(caller.account.name, old_password));
-  if (!checked.second) {
+  if (!checked.fits) return WrongPassword();
+  {
     const std::lock_guard lock(mu_);
-    by_account_.Failed(key, clock_.Mono());
-    return MakeError(absl::StatusCode::kPermissionDenied, "WRONG_PASSWORD",
-                     "the old password is wrong");
+    by_account_.Succeeded(key);
   }
-  SLIPWAY_RETURN_IF_ERROR(accounts_.SetPassword(
-      caller.account.id, crypto::HashPassword(new_password), caller.login, CauseOf(caller, {})));
+  const absl::Status changed = accounts_.SetPassword(
+      caller.account.id, crypto::HashPassword(new_password), checked.hash, caller.login,
+      CauseOf(caller, {caller.AuthorityFor(Authority::Need::kAccount)}));
   Changed();
-  return absl::OkStatus();
+  // Somebody else set another one while this one was being checked.
+  return absl::IsAborted(changed) ? WrongPassword() : changed;
 }
 
 absl::StatusOr<std::pair<domain::ApiToken, std::string>> Access::CreateToken(
     const Caller& caller, domain::ApiToken wanted, Duration lifetime) {
   if (caller.api_token && caller.api_token->narrowed()) return NarrowToken();
-  std::vector<Authority> authorities;
+  std::vector<Authority> authorities{caller.AuthorityFor(Authority::Need::kAccount)};
   if (wanted.account != caller.account.id) {
     SLIPWAY_RETURN_IF_ERROR(CheckAdministers(caller, Authority::Need::kAdmin));
     authorities.push_back(caller.AuthorityFor(Authority::Need::kAdmin));
@@ -339,11 +369,14 @@ absl::StatusOr<std::pair<domain::ApiToken, std::string>> Access::CreateToken(
 }
 
 absl::Status Access::EndLogin(const Caller& caller, const LoginId& id) {
+  if (caller.api_token && caller.api_token->narrowed()) return NarrowToken();
   const bool admin = CheckAdministers(caller, Authority::Need::kAdmin).ok();
-  SLIPWAY_RETURN_IF_ERROR(logins_.EndLogin(id, admin ? AccountId() : caller.account.id,
-                                           "ended by " + caller.account.name, CauseOf(caller, {})));
+  const absl::Status ended = logins_.EndLogin(
+      id, admin ? AccountId() : caller.account.id, "ended by " + caller.account.name,
+      CauseOf(caller,
+              {caller.AuthorityFor(admin ? Authority::Need::kAdmin : Authority::Need::kAccount)}));
   Changed();
-  return absl::OkStatus();
+  return ended;
 }
 
 absl::Status Access::RevokeToken(const Caller& caller, const ApiTokenId& id) {
@@ -351,10 +384,12 @@ absl::Status Access::RevokeToken(const Caller& caller, const ApiTokenId& id) {
     return NarrowToken();
   }
   const bool admin = CheckAdministers(caller, Authority::Need::kAdmin).ok();
-  SLIPWAY_RETURN_IF_ERROR(
-      logins_.RevokeToken(id, admin ? AccountId() : caller.account.id, CauseOf(caller, {})));
+  const absl::Status revoked = logins_.RevokeToken(
+      id, admin ? AccountId() : caller.account.id,
+      CauseOf(caller,
+              {caller.AuthorityFor(admin ? Authority::Need::kAdmin : Authority::Need::kAccount)}));
   Changed();
-  return absl::OkStatus();
+  return revoked;
 }
 
 absl::Status Access::Check(const Caller& caller, const domain::Question& question,
@@ -437,12 +472,10 @@ void Access::FlushTokenUse() {
   {
     const std::lock_guard lock(mu_);
     used.swap(used_tokens_);
+    flushed_at_ = clock_.Mono();
   }
-  if (used.empty()) return;
-  std::vector<ApiTokenId> ids;
-  for (const auto& [id, at] : used) ids.push_back(id);
   // A use that is not written down is no harm.
-  logins_.TouchTokens(ids, clock_.Wall()).IgnoreError();
+  if (!used.empty()) logins_.TouchTokens(used).IgnoreError();
 }
 
 store::Cause Access::CauseOf(const Caller& caller, std::vector<Authority> authorities) const {

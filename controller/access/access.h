@@ -63,6 +63,8 @@ class Access {
     LoginDelay::Options by_account{};
     // Many people may share an address.
     LoginDelay::Options by_address{.free_tries = 20};
+    // How often it is written down when API tokens were used.
+    Duration token_use_interval = std::chrono::minutes(1);
     // Logins that wait for one of the two that are being checked.
     int most_waiting_logins = 32;
   };
@@ -111,7 +113,7 @@ class Access {
   // Called after each change, from the thread that made it, unless the handle has died.
   [[nodiscard]] std::shared_ptr<void> OnChange(std::function<void()> listener);
 
-  // Writes down when API tokens were last used; called once in a while.
+  // Writes down when API tokens were last used, which calls do by themselves once in a while.
   void FlushTokenUse();
 
   [[nodiscard]] store::Cause CauseOf(const Caller& caller,
@@ -120,8 +122,13 @@ class Access {
  private:
   [[nodiscard]] absl::StatusOr<Caller> ByLogin(const LoginId& id);
   [[nodiscard]] absl::StatusOr<Caller> ByApiToken(const std::string& token_hash);
-  [[nodiscard]] absl::StatusOr<std::pair<domain::Account, bool>> CheckPassword(
-      const std::string& account, const std::string& password);
+  struct Checked {
+    domain::Account account{};
+    std::string hash{};  // of its password, as it was
+    bool fits = false;
+  };
+  [[nodiscard]] absl::StatusOr<Checked> CheckPassword(const std::string& account,
+                                                      const std::string& password);
   [[nodiscard]] LoginTokens TokensOf(const domain::Account& account, const domain::Login& login,
                                      WallTime now) const;
 
@@ -138,11 +145,12 @@ class Access {
   std::mutex mu_;
   LoginDelay by_account_;
   LoginDelay by_address_;
-  // Where each of the newest accounts has logged in from: a stranger's failures elsewhere do not
-  // keep its owner out.
+  // The network that each of the newest accounts has logged in from: a stranger's failures
+  // elsewhere do not keep its owner out.
   std::map<std::string, std::string> home_;
   int waiting_logins_ = 0;
-  std::map<ApiTokenId, WallTime> used_tokens_;  // since the last FlushTokenUse
+  std::map<ApiTokenId, WallTime> used_tokens_;  // since flushed_at_
+  MonoTime flushed_at_;
   std::uint64_t last_listener_ = 0;
   std::map<std::uint64_t, std::function<void()>> listeners_;
 };

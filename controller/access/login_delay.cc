@@ -39,4 +39,9 @@ void LoginDelay::Succeeded(const std::string& key) {
   by_key_.erase(it);
 }
 
+void LoginDelay::TakeBack(const std::string& key) {
+  const auto it = by_key_.find(key);
+  if (it != by_key_.end() && it->second->failures > 0) --it->second->failures;
+}
+
 }  // namespace slipway::access

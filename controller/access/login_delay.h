@@ -31,7 +31,10 @@ class LoginDelay {
   // How long `key` has still to wait; zero: it may try.
   [[nodiscard]] Duration Left(const std::string& key, MonoTime now) const;
   void Failed(const std::string& key, MonoTime now);
+  // All is forgiven.
   void Succeeded(const std::string& key);
+  // The last failure was none.
+  void TakeBack(const std::string& key);
 
  private:
   struct Record {

@@ -143,6 +143,11 @@ absl::Status CheckName(const char* field, const std::string& name) {
   if (name.empty() || CharactersIn(name) > kMostCharacters) {
     return BadField(field, fmt::format("use 1 to {} characters", kMostCharacters));
   }
+  // The audit trail calls others by these.
+  for (const char* reserved : {"scheduler", "controller", "stranger", "migration"}) {
+    if (name == reserved) return BadField(field, "is a name that the farm itself uses");
+  }
+  if (name.rfind("agent:", 0) == 0) return BadField(field, "must not begin with 'agent:'");
   if (name.front() == ' ' || name.back() == ' ') {
     return BadField(field, "must not begin or end with a blank");
   }

@@ -177,7 +177,7 @@ absl::Status AccountService::DoReset(const std::string& name, const store::Cause
   if (account.kind == AccountKind::kService) return ServiceHasNoPassword();
   const std::string made = crypto::NewPassword();
   SLIPWAY_RETURN_IF_ERROR(
-      deps_.accounts.SetPassword(account.id, crypto::HashPassword(made), LoginId(), cause));
+      deps_.accounts.SetPassword(account.id, crypto::HashPassword(made), "", LoginId(), cause));
   password = made;
   return absl::OkStatus();
 }

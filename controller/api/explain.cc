@@ -106,13 +106,21 @@ v1::ExplainTaskResponse ToProto(const scheduler::Explanation& why) {
   return out;
 }
 
-absl::StatusOr<v1::ExplainTaskResponse> ExplainTask(const Deps& deps, const TaskId& id) {
+absl::StatusOr<v1::ExplainTaskResponse> ExplainTask(const Deps& deps, const access::Caller& caller,
+                                                    const TaskId& id) {
   SLIPWAY_ASSIGN_OR_RETURN(const auto why, deps.scheduler.Explain(id));
   v1::ExplainTaskResponse out;
   out.set_await(v1::AWAIT_NOTHING);
   if (why) {
     out = ToProto(*why);
+    // Applications share agents, but not what they build.
     for (const TaskId& before : why->ahead.first) {
+      SLIPWAY_ASSIGN_OR_RETURN(const auto found, deps.reader.GetTask(before));
+      const domain::Question sight{.application = found.task.application};
+      const absl::Status seen =
+          deps.auth.access().Check(caller, sight, absl::NotFoundError("not seen"));
+      if (absl::IsNotFound(seen)) continue;
+      SLIPWAY_RETURN_IF_ERROR(seen);
       SLIPWAY_ASSIGN_OR_RETURN(*out.add_first_ahead(), TaskOf(deps, before));
     }
     if (!why->depends_on.value().empty()) {

@@ -10,9 +10,10 @@
 
 namespace slipway::api {
 
-// Why a task is where it is, as clients see it. kNotFound; kUnavailable, reason RELOADING. Reads
-// the database.
+// Why a task is where it is, as clients see it; of tasks ahead of it those that the caller sees.
+// kNotFound; kUnavailable, reason RELOADING. Reads the database.
 [[nodiscard]] absl::StatusOr<v1::ExplainTaskResponse> ExplainTask(const Deps& deps,
+                                                                  const access::Caller& caller,
                                                                   const TaskId& id);
 
 // The answer without its tasks: agents, deadlines, counts. Pure.

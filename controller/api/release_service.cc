@@ -39,7 +39,8 @@ std::string PublishState(const std::optional<domain::Task>& publish) {
 
 }  // namespace
 
-absl::StatusOr<ReleaseService::Product> ReleaseService::Find(const std::string& name) {
+absl::StatusOr<ReleaseService::Product> ReleaseService::Find(const access::Caller& caller,
+                                                             const std::string& name) {
   Product product;
   TaskId task(name);
   std::optional<ReleaseId> release;
@@ -67,6 +68,9 @@ absl::StatusOr<ReleaseService::Product> ReleaseService::Find(const std::string& 
     SLIPWAY_RETURN_IF_ERROR(found.status());
   }
   product.build = *std::move(found);
+  SLIPWAY_RETURN_IF_ERROR(
+      deps_.auth.access().Check(caller, {.application = product.build.run.application},
+                                NoSuchProduct(name, release ? kNoRelease : kNoTask)));
   const auto& result = product.build.task.result;
   if (!result || !result->build || result->build->manifest.IsZero()) {
     return NoSuchProduct(name, "the build has no product");
@@ -79,16 +83,6 @@ absl::StatusOr<ReleaseService::Product> ReleaseService::Find(const std::string& 
       product.publish->state == domain::TaskState::kSucceeded) {
     SLIPWAY_ASSIGN_OR_RETURN(product.release, deps_.reader.ReleaseOfTask(product.publish->id));
   }
-  return product;
-}
-
-absl::StatusOr<ReleaseService::Product> ReleaseService::FindVisible(const access::Caller& caller,
-                                                                    const std::string& name) {
-  SLIPWAY_ASSIGN_OR_RETURN(auto product, Find(name));
-  const bool release = product.release && name != product.build.task.id.value();
-  SLIPWAY_RETURN_IF_ERROR(
-      deps_.auth.access().Check(caller, {.application = product.build.run.application},
-                                NoSuchProduct(name, release ? kNoRelease : kNoTask)));
   return product;
 }
 
@@ -131,7 +125,7 @@ grpc::Status ReleaseService::GetArchived(grpc::ServerContext* context,
 absl::Status ReleaseService::DoGet(grpc::ServerContext& context, const std::string& name,
                                    v1::Archived& response) {
   SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.Authenticate(context));
-  SLIPWAY_ASSIGN_OR_RETURN(const Product product, FindVisible(caller, name));
+  SLIPWAY_ASSIGN_OR_RETURN(const Product product, Find(caller, name));
   const protocol::AttemptResult& result = *product.build.task.result;
   const protocol::BuildOutcome& build = *result.build;
   if (product.release) *response.mutable_release() = ToProto(*product.release);
@@ -282,7 +276,7 @@ grpc::Status ReleaseService::Download(grpc::ServerContext* context,
 absl::Status ReleaseService::DoDownload(grpc::ServerContext& context, const std::string& name,
                                         grpc::ServerWriter<v1::DownloadResponse>& writer) {
   SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.Authenticate(context));
-  SLIPWAY_ASSIGN_OR_RETURN(const Product product, FindVisible(caller, name));
+  SLIPWAY_ASSIGN_OR_RETURN(const Product product, Find(caller, name));
   return agent_gateway::StreamArtifact(archive_, product.build.run.application,
                                        product.build.task.result->build->manifest, writer);
 }

@@ -47,10 +47,9 @@ class ReleaseService final : public v1::ReleaseService::Service {
                                    const domain::Question& question);
   absl::Status DoDownload(grpc::ServerContext& context, const std::string& name,
                           grpc::ServerWriter<v1::DownloadResponse>& writer);
-  // kNotFound, reason NO_SUCH_PRODUCT: no such name, or its build has no product.
-  absl::StatusOr<Product> Find(const std::string& name);
-  // The same when the caller does not see it.
-  absl::StatusOr<Product> FindVisible(const access::Caller& caller, const std::string& name);
+  // kNotFound, reason NO_SUCH_PRODUCT: no such name, the caller does not see it, or its build has
+  // no product.
+  absl::StatusOr<Product> Find(const access::Caller& caller, const std::string& name);
 
   const Deps deps_;
   artifacts::ArtifactArchive& archive_;

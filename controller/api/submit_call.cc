@@ -160,6 +160,12 @@ class SubmitCall final : public grpc::ServerUnaryReactor {
     item.status = tasks.status();
     item.response.clear_tasks();
     if (!tasks.ok()) return;
+    // One may see its own, and not that of another application.
+    if (!tasks->empty() && tasks->front().application() != item.request->application()) {
+      item.response.clear_run();
+      item.status = BadField("request_id", "was used for a run of another application");
+      return;
+    }
     for (v1::Task& task : *tasks) *item.response.add_tasks() = std::move(task);
   }
 

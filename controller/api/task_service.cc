@@ -101,7 +101,7 @@ grpc::Status TaskService::ExplainTask(grpc::ServerContext* context,
   if (!caller.ok()) return rpc::ToGrpc(*context, caller.status());
   const auto seen = FindTask(deps_, *caller, TaskId(request->id()));
   if (!seen.ok()) return rpc::ToGrpc(*context, seen.status());
-  auto why = api::ExplainTask(deps_, TaskId(request->id()));
+  auto why = api::ExplainTask(deps_, *caller, TaskId(request->id()));
   if (why.ok()) *response = std::move(*why);
   return rpc::ToGrpc(*context, why.status());
 }

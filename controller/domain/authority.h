@@ -59,8 +59,9 @@ enum class Verdict {
 // What a change of somebody's making rests on, so that the store can ask again. The default rests
 // on nothing: the farm's own doing.
 struct Authority {
-  // kApplication: the question; the others: a kind of account, with a token that is not narrowed.
-  enum class Need { kNothing, kApplication, kOperator, kAdmin };
+  // kAccount: account, login and token are good; kApplication: the question; the others: a kind of
+  // account, with a token that is not narrowed.
+  enum class Need { kNothing, kAccount, kApplication, kOperator, kAdmin };
   Need need = Need::kNothing;
   AccountId account{};
   LoginId login{};      // empty: none

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -85,10 +86,15 @@ class AccountStore {
   // The account and what is kept of its password, "" for none. kNotFound.
   [[nodiscard]] virtual absl::StatusOr<std::pair<domain::Account, std::string>> FindPassword(
       const std::string& name) = 0;
-  // Ends all its logins but `keep`. kNotFound.
+  // A name as names are compared: without differences of case and width. kInvalidArgument: it is no
+  // text that can be stored.
+  [[nodiscard]] virtual absl::StatusOr<std::string> NameKey(const std::string& name) = 0;
+  // Ends all its logins but `keep`. kNotFound; kAborted: `expected` is not empty and not the hash
+  // that is stored.
   [[nodiscard]] virtual absl::Status SetPassword(const AccountId& id,
                                                  const std::string& password_hash,
-                                                 const LoginId& keep, const Cause& cause) = 0;
+                                                 const std::string& expected, const LoginId& keep,
+                                                 const Cause& cause) = 0;
 
   // Makes the group or replaces description and members. kNotFound NO_SUCH_ACCOUNT names a member;
   // kAborted CHANGED.
@@ -114,8 +120,11 @@ class LoginStore {
  public:
   virtual ~LoginStore() = default;
 
-  // Guard: the account is active and its epoch is the login's. kAborted otherwise.
-  [[nodiscard]] virtual absl::Status AddLogin(const domain::Login& login, const Cause& cause) = 0;
+  // Guard: the account is active, its epoch is the login's, and this is the hash of its password.
+  // kAborted otherwise.
+  [[nodiscard]] virtual absl::Status AddLogin(const domain::Login& login,
+                                              const std::string& password_hash,
+                                              const Cause& cause) = 0;
   // generation `from` → from + 1. kNotFound: the login has ended or expired, or its generation is
   // another.
   [[nodiscard]] virtual absl::Status AdvanceLogin(const LoginId& id, std::int64_t from,
@@ -145,9 +154,8 @@ class LoginStore {
   // As EndLogin, NO_SUCH_TOKEN.
   [[nodiscard]] virtual absl::Status RevokeToken(const ApiTokenId& id, const AccountId& account,
                                                  const Cause& cause) = 0;
-  // These were used now. Not audited.
-  [[nodiscard]] virtual absl::Status TouchTokens(const std::vector<ApiTokenId>& tokens,
-                                                 WallTime now) = 0;
+  // These were used then. Not audited.
+  [[nodiscard]] virtual absl::Status TouchTokens(const std::map<ApiTokenId, WallTime>& used) = 0;
 };
 
 }  // namespace slipway::store

@@ -23,7 +23,7 @@ struct AccessFarm {
     REQUIRE_OK(opened);
     database = std::move(*opened);
     REQUIRE_OK(scheduler().BecomeLeader());
-    root = Add("root", domain::AccountKind::kAdmin);
+    root = Add("root", domain::AccountKind::kAdmin, "a hash");
     for (const char* name : {"shop", "bakery"}) {
       REQUIRE_OK(applications().Create({.id = ApplicationId(std::string("app-") + name),
                                         .name = name,

@@ -222,6 +222,38 @@ TEST_CASE("Access: guessing gets slower by account and by address, and nobody is
   CHECK(guess("nobody-9", "7.7.7.7") == "BAD_LOGIN");
 }
 
+TEST_CASE("Access: a name is one name for the delay, however it is spelled", "[db]") {
+  Door door({.by_account = {.free_tries = 1, .first = 10s}});
+  const auto guess = [&](const std::string& account) {
+    return ReasonOf(door.access.Login(account, "a wild guess", "", "6.6.6.6").status());
+  };
+  CHECK(guess("mei") == "BAD_LOGIN");
+  CHECK(guess("ＭＥＩ") == "BAD_LOGIN");
+  CHECK(guess("Meı") == "BAD_LOGIN");  // another letter, another name
+  CHECK(guess("ｍeI") == "LOGIN_DELAYED");
+  CHECK(guess(std::string(100'000, 'x')) == "BAD_LOGIN");
+}
+
+TEST_CASE("Access: who logs in while the password is changed has not logged in", "[db]") {
+  Door door;
+  const domain::Login login{.id = LoginId("login-late"),
+                            .account = door.mei.id,
+                            .created_at = door.clock.Wall(),
+                            .refreshed_at = door.clock.Wall(),
+                            .expires_at = door.clock.Wall() + 1h};
+  const auto before = door.accounts.FindPassword("mei");
+  REQUIRE_OK(before);
+  REQUIRE_OK(
+      door.accounts.SetPassword(door.mei.id, "new hash", "", LoginId(), AccessFarm::By("root")));
+  CHECK_THAT(door.logins.AddLogin(login, before->second, AccessFarm::By("mei")),
+             StatusIs(absl::StatusCode::kAborted));
+  // Nor does an old password's holder set the next one.
+  CHECK_THAT(door.accounts.SetPassword(door.mei.id, "thief's", before->second, LoginId(),
+                                       AccessFarm::By("mei")),
+             StatusIs(absl::StatusCode::kAborted));
+  CHECK(door.accounts.FindPassword("mei")->second == "new hash");
+}
+
 TEST_CASE("Access: whoever listens hears of each change until it has had enough", "[db]") {
   Door door;
   int heard = 0;

@@ -90,7 +90,10 @@ TEST_CASE("AccountStore: the last admin can be neither disabled, nor deleted, no
   CHECK_THAT(farm.accounts().Delete("root", AccessFarm::By("root")),
              StatusIs(absl::StatusCode::kFailedPrecondition, "last admin"));
   CHECK(farm.accounts().GetByName("root")->kind == AccountKind::kAdmin);
-  farm.Add("second", AccountKind::kAdmin);
+  farm.Add("cannot log in", AccountKind::kAdmin);
+  CHECK_THAT(farm.accounts().Delete("root", AccessFarm::By("root")),
+             StatusIs(absl::StatusCode::kFailedPrecondition, "last admin"));
+  farm.Add("second", AccountKind::kAdmin, "a hash");
   CHECK_OK(farm.accounts().Delete("root", AccessFarm::By("second")));
 }
 
@@ -207,7 +210,7 @@ TEST_CASE("Rights: a login that has ended, a revoked token and a disabled accoun
                             .created_at = AccessFarm::Now(),
                             .refreshed_at = AccessFarm::Now(),
                             .expires_at = AccessFarm::Now() + std::chrono::hours(1)};
-  REQUIRE_OK(farm.logins().AddLogin(login, AccessFarm::By("mei")));
+  REQUIRE_OK(farm.logins().AddLogin(login, "", AccessFarm::By("mei")));
   domain::ApiToken token;
   token.id = ApiTokenId("token-1");
   token.account = mei.id;

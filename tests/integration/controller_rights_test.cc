@@ -72,7 +72,7 @@ struct People {
     WriteFile(product / "index.html", "hello\n");
     DoBuild(*agent, start->key, product.path(), "a log\n");
     REQUIRE_OK(farm.client().Watch(run));
-    Add("stranger", v1::ACCOUNT_KIND_DEVELOPER);
+    Add("outsider", v1::ACCOUNT_KIND_DEVELOPER);
     Add("member", v1::ACCOUNT_KIND_MEMBER);
     v1::ChangeGrantsRequest grants;
     v1::Grant& grant = *grants.add_add();
@@ -212,7 +212,7 @@ TEST_CASE("Rights: each RPC refuses those whom its rule shuts out", "[integratio
 
     CHECK(IsRefusal(people.Call(*method, {people.channel, ""})));
     CHECK(people.Call(*method, {people.channel, "slt_nobody"}) != StatusCode::OK);
-    const StatusCode stranger = people.Call(*method, {people.channel, people.LogIn("stranger")});
+    const StatusCode stranger = people.Call(*method, {people.channel, people.LogIn("outsider")});
     const StatusCode member = people.Call(*method, {people.channel, people.LogIn("member")});
     const StatusCode narrowed = people.Call(*method, {people.channel, narrow});
     if (rule == v1::CALLER_RULE_AGENT) {
@@ -263,8 +263,34 @@ TEST_CASE("Rights: lists show a stranger nothing and a member its application", 
     }
     return std::pair(listed.tasks_size(), seen.applications_size());
   };
-  CHECK(counts("stranger") == std::pair(0, 0));
+  CHECK(counts("outsider") == std::pair(0, 0));
   CHECK(counts("member") == std::pair(1, 1));
+}
+
+TEST_CASE("Rights: why a task waits does not say what other applications build", "[integration]") {
+  People people;
+  REQUIRE_OK(people.farm.client().CreateApplication("secret"));
+  // The agent has two slots.
+  for (const char* id : {"request-a", "request-b", "request-c"}) {
+    v1::SubmitRunRequest hidden = SubmitOf("secret", false, id);
+    hidden.set_priority(100);
+    REQUIRE_OK(people.farm.client().Submit(hidden));
+  }
+  const auto run = people.farm.client().Submit(SubmitOf("shop", false, "request-seen"));
+  REQUIRE_OK(run);
+  const auto tasks = v1::TaskService::NewStub(people.channel);
+  v1::ExplainTaskRequest request;
+  request.set_id(run->tasks(0).id());
+  const auto ask = [&](std::unique_ptr<grpc::ClientContext> context) {
+    v1::ExplainTaskResponse why;
+    REQUIRE(tasks->ExplainTask(context.get(), request, &why).ok());
+    CHECK(why.ahead() == 1);
+    return why.first_ahead_size();
+  };
+  CHECK(ask(people.farm.client().Context()) == 1);
+  auto member = std::make_unique<grpc::ClientContext>();
+  member->AddMetadata("authorization", "Bearer " + people.LogIn("member"));
+  CHECK(ask(std::move(member)) == 0);
 }
 
 TEST_CASE("Rights: a stream ends when the right to it does", "[integration]") {

@@ -60,6 +60,9 @@ absl::Status ChangeAudited(Database& database, const Cause& cause, std::string_v
   });
 }
 
+// What an entry may say of lists: entries are read many at once.
+std::string Clipped(const std::string& text);
+
 absl::Status NoSuch(std::string_view reason, std::string_view what, const std::string& name);
 
 }  // namespace slipway::store::pg

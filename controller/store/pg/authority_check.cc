@@ -60,6 +60,10 @@ absl::Status Judge(const Authority& authority, const pqxx::row& row) {
   for (const json::value& id : applications.as_array()) {
     holder.token_applications.emplace_back(Text(id));
   }
+  if (authority.need == Authority::Need::kAccount) {
+    return holder.live ? absl::OkStatus()
+                       : Refusal(absl::StatusCode::kPermissionDenied, "BAD_TOKEN");
+  }
   if (authority.need != Authority::Need::kApplication) {
     if (domain::Administers(holder, authority.need)) return absl::OkStatus();
     return Refusal(absl::StatusCode::kPermissionDenied,

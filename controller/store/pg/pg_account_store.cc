@@ -34,8 +34,12 @@ constexpr Statement kLockByName{"accounts_lock_by_name", "SELECT " SLIPWAY_PG_AC
                                                          R"(
   FROM accounts a WHERE a.name_key = )" SLIPWAY_PG_NAME_KEY("$1") R"( AND a.state <> 'deleted'
    FOR UPDATE)"};
+// All of them are locked, so that two who end each other's rights at once do not both find one
+// left.
 constexpr Statement kAdminsLeft{"accounts_admins_left", R"(
-SELECT count(*) FROM accounts WHERE kind = 'admin' AND state = 'active')"};
+SELECT count(*) FROM (SELECT id FROM accounts
+                       WHERE kind = 'admin' AND state = 'active' AND password_hash <> ''
+                       ORDER BY id FOR UPDATE) AS admins)"};
 constexpr Statement kById{"accounts_by_id",
                           SLIPWAY_PG_ACCOUNT_QUERY "WHERE a.id = $1 AND a.state <> 'deleted'"};
 constexpr Statement kByName{
@@ -52,7 +56,8 @@ constexpr Statement kList{"accounts_list", "SELECT " SLIPWAY_PG_ACCOUNT_COLUMNS 
  ORDER BY a.name_key COLLATE "C" LIMIT $3)"};
 constexpr Statement kSetPassword{"accounts_set_password", R"(
 UPDATE accounts SET password_hash = $2, revision = revision + 1
- WHERE id = $1 AND state <> 'deleted' RETURNING name)"};
+ WHERE id = $1 AND state <> 'deleted' AND ($3 = '' OR password_hash = $3) RETURNING name)"};
+constexpr Statement kNameKey{"accounts_name_key", "SELECT " SLIPWAY_PG_NAME_KEY("$1::text")};
 constexpr Statement kEndLogins{"accounts_end_logins", R"(
 UPDATE logins SET ended_at = from_micros($3), ended_why = $4
  WHERE account_id = $1 AND id <> $2 AND ended_at IS NULL)"};
@@ -90,48 +95,6 @@ SELECT g.id, g.name, g.description, g.revision,
 constexpr Statement kDeleteGroup{"accounts_delete_group", R"(
 DELETE FROM groups WHERE name_key = )" SLIPWAY_PG_NAME_KEY("$1") " RETURNING id"};
 
-constexpr Statement kGroupId{"accounts_group_id", R"(
-SELECT id FROM groups WHERE name_key = )" SLIPWAY_PG_NAME_KEY("$1")};
-constexpr Statement kApplicationId{"accounts_application_id",
-                                   "SELECT id FROM applications WHERE name = $1"};
-// NULLs are equal here, and so are they in the table's unique constraint.
-constexpr Statement kAddGrant{"accounts_add_grant", R"(
-INSERT INTO grants AS g (account_id, group_id, application_id, environment, pages, operations)
-VALUES (nullif($1, ''), nullif($2, ''), nullif($3, ''), $4, $5, $6::text[])
-    ON CONFLICT (account_id, group_id, application_id, environment, pages) DO UPDATE
-   SET operations = ARRAY(SELECT DISTINCT o FROM unnest(g.operations || excluded.operations) AS o
-                           ORDER BY o))"};
-#define SLIPWAY_PG_THIS_GRANT                                                         \
-  "account_id IS NOT DISTINCT FROM nullif($1, '') AND group_id IS NOT DISTINCT FROM " \
-  "nullif($2, '') AND application_id IS NOT DISTINCT FROM nullif($3, '') AND "        \
-  "environment = $4 AND pages = $5"
-constexpr Statement kDropGrant{"accounts_drop_grant",
-                               "DELETE FROM grants WHERE " SLIPWAY_PG_THIS_GRANT
-                               " AND ($6::text[] = '{}' OR operations <@ $6::text[])"};
-constexpr Statement kShrinkGrant{"accounts_shrink_grant",
-                                 "UPDATE grants SET operations = "
-                                 "ARRAY(SELECT o FROM unnest(operations) AS o WHERE o <> ALL "
-                                 "($6::text[]) ORDER BY o) WHERE " SLIPWAY_PG_THIS_GRANT};
-constexpr Statement kGrants{"accounts_grants", R"(
-SELECT g.place, coalesce(a.name, '') AS account, coalesce(r.name, '') AS group,
-       coalesce(p.name, '') AS application, g.environment, g.pages,
-       array_to_json(g.operations) AS operations
-  FROM (SELECT *, concat_ws(chr(1), coalesce(account_id, ''), coalesce(group_id, ''),
-                            coalesce(application_id, ''), environment, pages) COLLATE "C" AS place
-          FROM grants) AS g
-  LEFT JOIN accounts a ON a.id = g.account_id
-  LEFT JOIN groups r ON r.id = g.group_id
-  LEFT JOIN applications p ON p.id = g.application_id
- WHERE g.place > $1
-   AND ($2 = '' OR g.account_id = $2
-        OR g.group_id IN (SELECT group_id FROM group_members WHERE account_id = $2))
-   AND ($3 = '' OR g.group_id = $3)
-   AND ($4 = '' OR g.application_id = $4 OR g.application_id IS NULL)
- ORDER BY g.place LIMIT $5)"};
-constexpr Statement kGrantsOf{"accounts_grants_of", "SELECT " SLIPWAY_PG_GRANT_JSON R"( AS grant
-  FROM held_grants h
- WHERE h.account_id = $1 AND (h.application_id = ANY ($2::text[]) OR h.application_id IS NULL))"};
-
 std::vector<std::string> NamesOf(const std::string& array) {
   std::vector<std::string> names;
   const json::value parsed = json::parse(array);
@@ -155,7 +118,9 @@ absl::Status Changed(std::string_view what) {
                    "Read it again and repeat the change.");
 }
 
-absl::Status KeepAnAdmin(Transaction& transaction) {
+// REQUIRES: `before` was changed in this transaction.
+absl::Status KeepAnAdmin(Transaction& transaction, const domain::Account& before) {
+  if (before.kind != domain::AccountKind::kAdmin) return absl::OkStatus();
   if (transaction.Run(kAdminsLeft)[0][0].as<std::int64_t>() > 0) return absl::OkStatus();
   return MakeError(absl::StatusCode::kFailedPrecondition, "LAST_ADMIN",
                    "this is the last admin that can log in", "Make another account admin first.");
@@ -170,53 +135,6 @@ absl::StatusOr<domain::Account> LockAccount(Transaction& transaction, const std:
 void EndLoginsOf(Transaction& transaction, const AccountId& account, const LoginId& keep,
                  const Cause& cause, const char* why) {
   transaction.Run(kEndLogins, account.value(), keep.value(), ToUnixMicros(cause.at), why);
-}
-
-// The ids of a grant's names.
-struct GrantIds {
-  std::string account;
-  std::string group;
-  std::string application;
-};
-
-absl::StatusOr<std::string> IdOf(Transaction& transaction, const Statement& statement,
-                                 const std::string& name, std::string_view reason,
-                                 std::string_view what) {
-  if (name.empty()) return std::string();
-  const pqxx::result found = transaction.Run(statement, name);
-  if (found.empty()) return NoSuch(reason, what, name);
-  return found[0][0].as<std::string>();
-}
-
-absl::StatusOr<GrantIds> IdsOf(Transaction& transaction, const std::string& account,
-                               const std::string& group, const std::string& application) {
-  GrantIds ids;
-  SLIPWAY_ASSIGN_OR_RETURN(ids.account,
-                           IdOf(transaction, kByName, account, "NO_SUCH_ACCOUNT", "account"));
-  SLIPWAY_ASSIGN_OR_RETURN(ids.group, IdOf(transaction, kGroupId, group, "NO_SUCH_GROUP", "group"));
-  SLIPWAY_ASSIGN_OR_RETURN(ids.application, IdOf(transaction, kApplicationId, application,
-                                                 "NO_SUCH_APPLICATION", "application"));
-  return ids;
-}
-
-// "mei: shop package,publish; group Testers: * preview test /help", for the audit trail.
-std::string Describe(const std::vector<NamedGrant>& grants) {
-  std::string text;
-  for (const NamedGrant& grant : grants) {
-    std::string operations;
-    for (const domain::Operation operation : grant.operations.List()) {
-      operations += operations.empty() ? "" : ",";
-      operations += domain::OperationName(operation);
-    }
-    text += fmt::format(
-        "{}{}{}: {} {}", text.empty() ? "" : "; ", grant.group.empty() ? "" : "group ",
-        grant.group.empty() ? grant.account : grant.group,
-        grant.application.empty() ? "*" : grant.application, operations.empty() ? "*" : operations);
-    for (const std::string& part : {grant.environment, grant.pages}) {
-      if (!part.empty()) text += " " + part;
-    }
-  }
-  return text;
 }
 
 const char* TextOrNull(const std::optional<std::string>& text) {
@@ -242,6 +160,12 @@ domain::Account AccountFromRow(const pqxx::row& row) {
   account.revision = row["revision"].as<std::int64_t>();
   account.groups = NamesOf(row["groups"].as<std::string>());
   return account;
+}
+
+std::string Clipped(const std::string& text) {
+  constexpr std::size_t kLongest = 4096;
+  if (text.size() <= kLongest) return text;
+  return domain::StorableText(std::string_view(text).substr(0, kLongest)) + " …";
 }
 
 absl::Status NoSuch(std::string_view reason, std::string_view what, const std::string& name) {
@@ -300,11 +224,12 @@ absl::StatusOr<domain::Account> PgAccountStore::Update(const std::string& name,
                                       TextOrNull(state), TextOrNull(change.full_name),
                                       TextOrNull(change.department), TextOrNull(change.post),
                                       TextOrNull(change.employee_number), TextOrNull(change.email));
-                      if (change.state == domain::AccountState::kDisabled) {
+                      if (change.state == domain::AccountState::kDisabled ||
+                          change.kind == domain::AccountKind::kService) {
                         EndLoginsOf(transaction, account.id, LoginId(), cause,
-                                    "the account was disabled");
+                                    "the account may not log in");
                       }
-                      SLIPWAY_RETURN_IF_ERROR(KeepAnAdmin(transaction));
+                      SLIPWAY_RETURN_IF_ERROR(KeepAnAdmin(transaction, account));
                       changed = AccountFromRow(transaction.Run(kById, account.id.value()).at(0));
                       entry.before = AuditDigest(account);
                       entry.after = AuditDigest(*changed);
@@ -326,7 +251,7 @@ absl::Status PgAccountStore::Delete(const std::string& name, const Cause& cause)
         EndLoginsOf(transaction, account.id, LoginId(), cause, "the account was deleted");
         transaction.Run(kRevokeTokens, account.id.value(), ToUnixMicros(cause.at));
         transaction.Run(kForget, account.id.value());
-        return KeepAnAdmin(transaction);
+        return KeepAnAdmin(transaction, account);
       });
 }
 
@@ -370,17 +295,28 @@ absl::StatusOr<std::pair<domain::Account, std::string>> PgAccountStore::FindPass
       name, "such account", "NO_SUCH_ACCOUNT");
 }
 
+absl::StatusOr<std::string> PgAccountStore::NameKey(const std::string& name) {
+  SLIPWAY_RETURN_IF_ERROR(CheckStorable({name}));
+  return SelectOne<std::string>(
+      database_, kNameKey, [](const pqxx::row& row) { return row[0].as<std::string>(); }, name,
+      "name");
+}
+
 absl::Status PgAccountStore::SetPassword(const AccountId& id, const std::string& password_hash,
-                                         const LoginId& keep, const Cause& cause) {
-  return ChangeAudited(
-      database_, cause, "set_password", "account", id.value(), {{"id", id.value()}},
-      [&](Transaction& transaction, domain::AuditEntry& entry) -> absl::Status {
-        const pqxx::result changed = transaction.Run(kSetPassword, id.value(), password_hash);
-        if (changed.empty()) return NoSuch("NO_SUCH_ACCOUNT", "account", id.value());
-        entry.subject = changed[0][0].as<std::string>();
-        EndLoginsOf(transaction, id, keep, cause, "the password was changed");
-        return absl::OkStatus();
-      });
+                                         const std::string& expected, const LoginId& keep,
+                                         const Cause& cause) {
+  return ChangeAudited(database_, cause, "set_password", "account", id.value(),
+                       {{"id", id.value()}},
+                       [&](Transaction& transaction, domain::AuditEntry& entry) -> absl::Status {
+                         const pqxx::result changed =
+                             transaction.Run(kSetPassword, id.value(), password_hash, expected);
+                         if (changed.empty() && !expected.empty()) return Changed("the password");
+                         if (changed.empty())
+                           return NoSuch("NO_SUCH_ACCOUNT", "account", id.value());
+                         entry.subject = changed[0][0].as<std::string>();
+                         EndLoginsOf(transaction, id, keep, cause, "the password was changed");
+                         return absl::OkStatus();
+                       });
 }
 
 absl::StatusOr<domain::AccountGroup> PgAccountStore::PutGroup(const domain::AccountGroup& group,
@@ -393,7 +329,7 @@ absl::StatusOr<domain::AccountGroup> PgAccountStore::PutGroup(const domain::Acco
   std::optional<domain::AccountGroup> made;
   SLIPWAY_RETURN_IF_ERROR(ChangeAudited(
       database_, cause, "put_group", "group", group.name,
-      {{"members", fmt::format("{}", fmt::join(group.members, ", "))}},
+      {{"members", Clipped(fmt::format("{}", fmt::join(group.members, ", ")))}},
       [&](Transaction& transaction) -> absl::Status {
         const pqxx::result before = transaction.Run(kLockGroup, group.name);
         const std::int64_t seen = before.empty() ? 0 : before[0]["revision"].as<std::int64_t>();
@@ -428,73 +364,6 @@ absl::Status PgAccountStore::DeleteGroup(const std::string& name, const Cause& c
                          }
                          return absl::OkStatus();
                        });
-}
-
-absl::Status PgAccountStore::ChangeGrants(const std::vector<NamedGrant>& add,
-                                          const std::vector<NamedGrant>& remove,
-                                          const Cause& cause) {
-  for (const auto* grants : {&add, &remove}) {
-    for (const NamedGrant& grant : *grants) {
-      SLIPWAY_RETURN_IF_ERROR(CheckStorable(
-          {grant.account, grant.group, grant.application, grant.environment, grant.pages}));
-    }
-  }
-  return ChangeAudited(
-      database_, cause, "change_grants", "grants", "grants",
-      {{"add", Describe(add)}, {"remove", Describe(remove)}},
-      [&](Transaction& transaction) -> absl::Status {
-        const auto run = [&](const Statement& statement, const NamedGrant& grant) -> absl::Status {
-          SLIPWAY_ASSIGN_OR_RETURN(const GrantIds ids, IdsOf(transaction, grant.account,
-                                                             grant.group, grant.application));
-          transaction.Run(statement, ids.account, ids.group, ids.application, grant.environment,
-                          grant.pages, OperationsArray(grant.operations));
-          return absl::OkStatus();
-        };
-        for (const NamedGrant& grant : remove) {
-          SLIPWAY_RETURN_IF_ERROR(run(kDropGrant, grant));
-          if (!grant.operations.empty()) SLIPWAY_RETURN_IF_ERROR(run(kShrinkGrant, grant));
-        }
-        for (const NamedGrant& grant : add) SLIPWAY_RETURN_IF_ERROR(run(kAddGrant, grant));
-        return absl::OkStatus();
-      });
-}
-
-absl::StatusOr<GrantPage> PgAccountStore::ListGrants(const GrantFilter& filter) {
-  SLIPWAY_RETURN_IF_ERROR(
-      CheckStorable({filter.account, filter.group, filter.application, filter.page_token}));
-  GrantPage page;
-  SLIPWAY_RETURN_IF_ERROR(database_.Read([&](Transaction& transaction) -> absl::Status {
-    SLIPWAY_ASSIGN_OR_RETURN(const GrantIds ids,
-                             IdsOf(transaction, filter.account, filter.group, filter.application));
-    std::string last = filter.page_token;
-    for (const pqxx::row& row : transaction.Run(kGrants, last, ids.account, ids.group,
-                                                ids.application, filter.page_size + 1)) {
-      if (page.grants.size() == static_cast<std::size_t>(filter.page_size)) {
-        page.next_page_token = last;
-        break;
-      }
-      const json::value operations = json::parse(row["operations"].as<std::string>());
-      page.grants.push_back({.account = row["account"].as<std::string>(),
-                             .group = row["group"].as<std::string>(),
-                             .application = row["application"].as<std::string>(),
-                             .operations = OperationsFromJson(operations.as_array()),
-                             .environment = row["environment"].as<std::string>(),
-                             .pages = row["pages"].as<std::string>()});
-      last = row["place"].as<std::string>();
-    }
-    return absl::OkStatus();
-  }));
-  return page;
-}
-
-absl::StatusOr<std::vector<domain::Grant>> PgAccountStore::GrantsOf(
-    const AccountId& account, const std::vector<ApplicationId>& applications) {
-  std::vector<std::string> ids;
-  for (const ApplicationId& id : applications) ids.push_back(id.value());
-  return Select<domain::Grant>(
-      database_, kGrantsOf,
-      [](const pqxx::row& row) { return GrantFromJson(json::parse(row[0].as<std::string>())); },
-      account.value(), TextArray(ids));
 }
 
 }  // namespace slipway::store::pg

@@ -22,8 +22,10 @@ class PgAccountStore final : public AccountStore {
                                    bool deleted) override;
   absl::StatusOr<std::pair<domain::Account, std::string>> FindPassword(
       const std::string& name) override;
+  absl::StatusOr<std::string> NameKey(const std::string& name) override;
   absl::Status SetPassword(const AccountId& id, const std::string& password_hash,
-                           const LoginId& keep, const Cause& cause) override;
+                           const std::string& expected, const LoginId& keep,
+                           const Cause& cause) override;
   absl::StatusOr<domain::AccountGroup> PutGroup(const domain::AccountGroup& group,
                                                 std::optional<std::int64_t> revision,
                                                 const Cause& cause) override;

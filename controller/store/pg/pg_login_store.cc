@@ -13,7 +13,9 @@ namespace json = boost::json;
 constexpr Statement kAddLogin{"logins_add", R"(
 INSERT INTO logins (id, account_id, epoch, created_at, refreshed_at, expires_at, address, client)
 SELECT $1, id, epoch, from_micros($4), from_micros($4), from_micros($5), $6, $7
-  FROM accounts WHERE id = $2 AND epoch = $3 AND state = 'active'
+  FROM (SELECT id, epoch FROM accounts
+         WHERE id = $2 AND epoch = $3 AND state = 'active' AND password_hash = $8
+           FOR SHARE) AS same
 RETURNING id)"};
 constexpr Statement kAdvance{"logins_advance", R"(
 UPDATE logins SET generation = generation + 1, expires_at = from_micros($3),
@@ -56,7 +58,8 @@ constexpr Statement kRevoke{"tokens_revoke", R"(
 UPDATE api_tokens SET revoked_at = from_micros($3)
  WHERE id = $1 AND ($2 = '' OR account_id = $2) AND revoked_at IS NULL RETURNING id)"};
 constexpr Statement kTouch{"tokens_touch", R"(
-UPDATE api_tokens SET last_used_at = from_micros($2) WHERE id = ANY ($1::text[]))"};
+UPDATE api_tokens t SET last_used_at = from_micros(u.at)
+  FROM unnest($1::text[], $2::bigint[]) AS u(id, at) WHERE t.id = u.id)"};
 
 domain::Login LoginFromRow(const pqxx::row& row) {
   return {.id = LoginId(row["id"].as<std::string>()),
@@ -96,7 +99,8 @@ std::string IdArray(const std::vector<ApplicationId>& ids) {
 
 }  // namespace
 
-absl::Status PgLoginStore::AddLogin(const domain::Login& login, const Cause& cause) {
+absl::Status PgLoginStore::AddLogin(const domain::Login& login, const std::string& password_hash,
+                                    const Cause& cause) {
   SLIPWAY_RETURN_IF_ERROR(CheckStorable({login.address, login.client}));
   return ChangeAudited(database_, cause, "login", "login", login.id.value(),
                        {{"account", login.account.value()}, {"address", login.address}},
@@ -104,7 +108,7 @@ absl::Status PgLoginStore::AddLogin(const domain::Login& login, const Cause& cau
                          const pqxx::result added = transaction.Run(
                              kAddLogin, login.id.value(), login.account.value(), login.epoch,
                              ToUnixMicros(login.created_at), ToUnixMicros(login.expires_at),
-                             login.address, login.client);
+                             login.address, login.client, password_hash);
                          if (!added.empty()) return absl::OkStatus();
                          return absl::AbortedError("the account has changed meanwhile");
                        });
@@ -196,10 +200,14 @@ absl::Status PgLoginStore::RevokeToken(const ApiTokenId& id, const AccountId& ac
                        });
 }
 
-absl::Status PgLoginStore::TouchTokens(const std::vector<ApiTokenId>& tokens, WallTime now) {
+absl::Status PgLoginStore::TouchTokens(const std::map<ApiTokenId, WallTime>& used) {
   std::vector<std::string> ids;
-  for (const ApiTokenId& id : tokens) ids.push_back(id.value());
-  return Execute(database_, kTouch, TextArray(ids), ToUnixMicros(now));
+  std::vector<std::string> times;
+  for (const auto& [id, at] : used) {
+    ids.push_back(id.value());
+    times.push_back(std::to_string(ToUnixMicros(at)));
+  }
+  return Execute(database_, kTouch, TextArray(ids), TextArray(times));
 }
 
 }  // namespace slipway::store::pg

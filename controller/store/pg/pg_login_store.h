@@ -11,7 +11,8 @@ class PgLoginStore final : public LoginStore {
   // `database` must outlive this.
   explicit PgLoginStore(Database& database) : database_(database) {}
 
-  absl::Status AddLogin(const domain::Login& login, const Cause& cause) override;
+  absl::Status AddLogin(const domain::Login& login, const std::string& password_hash,
+                        const Cause& cause) override;
   absl::Status AdvanceLogin(const LoginId& id, std::int64_t from, WallTime expires_at,
                             WallTime now) override;
   absl::StatusOr<domain::Login> GetLogin(const LoginId& id) override;
@@ -27,7 +28,7 @@ class PgLoginStore final : public LoginStore {
   absl::StatusOr<std::vector<domain::ApiToken>> ListTokens(const AccountId& account) override;
   absl::Status RevokeToken(const ApiTokenId& id, const AccountId& account,
                            const Cause& cause) override;
-  absl::Status TouchTokens(const std::vector<ApiTokenId>& tokens, WallTime now) override;
+  absl::Status TouchTokens(const std::map<ApiTokenId, WallTime>& used) override;
 
  private:
   Database& database_;
