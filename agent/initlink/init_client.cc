@@ -21,8 +21,14 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// An honest init has few events at a time, since doorbells are merged.
+// An honest init has few events at a time, since those that tell a state are merged.
 constexpr std::size_t kMaxEvents = 1024;
+
+// Whether a newer event of the same kind says all that this one does.
+bool TellsState(const init::Event& event) {
+  return std::holds_alternative<init::Doorbell>(event) ||
+         std::holds_alternative<init::Backpressure>(event);
+}
 
 absl::Status Gone(std::string_view why) {
   return MakeError(absl::StatusCode::kUnavailable, "INIT_GONE",
@@ -149,6 +155,7 @@ absl::Status InitClient::Call(const init::Command& command, MonoTime deadline) {
 }
 
 absl::Status InitClient::ReceiveSome(MonoTime deadline) {
+  if (!broken_.ok()) return broken_;
   char buffer[16 << 10];
   for (;;) {
     const ssize_t n = recv(socket_.get(), buffer, sizeof(buffer), 0);
@@ -166,12 +173,14 @@ absl::Status InitClient::ReceiveSome(MonoTime deadline) {
   while (const auto frame = input_.Next()) {
     auto decoded = init::DecodeEvent(*frame);
     if (auto* event = std::get_if<init::Event>(&decoded)) {
-      SLIPWAY_RETURN_IF_ERROR(Handle(std::move(*event)));
+      broken_ = Handle(std::move(*event));
     } else if (std::get<init::DecodeError>(decoded) == init::DecodeError::kMalformed) {
-      return Broken("an event that makes no sense");
+      broken_ = Broken("an event that makes no sense");
     }
+    if (!broken_.ok()) return broken_;
   }
-  return input_.broken() ? Broken("a frame of impossible length") : absl::OkStatus();
+  if (input_.broken()) broken_ = Broken("a frame of impossible length");
+  return broken_;
 }
 
 absl::Status InitClient::Handle(init::Event event) {
@@ -189,10 +198,14 @@ absl::Status InitClient::Handle(init::Event event) {
     masked_ = std::move(*masked);
     return absl::OkStatus();
   }
-  if (std::holds_alternative<init::Doorbell>(event) && !events_.empty() &&
-      std::holds_alternative<init::Doorbell>(events_.back())) {
-    events_.back() = std::move(event);
-    return absl::OkStatus();
+  if (TellsState(event)) {
+    const auto older = std::find_if(events_.begin(), events_.end(), [&](const init::Event& e) {
+      return e.index() == event.index();
+    });
+    if (older != events_.end()) {
+      *older = std::move(event);
+      return absl::OkStatus();
+    }
   }
   if (events_.size() >= kMaxEvents) return Broken("too many events");
   events_.push_back(std::move(event));

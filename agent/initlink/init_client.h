@@ -64,7 +64,8 @@ class InitClient {
   // The container exits by itself soon after.
   [[nodiscard]] absl::Status Shutdown(init::Millis grace, MonoTime deadline);
 
-  // The next event other than Hello, Ack and Masked. kDeadlineExceeded: none came.
+  // The next event other than Hello, Ack and Masked. Of doorbells and back-pressure only the newest
+  // waits, in the place of the first. kDeadlineExceeded: none came.
   [[nodiscard]] absl::StatusOr<init::Event> WaitEvent(MonoTime deadline);
 
  private:
@@ -79,6 +80,7 @@ class InitClient {
 
   Fd socket_;
   init::FrameBuffer input_;
+  absl::Status broken_;  // why nothing more can be read: frames were left unread
   init::RequestId last_request_ = 0;
   init::Ack ack_;
   init::Masked masked_;

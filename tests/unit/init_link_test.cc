@@ -331,6 +331,46 @@ TEST_CASE("InitClient: a flood of events is cut off", "[unit][init]") {
   }
 }
 
+TEST_CASE("InitClient: a log that is held up a thousand times does not hide the step's end",
+          "[unit][init]") {
+  Attempt attempt;
+  const auto dir = ControlDir::Prepare(attempt.path());
+  REQUIRE_OK(dir);
+  std::string events = init::Encode(init::Event(init::Hello{}));
+  for (std::uint64_t i = 1; i <= 2000; ++i) {
+    events += init::Encode(init::Event(init::Backpressure{init::kBudgetFull}));
+    events += init::Encode(init::Event(init::Backpressure{0}));
+    events += init::Encode(init::Event(init::Doorbell{i}));
+  }
+  events += init::Encode(init::Event(init::StepExited{}));
+  Impostor peer(attempt, {events});
+  const auto client = InitClient::Connect(*dir, In(5s));
+  REQUIRE_OK(client);
+  int before = 0;
+  for (;; ++before) {
+    const auto event = (*client)->WaitEvent(In(5s));
+    REQUIRE_OK(event);
+    if (std::holds_alternative<init::StepExited>(*event)) break;
+  }
+  CHECK(before < 1000);
+}
+
+TEST_CASE("InitClient: after a flood what came before it is given out, then the reason",
+          "[unit][init]") {
+  Attempt attempt;
+  const auto dir = ControlDir::Prepare(attempt.path());
+  REQUIRE_OK(dir);
+  const std::string hello = init::Encode(init::Event(init::Hello{}));
+  std::string flood;
+  for (int i = 0; i < 5000; ++i) flood += init::Encode(init::Event(init::StepStarted{1, 2}));
+  Impostor peer(attempt, {hello + flood});
+  const auto client = InitClient::Connect(*dir, In(5s));
+  REQUIRE_OK(client);
+  absl::Status last;
+  for (int i = 0; i < 5001 && last.ok(); ++i) last = (*client)->WaitEvent(In(5s)).status();
+  CHECK_THAT(last, StatusIs(absl::StatusCode::kInternal, "INIT_PROTOCOL"));
+}
+
 TEST_CASE("InitClient: does not follow a link in the place of the socket", "[unit][init]") {
   Attempt attempt;
   const auto dir = ControlDir::Prepare(attempt.path());
