@@ -48,9 +48,8 @@ absl::Status CatalogReader::Add(std::string_view text, const std::string& file_n
   std::string mistakes;
   for (config::Document& document : documents) {
     Section root = document.Root();
-    root.RequireString("kind");
-    const std::string kind =
-        root.Has("kind") ? root.GetOneOf("kind", {"environment", "target", "application"}, "") : "";
+    if (!root.Has("kind")) root.Fail("kind", "required, but missing");
+    const std::string kind = root.GetOneOf("kind", {"environment", "target", "application"}, "");
     if (kind == "environment") ReadEnvironment(root);
     if (kind == "target") ReadTarget(root, folder);
     if (kind == "application") ReadApplication(root);
