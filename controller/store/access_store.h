@@ -118,6 +118,9 @@ class AccountStore {
   [[nodiscard]] virtual absl::StatusOr<std::vector<std::string>> EnvironmentsOf(
       const AccountId& account, domain::Operation operation,
       const std::vector<ApplicationId>& only) = 0;
+  // The same in sum: a grant for each application, for whatever environment and page.
+  [[nodiscard]] virtual absl::StatusOr<std::vector<domain::Grant>> SummedGrantsOf(
+      const AccountId& account, const std::vector<ApplicationId>& applications) = 0;
 };
 
 // Thread-safe.

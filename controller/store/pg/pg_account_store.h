@@ -39,6 +39,8 @@ class PgAccountStore final : public AccountStore {
   absl::StatusOr<std::vector<std::string>> EnvironmentsOf(
       const AccountId& account, domain::Operation operation,
       const std::vector<ApplicationId>& only) override;
+  absl::StatusOr<std::vector<domain::Grant>> SummedGrantsOf(
+      const AccountId& account, const std::vector<ApplicationId>& applications) override;
 
  private:
   Database& database_;
