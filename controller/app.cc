@@ -33,6 +33,7 @@
 #include "controller/api/agent_image_service.h"
 #include "controller/api/application_service.h"
 #include "controller/api/audit_service.h"
+#include "controller/api/catalog_service.h"
 #include "controller/api/open_streams.h"
 #include "controller/api/release_service.h"
 #include "controller/api/session_service.h"
@@ -48,6 +49,7 @@
 #include "controller/runs/run_orders.h"
 #include "controller/scheduler/scheduler.h"
 #include "controller/store/cached_stores.h"
+#include "controller/store/cached_target_store.h"
 #include "controller/store/pg/database.h"
 #include "controller/store/pg/embedded_cluster.h"
 #include "controller/store/pg/leadership.h"
@@ -62,6 +64,7 @@
 #include "controller/store/pg/pg_login_store.h"
 #include "controller/store/pg/pg_run_reader.h"
 #include "controller/store/pg/pg_scheduler_store.h"
+#include "controller/store/pg/pg_target_store.h"
 #include "controller/work/work_pool.h"
 
 namespace slipway::controller {
@@ -110,7 +113,7 @@ crypto::ServerNames NamesFor(const std::vector<std::string>& names) {
 class RealApp final : public App {
  public:
   RealApp(Options options, std::function<void(const absl::Status&)> on_fatal)
-      : options_(std::move(options)), on_fatal_(std::move(on_fatal)), targets_(options_.targets) {}
+      : options_(std::move(options)), on_fatal_(std::move(on_fatal)) {}
 
   ~RealApp() override { Stop(); }
 
@@ -204,6 +207,8 @@ class RealApp final : public App {
           accounts(database),
           logins(database),
           cached_applications(applications),
+          targets(database),
+          cached_targets(targets),
           farm(database),
           artifacts(database),
           image_orders(database),
@@ -215,6 +220,8 @@ class RealApp final : public App {
     store::pg::PgAccountStore accounts;
     store::pg::PgLoginStore logins;
     store::CachedApplicationStore cached_applications;
+    store::pg::PgTargetStore targets;
+    store::CachedTargetStore cached_targets;
     store::pg::PgFarmStore farm;
     store::pg::PgArtifactIndex artifacts;
     store::pg::PgImageOrderStore image_orders;
@@ -231,6 +238,7 @@ class RealApp final : public App {
           task(deps),
           application(deps, {farm, app.keys_.sealing.certificate_pem, kVersion,
                              app.options_.allow_local_repositories}),
+          catalog({deps.auth, deps.targets, app.stores_->accounts}),
           release(deps, *app.archive_),
           agent_admin(deps, *app.gateway_, app.keys_.ca_fingerprint),
           agent_images(deps, *app.gateway_, app.stores_->image_orders),
@@ -244,6 +252,7 @@ class RealApp final : public App {
     agent_gateway::EnrollmentService enrollment;
     api::TaskService task;
     api::ApplicationService application;
+    api::CatalogService catalog;
     api::ReleaseService release;
     api::AgentAdminService agent_admin;
     api::AgentImageService agent_images;
@@ -325,9 +334,9 @@ class RealApp final : public App {
   }
 
   absl::Status StartScheduling() {
-    orders_.reset(
-        new runs::RunOrders({stores_->reader, stores_->cached_applications, *logs_, *archive_,
-                             watch_, targets_, clock_, farm_, keys_.sealing, options_.public_url}));
+    orders_.reset(new runs::RunOrders({stores_->reader, stores_->cached_applications, *logs_,
+                                       *archive_, watch_, stores_->cached_targets, clock_, farm_,
+                                       keys_.sealing, options_.public_url}));
     scheduler::Scheduler::Options options;
     options.core.no_agent_grace = options_.no_agent_grace;
     options.core.max_unfinished = options_.max_unfinished;
@@ -358,7 +367,7 @@ class RealApp final : public App {
     services_.reset(new Services(
         farm_, *this,
         {*auth_, *scheduler_, stores_->reader, stores_->cached_applications, stores_->agents,
-         *logs_, watch_, targets_, *reads_, *submits_, streams_, clock_}));
+         *logs_, watch_, stores_->cached_targets, *reads_, *submits_, streams_, clock_}));
 
     // So that grpcurl and probes need no files of ours. Both are for builders made afterwards.
     grpc::EnableDefaultHealthCheckService(true);
@@ -381,7 +390,7 @@ class RealApp final : public App {
     for (grpc::Service* service : std::initializer_list<grpc::Service*>{
              &services_->agent, &services_->enrollment, &services_->task, &services_->application,
              &services_->release, &services_->agent_admin, &services_->agent_images,
-             &services_->session, &services_->account, &services_->audit}) {
+             &services_->session, &services_->account, &services_->audit, &services_->catalog}) {
       builder.RegisterService(service);
     }
     server_ = builder.BuildAndStart();
@@ -414,7 +423,8 @@ class RealApp final : public App {
             {v1::TaskService::service_full_name(), v1::ApplicationService::service_full_name(),
              v1::ReleaseService::service_full_name(), v1::AgentAdminService::service_full_name(),
              v1::AgentImageService::service_full_name(), v1::SessionService::service_full_name(),
-             v1::AccountService::service_full_name(), v1::AuditService::service_full_name()},
+             v1::AccountService::service_full_name(), v1::AuditService::service_full_name(),
+             v1::CatalogService::service_full_name()},
             {server_->InProcessChannel(arguments),
              crypto::SecretBytes::CopyOf(gateway_token_.view()), registry_, clock_,
              [this](auto answer) { ready_check_->Ask(std::move(answer)); }},
@@ -429,7 +439,6 @@ class RealApp final : public App {
   // Constant after construction.
   const Options options_;
   const std::function<void(const absl::Status&)> on_fatal_;
-  const runs::Targets targets_;
   const SystemClock clock_;
   // By which services know that metadata `slipway-client` is the HTTP port's word.
   const crypto::SecretBytes gateway_token_ = crypto::NewToken("slgw_");
