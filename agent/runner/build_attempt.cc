@@ -100,7 +100,7 @@ BuildAttempt::Trouble BuildAttempt::Fetch() {
   if (!resumes_) context_.BeginStep(1, "fetch");
   const std::string& wanted =
       context_.progress.commit.empty() ? work_.ref : context_.progress.commit;
-  const absl::StatusOr<workspace::ResolvedRef> ref =
+  const absl::StatusOr<git::ResolvedRef> ref =
       context_.parts.mirrors.Resolve(work_.repository, wanted, context_.control.token());
   if (!ref.ok()) return workspace::ToFailure(ref.status());
   if (Trouble trouble = ReadProject(ref->commit)) return trouble;
@@ -126,10 +126,9 @@ BuildAttempt::Trouble BuildAttempt::Fetch() {
 }
 
 BuildAttempt::Trouble BuildAttempt::ReadProject(const std::string& commit) {
-  const absl::StatusOr<workspace::CommitReader> reader =
-      context_.parts.mirrors.Reader(work_.repository);
+  const absl::StatusOr<git::CommitReader> reader = context_.parts.mirrors.Reader(work_.repository);
   if (!reader.ok()) return workspace::ToFailure(reader.status());
-  const absl::StatusOr<workspace::CommitInfo> info = reader->Describe(commit);
+  const absl::StatusOr<git::CommitInfo> info = reader->Describe(commit);
   if (!info.ok()) return workspace::ToFailure(info.status());
   outcome_.commit = commit;
   outcome_.commit_subject = info->subject;
@@ -157,7 +156,7 @@ BuildAttempt::Trouble BuildAttempt::ReadProject(const std::string& commit) {
   return ReadCredential(*reader, commit);
 }
 
-BuildAttempt::Trouble BuildAttempt::ReadCredential(const workspace::CommitReader& reader,
+BuildAttempt::Trouble BuildAttempt::ReadCredential(const git::CommitReader& reader,
                                                    const std::string& commit) {
   if (platform_.credential.empty()) {
     if (!work_.publish_follows) return std::nullopt;

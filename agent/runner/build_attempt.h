@@ -26,7 +26,7 @@ class BuildAttempt {
 
   Trouble Fetch();
   Trouble ReadProject(const std::string& commit);
-  Trouble ReadCredential(const workspace::CommitReader& reader, const std::string& commit);
+  Trouble ReadCredential(const git::CommitReader& reader, const std::string& commit);
   Trouble Prepare();
   // Gets the container, running. What it did not cost, for people; empty: nothing was spared.
   [[nodiscard]] absl::StatusOr<std::string_view> Launch();

@@ -7,13 +7,13 @@
 #include <thread>
 
 #include "agent/workspace/failure.h"
-#include "agent/workspace/mirror_cache.h"
-#include "agent/workspace/repository_url.h"
+#include "common/git/mirror_cache.h"
+#include "common/git/repository_url.h"
 #include "tests/support/git_fixture.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/wait_until.h"
 
-namespace slipway::workspace {
+namespace slipway::git {
 namespace {
 
 using protocol::FailureClass;
@@ -110,7 +110,7 @@ TEST_CASE("MirrorCache: an unknown ref is a build failure naming what is near", 
     CHECK_THAT(status, StatusIs(absl::StatusCode::kNotFound, "REF_UNKNOWN"));
     CHECK_THAT(std::string(status.message()),
                Catch::Contains(ref) && Catch::Contains("'release-2024'"));
-    CHECK(ToFailure(status).klass == FailureClass::kBuild);
+    CHECK(workspace::ToFailure(status).klass == FailureClass::kBuild);
   }
   for (const std::string ref :
        {"--upload-pack=touch /tmp/x", "a b", "a..b", "-x", "x:y", "main^"}) {
@@ -128,7 +128,7 @@ TEST_CASE("MirrorCache: an unreachable repository is a network failure in git's 
   for (const std::string url : {"http://127.0.0.1:1/x.git", "/nonexistent/x.git"}) {
     const auto status = world.mirrors->Resolve(url, "main").status();
     CHECK_THAT(status, StatusIs(absl::StatusCode::kUnavailable, "REPOSITORY_UNREACHABLE"));
-    const auto failure = ToFailure(status);
+    const auto failure = workspace::ToFailure(status);
     CHECK(failure.klass == FailureClass::kNetwork);
     CHECK_THAT(failure.tool_words, Catch::Contains("fatal:"));
     CHECK_FALSE(failure.remedy.empty());
@@ -155,7 +155,7 @@ TEST_CASE("MirrorCache: credentials of the URL reach neither messages, arguments
   const auto status =
       (*mirrors)->Resolve("http://me:s3cret%2Fword@127.0.0.1:1/x.git", "main").status();
   CHECK_FALSE(status.ok());
-  const auto failure = ToFailure(status);
+  const auto failure = workspace::ToFailure(status);
   CHECK_THAT(failure.tool_words, Catch::Contains("***"));
   CHECK_THAT(failure.message + failure.tool_words, !Catch::Contains("s3cret"));
   const std::string argv = testing::ReadFile(bin + "/argv");
@@ -183,7 +183,7 @@ TEST_CASE("MirrorCache: a fetch that hangs ends at its deadline, and at a stop",
   const auto start = std::chrono::steady_clock::now();
   const auto status = (*mirrors)->Resolve(world.url(), "main").status();
   CHECK_THAT(status, StatusIs(absl::StatusCode::kDeadlineExceeded, "REPOSITORY_TIMEOUT"));
-  CHECK(ToFailure(status).klass == FailureClass::kNetwork);
+  CHECK(workspace::ToFailure(status).klass == FailureClass::kNetwork);
 
   options.fetch_timeout = 60s;
   std::filesystem::remove(bin + "/git.called");
@@ -197,7 +197,7 @@ TEST_CASE("MirrorCache: a fetch that hangs ends at its deadline, and at a stop",
   const auto stopped = (*mirrors)->Resolve(world.url(), "main", stop.get_token()).status();
   stopper.join();
   CHECK(stopped.code() == absl::StatusCode::kCancelled);
-  CHECK(ToFailure(stopped).klass == FailureClass::kCanceled);
+  CHECK(workspace::ToFailure(stopped).klass == FailureClass::kCanceled);
   CHECK(std::chrono::steady_clock::now() - start < 20s);
 }
 
@@ -309,7 +309,7 @@ TEST_CASE("MirrorCache: objects that git calls unsafe are refused", "[integratio
   world.git.Git({"update-ref", "refs/heads/evil", commit});
   const auto status = world.mirrors->Resolve(world.url(), "evil").status();
   CHECK_THAT(status, StatusIs(absl::StatusCode::kFailedPrecondition, "REPOSITORY_REFUSED"));
-  CHECK(ToFailure(status).klass == FailureClass::kPolicy);
+  CHECK(workspace::ToFailure(status).klass == FailureClass::kPolicy);
 }
 
 TEST_CASE("ParseRepositoryUrl: option-like, unknown and forbidden forms are refused",
@@ -392,4 +392,4 @@ TEST_CASE("CommitReader: lists branches and tags, newest commit first", "[integr
 }
 
 }  // namespace
-}  // namespace slipway::workspace
+}  // namespace slipway::git

@@ -1,4 +1,4 @@
-#include "agent/workspace/mirror_cache.h"
+#include "common/git/mirror_cache.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -14,15 +14,15 @@
 #include <optional>
 #include <vector>
 
-#include "agent/workspace/failure.h"
-#include "agent/workspace/file_support.h"
-#include "agent/workspace/git2_support.h"
-#include "agent/workspace/git_program.h"
-#include "agent/workspace/trash.h"
 #include "common/config/document.h"
+#include "common/git/file_support.h"
+#include "common/git/git2_support.h"
+#include "common/git/git_program.h"
+#include "common/git/tool_words.h"
+#include "common/git/trash.h"
 #include "common/status/status.h"
 
-namespace slipway::workspace {
+namespace slipway::git {
 namespace {
 
 using absl::StatusCode;
@@ -306,7 +306,7 @@ absl::Status MirrorCache::FetchOnce(const Mirror& mirror, std::string_view extra
                 "fetching {} took longer than {} s", mirror.url.clean,
                 std::chrono::duration_cast<std::chrono::seconds>(options_.fetch_timeout).count()),
             GetErrorInfo(status).remedy),
-        ToFailure(status).tool_words);
+        ToolWordsOf(status));
   }
   return status;
 }
@@ -329,7 +329,7 @@ absl::Status MirrorCache::Fetch(const Mirror& mirror, std::string_view extra_ref
     return FetchOnce(mirror, extra_refspec, deadline, stop);
   }
   auto status = FetchOnce(mirror, extra_refspec, deadline, stop);
-  const std::string words = status.ok() ? "" : ToFailure(status).tool_words;
+  const std::string words = status.ok() ? "" : ToolWordsOf(status);
   // What git says when the mirror itself, not the remote, is the trouble.
   constexpr std::string_view kDamage[] = {"corrupt",
                                           "bad object",
@@ -428,4 +428,4 @@ absl::Status MirrorCache::DropIdle(const std::string& name, WallTime since) {
   return trash_->Put(PathOfName(name));
 }
 
-}  // namespace slipway::workspace
+}  // namespace slipway::git

@@ -1,4 +1,4 @@
-#include "agent/workspace/repository_url.h"
+#include "common/git/repository_url.h"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 
 #include "common/status/status.h"
 
-namespace slipway::workspace {
+namespace slipway::git {
 namespace {
 
 absl::Status Invalid(std::string_view what) {
@@ -140,4 +140,4 @@ absl::StatusOr<RepositoryUrl> ParseRepositoryUrl(std::string_view text,
   return url;
 }
 
-}  // namespace slipway::workspace
+}  // namespace slipway::git

@@ -8,7 +8,7 @@
 #include "absl/status/statusor.h"
 #include "common/base/time.h"
 
-namespace slipway::workspace {
+namespace slipway::git {
 
 struct CommitInfo {
   // 40 hex digits.
@@ -55,4 +55,4 @@ class CommitReader {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace slipway::workspace
+}  // namespace slipway::git

@@ -1,13 +1,13 @@
-#include "agent/workspace/commit_reader.h"
+#include "common/git/commit_reader.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include "agent/workspace/git2_support.h"
+#include "common/git/git2_support.h"
 #include "common/status/status.h"
 
-namespace slipway::workspace {
+namespace slipway::git {
 namespace {
 
 // Commit messages are bytes of any kind; ours are UTF-8 without control characters.
@@ -142,4 +142,4 @@ absl::StatusOr<std::vector<Version>> CommitReader::ListVersions(std::size_t max)
   return versions;
 }
 
-}  // namespace slipway::workspace
+}  // namespace slipway::git

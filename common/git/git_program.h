@@ -7,11 +7,11 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "agent/workspace/repository_url.h"
 #include "common/base/time.h"
+#include "common/git/repository_url.h"
 
 // The git program, made harmless. Private to this library.
-namespace slipway::workspace {
+namespace slipway::git {
 
 struct GitCall {
   // After "git".
@@ -26,11 +26,11 @@ struct GitCall {
 [[nodiscard]] std::string GitConfigText(bool allow_foreign_owner);
 
 // Runs git with `config_file` as its only configuration. Ok: it succeeded. Otherwise the reasons of
-// failure.h by what git said, with its words and without credentials; REPOSITORY_TIMEOUT,
+// MirrorCache by what git said, with its words and without credentials; REPOSITORY_TIMEOUT,
 // kCancelled.
 [[nodiscard]] absl::Status RunGit(const GitCall& call, const std::string& config_file,
                                   const std::string& allowed_protocols,
                                   const std::map<std::string, std::string>& environment,
                                   const std::stop_token& stop);
 
-}  // namespace slipway::workspace
+}  // namespace slipway::git

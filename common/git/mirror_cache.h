@@ -9,11 +9,11 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "agent/workspace/commit_reader.h"
-#include "agent/workspace/repository_url.h"
 #include "common/base/time.h"
+#include "common/git/commit_reader.h"
+#include "common/git/repository_url.h"
 
-namespace slipway::workspace {
+namespace slipway::git {
 
 class Trash;
 
@@ -46,13 +46,14 @@ struct IdleMirror {
   WallTime last_used;
 };
 
-// A bare mirror of every repository this agent has built, fetched with the git program.
+// A bare mirror of every repository that a program has asked for, fetched with the git program.
 //
 // Repositories are hostile: objects are checked while they arrive, and no hook, submodule or
 // configuration of theirs is used. git never prompts. A mirror that is damaged or half made is
 // moved away and fetched anew. Several processes may share a work_dir (flock per mirror).
 //
-// Errors carry the reasons of ToFailure (failure.h), and git's own words without credentials.
+// Errors carry the reasons REPOSITORY_…, REF_UNKNOWN, MIRROR_DAMAGED, DISK_FULL or GIT_CRASHED, and
+// git's own words without credentials (ToolWordsOf).
 // Thread-safe; every call blocks, up to fetch_timeout, and ends soon after `stop`.
 class MirrorCache {
  public:
@@ -113,4 +114,4 @@ class MirrorCache {
   std::unique_ptr<Trash> trash_;
 };
 
-}  // namespace slipway::workspace
+}  // namespace slipway::git

@@ -1,4 +1,4 @@
-#include "agent/workspace/git_program.h"
+#include "common/git/git_program.h"
 
 #include <fmt/format.h>
 
@@ -7,12 +7,12 @@
 #include <cstring>
 #include <string_view>
 
-#include "agent/workspace/failure.h"
 #include "common/config/units.h"
+#include "common/git/tool_words.h"
 #include "common/process/process.h"
 #include "common/status/status.h"
 
-namespace slipway::workspace {
+namespace slipway::git {
 namespace {
 
 using absl::StatusCode;
@@ -191,4 +191,4 @@ absl::Status RunGit(const GitCall& call, const std::string& config_file,
   return Classify(words, call.remote);
 }
 
-}  // namespace slipway::workspace
+}  // namespace slipway::git
