@@ -17,6 +17,7 @@ struct InMemoryProcess final : StoreProcess {
         targets_(database),
         agents_(database),
         image_orders_(database),
+        repository_credentials_(database),
         farm_(database),
         artifacts_(index) {}
   store::SchedulerStore& scheduler() override { return scheduler_; }
@@ -25,6 +26,9 @@ struct InMemoryProcess final : StoreProcess {
   store::TargetStore& targets() override { return targets_; }
   store::AgentStore& agents() override { return agents_; }
   store::ImageOrderStore& image_orders() override { return image_orders_; }
+  store::RepositoryCredentialStore& repository_credentials() override {
+    return repository_credentials_;
+  }
   store::FarmStore& farm() override { return farm_; }
   artifacts::ArtifactIndex& artifacts() override { return artifacts_; }
 
@@ -34,6 +38,7 @@ struct InMemoryProcess final : StoreProcess {
   InMemoryTargetStore targets_;
   InMemoryAgentStore agents_;
   InMemoryImageOrderStore image_orders_;
+  InMemoryRepositoryCredentialStore repository_credentials_;
   InMemoryFarmStore farm_;
   MemoryArtifactIndex& artifacts_;
 };

@@ -8,6 +8,7 @@
 #include "controller/store/pg/pg_artifact_index.h"
 #include "controller/store/pg/pg_catalog_stores.h"
 #include "controller/store/pg/pg_image_order_store.h"
+#include "controller/store/pg/pg_repository_credential_store.h"
 #include "controller/store/pg/pg_run_reader.h"
 #include "controller/store/pg/pg_scheduler_store.h"
 #include "controller/store/pg/pg_target_store.h"
@@ -27,6 +28,7 @@ struct PgProcess final : StoreProcess {
         targets_(*database),
         agents_(*database),
         image_orders_(*database),
+        repository_credentials_(*database),
         farm_(*database),
         artifacts_(*database) {}
   store::SchedulerStore& scheduler() override { return scheduler_; }
@@ -35,6 +37,9 @@ struct PgProcess final : StoreProcess {
   store::TargetStore& targets() override { return targets_; }
   store::AgentStore& agents() override { return agents_; }
   store::ImageOrderStore& image_orders() override { return image_orders_; }
+  store::RepositoryCredentialStore& repository_credentials() override {
+    return repository_credentials_;
+  }
   store::FarmStore& farm() override { return farm_; }
   artifacts::ArtifactIndex& artifacts() override { return artifacts_; }
 
@@ -45,6 +50,7 @@ struct PgProcess final : StoreProcess {
   store::pg::PgTargetStore targets_;
   store::pg::PgAgentStore agents_;
   store::pg::PgImageOrderStore image_orders_;
+  store::pg::PgRepositoryCredentialStore repository_credentials_;
   store::pg::PgFarmStore farm_;
   store::pg::PgArtifactIndex artifacts_;
 };

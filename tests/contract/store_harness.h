@@ -7,6 +7,7 @@
 #include "controller/artifacts/artifact_index.h"
 #include "controller/store/catalog_store.h"
 #include "controller/store/image_order_store.h"
+#include "controller/store/repository_credential_store.h"
 #include "controller/store/run_reader.h"
 #include "controller/store/scheduler_store.h"
 #include "controller/store/target_store.h"
@@ -22,6 +23,7 @@ struct StoreProcess {
   virtual store::TargetStore& targets() = 0;
   virtual store::AgentStore& agents() = 0;
   virtual store::ImageOrderStore& image_orders() = 0;
+  virtual store::RepositoryCredentialStore& repository_credentials() = 0;
   virtual store::FarmStore& farm() = 0;
   virtual artifacts::ArtifactIndex& artifacts() = 0;
 };

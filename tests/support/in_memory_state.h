@@ -43,6 +43,9 @@ struct InMemoryDatabase::State {
   std::map<std::string, domain::JoinToken> join_tokens;
   std::map<std::pair<std::string, AgentId>, domain::ImageOrder> image_orders;
   std::uint64_t last_image_order = 0;
+  // About it, and sealed.
+  std::map<ApplicationId, std::pair<domain::RepositoryCredential, std::string>>
+      repository_credentials;
   FarmId farm;
 };
 

@@ -9,6 +9,7 @@
 
 #include "controller/store/catalog_store.h"
 #include "controller/store/image_order_store.h"
+#include "controller/store/repository_credential_store.h"
 #include "controller/store/run_reader.h"
 #include "controller/store/scheduler_store.h"
 #include "controller/store/target_store.h"
@@ -141,6 +142,23 @@ class InMemoryImageOrderStore final : public store::ImageOrderStore {
   absl::StatusOr<int> Remove(const std::string& image, const AgentId& agent,
                              const store::Cause& cause) override;
   absl::StatusOr<std::vector<domain::ImageOrder>> List() override;
+
+ private:
+  InMemoryDatabase::State& state_;
+};
+
+class InMemoryRepositoryCredentialStore final : public store::RepositoryCredentialStore {
+ public:
+  explicit InMemoryRepositoryCredentialStore(InMemoryDatabase& database)
+      : state_(database.state()) {}
+  absl::Status Set(const domain::Application& application,
+                   const domain::RepositoryCredential& about, const std::string& sealed,
+                   const store::Cause& cause) override;
+  absl::StatusOr<bool> Remove(const domain::Application& application,
+                              const store::Cause& cause) override;
+  absl::StatusOr<std::optional<domain::RepositoryCredential>> Find(
+      const ApplicationId& application) override;
+  absl::StatusOr<std::string> Sealed(const ApplicationId& application) override;
 
  private:
   InMemoryDatabase::State& state_;

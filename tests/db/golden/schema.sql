@@ -294,6 +294,18 @@ ALTER TABLE public.releases ALTER COLUMN sequence ADD GENERATED ALWAYS AS IDENTI
     NO MAXVALUE
     CACHE 1
 );
+CREATE TABLE public.repository_credentials (
+    application_id text NOT NULL,
+    access text NOT NULL,
+    username text NOT NULL,
+    fingerprint text NOT NULL,
+    pinned_hosts boolean NOT NULL,
+    sealed text NOT NULL,
+    digest text NOT NULL,
+    set_at timestamp with time zone NOT NULL,
+    set_by text NOT NULL,
+    CONSTRAINT repository_credentials_access_check CHECK ((access = ANY (ARRAY['https'::text, 'ssh'::text])))
+);
 CREATE TABLE public.runs (
     id text NOT NULL,
     application_id text NOT NULL,
@@ -424,6 +436,8 @@ ALTER TABLE ONLY public.releases
     ADD CONSTRAINT releases_publish_task_key UNIQUE (publish_task);
 ALTER TABLE ONLY public.releases
     ADD CONSTRAINT releases_sequence_key UNIQUE (sequence);
+ALTER TABLE ONLY public.repository_credentials
+    ADD CONSTRAINT repository_credentials_pkey PRIMARY KEY (application_id);
 ALTER TABLE ONLY public.runs
     ADD CONSTRAINT runs_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.runs
@@ -505,6 +519,8 @@ ALTER TABLE ONLY public.releases
     ADD CONSTRAINT releases_publish_task_fkey FOREIGN KEY (publish_task) REFERENCES public.tasks(id);
 ALTER TABLE ONLY public.releases
     ADD CONSTRAINT releases_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.runs(id);
+ALTER TABLE ONLY public.repository_credentials
+    ADD CONSTRAINT repository_credentials_application_id_fkey FOREIGN KEY (application_id) REFERENCES public.applications(id) ON DELETE CASCADE;
 ALTER TABLE ONLY public.runs
     ADD CONSTRAINT runs_application_id_fkey FOREIGN KEY (application_id) REFERENCES public.applications(id);
 ALTER TABLE ONLY public.steps

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+
+#include "common/base/time.h"
+
+namespace slipway::domain {
+
+enum class RepositoryAccess {
+  kHttps = 1,  // user name and password or token
+  kSsh = 2,    // private key
+};
+
+// What may be told of an application's repository credential.
+struct RepositoryCredential {
+  RepositoryAccess access = RepositoryAccess::kHttps;
+  std::string username{};     // kHttps only
+  std::string fingerprint{};  // kSsh only: of the public key, "SHA256:…"
+  bool pinned_hosts = false;  // kSsh only: only servers with the given keys are talked to
+  // SHA-256 in hex of the sealed document, which tells one credential from the next.
+  std::string digest{};
+  WallTime set_at{};
+  std::string set_by{};
+
+  friend bool operator==(const RepositoryCredential&, const RepositoryCredential&) = default;
+};
+
+}  // namespace slipway::domain
