@@ -21,7 +21,10 @@ struct Meaning {
   std::string_view remedy_zh;
 };
 
-constexpr std::array<Meaning, 11> kMeanings{{
+constexpr char kSetCredential[] = "Set it anew with `slipway apps set-repository-credential`.";
+constexpr char kSetCredentialZh[] = "请用 `slipway apps set-repository-credential` 重新设置。";
+
+constexpr std::array<Meaning, 19> kMeanings{{
     {"REPOSITORY_URL_INVALID", FailureClass::kBuild,
      "Correct the repository's address: https or ssh.", "请检查仓库地址，使用 https 或 ssh。"},
     {"REF_UNKNOWN", FailureClass::kBuild, "Check the branch, tag or commit, and that it is pushed.",
@@ -42,8 +45,20 @@ constexpr std::array<Meaning, 11> kMeanings{{
      "Try again later, or raise git.fetch_timeout in the agent's options.",
      "请稍后重试，或调大拉取超时时间。"},
     {"REPOSITORY_ACCESS_DENIED", FailureClass::kCredential,
-     "Check the account, key or token that the agent uses for the repository.",
-     "请检查构建机访问仓库的账号、密钥或令牌。"},
+     "Set a credential that may read it with `slipway apps set-repository-credential`, or check "
+     "the "
+     "account, key or token that the agent uses.",
+     "请用 `slipway apps set-repository-credential` "
+     "设置可读取该仓库的凭证，或检查构建机使用的账号、密钥或令牌。"},
+    // What the controller says of the credential that was set for the repository.
+    {"NO_REPOSITORY_CREDENTIAL", FailureClass::kCredential, kSetCredential, kSetCredentialZh},
+    {"CREDENTIAL_BROKEN", FailureClass::kCredential, kSetCredential, kSetCredentialZh},
+    {"CREDENTIAL_FOREIGN", FailureClass::kCredential, kSetCredential, kSetCredentialZh},
+    {"SEAL_BROKEN", FailureClass::kCredential, kSetCredential, kSetCredentialZh},
+    {"SEAL_FOREIGN_KEY", FailureClass::kCredential, kSetCredential, kSetCredentialZh},
+    {"BAD_REPOSITORY_CREDENTIAL", FailureClass::kCredential, kSetCredential, kSetCredentialZh},
+    {"BAD_SSH_KEY", FailureClass::kCredential, kSetCredential, kSetCredentialZh},
+    {"WRONG_CREDENTIAL_KIND", FailureClass::kCredential, kSetCredential, kSetCredentialZh},
     {"REPOSITORY_REFUSED", FailureClass::kPolicy,
      "The repository failed a safety check; look at it with git fsck.",
      "仓库内容未通过安全检查，请用 git fsck 检查。"},

@@ -9,7 +9,7 @@ namespace slipway::workspace {
 //   REPOSITORY_URL_INVALID, REF_UNKNOWN, FILE_UNKNOWN, FILE_TOO_LARGE, CONFIG_INVALID,
 //   SCRIPT_RESULT_INVALID                        → build
 //   REPOSITORY_UNREACHABLE, REPOSITORY_TIMEOUT   → network
-//   REPOSITORY_ACCESS_DENIED                     → credential
+//   REPOSITORY_ACCESS_DENIED, and the reasons of repository credentials → credential
 //   REPOSITORY_REFUSED, REPOSITORY_TOO_LARGE     → policy
 //   CANCELED (kCancelled)                        → canceled
 //   everything else                              → infrastructure

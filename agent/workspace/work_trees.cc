@@ -230,7 +230,7 @@ WorkTrees::Kept* WorkTrees::FindReturned() {
   return nullptr;
 }
 
-absl::StatusOr<WorkTree> WorkTrees::Prepare(std::string_view url, std::string_view commit,
+absl::StatusOr<WorkTree> WorkTrees::Prepare(const git::Source& source, std::string_view commit,
                                             const std::string& destination,
                                             const std::stop_token& stop) {
   if (destination.empty() || destination.front() != '/' || Exists(destination)) {
@@ -238,14 +238,14 @@ absl::StatusOr<WorkTree> WorkTrees::Prepare(std::string_view url, std::string_vi
         StatusCode::kAlreadyExists, "",
         fmt::format("the destination '{}' must be an absolute path where nothing is", destination));
   }
-  SLIPWAY_RETURN_IF_ERROR(mirrors_.Ensure(url, commit, stop));
-  SLIPWAY_ASSIGN_OR_RETURN(const std::string git_dir, mirrors_.PathOf(url));
+  SLIPWAY_RETURN_IF_ERROR(mirrors_.Ensure(source, commit, stop));
+  SLIPWAY_ASSIGN_OR_RETURN(const std::string git_dir, mirrors_.PathOf(source));
   SLIPWAY_ASSIGN_OR_RETURN(Kept kept, TakeSlot(fs::path(git_dir).stem().string(), commit, stop));
   const std::string& slot = kept.slot;
   auto tree = Fill(kept, git_dir, commit, stop);
   if (!tree.ok() && tree.status().code() == StatusCode::kDataLoss) {
-    auto status = mirrors_.Remake(url, stop);
-    if (status.ok()) status = mirrors_.Ensure(url, commit, stop);
+    auto status = mirrors_.Remake(source, stop);
+    if (status.ok()) status = mirrors_.Ensure(source, commit, stop);
     // Also what was begun is looked at.
     kept.state = KeptState::kHostile;
     tree = status.ok() ? Fill(kept, git_dir, commit, stop) : status;

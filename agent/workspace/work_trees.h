@@ -80,7 +80,7 @@ class WorkTrees {
   // Makes `destination` (absolute, absent, its directory exists) the tree of `commit` (40 hex
   // digits, fetched when it is not here yet) and lends it to the caller. Nothing is there unless
   // it returns ok. Errors as ToFailure.
-  [[nodiscard]] absl::StatusOr<WorkTree> Prepare(std::string_view url, std::string_view commit,
+  [[nodiscard]] absl::StatusOr<WorkTree> Prepare(const git::Source& source, std::string_view commit,
                                                  const std::string& destination,
                                                  const std::stop_token& stop = {});
 

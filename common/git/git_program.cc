@@ -5,10 +5,13 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <optional>
 #include <string_view>
 
 #include "common/config/units.h"
+#include "common/git/git_secret.h"
 #include "common/git/tool_words.h"
+#include "common/mask/secret_masker.h"
 #include "common/process/process.h"
 #include "common/status/status.h"
 
@@ -16,11 +19,6 @@ namespace slipway::git {
 namespace {
 
 using absl::StatusCode;
-
-// Gives git the user name and password from its environment, so that they are in no argument list.
-constexpr char kCredentialHelper[] =
-    R"(!f() { test "$1" = get && printf 'username=%s\npassword=%s\n' )"
-    R"("$SLIPWAY_GIT_USER" "$SLIPWAY_GIT_PASSWORD"; }; f)";
 
 bool ContainsAny(std::string_view text, std::initializer_list<std::string_view> parts) {
   return std::any_of(parts.begin(), parts.end(),
@@ -35,11 +33,25 @@ void Replace(std::string& text, const std::string& secret) {
   }
 }
 
+// All that must not be seen, for SecretMasker, which forgets it.
+std::vector<std::string> SecretsOf(const GitCall& call) {
+  std::vector<std::string> secrets;
+  if (call.credential != nullptr) secrets.emplace_back(call.credential->secret.view());
+  if (call.remote != nullptr) {
+    secrets.push_back(call.remote->password);
+    if (call.remote->password.empty()) secrets.push_back(call.remote->username);
+  }
+  return secrets;
+}
+
 // git's words for people: no secrets, no control characters but line ends.
-std::string CleanWords(std::string text, const RepositoryUrl* remote) {
-  if (remote != nullptr) {
-    Replace(text, remote->password);
-    if (remote->password.empty()) Replace(text, remote->username);
+std::string CleanWords(std::string text, const GitCall& call) {
+  std::vector<std::string> secrets = SecretsOf(call);
+  text = mask::SecretMasker(secrets).Mask(text);
+  for (std::string& secret : secrets) {
+    // Too short for the masker.
+    if (secret.size() < mask::kMinSecret) Replace(text, secret);
+    explicit_bzero(secret.data(), secret.size());
   }
   for (char& c : text) {
     if (static_cast<unsigned char>(c) < ' ' && c != '\n') c = c == '\r' ? '\n' : '?';
@@ -65,7 +77,9 @@ std::string_view MainLine(std::string_view words) {
   return best.substr(0, 300);
 }
 
-absl::Status Classify(const std::string& words, const RepositoryUrl* remote) {
+absl::Status Classify(const std::string& words, const GitCall& call) {
+  const RepositoryUrl* remote = call.remote;
+  const bool own = call.credential != nullptr;
   const std::string where = remote == nullptr ? "the mirror" : remote->clean;
   const std::string_view line = MainLine(words);
   const auto error = [&](StatusCode code, std::string_view reason, std::string_view what,
@@ -86,11 +100,15 @@ absl::Status Classify(const std::string& words, const RepositoryUrl* remote) {
                           "could not read Password", "Permission denied (publickey",
                           "terminal prompts disabled", "HTTP 401", "HTTP 403", "error: 403"})) {
     return error(StatusCode::kPermissionDenied, "REPOSITORY_ACCESS_DENIED", "no access to",
-                 "Give the agent a key or token that may read this repository.");
+                 own ? "Set a credential that may read this repository, with `slipway apps "
+                       "set-repository-credential`."
+                     : "Set one that may with `slipway apps set-repository-credential`, or give "
+                       "the agent a key or token that may read this repository.");
   }
   if (ContainsAny(words, {"Host key verification failed"})) {
     return error(StatusCode::kUnavailable, "REPOSITORY_UNREACHABLE", "cannot reach",
-                 "Add the repository server's key to known_hosts of the agent's user.");
+                 own ? "Set the credential again with --known-hosts, with the server's present key."
+                     : "Add the repository server's key to known_hosts of the agent's user.");
   }
   if (ContainsAny(words, {"transport '", "not allowed"}) && remote != nullptr &&
       ContainsAny(words, {"transport '"})) {
@@ -148,15 +166,21 @@ absl::Status RunGit(const GitCall& call, const std::string& config_file,
   env["SSH_ASKPASS"] = "/bin/false";
   env["GIT_ALLOW_PROTOCOL"] = allowed_protocols;
   env["GIT_NO_REPLACE_OBJECTS"] = "1";
+  std::optional<GitSecret> secret;
   if (call.remote != nullptr) {
+    SLIPWAY_ASSIGN_OR_RETURN(secret,
+                             GitSecret::Make(*call.remote, call.credential, call.known_hosts_file));
+    command.files = secret->files();
     std::vector<std::pair<std::string, std::string>> config;
     config.emplace_back("remote.origin.url", call.remote->clean);
-    if (!call.remote->username.empty() || !call.remote->password.empty()) {
+    if (!secret->credential_helper().empty()) {
       // Bound to the origin: after a redirection, no other server is given the password.
-      const std::string key = fmt::format("credential.{}.helper", call.remote->Origin());
-      config.emplace_back(key, kCredentialHelper);
-      env["SLIPWAY_GIT_USER"] = call.remote->username;
-      env["SLIPWAY_GIT_PASSWORD"] = call.remote->password;
+      config.emplace_back(fmt::format("credential.{}.helper", call.remote->Origin()),
+                          secret->credential_helper());
+    }
+    if (!secret->ssh_command().empty()) {
+      env["GIT_SSH_COMMAND"] = secret->ssh_command();
+      env["GIT_SSH_VARIANT"] = "ssh";
     }
     env["GIT_CONFIG_COUNT"] = std::to_string(config.size());
     for (std::size_t i = 0; i < config.size(); ++i) {
@@ -165,14 +189,9 @@ absl::Status RunGit(const GitCall& call, const std::string& config_file,
     }
   }
   const auto result = process::Run(command, stop);
-  for (const char* secret : {"SLIPWAY_GIT_USER", "SLIPWAY_GIT_PASSWORD"}) {
-    if (const auto it = env.find(secret); it != env.end()) {
-      explicit_bzero(it->second.data(), it->second.size());
-    }
-  }
   SLIPWAY_RETURN_IF_ERROR(result.status());
   if (result->Succeeded()) return absl::OkStatus();
-  const std::string words = CleanWords(result->err, call.remote);
+  const std::string words = CleanWords(result->err, call);
   switch (result->end) {
     case process::Result::End::kStopped: return absl::CancelledError("canceled while fetching");
     case process::Result::End::kTimedOut:
@@ -188,7 +207,7 @@ absl::Status RunGit(const GitCall& call, const std::string& config_file,
                        fmt::format("git was ended by signal {}", result->signal));
     case process::Result::End::kExited: break;
   }
-  return Classify(words, call.remote);
+  return Classify(words, call);
 }
 
 }  // namespace slipway::git

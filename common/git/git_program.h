@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/base/time.h"
+#include "common/crypto/repository_credential.h"
 #include "common/git/repository_url.h"
 
 // The git program, made harmless. Private to this library.
@@ -18,6 +19,10 @@ struct GitCall {
   std::vector<std::string> arguments;
   // Becomes the URL of the remote "origin", with its credentials; nullptr for a local command.
   const RepositoryUrl* remote = nullptr;
+  // Instead of what the URL holds; may be null.
+  const crypto::RepositoryCredential* credential = nullptr;
+  // Where SSH servers' keys are kept that are trusted when first seen.
+  std::string known_hosts_file{};
   Duration timeout;
 };
 

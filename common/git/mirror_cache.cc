@@ -211,6 +211,7 @@ struct MirrorCache::Mirror {
   RepositoryUrl url;
   std::string dir;
   std::string lock_path;
+  const Source::Credential* credential = nullptr;
 };
 
 MirrorCache::MirrorCache(MirrorOptions options) : options_(std::move(options)) {}
@@ -240,17 +241,19 @@ absl::StatusOr<std::unique_ptr<MirrorCache>> MirrorCache::Create(MirrorOptions o
   return cache;
 }
 
-absl::StatusOr<MirrorCache::Mirror> MirrorCache::Locate(std::string_view url) const {
+absl::StatusOr<MirrorCache::Mirror> MirrorCache::Locate(const Source& source) const {
   Mirror mirror;
-  SLIPWAY_ASSIGN_OR_RETURN(mirror.url, ParseRepositoryUrl(url, options_.allowed_schemes));
-  const std::string name = HashName(mirror.url.clean);
+  SLIPWAY_ASSIGN_OR_RETURN(mirror.url, ParseRepositoryUrl(source.url, options_.allowed_schemes));
+  const std::string name =
+      HashName(source.scope.empty() ? mirror.url.clean : mirror.url.clean + "\n" + source.scope);
+  mirror.credential = &source.credential;
   mirror.dir = PathOfName(name);
   mirror.lock_path = fmt::format("{}/mirrors/{}.lock", options_.work_dir, name);
   return mirror;
 }
 
-absl::StatusOr<std::string> MirrorCache::PathOf(std::string_view url) const {
-  SLIPWAY_ASSIGN_OR_RETURN(Mirror mirror, Locate(url));
+absl::StatusOr<std::string> MirrorCache::PathOf(const Source& source) const {
+  SLIPWAY_ASSIGN_OR_RETURN(Mirror mirror, Locate(source));
   return mirror.dir;
 }
 
@@ -258,8 +261,8 @@ std::string MirrorCache::PathOfName(std::string_view name) const {
   return fmt::format("{}/mirrors/{}.git", options_.work_dir, name);
 }
 
-absl::StatusOr<CommitReader> MirrorCache::Reader(std::string_view url) const {
-  SLIPWAY_ASSIGN_OR_RETURN(const Mirror mirror, Locate(url));
+absl::StatusOr<CommitReader> MirrorCache::Reader(const Source& source) const {
+  SLIPWAY_ASSIGN_OR_RETURN(const Mirror mirror, Locate(source));
   return CommitReader::Open(mirror.dir);
 }
 
@@ -295,6 +298,12 @@ absl::Status MirrorCache::FetchOnce(const Mirror& mirror, std::string_view extra
                      "+refs/tags/*:refs/tags/*"};
   if (!extra_refspec.empty()) fetch.arguments.emplace_back(extra_refspec);
   fetch.remote = &mirror.url;
+  std::optional<crypto::RepositoryCredential> credential;
+  if (*mirror.credential) {
+    SLIPWAY_ASSIGN_OR_RETURN(credential, (*mirror.credential)(stop));
+    fetch.credential = &*credential;
+    fetch.known_hosts_file = options_.work_dir + "/mirrors/known_hosts";
+  }
   fetch.timeout = std::max<Duration>(deadline - SystemClock().Mono(), std::chrono::milliseconds(1));
   auto status = RunGit(fetch, options_.work_dir + "/mirrors/gitconfig",
                        Joined(options_.allowed_schemes), options_.environment, stop);
@@ -352,9 +361,9 @@ absl::Status MirrorCache::Fetch(const Mirror& mirror, std::string_view extra_ref
   return FetchOnce(mirror, extra_refspec, deadline, stop);
 }
 
-absl::StatusOr<ResolvedRef> MirrorCache::Resolve(std::string_view url, std::string_view ref,
+absl::StatusOr<ResolvedRef> MirrorCache::Resolve(const Source& source, std::string_view ref,
                                                  const std::stop_token& stop) {
-  SLIPWAY_ASSIGN_OR_RETURN(const Mirror mirror, Locate(url));
+  SLIPWAY_ASSIGN_OR_RETURN(const Mirror mirror, Locate(source));
   NoteUse(mirror.lock_path);
   if (ref == "HEAD") ref = "";
   if (!ref.empty() && !IsRefText(ref)) {
@@ -386,17 +395,17 @@ absl::StatusOr<ResolvedRef> MirrorCache::Resolve(std::string_view url, std::stri
   return resolved;
 }
 
-absl::Status MirrorCache::Ensure(std::string_view url, std::string_view commit,
+absl::Status MirrorCache::Ensure(const Source& source, std::string_view commit,
                                  const std::stop_token& stop) {
   if (!IsFullCommitId(commit)) {
     return MakeError(StatusCode::kNotFound, "REF_UNKNOWN",
                      fmt::format("'{}' is not a full commit id", commit.substr(0, 64)));
   }
-  return Resolve(url, commit, stop).status();
+  return Resolve(source, commit, stop).status();
 }
 
-absl::Status MirrorCache::Remake(std::string_view url, const std::stop_token& stop) {
-  SLIPWAY_ASSIGN_OR_RETURN(const Mirror mirror, Locate(url));
+absl::Status MirrorCache::Remake(const Source& source, const std::stop_token& stop) {
+  SLIPWAY_ASSIGN_OR_RETURN(const Mirror mirror, Locate(source));
   const MonoTime deadline = SystemClock().Mono() + options_.fetch_timeout;
   SLIPWAY_ASSIGN_OR_RETURN(const MirrorLock lock,
                            MirrorLock::Take(mirror.lock_path, deadline, stop));

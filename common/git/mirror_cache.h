@@ -12,6 +12,7 @@
 #include "common/base/time.h"
 #include "common/git/commit_reader.h"
 #include "common/git/repository_url.h"
+#include "common/git/source.h"
 
 namespace slipway::git {
 
@@ -46,7 +47,8 @@ struct IdleMirror {
   WallTime last_used;
 };
 
-// A bare mirror of every repository that a program has asked for, fetched with the git program.
+// A bare mirror of every repository that a program has asked for, fetched with the git program;
+// those that a credential opens have one per scope (source.h).
 //
 // Repositories are hostile: objects are checked while they arrive, and no hook, submodule or
 // configuration of theirs is used. git never prompts. A mirror that is damaged or half made is
@@ -67,21 +69,22 @@ class MirrorCache {
   // a commit id (full, or at least 7 digits), or "" for the repository's default branch. A branch
   // goes before a tag of the same name. A full commit id that is here already needs no network.
   // kNotFound/REF_UNKNOWN names the nearest refs.
-  [[nodiscard]] absl::StatusOr<ResolvedRef> Resolve(std::string_view url, std::string_view ref,
+  [[nodiscard]] absl::StatusOr<ResolvedRef> Resolve(const Source& source, std::string_view ref,
                                                     const std::stop_token& stop = {});
 
   // Fetches unless `commit` (40 hex digits) is here already.
-  [[nodiscard]] absl::Status Ensure(std::string_view url, std::string_view commit,
+  [[nodiscard]] absl::Status Ensure(const Source& source, std::string_view commit,
                                     const std::stop_token& stop = {});
 
-  // Reads what is in the mirror now. kNotFound: nothing was fetched from this URL yet.
-  [[nodiscard]] absl::StatusOr<CommitReader> Reader(std::string_view url) const;
+  // Reads what is in the mirror now. kNotFound: nothing was fetched of this source
+  // yet.
+  [[nodiscard]] absl::StatusOr<CommitReader> Reader(const Source& source) const;
 
   // Fetches a mirror anew whose objects turned out to be unreadable (MIRROR_DAMAGED).
-  [[nodiscard]] absl::Status Remake(std::string_view url, const std::stop_token& stop = {});
+  [[nodiscard]] absl::Status Remake(const Source& source, const std::stop_token& stop = {});
 
-  // Directory of the mirror of `url`; it may not exist.
-  [[nodiscard]] absl::StatusOr<std::string> PathOf(std::string_view url) const;
+  // Directory of the mirror of `source`; it may not exist.
+  [[nodiscard]] absl::StatusOr<std::string> PathOf(const Source& source) const;
   // The same by IdleMirror::name.
   [[nodiscard]] std::string PathOfName(std::string_view name) const;
 
@@ -98,7 +101,7 @@ class MirrorCache {
   struct Mirror;
   explicit MirrorCache(MirrorOptions options);
 
-  [[nodiscard]] absl::StatusOr<Mirror> Locate(std::string_view url) const;
+  [[nodiscard]] absl::StatusOr<Mirror> Locate(const Source& source) const;
   // REQUIRES: the mirror's lock.
   [[nodiscard]] absl::Status Fetch(const Mirror& mirror, std::string_view extra_refspec,
                                    MonoTime deadline, const std::stop_token& stop);

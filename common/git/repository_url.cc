@@ -16,6 +16,24 @@ absl::Status Invalid(std::string_view what) {
                    "Use a URL like https://host/path.git or ssh://git@host/path.git.");
 }
 
+struct Span {
+  std::size_t begin;
+  std::size_t size;
+};
+
+// Where the password stands, its colon included.
+std::optional<Span> FindPassword(std::string_view url) {
+  const std::size_t scheme = url.find("://");
+  if (scheme == std::string_view::npos) return std::nullopt;
+  const std::size_t begin = scheme + 3;
+  const std::string_view authority = url.substr(begin, url.find('/', begin) - begin);
+  const std::size_t at = authority.rfind('@');
+  if (at == std::string_view::npos) return std::nullopt;
+  const std::size_t colon = authority.substr(0, at).find(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  return Span{begin + colon, at - colon};
+}
+
 int HexValue(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -92,9 +110,19 @@ absl::StatusOr<RepositoryUrl> ParseNetworkUrl(std::string scheme, std::string_vi
 
 }  // namespace
 
+bool HasPassword(std::string_view url) { return FindPassword(url).has_value(); }
+
+std::string WithoutPassword(std::string_view url) {
+  std::string text(url);
+  if (const auto found = FindPassword(url)) text.replace(found->begin, found->size, ":***");
+  return text;
+}
+
 std::string RepositoryUrl::Origin() const {
   const std::size_t host = clean.find("://");
-  if (host == std::string::npos) return clean;
+  if (host == std::string::npos) {
+    return scheme == "ssh" ? "ssh://" + clean.substr(0, clean.find(':')) : clean;
+  }
   return clean.substr(0, clean.find('/', host + 3));
 }
 

@@ -19,9 +19,15 @@ struct RepositoryUrl {
   std::string username;
   std::string password;
 
-  // "https://host:port": what the credentials are for.
+  // "https://host:port", "ssh://user@host": what the credentials are for.
   [[nodiscard]] std::string Origin() const;
 };
+
+// Whether git would be given a password by the URL itself, where everybody who sees the URL reads
+// it.
+[[nodiscard]] bool HasPassword(std::string_view url);
+// The URL without it, for people.
+[[nodiscard]] std::string WithoutPassword(std::string_view url);
 
 // Accepts scheme://…, user@host:path (ssh) and /absolute/path (file). kInvalidArgument, reason
 // REPOSITORY_URL_INVALID: another form, a scheme outside `allowed_schemes`, or text that a program

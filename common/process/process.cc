@@ -103,8 +103,8 @@ bool Drain(int fd, Tail& tail) {
 // take quotes off and cannot hold an empty argument.
 class Launch : public bp::extend::handler {
  public:
-  Launch(char** argv, char** envp, int out, int err)
-      : argv_(argv), envp_(envp), out_(out), err_(err) {}
+  Launch(char** argv, char** envp, int out, int err, const std::vector<int>& files)
+      : argv_(argv), envp_(envp), out_(out), err_(err), files_(files) {}
 
   template <typename Executor>
   void on_setup(Executor& executor) const {
@@ -121,6 +121,7 @@ class Launch : public bp::extend::handler {
     dup2(err_, 2);
     // Marked rather than closed: the launcher reports a failed exec through one of them.
     syscall(SYS_close_range, 3U, ~0U, kCloseRangeCloexec);
+    for (const int file : files_) fcntl(file, F_SETFD, 0);
     setpgid(0, 0);
     for (int signal_number = 1; signal_number < NSIG; ++signal_number) {
       signal(signal_number, SIG_DFL);
@@ -136,6 +137,7 @@ class Launch : public bp::extend::handler {
   char** const envp_;
   const int out_;
   const int err_;
+  const std::vector<int>& files_;
 };
 
 // 0 or an errno value.
@@ -151,7 +153,7 @@ int Spawn(const Command& command, const std::string& program, int out, int err, 
   const std::string directory = command.cwd.empty() ? "." : command.cwd;
   std::error_code error;
   bp::child child(bp::exe = program, bp::start_dir = directory,
-                  Launch(argv.data(), envp.data(), out, err), error);
+                  Launch(argv.data(), envp.data(), out, err, command.files), error);
   if (error) return error.value();
   pid = child.id();
   // Supervise waits for it.

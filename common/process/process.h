@@ -20,6 +20,8 @@ struct Command {
   std::map<std::string, std::string> env;
   // Empty: the directory of this process.
   std::string cwd;
+  // Open files of this process that the program gets under the same numbers.
+  std::vector<int> files = {};
   // From start to end of the program and of everything that holds its output open.
   Duration timeout = std::chrono::minutes(10);
   // Between SIGTERM and SIGKILL.
@@ -46,9 +48,9 @@ struct Result {
 };
 
 // Runs the command in a process group of its own, with standard input from /dev/null and no other
-// open file, and waits. At the deadline, or when `stop` is requested, the whole group gets SIGTERM
-// and after the grace SIGKILL; a group whose leader has ended is killed at once. A program that
-// fails is a Result; the errors are those of starting it: kNotFound (no such program),
+// open file than `files`, and waits. At the deadline, or when `stop` is requested, the whole group
+// gets SIGTERM and after the grace SIGKILL; a group whose leader has ended is killed at once. A
+// program that fails is a Result; the errors are those of starting it: kNotFound (no such program),
 // kPermissionDenied, kResourceExhausted. Thread-safe; blocks.
 [[nodiscard]] absl::StatusOr<Result> Run(const Command& command, const std::stop_token& stop = {});
 

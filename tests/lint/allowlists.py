@@ -192,7 +192,7 @@ NOT_REASONS = {
                      "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"), "variables that name a CA bundle"),
     **dict.fromkeys(("GIT_ALLOW_PROTOCOL", "GIT_ASKPASS", "GIT_ATTR_NOSYSTEM", "GIT_CONFIG_COUNT",
                      "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "GIT_NO_REPLACE_OBJECTS",
-                     "GIT_SSH_COMMAND", "GIT_TERMINAL_PROMPT", "SSH_ASKPASS"), "variables of git"),
+                     "GIT_SSH_COMMAND", "GIT_SSH_VARIANT", "GIT_TERMINAL_PROMPT", "SSH_ASKPASS"), "variables of git"),
     **dict.fromkeys(("LC_ALL", "LC_MESSAGES", "NO_COLOR", "GRPC_VERBOSITY", "XDG_CONFIG_HOME"), "variables of programs"),
     **dict.fromkeys(("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"), "variables of systemd"),
     "PG_VERSION": "a file of PostgreSQL",
