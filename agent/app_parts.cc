@@ -14,6 +14,7 @@
 #include "agent/cache_sources.h"
 #include "agent/executor/docker/docker_engine.h"
 #include "agent/link/artifact_rpc.h"
+#include "agent/link/credential_rpc.h"
 #include "agent/link/task_spec_bytes.h"
 #include "agent/runner/failures.h"
 #include "common/git/trash.h"
@@ -214,6 +215,10 @@ absl::Status App::OpenRunner(const std::string& init_binary) {
            .mirrors = *mirrors_,
            .trees = *trees_,
            .parse_spec = link::ParseTaskSpec,
+           .repository_credential =
+               [channel](const AttemptKey& key) {
+                 return link::FetchRepositoryCredential(channel, key);
+               },
            .make_sink =
                [channel](const AttemptKey& key) { return link::MakeArtifactSink(channel, key); },
            .make_source =

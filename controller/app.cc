@@ -8,10 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <atomic>
 #include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <filesystem>
 #include <string>
@@ -45,9 +43,11 @@
 #include "controller/farm_keys.h"
 #include "controller/first_admin.h"
 #include "controller/http_parts.h"
+#include "controller/listen.h"
 #include "controller/logs/log_store.h"
 #include "controller/runs/run_orders.h"
 #include "controller/scheduler/scheduler.h"
+#include "controller/store/cached_repository_credentials.h"
 #include "controller/store/cached_stores.h"
 #include "controller/store/cached_target_store.h"
 #include "controller/store/pg/database.h"
@@ -62,6 +62,7 @@
 #include "controller/store/pg/pg_catalog_stores.h"
 #include "controller/store/pg/pg_image_order_store.h"
 #include "controller/store/pg/pg_login_store.h"
+#include "controller/store/pg/pg_repository_credential_store.h"
 #include "controller/store/pg/pg_run_reader.h"
 #include "controller/store/pg/pg_scheduler_store.h"
 #include "controller/store/pg/pg_target_store.h"
@@ -81,34 +82,6 @@ constexpr int kMaxServerThreads = 64;
 constexpr int kReadThreads = 2;
 constexpr int kLogThreads = 2;
 constexpr auto kShutdownPatience = std::chrono::seconds(2);
-
-// "HOST:PORT" of gRPC, without a scheme.
-absl::Status CheckListen(const std::string& listen) {
-  const auto colon = listen.rfind(':');
-  const std::string port = colon == std::string::npos ? "" : listen.substr(colon + 1);
-  std::uint16_t number = 0;
-  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
-  if (port.empty() || error != std::errc() || end != port.data() + port.size() || colon == 0) {
-    return MakeError(absl::StatusCode::kInvalidArgument, "BAD_LISTEN",
-                     fmt::format("'{}' is no address to listen on", listen),
-                     "Use HOST:PORT, for example 0.0.0.0:7443.");
-  }
-  return absl::OkStatus();
-}
-
-crypto::ServerNames NamesFor(const std::vector<std::string>& names) {
-  crypto::ServerNames all{{"localhost"}, {"127.0.0.1", "::1"}};
-  std::array<char, 256> host{};
-  if (gethostname(host.data(), host.size() - 1) == 0 && host[0] != '\0') {
-    all.dns.emplace_back(host.data());
-  }
-  for (const std::string& name : names) {
-    const bool address = name.find(':') != std::string::npos ||
-                         name.find_first_not_of("0123456789.") == std::string::npos;
-    (address ? all.ips : all.dns).push_back(name);
-  }
-  return all;
-}
 
 class RealApp final : public App {
  public:
@@ -207,6 +180,8 @@ class RealApp final : public App {
           accounts(database),
           logins(database),
           cached_applications(applications),
+          repository_credentials(database),
+          cached_credentials(repository_credentials),
           targets(database),
           cached_targets(targets),
           farm(database),
@@ -220,6 +195,8 @@ class RealApp final : public App {
     store::pg::PgAccountStore accounts;
     store::pg::PgLoginStore logins;
     store::CachedApplicationStore cached_applications;
+    store::pg::PgRepositoryCredentialStore repository_credentials;
+    store::CachedRepositoryCredentials cached_credentials;
     store::pg::PgTargetStore targets;
     store::CachedTargetStore cached_targets;
     store::pg::PgFarmStore farm;
@@ -232,12 +209,16 @@ class RealApp final : public App {
     Services(FarmId farm, RealApp& app, api::Deps deps)
         : peers(farm, app.stores_->agents, app.clock_,
                 {.overlap = app.options_.agent_certificate_overlap}),
-          agent({*app.gateway_, peers, *app.logs_, *app.archive_, app.stores_->reader}),
+          credentials({app.stores_->cached_credentials, farm, app.keys_.sealing}),
+          agent({*app.gateway_, peers, *app.logs_, *app.archive_, app.stores_->reader,
+                 deps.applications, credentials}),
           enrollment(farm, {app.keys_.ca, app.stores_->agents, peers, app.clock_},
                      app.options_.agent_certificate_lifetime),
           task(deps),
-          application(deps, {farm, app.keys_.sealing.certificate_pem, kVersion,
-                             app.options_.allow_local_repositories}),
+          application(deps,
+                      {farm, app.keys_.sealing.certificate_pem, kVersion,
+                       app.options_.allow_local_repositories},
+                      credentials),
           catalog({deps.auth, deps.targets, app.stores_->accounts}),
           release(deps, *app.archive_),
           agent_admin(deps, *app.gateway_, app.keys_.ca_fingerprint),
@@ -248,6 +229,7 @@ class RealApp final : public App {
                    app.clock_}),
           audit(deps, app.stores_->audit) {}
     agent_gateway::PeerCheck peers;
+    credentials::RepositoryCredentials credentials;
     agent_gateway::AgentService agent;
     agent_gateway::EnrollmentService enrollment;
     api::TaskService task;
@@ -334,9 +316,10 @@ class RealApp final : public App {
   }
 
   absl::Status StartScheduling() {
-    orders_.reset(new runs::RunOrders({stores_->reader, stores_->cached_applications, *logs_,
-                                       *archive_, watch_, stores_->cached_targets, clock_, farm_,
-                                       keys_.sealing, options_.public_url}));
+    orders_.reset(new runs::RunOrders({stores_->reader, stores_->cached_applications,
+                                       stores_->cached_credentials, *logs_, *archive_, watch_,
+                                       stores_->cached_targets, clock_, farm_, keys_.sealing,
+                                       options_.public_url}));
     scheduler::Scheduler::Options options;
     options.core.no_agent_grace = options_.no_agent_grace;
     options.core.max_unfinished = options_.max_unfinished;

@@ -33,7 +33,8 @@ absl::StatusOr<runner::TaskSpec> ParseTaskSpec(std::string_view bytes) {
   if (proto.has_build()) {
     spec.work = runner::BuildWork{.repository = proto.build().repository(),
                                   .ref = proto.build().ref(),
-                                  .publish_follows = proto.build().publish_follows()};
+                                  .publish_follows = proto.build().publish_follows(),
+                                  .private_repository = proto.build().private_repository()};
     return spec;
   }
   if (!proto.has_publish() && !proto.has_probe()) return Malformed("no kind of work");

@@ -8,6 +8,7 @@
 
 #include <utility>
 
+#include "common/crypto/secret.h"
 #include "common/fs/files.h"
 #include "common/fs/unique_fd.h"
 #include "common/log/log.h"
@@ -32,8 +33,14 @@ AttemptContext::AttemptContext(const RunnerOptions& options_in, const RunnerPart
       log(log_in),
       progress(std::move(progress_in)) {}
 
+void AttemptContext::Hide(std::string_view secret) {
+  std::vector<std::string> secrets = {std::string(secret)};
+  masker_ = mask::SecretMasker(secrets);
+  crypto::Wipe(secrets.front().data(), secrets.front().size());
+}
+
 void AttemptContext::Say(std::string_view text) {
-  const absl::Status written = log.AppendLine(text);
+  const absl::Status written = log.AppendLine(masker_.Mask(text));
   if (!written.ok()) {
     log::Error("log_write_failed", {{"task", key.task.value()}, {"why", Describe(written)}});
   }
@@ -58,7 +65,7 @@ void AttemptContext::Report(protocol::StepState state, std::string_view detail, 
                                   .name = step_name_,
                                   .state = state,
                                   .at = at,
-                                  .detail = std::string(detail.substr(0, kMaxDetail))}});
+                                  .detail = masker_.Mask(detail).substr(0, kMaxDetail)}});
 }
 
 void AttemptContext::BeginStep(std::uint32_t number, std::string_view name,

@@ -24,7 +24,9 @@
 #include "agent/runner/task_spec.h"
 #include "agent/workspace/work_trees.h"
 #include "common/base/time.h"
+#include "common/crypto/repository_credential.h"
 #include "common/git/mirror_cache.h"
+#include "common/mask/secret_masker.h"
 #include "common/protocol/messages.h"
 
 namespace slipway::runner {
@@ -42,6 +44,9 @@ struct RunnerParts {
   git::MirrorCache& mirrors;
   workspace::WorkTrees& trees;
   std::function<absl::StatusOr<TaskSpec>(std::string_view)> parse_spec;
+  // Asks the controller; blocks.
+  std::function<absl::StatusOr<crypto::RepositoryCredential>(const AttemptKey&)>
+      repository_credential;
   std::function<std::unique_ptr<artifacts::ArtifactSink>(const AttemptKey&)> make_sink;
   std::function<std::unique_ptr<artifacts::ArtifactSource>(const AttemptKey&)> make_source;
   // Takes an event for the core; only queues.
@@ -79,6 +84,9 @@ class AttemptContext {
 
   [[nodiscard]] absl::Status Save();
 
+  // From now on the secret is shown neither in the farm's lines of the log nor in steps.
+  void Hide(std::string_view secret);
+
   // A line of the farm's own in the log. REQUIRES: no step runs in a container of the attempt. A
   // log that cannot be written shows when it is sealed.
   void Say(std::string_view text);
@@ -101,6 +109,7 @@ class AttemptContext {
  private:
   void Report(protocol::StepState state, std::string_view detail, WallTime at);
 
+  mask::SecretMasker masker_;
   std::uint32_t step_ = 0;
   std::string step_name_;
 };

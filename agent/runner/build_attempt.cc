@@ -12,6 +12,7 @@
 #include "agent/artifacts/tree_uploader.h"
 #include "agent/runner/disk_watch.h"
 #include "agent/runner/failures.h"
+#include "agent/runner/repository_source.h"
 #include "agent/runner/warm_start.h"
 #include "agent/workspace/failure.h"
 #include "agent/workspace/script_result.h"
@@ -61,6 +62,7 @@ std::string DefaultVersion(WallTime commit_time) {
 BuildAttempt::BuildAttempt(AttemptContext& context)
     : context_(context),
       work_(std::get<BuildWork>(context.task.work)),
+      source_(SourceOf(context)),
       resumes_(!context.progress.container.empty()),
       session_(context.parts.engine, context.log, context.control, context.SessionOptions()) {
   if (resumes_) session_.Know(executor::ContainerId(context.progress.container));
@@ -101,7 +103,7 @@ BuildAttempt::Trouble BuildAttempt::Fetch() {
   const std::string& wanted =
       context_.progress.commit.empty() ? work_.ref : context_.progress.commit;
   const absl::StatusOr<git::ResolvedRef> ref =
-      context_.parts.mirrors.Resolve(work_.repository, wanted, context_.control.token());
+      context_.parts.mirrors.Resolve(source_, wanted, context_.control.token());
   if (!ref.ok()) return workspace::ToFailure(ref.status());
   if (Trouble trouble = ReadProject(ref->commit)) return trouble;
   if (resumes_) return std::nullopt;
@@ -113,7 +115,7 @@ BuildAttempt::Trouble BuildAttempt::Fetch() {
     return workspace::ToFailure(cleared);
   }
   const absl::StatusOr<workspace::WorkTree> tree = context_.parts.trees.Prepare(
-      work_.repository, ref->commit, context_.paths.tree, context_.control.token());
+      source_, ref->commit, context_.paths.tree, context_.control.token());
   if (!tree.ok()) return workspace::ToFailure(tree.status());
 
   const std::string name = ref->name.empty() ? "" : fmt::format(" ({})", ref->name);
@@ -126,7 +128,7 @@ BuildAttempt::Trouble BuildAttempt::Fetch() {
 }
 
 BuildAttempt::Trouble BuildAttempt::ReadProject(const std::string& commit) {
-  const absl::StatusOr<git::CommitReader> reader = context_.parts.mirrors.Reader(work_.repository);
+  const absl::StatusOr<git::CommitReader> reader = context_.parts.mirrors.Reader(source_);
   if (!reader.ok()) return workspace::ToFailure(reader.status());
   const absl::StatusOr<git::CommitInfo> info = reader->Describe(commit);
   if (!info.ok()) return workspace::ToFailure(info.status());

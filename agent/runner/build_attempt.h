@@ -6,6 +6,7 @@
 
 #include "agent/runner/attempt_context.h"
 #include "agent/workspace/project_config.h"
+#include "common/git/source.h"
 
 namespace slipway::runner {
 
@@ -45,6 +46,7 @@ class BuildAttempt {
 
   AttemptContext& context_;
   const BuildWork work_;
+  const git::Source source_;
   // A container was made by an earlier life of the agent.
   const bool resumes_;
 

@@ -15,6 +15,8 @@ struct BuildWork {
   std::string ref;
   // The platform must name a credential file that exists in the commit.
   bool publish_follows = false;
+  // The controller has a credential for the repository, to be asked for.
+  bool private_repository = false;
 };
 
 struct PublishWork {

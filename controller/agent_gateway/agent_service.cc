@@ -141,6 +141,33 @@ absl::Status AgentService::DoFinalize(grpc::ServerContext& context,
   return deps_.archive.Finalize(task.application, digest);
 }
 
+grpc::Status AgentService::GetRepositoryCredential(
+    grpc::ServerContext* context, const v1::GetRepositoryCredentialRequest* request,
+    v1::GetRepositoryCredentialResponse* response) {
+  return rpc::ToGrpc(*context, DoGetCredential(*context, *request, *response));
+}
+
+absl::Status AgentService::DoGetCredential(grpc::ServerContext& context,
+                                           const v1::GetRepositoryCredentialRequest& request,
+                                           v1::GetRepositoryCredentialResponse& response) {
+  SLIPWAY_ASSIGN_OR_RETURN(const auto call, AgentCall::Begin(context, deps_.gateway, deps_.peers));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto task, CurrentTask(*call, request.ref()));
+  if (task.kind != domain::TaskKind::kBuild) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, "STALE_ATTEMPT",
+                     "only a build fetches a repository");
+  }
+  SLIPWAY_ASSIGN_OR_RETURN(const auto application, deps_.applications.Get(task.application));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto credential, deps_.credentials.Open(application));
+  if (credential.kind == crypto::RepositoryCredentialKind::kSsh) {
+    response.mutable_ssh()->set_private_key(std::string(credential.secret.view()));
+    response.mutable_ssh()->set_known_hosts(credential.known_hosts);
+  } else {
+    response.mutable_https()->set_username(credential.username);
+    response.mutable_https()->set_password(std::string(credential.secret.view()));
+  }
+  return absl::OkStatus();
+}
+
 grpc::Status AgentService::FetchArtifact(grpc::ServerContext* context,
                                          const v1::FetchArtifactRequest* request,
                                          grpc::ServerWriter<v1::FetchArtifactResponse>* writer) {

@@ -6,6 +6,7 @@
 #include "controller/agent_gateway/gateway.h"
 #include "controller/agent_gateway/peer.h"
 #include "controller/artifacts/artifact_archive.h"
+#include "controller/credentials/repository_credentials.h"
 #include "controller/logs/log_store.h"
 #include "controller/store/run_reader.h"
 #include "slipway/v1/agent.grpc.pb.h"
@@ -26,6 +27,8 @@ class AgentService final
     logs::LogStore& logs;
     artifacts::ArtifactArchive& archive;
     store::RunReader& reader;
+    store::ApplicationStore& applications;
+    const credentials::RepositoryCredentials& credentials;
   };
   explicit AgentService(const Deps& deps) : deps_(deps) {}
 
@@ -43,6 +46,9 @@ class AgentService final
   grpc::Status FinalizeArtifact(grpc::ServerContext* context,
                                 const v1::FinalizeArtifactRequest* request,
                                 v1::FinalizeArtifactResponse* response) override;
+  grpc::Status GetRepositoryCredential(grpc::ServerContext* context,
+                                       const v1::GetRepositoryCredentialRequest* request,
+                                       v1::GetRepositoryCredentialResponse* response) override;
   grpc::Status FetchArtifact(grpc::ServerContext* context, const v1::FetchArtifactRequest* request,
                              grpc::ServerWriter<v1::FetchArtifactResponse>* writer) override;
 
@@ -53,6 +59,9 @@ class AgentService final
   absl::Status DoPut(grpc::ServerContext& context, grpc::ServerReader<v1::PutBlobsRequest>& reader,
                      v1::PutBlobsResponse& response);
   absl::Status DoFinalize(grpc::ServerContext& context, const v1::FinalizeArtifactRequest& request);
+  absl::Status DoGetCredential(grpc::ServerContext& context,
+                               const v1::GetRepositoryCredentialRequest& request,
+                               v1::GetRepositoryCredentialResponse& response);
   absl::Status DoFetch(grpc::ServerContext& context, const v1::FetchArtifactRequest& request,
                        grpc::ServerWriter<v1::FetchArtifactResponse>& writer);
 

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/git/repository_url.h"
 #include "common/rpc/grpc_status.h"
 #include "common/rpc/text.h"
 #include "common/status/status.h"
@@ -23,6 +24,12 @@ absl::Status CheckRepository(const std::string& url, bool allow_local) {
                      fmt::format("repository '{}': {}", rpc::ValidUtf8(url), why),
                      "Use https://…, ssh://… or user@host:path.");
   };
+  if (git::HasPassword(url)) {
+    return MakeError(absl::StatusCode::kInvalidArgument, "BAD_REPOSITORY",
+                     "the repository's URL holds a password, which whoever sees the application "
+                     "would read",
+                     "Leave it out and use `slipway apps set-repository-credential`.");
+  }
   if (url.empty() || url.size() > 1024) return bad("empty or longer than 1024 bytes");
   if (url.front() == '-') return bad("must not begin with '-'");
   for (const char c : url) {
@@ -176,6 +183,9 @@ absl::Status ApplicationService::Describe(const access::Caller& caller,
                                           const domain::Application& application,
                                           v1::Application& response) {
   response = ToProto(application);
+  response.set_repository_origin(credentials_.OriginOf(application));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto credential, credentials_.store().Find(application.id));
+  if (credential) *response.mutable_repository_credential() = ToProto(*credential);
   SLIPWAY_ASSIGN_OR_RETURN(const auto allowed,
                            deps_.auth.access().AllowedOperations(caller, {application.id}));
   AddTo(*response.mutable_allowed_operations(), allowed.front());

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "controller/api/task_service.h"
+#include "controller/credentials/repository_credentials.h"
 #include "slipway/v1/application.grpc.pb.h"
 
 namespace slipway::api {
@@ -19,8 +20,10 @@ class ApplicationService final : public v1::ApplicationService::Service {
     // Repositories on the controller's own disk: for demonstrations and tests.
     bool allow_local_repositories = false;
   };
-  ApplicationService(const Deps& deps, Options options)
-      : deps_(deps), options_(std::move(options)) {}
+  // `credentials` must outlive this.
+  ApplicationService(const Deps& deps, Options options,
+                     const credentials::RepositoryCredentials& credentials)
+      : deps_(deps), options_(std::move(options)), credentials_(credentials) {}
 
   grpc::Status CreateApplication(grpc::ServerContext* context,
                                  const v1::CreateApplicationRequest* request,
@@ -28,6 +31,9 @@ class ApplicationService final : public v1::ApplicationService::Service {
   grpc::Status UpdateApplication(grpc::ServerContext* context,
                                  const v1::UpdateApplicationRequest* request,
                                  v1::Application* response) override;
+  grpc::Status SetRepositoryCredential(grpc::ServerContext* context,
+                                       const v1::SetRepositoryCredentialRequest* request,
+                                       v1::Application* response) override;
   grpc::Status GetApplication(grpc::ServerContext* context,
                               const v1::GetApplicationRequest* request,
                               v1::Application* response) override;
@@ -42,6 +48,9 @@ class ApplicationService final : public v1::ApplicationService::Service {
                         v1::Application& response);
   absl::Status DoUpdate(grpc::ServerContext& context, const v1::UpdateApplicationRequest& request,
                         v1::Application& response);
+  absl::Status DoSetCredential(grpc::ServerContext& context,
+                               const v1::SetRepositoryCredentialRequest& request,
+                               v1::Application& response);
   absl::Status DoList(grpc::ServerContext& context, const v1::ListApplicationsRequest& request,
                       v1::ListApplicationsResponse& response);
   absl::Status Describe(const access::Caller& caller, const domain::Application& application,
@@ -49,6 +58,7 @@ class ApplicationService final : public v1::ApplicationService::Service {
 
   const Deps deps_;
   const Options options_;
+  const credentials::RepositoryCredentials& credentials_;
 };
 
 }  // namespace slipway::api

@@ -1,5 +1,6 @@
 #include "controller/api/convert.h"
 
+#include "common/git/repository_url.h"
 #include "common/rpc/convert.h"
 
 namespace slipway::api {
@@ -15,7 +16,8 @@ v1::Application ToProto(const domain::Application& application) {
   v1::Application out;
   out.set_id(application.id.value());
   out.set_name(application.name);
-  out.set_repository(application.repository);
+  // Of URLs from before passwords were refused.
+  out.set_repository(git::WithoutPassword(application.repository));
   out.set_description(application.description);
   SetTime(out.mutable_created_at(), application.created_at);
   for (const auto& [key, value] : application.requirements) {
@@ -25,6 +27,17 @@ v1::Application ToProto(const domain::Application& application) {
     *out.mutable_queue_timeout() = rpc::ToProtoDuration(application.queue_timeout);
   }
   out.set_etag(std::to_string(application.revision));
+  return out;
+}
+
+v1::RepositoryCredential ToProto(const domain::RepositoryCredential& credential) {
+  v1::RepositoryCredential out;
+  out.set_access(static_cast<v1::RepositoryAccess>(credential.access));
+  out.set_username(credential.username);
+  out.set_fingerprint(credential.fingerprint);
+  out.set_pinned_hosts(credential.pinned_hosts);
+  SetTime(out.mutable_set_at(), credential.set_at);
+  out.set_set_by(credential.set_by);
   return out;
 }
 

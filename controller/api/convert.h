@@ -6,6 +6,7 @@
 
 #include "controller/domain/agent.h"
 #include "controller/domain/application.h"
+#include "controller/domain/repository_credential.h"
 #include "controller/domain/task.h"
 #include "slipway/v1/application.pb.h"
 #include "slipway/v1/release.pb.h"
@@ -15,6 +16,7 @@
 namespace slipway::api {
 
 v1::Application ToProto(const domain::Application& application);
+v1::RepositoryCredential ToProto(const domain::RepositoryCredential& credential);
 // `agent_name`: of the newest attempt's holder; may be empty.
 v1::Task ToProto(const domain::Task& task, const domain::Run& run, const std::string& agent_name);
 v1::Step ToProto(const domain::Step& step);

@@ -123,6 +123,19 @@ struct SetApplicationFlags {
 };
 [[nodiscard]] Outcome SetApplication(Session& session, const SetApplicationFlags& flags);
 
+struct RepositoryCredentialFlags {
+  std::string application;
+  // Exactly one of the three ways.
+  std::string https_user;
+  std::string password_file;  // with https_user; "-": standard input
+  std::string ssh_key_file;
+  std::string known_hosts_file;  // with ssh_key_file; may be empty
+  bool none = false;
+};
+// Seals it here; the secret leaves this program only sealed.
+[[nodiscard]] Outcome SetRepositoryCredential(Session& session,
+                                              const RepositoryCredentialFlags& flags);
+
 struct ArchiveListFlags {
   std::string application;
   std::string platform;

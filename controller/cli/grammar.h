@@ -66,6 +66,7 @@ class Grammar {
   CLI::App* AddChange(CLI::App& parent, const char* name, v1::AgentAction action,
                       const char* english, const char* chinese);
   void AddFarm();
+  void AddRepositoryCredential(CLI::App& apps);
   void AddImages(CLI::App& agents);
   // grammar_catalog.cc
   void AddCatalog();
@@ -103,6 +104,7 @@ class Grammar {
   QrFlags qr_;
   CreateApplicationFlags create_;
   SetApplicationFlags set_;
+  RepositoryCredentialFlags repository_credential_;
   SealFlags seal_;
   PrepareImagesFlags prepare_;
   ListImagesFlags images_;

@@ -151,6 +151,7 @@ void Grammar::AddFarm() {
   Flag(set, "--require-nothing", set_.require_nothing, "Removes all required labels",
        "清除全部所需标签")
       ->excludes("--require");
+  AddRepositoryCredential(*apps);
   CLI::App* show = Command(*apps, "show", "One application", "显示一个应用",
                            [this](Session& s) { return ShowApplication(s, id_); });
   Option(show, "NAME", id_, "Its name", "应用名")->required();
@@ -174,6 +175,27 @@ void Grammar::AddFarm() {
 
   Command(app_, "version", "Versions of this program and of the controller",
           "显示本程序与控制器的版本", [](Session& s) { return ShowVersion(s); });
+}
+
+void Grammar::AddRepositoryCredential(CLI::App& apps) {
+  RepositoryCredentialFlags& flags = repository_credential_;
+  CLI::App* set = Command(apps, "set-repository-credential",
+                          "Sets what a private repository is read with", "设置读取私有仓库的凭证",
+                          [&flags](Session& s) { return SetRepositoryCredential(s, flags); });
+  Option(set, "APP", flags.application, "Application", "应用")->required();
+  Option(set, "--https-user", flags.https_user, "User name, for https", "用户名（https）")
+      ->type_name("USER");
+  Option(set, "--password-file", flags.password_file,
+         "File with the password or token; '-': standard input", "密码或令牌文件；'-' 为标准输入")
+      ->type_name("FILE");
+  Option(set, "--ssh-key-file", flags.ssh_key_file, "Private key without passphrase, for ssh",
+         "不带口令的私钥（ssh）")
+      ->type_name("FILE");
+  Option(set, "--known-hosts", flags.known_hosts_file,
+         "Keys of the server (else the first one seen is kept)",
+         "服务器公钥（缺省为首次见到的公钥）")
+      ->type_name("FILE");
+  Flag(set, "--none", flags.none, "Takes the credential away", "清除凭证");
 }
 
 void Grammar::AddImages(CLI::App& agents) {

@@ -18,6 +18,20 @@ std::string MayWords(const v1::Application& application, Text t) {
   return JoinOperations(operations, t("view", "查看"));
 }
 
+std::string CredentialWords(const v1::RepositoryCredential& credential, Text t) {
+  std::string words;
+  if (credential.access() == v1::REPOSITORY_ACCESS_SSH) {
+    words = fmt::format("ssh, {}, {}", credential.fingerprint(),
+                        credential.pinned_hosts()
+                            ? t("server's key given", "已指定服务器公钥")
+                            : t("server's key as first seen", "服务器公钥以首次见到的为准"));
+  } else {
+    words = fmt::format("https, {}", credential.username());
+  }
+  return fmt::format(fmt::runtime(t("{}; set {} by {}", "{}；{} 由 {} 设置")), words,
+                     FormatTime(credential.set_at()), credential.set_by());
+}
+
 }  // namespace
 
 std::string RenderApplications(const v1::ListApplicationsResponse& applications, const View& view) {
@@ -41,6 +55,9 @@ std::string RenderApplication(const v1::Application& application, const View& vi
   facts.Add(t("application", "应用"), application.name());
   facts.Add("id", application.id());
   facts.Add(t("repository", "仓库"), application.repository());
+  if (application.has_repository_credential()) {
+    facts.Add(t("credential", "仓库凭证"), CredentialWords(application.repository_credential(), t));
+  }
   facts.Add(t("description", "说明"), application.description());
   facts.Add(t("requires", "所需标签"), FormatLabels(application.requirements()));
   facts.Add(t("you may", "您可以"), MayWords(application, t));

@@ -278,6 +278,8 @@ absl::StatusOr<std::string> RunOrders::BuildSpecOf(const domain::Run& run,
   auto* build = spec.mutable_build();
   build->set_repository(application.repository);
   build->set_ref(run.ref);
+  SLIPWAY_ASSIGN_OR_RETURN(const auto credential, deps_.credentials.Find(run.application));
+  build->set_private_repository(credential.has_value());
   build->set_publish_follows(publish_follows);
   return spec.SerializeAsString();
 }

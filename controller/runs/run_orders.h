@@ -19,6 +19,7 @@
 #include "controller/runs/task_watch.h"
 #include "controller/scheduler/work_orders.h"
 #include "controller/store/catalog_store.h"
+#include "controller/store/repository_credential_store.h"
 #include "controller/store/run_reader.h"
 #include "controller/store/target_store.h"
 
@@ -35,6 +36,7 @@ class RunOrders final : public scheduler::WorkOrders {
   struct Deps {
     store::RunReader& reader;
     store::ApplicationStore& applications;
+    store::RepositoryCredentialStore& credentials;
     logs::LogStore& logs;
     artifacts::ArtifactArchive& archive;
     TaskWatch& watch;

@@ -98,9 +98,9 @@ struct FakeController::State {
   }
 };
 
-class FakeController::Agents final : public v1::AgentService::Service {
+class FakeController::Agents final : public FakeCredentialCall {
  public:
-  explicit Agents(State& state) : state_(state) {}
+  Agents(State& state, Credential& credential) : FakeCredentialCall(credential), state_(state) {}
 
   grpc::Status Connect(grpc::ServerContext*, Stream* stream) override {
     v1::AgentMessage message;
@@ -350,7 +350,7 @@ void FakeController::StartServer() {
   tls.pem_key_cert_pairs.push_back(
       {std::string(state_->server_key.key_pem.view()),
        state_->server_key.certificate_pem + state_->ca.certificate_pem});
-  state_->agents = std::make_unique<Agents>(*state_);
+  state_->agents = std::make_unique<Agents>(*state_, repository_credential_);
   state_->enrollment = std::make_unique<Enrollment>(*state_);
   grpc::ServerBuilder builder;
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5000);

@@ -17,6 +17,7 @@
 #include "common/crypto/pki.h"
 #include "slipway/v1/agent.grpc.pb.h"
 #include "slipway/v1/enrollment.grpc.pb.h"
+#include "tests/support/fake_credential_call.h"
 
 namespace slipway::testing {
 
@@ -49,6 +50,8 @@ class FakeController {
   [[nodiscard]] v1::Inventory LastInventory();
   // What permits hand out.
   void SetSecret(std::string secret);
+  // What builds of private repositories get.
+  FakeCredentialCall::Credential& repository_credential() { return repository_credential_; }
   // Permits are kept back until GivePermits, which gives what was asked for, valid for so long.
   void HoldPermits();
   void GivePermits(std::chrono::milliseconds valid_for);
@@ -87,6 +90,7 @@ class FakeController {
   class Enrollment;
   struct State;
 
+  FakeCredentialCall::Credential repository_credential_;
   std::unique_ptr<State> state_;
 };
 

@@ -202,6 +202,15 @@ class Applications final : public v1::ApplicationService::Service {
     *response = farm_.application;
     return grpc::Status::OK;
   }
+  grpc::Status SetRepositoryCredential(ServerContext* context,
+                                       const v1::SetRepositoryCredentialRequest* request,
+                                       v1::Application* response) override {
+    SLIPWAY_AUTHORIZE(context);
+    const std::lock_guard lock(farm_.mu);
+    farm_.repository_credentials.push_back(request->sealed());
+    *response = farm_.application;
+    return grpc::Status::OK;
+  }
   grpc::Status ListApplications(ServerContext* context, const v1::ListApplicationsRequest*,
                                 v1::ListApplicationsResponse* response) override {
     SLIPWAY_AUTHORIZE(context);

@@ -69,6 +69,7 @@ struct FakeFarm {
   std::vector<v1::SubmitRunRequest> submits;
   std::vector<v1::CancelTaskRequest> cancels;
   std::vector<v1::UpdateApplicationRequest> updates;
+  std::vector<std::string> repository_credentials;  // sealed
   std::vector<v1::ResolvePublishRequest> resolves;
   std::vector<v1::ReadLogRequest> log_reads;
   std::vector<v1::ChangeAgentsRequest> agent_changes;

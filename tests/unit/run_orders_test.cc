@@ -82,8 +82,8 @@ struct Farm {
     REQUIRE_OK(statuses->at(0));
   }
   RunOrders Orders() {
-    return RunOrders({reader, applications, *logs, *archive, watch, targets, clock, farm, sealing,
-                      "https://farm.example"});
+    return RunOrders({reader, applications, credentials, *logs, *archive, watch, targets, clock,
+                      farm, sealing, "https://farm.example"});
   }
 
   testing::TempDir dir;
@@ -93,6 +93,7 @@ struct Farm {
   testing::InMemorySchedulerStore scheduler_store{database};
   testing::InMemoryRunReader reader{database};
   testing::InMemoryApplicationStore applications{database};
+  testing::InMemoryRepositoryCredentialStore credentials{database};
   testing::MemoryArtifactIndex index;
   std::unique_ptr<artifacts::BlobStore> blobs;
   std::unique_ptr<artifacts::ArtifactArchive> archive;
@@ -176,6 +177,26 @@ TEST_CASE("RunOrders: a build's specification says whether a publish follows", "
   CHECK(spec.build().repository() == "https://git.example/shop.git");
   CHECK(spec.build().ref() == "main");
   CHECK(spec.build().publish_follows());
+}
+
+TEST_CASE("RunOrders: a build's specification says that there is a credential, and nothing of it",
+          "[unit]") {
+  Farm farm;
+  RunOrders orders = farm.Orders();
+  v1::TaskSpec spec;
+  REQUIRE(spec.ParseFromString(*orders.SpecOf(kBuild)));
+  CHECK_FALSE(spec.build().private_repository());
+  domain::Application shop;
+  shop.id = kApplication;
+  shop.name = "shop";
+  domain::RepositoryCredential about;
+  about.username = "bob";
+  REQUIRE_OK(farm.credentials.Set(shop, about, "sealed-bytes", {"admin", FromUnixMicros(1)}));
+  const auto bytes = orders.SpecOf(kBuild);
+  REQUIRE_OK(bytes);
+  REQUIRE(spec.ParseFromString(*bytes));
+  CHECK(spec.build().private_repository());
+  CHECK_THAT(*bytes, !Catch::Contains("sealed-bytes") && !Catch::Contains("bob"));
 }
 
 TEST_CASE("RunOrders: a publish's network is the operator's, its options the build's", "[unit]") {

@@ -1,0 +1,75 @@
+#include "controller/credentials/repository_credentials.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "common/crypto/hash.h"
+#include "common/crypto/ssh_key.h"
+#include "common/git/repository_url.h"
+#include "common/status/status.h"
+
+namespace slipway::credentials {
+namespace {
+
+using crypto::RepositoryCredentialKind;
+
+absl::StatusOr<git::RepositoryUrl> UrlOf(const domain::Application& application) {
+  return git::ParseRepositoryUrl(application.repository, {"https", "http", "ssh", "git", "file"});
+}
+
+absl::Status CheckKind(const git::RepositoryUrl& url, RepositoryCredentialKind kind) {
+  const bool ssh = kind == RepositoryCredentialKind::kSsh;
+  const bool fits = ssh ? url.scheme == "ssh" : url.scheme == "https" || url.scheme == "http";
+  if (fits) return absl::OkStatus();
+  return MakeError(
+      absl::StatusCode::kInvalidArgument, "WRONG_CREDENTIAL_KIND",
+      fmt::format("{} does not open a repository over {}: {}",
+                  ssh ? "an SSH key" : "a user name with password", url.scheme, url.clean),
+      url.scheme == "ssh"     ? "Give --ssh-key-file with a private key."
+      : url.scheme == "https" ? "Give --https-user and --password-file."
+                              : "Only repositories over https and ssh take a credential.");
+}
+
+}  // namespace
+
+std::string RepositoryCredentials::OriginOf(const domain::Application& application) {
+  const absl::StatusOr<git::RepositoryUrl> url = UrlOf(application);
+  return url.ok() ? url->Origin() : "";
+}
+
+absl::StatusOr<crypto::RepositoryCredential> RepositoryCredentials::OpenSealed(
+    const domain::Application& application, const std::string& sealed) const {
+  SLIPWAY_ASSIGN_OR_RETURN(const git::RepositoryUrl url, UrlOf(application));
+  SLIPWAY_ASSIGN_OR_RETURN(crypto::RepositoryCredential credential,
+                           crypto::OpenRepositoryCredential(
+                               sealed, deps_.sealing.certificate_pem, deps_.sealing.key_pem.view(),
+                               {deps_.farm, application.id, url.Origin()}));
+  SLIPWAY_RETURN_IF_ERROR(CheckKind(url, credential.kind));
+  return credential;
+}
+
+absl::StatusOr<domain::RepositoryCredential> RepositoryCredentials::Examine(
+    const domain::Application& application, const std::string& sealed) const {
+  SLIPWAY_ASSIGN_OR_RETURN(const crypto::RepositoryCredential credential,
+                           OpenSealed(application, sealed));
+  domain::RepositoryCredential about;
+  about.digest = crypto::Sha256Of(sealed).Hex();
+  if (credential.kind == RepositoryCredentialKind::kHttps) {
+    about.username = credential.username;
+    return about;
+  }
+  SLIPWAY_ASSIGN_OR_RETURN(const crypto::SshKey key, crypto::ReadSshKey(credential.secret.view()));
+  about.access = domain::RepositoryAccess::kSsh;
+  about.fingerprint = key.fingerprint;
+  about.pinned_hosts = !credential.known_hosts.empty();
+  return about;
+}
+
+absl::StatusOr<crypto::RepositoryCredential> RepositoryCredentials::Open(
+    const domain::Application& application) const {
+  SLIPWAY_ASSIGN_OR_RETURN(const std::string sealed, deps_.store.Sealed(application.id));
+  return OpenSealed(application, sealed);
+}
+
+}  // namespace slipway::credentials

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "common/base/ids.h"
+#include "common/crypto/pki.h"
+#include "common/crypto/repository_credential.h"
+#include "controller/domain/application.h"
+#include "controller/domain/repository_credential.h"
+#include "controller/store/repository_credential_store.h"
+
+namespace slipway::credentials {
+
+// Opens what private repositories are read with. Opened ones live in wiped memory, for as long as
+// the caller keeps them, and are in no message of an error. Thread-safe.
+class RepositoryCredentials {
+ public:
+  // All must outlive this.
+  struct Deps {
+    store::RepositoryCredentialStore& store;
+    FarmId farm;
+    const crypto::KeyAndCertificate& sealing;
+  };
+  explicit RepositoryCredentials(Deps deps) : deps_(std::move(deps)) {}
+
+  // Opens `sealed` once to see that it is for this application and could be used for its
+  // repository; what may be told of it, without set_at and set_by. kPermissionDenied
+  // (CREDENTIAL_FOREIGN, SEAL_FOREIGN_KEY), kInvalidArgument (CREDENTIAL_BROKEN, SEAL_BROKEN,
+  // BAD_REPOSITORY_CREDENTIAL, BAD_SSH_KEY, WRONG_CREDENTIAL_KIND).
+  [[nodiscard]] absl::StatusOr<domain::RepositoryCredential> Examine(
+      const domain::Application& application, const std::string& sealed) const;
+
+  // The application's credential, for the one who is about to fetch. kNotFound, reason
+  // NO_REPOSITORY_CREDENTIAL: it has none; otherwise as Examine.
+  [[nodiscard]] absl::StatusOr<crypto::RepositoryCredential> Open(
+      const domain::Application& application) const;
+
+  // What a credential for the application's repository is bound to; empty: nothing can be.
+  [[nodiscard]] static std::string OriginOf(const domain::Application& application);
+
+  [[nodiscard]] store::RepositoryCredentialStore& store() const { return deps_.store; }
+
+ private:
+  [[nodiscard]] absl::StatusOr<crypto::RepositoryCredential> OpenSealed(
+      const domain::Application& application, const std::string& sealed) const;
+
+  const Deps deps_;
+};
+
+}  // namespace slipway::credentials
