@@ -16,6 +16,7 @@ domain::Application AddShop(StoreProcess& process) {
   shop.name = "shop";
   shop.repository = "https://example.test/shop.git";
   shop.created_by = "admin";
+  shop.created_at = FromUnixMicros(1);
   REQUIRE_OK(process.applications().Create(shop, kCause));
   return shop;
 }
