@@ -46,7 +46,7 @@ struct RunnerParts {
   std::function<absl::StatusOr<TaskSpec>(std::string_view)> parse_spec;
   // Asks the controller; blocks.
   std::function<absl::StatusOr<crypto::RepositoryCredential>(const AttemptKey&)>
-      repository_credential;
+      repository_credential = {};
   std::function<std::unique_ptr<artifacts::ArtifactSink>(const AttemptKey&)> make_sink;
   std::function<std::unique_ptr<artifacts::ArtifactSource>(const AttemptKey&)> make_source;
   // Takes an event for the core; only queues.
