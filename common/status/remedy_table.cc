@@ -421,8 +421,9 @@ constexpr ReasonRemedy kEntries[] = {
      {"Use another name, or change the one that is there: `slipway targets set`.",
       "请换一个名称，或用 `slipway targets set` 修改已有的目标。"}},
     {"TARGET_IN_USE",
-     {"Wait until the publishes to it have ended, or cancel them.",
-      "请等待其发布结束，或取消这些发布。"}},
+     {"Wait until they have ended, cancel them, or say how unknown ones ended: `slipway releases "
+      "resolve`.",
+      "请等待其发布结束，或取消这些发布；结果未知的请用 `slipway releases resolve` 说明结果。"}},
     {"TOKEN_FORBIDS",
      {"Use a login, or a token that is not narrowed.", "请使用登录会话，或未受限的令牌。"}},
     {"TOKEN_NOT_OPEN",

@@ -95,6 +95,12 @@ CREATE TABLE public.api_tokens (
     last_used_at timestamp with time zone,
     revoked_at timestamp with time zone
 );
+CREATE SEQUENCE public.catalog_revisions
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
 CREATE TABLE public.applications (
     id text NOT NULL,
     name text NOT NULL,
@@ -104,6 +110,7 @@ CREATE TABLE public.applications (
     created_by text NOT NULL,
     requirements jsonb DEFAULT '{}'::jsonb NOT NULL,
     queue_timeout bigint DEFAULT 0 NOT NULL,
+    revision bigint DEFAULT nextval('public.catalog_revisions'::regclass) NOT NULL,
     CONSTRAINT applications_queue_timeout_check CHECK ((queue_timeout >= 0))
 );
 CREATE TABLE public.artifacts (
@@ -140,6 +147,23 @@ CREATE TABLE public.blob_holds (
 CREATE TABLE public.blob_marks (
     digest bytea NOT NULL,
     marked_at timestamp with time zone NOT NULL
+);
+CREATE TABLE public.creation_requests (
+    account text NOT NULL,
+    request_id text NOT NULL,
+    object text NOT NULL,
+    key text NOT NULL,
+    contents text NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT creation_requests_request_id_check CHECK ((request_id <> ''::text))
+);
+CREATE TABLE public.environments (
+    name text NOT NULL,
+    description text NOT NULL,
+    "position" integer NOT NULL,
+    revision bigint DEFAULT nextval('public.catalog_revisions'::regclass) NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    created_by text NOT NULL
 );
 CREATE TABLE public.farm (
     only_row boolean DEFAULT true NOT NULL,
@@ -322,6 +346,22 @@ CREATE TABLE public.steps (
     detail text NOT NULL,
     CONSTRAINT steps_state_check CHECK ((state = ANY (ARRAY['started'::text, 'succeeded'::text, 'failed'::text])))
 );
+CREATE TABLE public.targets (
+    platform text NOT NULL,
+    name text NOT NULL,
+    environment text,
+    image text NOT NULL,
+    proxy text NOT NULL,
+    ca_pem text NOT NULL,
+    network text NOT NULL,
+    deadline bigint NOT NULL,
+    requirements jsonb NOT NULL,
+    revision bigint DEFAULT nextval('public.catalog_revisions'::regclass) NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    created_by text NOT NULL,
+    CONSTRAINT targets_deadline_check CHECK ((deadline > 0)),
+    CONSTRAINT targets_network_check CHECK ((network = ANY (ARRAY['bridge'::text, 'host'::text])))
+);
 CREATE TABLE public.tasks (
     id text NOT NULL,
     sequence bigint NOT NULL,
@@ -392,6 +432,10 @@ ALTER TABLE ONLY public.blob_holds
     ADD CONSTRAINT blob_holds_pkey PRIMARY KEY (application_id, digest);
 ALTER TABLE ONLY public.blob_marks
     ADD CONSTRAINT blob_marks_pkey PRIMARY KEY (digest);
+ALTER TABLE ONLY public.creation_requests
+    ADD CONSTRAINT creation_requests_pkey PRIMARY KEY (account, request_id);
+ALTER TABLE ONLY public.environments
+    ADD CONSTRAINT environments_pkey PRIMARY KEY (name);
 ALTER TABLE ONLY public.farm
     ADD CONSTRAINT farm_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY public.granted_applications
@@ -432,6 +476,8 @@ ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
 ALTER TABLE ONLY public.steps
     ADD CONSTRAINT steps_pkey PRIMARY KEY (task_id, attempt, number);
+ALTER TABLE ONLY public.targets
+    ADD CONSTRAINT targets_pkey PRIMARY KEY (platform, name);
 ALTER TABLE ONLY public.tasks
     ADD CONSTRAINT tasks_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.tasks
@@ -445,6 +491,7 @@ CREATE INDEX audit_actions ON public.audit USING btree (action COLLATE "C", sequ
 CREATE INDEX audit_blocks ON public.audit USING brin (at, actor text_bloom_ops, subject text_bloom_ops) WITH (pages_per_range='32', autosummarize='on');
 CREATE INDEX audit_refusals ON public.audit USING btree (sequence) WHERE (reason <> ''::text);
 CREATE INDEX blob_holds_of_digest ON public.blob_holds USING btree (digest);
+CREATE INDEX creation_requests_at ON public.creation_requests USING btree (at);
 CREATE INDEX granted_applications_of_group ON public.granted_applications USING btree (group_id, application_id) WHERE (group_id IS NOT NULL);
 CREATE INDEX grants_of_account ON public.grants USING btree (account_id, application_id) WHERE (account_id IS NOT NULL);
 CREATE INDEX grants_of_application ON public.grants USING btree (application_id);
@@ -509,6 +556,8 @@ ALTER TABLE ONLY public.runs
     ADD CONSTRAINT runs_application_id_fkey FOREIGN KEY (application_id) REFERENCES public.applications(id);
 ALTER TABLE ONLY public.steps
     ADD CONSTRAINT steps_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.tasks(id);
+ALTER TABLE ONLY public.targets
+    ADD CONSTRAINT targets_environment_fkey FOREIGN KEY (environment) REFERENCES public.environments(name);
 ALTER TABLE ONLY public.tasks
     ADD CONSTRAINT tasks_application_id_fkey FOREIGN KEY (application_id) REFERENCES public.applications(id);
 ALTER TABLE ONLY public.tasks
