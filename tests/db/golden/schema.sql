@@ -439,7 +439,7 @@ ALTER TABLE ONLY public.environments
 ALTER TABLE ONLY public.farm
     ADD CONSTRAINT farm_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY public.granted_applications
-    ADD CONSTRAINT granted_applications_account_id_group_id_application_id_key UNIQUE NULLS NOT DISTINCT (account_id, group_id, application_id);
+    ADD CONSTRAINT granted_applications_account_id_application_id_group_id_key UNIQUE NULLS NOT DISTINCT (account_id, application_id, group_id);
 ALTER TABLE ONLY public.grants
     ADD CONSTRAINT grants_account_id_group_id_application_id_environment_pages_key UNIQUE NULLS NOT DISTINCT (account_id, group_id, application_id, environment, pages);
 ALTER TABLE ONLY public.group_members

@@ -5,7 +5,7 @@ CREATE TABLE granted_applications (
   group_id       text   REFERENCES groups ON DELETE CASCADE,
   application_id text   REFERENCES applications,  -- NULL: all
   operations     text[] NOT NULL,
-  UNIQUE NULLS NOT DISTINCT (account_id, group_id, application_id)
+  UNIQUE NULLS NOT DISTINCT (account_id, application_id, group_id)
 );
 CREATE INDEX granted_applications_of_group ON granted_applications (group_id, application_id)
   WHERE group_id IS NOT NULL;
