@@ -163,8 +163,11 @@ class RealApp final : public App {
     submits_.reset();
     reads_.reset();
     log_writes_.reset();
+    rights_changes_.reset();
+    rights_.reset();
     // 4. What was refused, files, then leadership, then the database.
     auth_.reset();
+    if (database_) database_->EnterRefusalsIn(nullptr);
     refusals_.reset();
     access_.reset();
     archive_.reset();
@@ -310,6 +313,7 @@ class RealApp final : public App {
         access::Access::Options{}, stores_->accounts, stores_->logins,
         access::SessionTokens(std::move(session_key)), clock_);
     refusals_ = std::make_unique<audit::RefusalWriter>(stores_->audit);
+    database_->EnterRefusalsIn(refusals_.get());
     return EnsureFirstAdmin(
         stores_->accounts, stores_->logins,
         {.password_file = options_.data_dir + "/admin.password", .token_file = token_file()},
@@ -355,10 +359,12 @@ class RealApp final : public App {
 
     auth_ = std::make_unique<api::Authenticator>(*access_, *refusals_,
                                                  std::string(gateway_token_.view()));
+    rights_ = std::make_unique<api::StreamRights>(clock_);
+    rights_changes_ = access_->OnChange([this] { rights_->Changed(); });
     services_.reset(new Services(
         farm_, *this,
         {*auth_, *scheduler_, stores_->reader, stores_->cached_applications, stores_->agents,
-         *logs_, watch_, targets_, *reads_, *submits_, streams_, clock_}));
+         *logs_, watch_, targets_, *reads_, *submits_, streams_, *rights_, clock_}));
 
     // So that grpcurl and probes need no files of ours. Both are for builders made afterwards.
     grpc::EnableDefaultHealthCheckService(true);
@@ -464,6 +470,8 @@ class RealApp final : public App {
   std::unique_ptr<access::Access> access_;
   std::unique_ptr<audit::RefusalWriter> refusals_;
   std::unique_ptr<api::Authenticator> auth_;
+  std::unique_ptr<api::StreamRights> rights_;
+  std::shared_ptr<void> rights_changes_;
   std::unique_ptr<Services> services_;
   std::unique_ptr<grpc::Server> server_;
   std::vector<std::shared_ptr<void>> sampled_;

@@ -31,6 +31,8 @@ struct Caller {
   std::optional<domain::ApiToken> api_token{};  // or this
   std::string token_hash{};                     // of the API token, hex
   std::string address{};                        // "" when it is not known
+  // Of the login, as far as it is known, or of the API token; WallTime(): without end.
+  WallTime expires_at{};
 
   [[nodiscard]] domain::Holder holder() const;
   // For changes of this caller's making.
@@ -77,7 +79,7 @@ class Access {
                                                     const std::string& address);
 
   // The same caller as it is now, whether or not its access token has expired meanwhile: for
-  // streams, which outlast it. kUnauthenticated, reason BAD_TOKEN.
+  // streams, which outlast it, but not the login or API token. kUnauthenticated, reason BAD_TOKEN.
   [[nodiscard]] absl::StatusOr<Caller> Again(const Caller& before);
 
   // See SessionService for the errors.
@@ -120,6 +122,9 @@ class Access {
                                      std::vector<domain::Authority> authorities) const;
 
  private:
+  class CheckTurn;
+  class CountedTry;
+
   [[nodiscard]] absl::StatusOr<Caller> ByLogin(const LoginId& id);
   [[nodiscard]] absl::StatusOr<Caller> ByApiToken(const std::string& token_hash);
   struct Checked {

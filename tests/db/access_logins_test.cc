@@ -112,6 +112,34 @@ TEST_CASE("Access: a login that nobody refreshes ends by itself", "[db]") {
   CHECK(ReasonOf(door.access.Refresh(tokens.refresh, "").status()) == "BAD_REFRESH");
 }
 
+TEST_CASE("Access: who holds a stream open outlasts the access token, not login or API token",
+          "[db]") {
+  Door door({.login_lifetime = 1h});
+  const auto tokens = door.LogIn();
+  const auto by_login = door.Caller(tokens.access);
+  CHECK(by_login.expires_at == door.clock.Wall() + 1h);
+  domain::ApiToken wanted;
+  wanted.account = door.mei.id;
+  wanted.name = "ci";
+  const auto made = door.access.CreateToken(by_login, wanted, 30min);
+  REQUIRE_OK(made);
+  const auto by_token = door.Caller(made->second);
+  CHECK(by_token.expires_at == door.clock.Wall() + 30min);
+  door.clock.passed += 29min;
+  CHECK_OK(door.access.Again(by_login));
+  CHECK_OK(door.access.Again(by_token));
+  door.clock.passed += 2min;
+  CHECK(ReasonOf(door.access.Again(by_token).status()) == "BAD_TOKEN");
+  // Refreshed, it lasts longer than was known when it was remembered.
+  REQUIRE_OK(door.access.Refresh(tokens.refresh, ""));
+  door.clock.passed += 45min;
+  const auto now = door.access.Again(by_login);
+  REQUIRE_OK(now);
+  CHECK(now->expires_at == door.clock.Wall() + 15min);
+  door.clock.passed += 16min;
+  CHECK(ReasonOf(door.access.Again(by_login).status()) == "BAD_TOKEN");
+}
+
 TEST_CASE("Access: logging out ends one login or all, at once", "[db]") {
   Door door;
   const auto one = door.LogIn();
@@ -220,6 +248,20 @@ TEST_CASE("Access: guessing gets slower by account and by address, and nobody is
   CHECK(guess("nobody-9", "7.7.7.7") == "LOGIN_DELAYED");
   door.clock.passed += 61s;
   CHECK(guess("nobody-9", "7.7.7.7") == "BAD_LOGIN");
+}
+
+TEST_CASE("Access: an error of the database is nobody's wrong password", "[db]") {
+  Door door;
+  for (int i = 0; i < 3; ++i) {
+    CHECK(ReasonOf(door.access.Login("mei", "wrong wrong", "", "10.0.0.9").status()) ==
+          "BAD_LOGIN");
+  }
+  REQUIRE_OK(RunSql(door.farm.url, "ALTER TABLE logins RENAME TO logins_away"));
+  for (int i = 0; i < 5; ++i) {
+    CHECK_FALSE(door.access.Login("mei", kPassword, "", "10.0.0.9").ok());
+  }
+  REQUIRE_OK(RunSql(door.farm.url, "ALTER TABLE logins_away RENAME TO logins"));
+  CHECK_OK(door.access.Login("mei", kPassword, "", "10.0.0.9"));
 }
 
 TEST_CASE("Access: a name is one name for the delay, however it is spelled", "[db]") {
