@@ -62,6 +62,7 @@
 #include "controller/store/pg/pg_login_store.h"
 #include "controller/store/pg/pg_run_reader.h"
 #include "controller/store/pg/pg_scheduler_store.h"
+#include "controller/work/recurring.h"
 #include "controller/work/work_pool.h"
 
 namespace slipway::controller {
@@ -165,6 +166,7 @@ class RealApp final : public App {
     log_writes_.reset();
     rights_changes_.reset();
     rights_.reset();
+    housekeeping_.reset();
     // 4. What was refused, files, then leadership, then the database.
     auth_.reset();
     if (database_) database_->EnterRefusalsIn(nullptr);
@@ -308,7 +310,7 @@ class RealApp final : public App {
     // For clients; readable by all, it is no secret.
     SLIPWAY_RETURN_IF_ERROR(crypto::WriteSecretFile(ca_file(), keys_.ca.certificate_pem));
     if (chmod(ca_file().c_str(), 0644) != 0) return ErrnoError(errno, ca_file());
-    SLIPWAY_ASSIGN_OR_RETURN(auto session_key, LoadOrCreateToken(dir + "/session.key"));
+    SLIPWAY_ASSIGN_OR_RETURN(auto session_key, LoadOrCreateSessionKey(dir + "/session.key"));
     access_ = std::make_unique<access::Access>(
         access::Access::Options{}, stores_->accounts, stores_->logins,
         access::SessionTokens(std::move(session_key)), clock_);
@@ -359,6 +361,8 @@ class RealApp final : public App {
 
     auth_ = std::make_unique<api::Authenticator>(*access_, *refusals_,
                                                  std::string(gateway_token_.view()));
+    housekeeping_ = std::make_unique<work::Recurring>(work::Recurring::Options{},
+                                                      [this] { return access_->ForgetEnded(); });
     rights_ = std::make_unique<api::StreamRights>(clock_);
     rights_changes_ = access_->OnChange([this] { rights_->Changed(); });
     services_.reset(new Services(
@@ -472,6 +476,7 @@ class RealApp final : public App {
   std::unique_ptr<api::Authenticator> auth_;
   std::unique_ptr<api::StreamRights> rights_;
   std::shared_ptr<void> rights_changes_;
+  std::unique_ptr<work::Recurring> housekeeping_;
   std::unique_ptr<Services> services_;
   std::unique_ptr<grpc::Server> server_;
   std::vector<std::shared_ptr<void>> sampled_;

@@ -11,6 +11,7 @@ namespace {
 using domain::Authority;
 using domain::Verdict;
 
+constexpr int kForgottenAtOnce = 500;
 constexpr std::string_view kApiTokenPrefix = "slt_";
 
 absl::Status BadToken() {
@@ -273,6 +274,13 @@ void Access::FlushTokenUse() {
   }
   // A use that is not written down is no harm.
   if (!used.empty()) logins_.TouchTokens(used).IgnoreError();
+}
+
+bool Access::ForgetEnded() {
+  const auto forgotten =
+      logins_.ForgetEnded(clock_.Wall() - options_.kept_after_end, kForgottenAtOnce);
+  // What could not be deleted now is deleted the next time.
+  return forgotten.ok() && *forgotten >= kForgottenAtOnce;
 }
 
 store::Cause Access::CauseOf(const Caller& caller, std::vector<Authority> authorities) const {

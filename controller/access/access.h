@@ -67,6 +67,8 @@ class Access {
     LoginDelay::Options by_address{.free_tries = 20};
     // How often it is written down when API tokens were used.
     Duration token_use_interval = std::chrono::minutes(1);
+    // How long logins and API tokens that have ended are kept, to be listed.
+    Duration kept_after_end = std::chrono::hours(24 * 30);
     // Logins that wait for one of the two that are being checked.
     int most_waiting_logins = 32;
   };
@@ -114,6 +116,9 @@ class Access {
   void Changed();
   // Called after each change, from the thread that made it, unless the handle has died.
   [[nodiscard]] std::shared_ptr<void> OnChange(std::function<void()> listener);
+
+  // Deletes some of the logins and API tokens that ended long ago. True: there may be more.
+  [[nodiscard]] bool ForgetEnded();
 
   // Writes down when API tokens were last used, which calls do by themselves once in a while.
   void FlushTokenUse();

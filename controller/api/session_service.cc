@@ -179,7 +179,7 @@ grpc::Status SessionService::ListApiTokens(grpc::ServerContext* context,
   const auto account = AccountOf(*caller, request->account());
   if (!account.ok()) return rpc::ToGrpc(*context, account.status());
   deps_.auth.access().FlushTokenUse();
-  const auto tokens = deps_.logins.ListTokens(account->id);
+  const auto tokens = deps_.logins.ListTokens(account->id, deps_.clock.Wall());
   if (!tokens.ok()) return rpc::ToGrpc(*context, tokens.status());
   for (const domain::ApiToken& token : *tokens) {
     *response->add_tokens() = Describe(token, account->name);

@@ -208,12 +208,53 @@ TEST_CASE("Access: an API token lives its time, may be revoked, and makes no oth
       ReasonOf(door.access.CreateToken(caller, {.account = door.farm.root.id, .name = "stolen"}, 1h)
                    .status()) == "ADMIN_ONLY");
   door.access.FlushTokenUse();
-  CHECK(door.logins.ListTokens(door.mei.id)->at(0).last_used_at == door.clock.Wall());
+  CHECK(door.logins.ListTokens(door.mei.id, door.clock.Wall())->at(0).last_used_at ==
+        door.clock.Wall());
   door.clock.passed += 2h;
   CHECK(ReasonOf(door.Try(made->second)) == "BAD_TOKEN");
   door.clock.passed -= 2h;
   REQUIRE_OK(door.access.RevokeToken(caller, made->first.id));
   CHECK(ReasonOf(door.Try(made->second)) == "BAD_TOKEN");
+}
+
+TEST_CASE("Access: what ended more than 30 days ago is forgotten, some at a time", "[db]") {
+  Door door;
+  const auto kept = door.LogIn();
+  const auto caller = door.Caller(kept.access);
+  domain::ApiToken wanted;
+  wanted.account = door.mei.id;
+  wanted.name = "kept";
+  REQUIRE_OK(door.access.CreateToken(caller, wanted, 24h * 90));
+  // As many as two batches that ended, and one without an end that was revoked.
+  REQUIRE_OK(RunSql(door.farm.url, R"(
+INSERT INTO logins (id, account_id, epoch, created_at, refreshed_at, expires_at, address, client,
+                    ended_at)
+SELECT 'old-' || n, 'acct-mei', 1, from_micros(0), from_micros(0),
+       from_micros(1800000000000000), '', '', CASE n % 2 WHEN 0 THEN from_micros(1) END
+  FROM generate_series(1, 700) AS n;
+INSERT INTO api_tokens (token_hash, id, account_id, name, created_at, expires_at, revoked_at)
+SELECT 'hash-' || n, 'old-' || n, 'acct-mei', 'old', from_micros(0),
+       CASE n WHEN 1 THEN NULL ELSE from_micros(1800000000000000) END, from_micros(1)
+  FROM generate_series(1, 3) AS n)"));
+  const auto left = [&](const std::string& table) {
+    const auto rows = RunSql(door.farm.url, "SELECT count(*) FROM " + table);
+    REQUIRE_OK(rows);
+    return rows->at(0).at(0);
+  };
+  // Those that expired have not been over for 30 days yet.
+  while (door.access.ForgetEnded()) {
+  }
+  CHECK(left("logins") == "351");
+  CHECK(left("api_tokens") == "2");
+  const auto tokens = door.logins.ListTokens(door.mei.id, door.clock.Wall());
+  REQUIRE_OK(tokens);
+  REQUIRE(tokens->size() == 2);
+  CHECK(tokens->at(0).name == "kept");
+  door.clock.passed += 24h * 31;
+  while (door.access.ForgetEnded()) {
+  }
+  CHECK(left("logins") == "1");
+  CHECK(left("api_tokens") == "2");
 }
 
 TEST_CASE("Access: nobody ends another's login or token, but an admin does", "[db]") {
