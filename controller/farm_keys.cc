@@ -71,8 +71,8 @@ absl::StatusOr<crypto::SecretBytes> LoadOrCreateSessionKey(const std::string& pa
   if (key.view().size() >= kShortestSessionKey) return key;
   return MakeError(absl::StatusCode::kDataLoss, "FARM_KEYS_DAMAGED",
                    path + ": shorter than 32 bytes, so that its tokens could be guessed",
-                   "Restore it from a backup, or delete it and start again: that ends every "
-                   "login of the farm.");
+                   "Restore it from a backup, or delete it and start again, which ends every "
+                   "login.");
 }
 
 absl::StatusOr<crypto::SecretBytes> LoadOrCreateToken(const std::string& path) {

@@ -164,7 +164,9 @@ constexpr ReasonRemedy kEntries[] = {
       "请查看 Docker Engine 的日志和机器的负载。"}},
     {"ENGINE_TOO_OLD",
      {"Install Docker Engine 20.10 or newer.", "请安装 Docker Engine 20.10 或更高版本。"}},
-    {"FARM_KEYS_DAMAGED", {"Restore both from a backup.", "请从备份恢复两者。"}},
+    {"FARM_KEYS_DAMAGED",
+     {"Restore them from a backup; a `session.key` may be deleted instead, which ends every login.",
+      "请从备份恢复这些文件；session.key 也可以删除，但所有登录都会因此结束。"}},
     {"FARM_KEYS_MISSING",
      {"Put back the folder `keys` of the controller that used this database; for a new farm use a "
       "database of its own. Only when they are lost for good: --new-keys, and then every agent "

@@ -232,7 +232,8 @@ absl::Status Access::CheckAdministers(const Caller& caller, Authority::Need need
 
 absl::StatusOr<std::vector<domain::Operations>> Access::AllowedOperations(
     const Caller& caller, const std::vector<ApplicationId>& applications) {
-  SLIPWAY_ASSIGN_OR_RETURN(const auto grants, accounts_.GrantsOf(caller.account.id, applications));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto grants,
+                           accounts_.SummedGrantsOf(caller.account.id, applications));
   std::map<ApplicationId, std::vector<domain::Grant>> by_application;
   for (const domain::Grant& grant : grants) by_application[grant.application].push_back(grant);
   const std::vector<domain::Grant>& of_all = by_application[ApplicationId()];

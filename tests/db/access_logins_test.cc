@@ -229,11 +229,11 @@ TEST_CASE("Access: what ended more than 30 days ago is forgotten, some at a time
   REQUIRE_OK(RunSql(door.farm.url, R"(
 INSERT INTO logins (id, account_id, epoch, created_at, refreshed_at, expires_at, address, client,
                     ended_at)
-SELECT 'old-' || n, 'acct-mei', 1, from_micros(0), from_micros(0),
+SELECT 'old-' || n, 'acct-mei', 1, from_micros(1), from_micros(1),
        from_micros(1800000000000000), '', '', CASE n % 2 WHEN 0 THEN from_micros(1) END
   FROM generate_series(1, 700) AS n;
 INSERT INTO api_tokens (token_hash, id, account_id, name, created_at, expires_at, revoked_at)
-SELECT 'hash-' || n, 'old-' || n, 'acct-mei', 'old', from_micros(0),
+SELECT 'hash-' || n, 'old-' || n, 'acct-mei', 'old', from_micros(1),
        CASE n WHEN 1 THEN NULL ELSE from_micros(1800000000000000) END, from_micros(1)
   FROM generate_series(1, 3) AS n)"));
   const auto left = [&](const std::string& table) {

@@ -16,8 +16,8 @@ TEST_CASE("Fields: names hold no characters that make others look like something
     CAPTURE(name);
     CHECK_OK(CheckName("name", name));
   }
-  for (const char* name : {"a\u0085b", "a\u009fb", "admin\u202enimda", "a\u2066b\u2069",
-                           "a\u2028b", "a\u202a", "a\tb", "a\nb"}) {
+  for (const char* name : {"a\u0085b", "a\u009fb", "admin\u202enimda", "a\u2066b\u2069", "a\u2028b",
+                           "a\u202a", "a\tb", "a\nb"}) {
     CAPTURE(name);
     CHECK_THAT(CheckName("name", name), StatusIs(absl::StatusCode::kInvalidArgument, "BAD_FIELD"));
   }
@@ -30,7 +30,7 @@ TEST_CASE("Fields: a slash at the end of a grant's pages means nothing", "[unit]
     grant.set_account("mei");
     grant.add_operations(v1::OPERATION_DEPLOY);
     grant.set_pages(text);
-    const auto read = NamedGrantFrom(grant);
+    const auto read = GrantFrom(grant);
     REQUIRE_OK(read);
     return read->pages;
   };

@@ -9,14 +9,14 @@ constexpr Statement kSeen{"viewer_seen", R"(
 SELECT coalesce(bool_or(h.application_id IS NULL), false) AS every,
        coalesce(array_agg(DISTINCT h.application_id) FILTER (WHERE h.application_id IS NOT NULL),
                 '{}') AS ids
-  FROM held_grants h
+  FROM held_applications h
  WHERE h.account_id = $1 AND h.operations && $2::text[])"};
 // The same of some applications, which are looked up instead of all that was granted.
 constexpr Statement kSeenOf{"viewer_seen_of", R"(
 SELECT coalesce(bool_or(h.application_id IS NULL), false) AS every,
        coalesce(array_agg(DISTINCT h.application_id) FILTER (WHERE h.application_id IS NOT NULL),
                 '{}') AS ids
-  FROM held_grants h
+  FROM held_applications h
  WHERE h.account_id = $1 AND h.operations && $2::text[]
    AND (h.application_id IS NULL OR h.application_id = ANY ($3::text[])))"};
 
