@@ -65,6 +65,7 @@
 #include "controller/store/pg/pg_run_reader.h"
 #include "controller/store/pg/pg_scheduler_store.h"
 #include "controller/store/pg/pg_target_store.h"
+#include "controller/work/recurring.h"
 #include "controller/work/work_pool.h"
 
 namespace slipway::controller {
@@ -166,8 +167,12 @@ class RealApp final : public App {
     submits_.reset();
     reads_.reset();
     log_writes_.reset();
+    rights_changes_.reset();
+    rights_.reset();
+    housekeeping_.reset();
     // 4. What was refused, files, then leadership, then the database.
     auth_.reset();
+    if (database_) database_->EnterRefusalsIn(nullptr);
     refusals_.reset();
     access_.reset();
     archive_.reset();
@@ -314,11 +319,12 @@ class RealApp final : public App {
     // For clients; readable by all, it is no secret.
     SLIPWAY_RETURN_IF_ERROR(crypto::WriteSecretFile(ca_file(), keys_.ca.certificate_pem));
     if (chmod(ca_file().c_str(), 0644) != 0) return ErrnoError(errno, ca_file());
-    SLIPWAY_ASSIGN_OR_RETURN(auto session_key, LoadOrCreateToken(dir + "/session.key"));
+    SLIPWAY_ASSIGN_OR_RETURN(auto session_key, LoadOrCreateSessionKey(dir + "/session.key"));
     access_ = std::make_unique<access::Access>(
         access::Access::Options{}, stores_->accounts, stores_->logins,
         access::SessionTokens(std::move(session_key)), clock_);
     refusals_ = std::make_unique<audit::RefusalWriter>(stores_->audit);
+    database_->EnterRefusalsIn(refusals_.get());
     return EnsureFirstAdmin(
         stores_->accounts, stores_->logins,
         {.password_file = options_.data_dir + "/admin.password", .token_file = token_file()},
@@ -364,10 +370,14 @@ class RealApp final : public App {
 
     auth_ = std::make_unique<api::Authenticator>(*access_, *refusals_,
                                                  std::string(gateway_token_.view()));
+    housekeeping_ = std::make_unique<work::Recurring>(work::Recurring::Options{},
+                                                      [this] { return access_->ForgetEnded(); });
+    rights_ = std::make_unique<api::StreamRights>(clock_);
+    rights_changes_ = access_->OnChange([this] { rights_->Changed(); });
     services_.reset(new Services(
         farm_, *this,
         {*auth_, *scheduler_, stores_->reader, stores_->cached_applications, stores_->agents,
-         *logs_, watch_, stores_->cached_targets, *reads_, *submits_, streams_, clock_}));
+         *logs_, watch_, stores_->cached_targets, *reads_, *submits_, streams_, *rights_, clock_}));
 
     // So that grpcurl and probes need no files of ours. Both are for builders made afterwards.
     grpc::EnableDefaultHealthCheckService(true);
@@ -473,6 +483,9 @@ class RealApp final : public App {
   std::unique_ptr<access::Access> access_;
   std::unique_ptr<audit::RefusalWriter> refusals_;
   std::unique_ptr<api::Authenticator> auth_;
+  std::unique_ptr<api::StreamRights> rights_;
+  std::shared_ptr<void> rights_changes_;
+  std::unique_ptr<work::Recurring> housekeeping_;
   std::unique_ptr<Services> services_;
   std::unique_ptr<grpc::Server> server_;
   std::vector<std::shared_ptr<void>> sampled_;

@@ -169,7 +169,9 @@ constexpr ReasonRemedy kEntries[] = {
      {"Change or remove the targets and grants that name it first.",
       "请先修改或移除引用它的发布目标和授权。"}},
     {"ETAG_MISMATCH", {"Read it again and repeat the change.", "请重新读取后再修改。"}},
-    {"FARM_KEYS_DAMAGED", {"Restore both from a backup.", "请从备份恢复两者。"}},
+    {"FARM_KEYS_DAMAGED",
+     {"Restore them from a backup; a `session.key` may be deleted instead, which ends every login.",
+      "请从备份恢复这些文件；session.key 也可以删除，但所有登录都会因此结束。"}},
     {"FARM_KEYS_MISSING",
      {"Put back the folder `keys` of the controller that used this database; for a new farm use a "
       "database of its own. Only when they are lost for good: --new-keys, and then every agent "

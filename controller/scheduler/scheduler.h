@@ -96,6 +96,8 @@ class Scheduler {
   template <typename Request>
   void Ask(Request event, OnReply reply);
   void Loop();
+  // Answers and removes the events whose makers may not do that any more.
+  void RefuseUnentitled(std::vector<Event>& events);
   void RunBatch(std::vector<Event> events);
   // False: the event is dropped, its sender repeats it.
   bool Prepare(Event& event);

@@ -294,7 +294,13 @@ void SchedulerCore::Impl::On(const Cancel& event, Moment at) {
   if (entry->task.state == TaskState::kOffered) {
     Push(entry->task.agent, KeyOf(*entry), entry->task.kind, protocol::Want::kForget);
   }
-  Finish(*entry, event.actor, TaskState::kCanceled, std::nullopt, std::nullopt, at);
+  FinishWith(*entry,
+             {.cause = {event.actor, at.wall, event.basis.from, event.basis.authorities},
+              .key = KeyOf(*entry),
+              .state = TaskState::kCanceled,
+              .result = std::nullopt,
+              .release = std::nullopt},
+             at);
 }
 
 void SchedulerCore::Impl::On(const Tick&, Moment at) {

@@ -212,7 +212,9 @@ class SchedulerCore::Impl {
   // Queues whoever has the turn.
   void NextOfGroup(const domain::Group& group);
   void UpdateRoom(const AgentId& id);
-  void SettleDependents(const Entry& entry, bool succeeded, Moment at);
+  // They are settled by the same right as the entry: refused together, should it have ended.
+  void SettleDependents(const Entry& entry, bool succeeded,
+                        const std::vector<domain::Authority>& rests_on, Moment at);
 
   // Explanations (explain.cc).
   [[nodiscard]] std::vector<AgentFit> FitsOf(const domain::Task& task) const;

@@ -217,7 +217,7 @@ absl::StatusOr<store::ApplicationPage> InMemoryApplicationStore::List(
 }
 
 absl::StatusOr<std::vector<domain::ImageOrder>> InMemoryImageOrderStore::Put(
-    std::vector<domain::ImageOrder> orders) {
+    std::vector<domain::ImageOrder> orders, const store::Cause&) {
   const std::lock_guard lock(state_.mu);
   for (domain::ImageOrder& order : orders) {
     order.number = ++state_.last_image_order;

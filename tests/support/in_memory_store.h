@@ -44,6 +44,11 @@ class InMemorySchedulerStore final : public store::SchedulerStore {
   absl::StatusOr<Epoch> BecomeLeader() override;
   absl::StatusOr<std::vector<absl::Status>> Commit(
       const std::vector<store::Change>& changes) override;
+  // Everybody may do everything here.
+  absl::StatusOr<std::vector<absl::Status>> CheckRights(
+      const std::vector<store::Change>& changes) override {
+    return std::vector<absl::Status>(changes.size());
+  }
   absl::StatusOr<store::Unfinished> LoadUnfinished() override;
 
  private:
@@ -113,12 +118,11 @@ class InMemoryTargetStore final : public store::TargetStore {
 class InMemoryAgentStore final : public store::AgentStore {
  public:
   explicit InMemoryAgentStore(InMemoryDatabase& database) : state_(database.state()) {}
-  absl::Status AddJoinToken(const domain::JoinToken& token) override;
+  absl::Status AddJoinToken(const domain::JoinToken& token, const store::Cause& cause) override;
   absl::StatusOr<std::vector<domain::JoinToken>> ListJoinTokens(bool open_only,
                                                                 WallTime now) override;
   absl::StatusOr<domain::JoinTokenState> RevokeJoinToken(const std::string& short_id,
-                                                         const std::string& actor,
-                                                         WallTime now) override;
+                                                         const store::Cause& cause) override;
   absl::StatusOr<domain::JoinTokenState> Join(const std::string& token_hash,
                                               const domain::Agent& agent, WallTime now) override;
   absl::StatusOr<domain::Agent> Get(const AgentId& id) override;
@@ -136,8 +140,8 @@ class InMemoryAgentStore final : public store::AgentStore {
 class InMemoryImageOrderStore final : public store::ImageOrderStore {
  public:
   explicit InMemoryImageOrderStore(InMemoryDatabase& database) : state_(database.state()) {}
-  absl::StatusOr<std::vector<domain::ImageOrder>> Put(
-      std::vector<domain::ImageOrder> orders) override;
+  absl::StatusOr<std::vector<domain::ImageOrder>> Put(std::vector<domain::ImageOrder> orders,
+                                                      const store::Cause& cause) override;
   absl::StatusOr<int> Remove(const std::string& image, const AgentId& agent,
                              const store::Cause& cause) override;
   absl::StatusOr<std::vector<domain::ImageOrder>> List() override;
