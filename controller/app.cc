@@ -34,12 +34,14 @@
 #include "controller/api/application_service.h"
 #include "controller/api/audit_service.h"
 #include "controller/api/open_streams.h"
+#include "controller/api/overview_service.h"
 #include "controller/api/release_service.h"
 #include "controller/api/session_service.h"
 #include "controller/api/task_service.h"
 #include "controller/artifacts/artifact_archive.h"
 #include "controller/artifacts/directory_blob_store.h"
 #include "controller/audit/refusal_writer.h"
+#include "controller/catalog/version_reader.h"
 #include "controller/data_folder.h"
 #include "controller/farm_keys.h"
 #include "controller/first_admin.h"
@@ -157,6 +159,7 @@ class RealApp final : public App {
     sampled_.clear();
     server_.reset();
     services_.reset();
+    versions_.reset();
     gateway_.reset();
     scheduler_.reset();
     orders_.reset();
@@ -238,7 +241,8 @@ class RealApp final : public App {
                    app.clock_}),
           account({deps.auth, app.stores_->accounts, app.stores_->logins, deps.applications,
                    app.clock_}),
-          audit(deps, app.stores_->audit) {}
+          audit(deps, app.stores_->audit),
+          overview(deps, *app.versions_, farm) {}
     agent_gateway::PeerCheck peers;
     agent_gateway::AgentService agent;
     agent_gateway::EnrollmentService enrollment;
@@ -250,6 +254,7 @@ class RealApp final : public App {
     api::SessionService session;
     api::AccountService account;
     api::AuditService audit;
+    api::OverviewService overview;
   };
 
   absl::Status StartDatabase() {
@@ -321,6 +326,10 @@ class RealApp final : public App {
     SLIPWAY_ASSIGN_OR_RETURN(blobs_,
                              artifacts::DirectoryBlobStore::Open(options_.data_dir + "/blobs"));
     archive_ = std::make_unique<artifacts::ArtifactArchive>(*blobs_, stores_->artifacts, clock_);
+    catalog::VersionReaderOptions reading = options_.repositories;
+    reading.mirrors.work_dir = options_.data_dir + "/repositories";
+    if (options_.allow_local_repositories) reading.mirrors.allowed_schemes.insert("file");
+    SLIPWAY_ASSIGN_OR_RETURN(versions_, catalog::VersionReader::Create(std::move(reading), clock_));
     return absl::OkStatus();
   }
 
@@ -381,7 +390,7 @@ class RealApp final : public App {
     for (grpc::Service* service : std::initializer_list<grpc::Service*>{
              &services_->agent, &services_->enrollment, &services_->task, &services_->application,
              &services_->release, &services_->agent_admin, &services_->agent_images,
-             &services_->session, &services_->account, &services_->audit}) {
+             &services_->session, &services_->account, &services_->audit, &services_->overview}) {
       builder.RegisterService(service);
     }
     server_ = builder.BuildAndStart();
@@ -414,7 +423,8 @@ class RealApp final : public App {
             {v1::TaskService::service_full_name(), v1::ApplicationService::service_full_name(),
              v1::ReleaseService::service_full_name(), v1::AgentAdminService::service_full_name(),
              v1::AgentImageService::service_full_name(), v1::SessionService::service_full_name(),
-             v1::AccountService::service_full_name(), v1::AuditService::service_full_name()},
+             v1::AccountService::service_full_name(), v1::AuditService::service_full_name(),
+             v1::OverviewService::service_full_name()},
             {server_->InProcessChannel(arguments),
              crypto::SecretBytes::CopyOf(gateway_token_.view()), registry_, clock_,
              [this](auto answer) { ready_check_->Ask(std::move(answer)); }},
@@ -460,6 +470,7 @@ class RealApp final : public App {
   std::unique_ptr<work::WorkPool> reads_;
   std::unique_ptr<work::WorkPool> submits_;
   std::unique_ptr<work::WorkPool> log_writes_;
+  std::unique_ptr<catalog::VersionReader> versions_;
   std::unique_ptr<agent_gateway::Gateway> gateway_;
   std::unique_ptr<access::Access> access_;
   std::unique_ptr<audit::RefusalWriter> refusals_;

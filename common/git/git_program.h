@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <stop_token>
 #include <string>
@@ -19,6 +20,10 @@ struct GitCall {
   // Becomes the URL of the remote "origin", with its credentials; nullptr for a local command.
   const RepositoryUrl* remote = nullptr;
   Duration timeout;
+  // Whose key, network and disk it is, for what people are told to do: "agent" or "controller".
+  std::string program = "agent";
+  // Of each file that git writes; 0: any. Beyond it: REPOSITORY_TOO_LARGE.
+  std::int64_t max_file_bytes = 0;
 };
 
 // The options every call needs, in a file that git reads instead of the machine's and the user's.

@@ -108,6 +108,10 @@ class Access {
   [[nodiscard]] absl::StatusOr<std::vector<domain::Operations>> AllowedOperations(
       const Caller& caller, const std::vector<ApplicationId>& applications);
 
+  // Of each question, in their order, without entering refusals anywhere. Reads the database once.
+  [[nodiscard]] absl::StatusOr<std::vector<domain::Verdict>> Judge(
+      const Caller& caller, const std::vector<domain::Question>& questions);
+
   // Somebody's rights may be less than before. Clears what is remembered, then tells the listeners.
   void Changed();
   // Called after each change, from the thread that made it, unless the handle has died.
@@ -120,6 +124,10 @@ class Access {
                                      std::vector<domain::Authority> authorities) const;
 
  private:
+  // Those that count for each of the applications, also the grants on all.
+  using GrantsByApplication = std::map<ApplicationId, std::vector<domain::Grant>>;
+  [[nodiscard]] absl::StatusOr<GrantsByApplication> GrantsOn(
+      const Caller& caller, const std::vector<ApplicationId>& applications);
   [[nodiscard]] absl::StatusOr<Caller> ByLogin(const LoginId& id);
   [[nodiscard]] absl::StatusOr<Caller> ByApiToken(const std::string& token_hash);
   struct Checked {

@@ -41,6 +41,8 @@ class Targets {
     }
     return nullptr;
   }
+  // In the operator's order.
+  [[nodiscard]] const std::vector<Target>& all() const { return targets_; }
 
  private:
   const std::vector<Target> targets_;

@@ -42,6 +42,14 @@ struct World {
   const std::string& url() const { return git.path(); }
 };
 
+// A branch whose commit has these bytes, which git itself would not write.
+void WriteRaw(const GitFixture& git, const std::string& branch, const std::string& commit) {
+  git.Write("../raw", commit);
+  const std::string id =
+      git.Git({"hash-object", "-t", "commit", "-w", "--literally", git.path() + "/../raw"});
+  git.Git({"update-ref", "refs/heads/" + branch, id});
+}
+
 TEST_CASE("MirrorCache: a ref is resolved to what it is after the newest push", "[integration]") {
   World world;
   world.git.Write("a.txt", "1");
@@ -379,16 +387,118 @@ TEST_CASE("CommitReader: lists branches and tags, newest commit first", "[integr
   world.git.Git({"tag", "v1"});
   world.git.Git({"commit", "-q", "--amend", "--allow-empty", "-m", "new"});
   REQUIRE_OK(world.mirrors->Resolve(world.url(), "main"));
-  const auto versions = world.mirrors->Reader(world.url())->ListVersions(10);
+  const auto versions = world.mirrors->Reader(world.url())->ListVersions();
   REQUIRE_OK(versions);
-  REQUIRE(versions->size() == 2);
-  CHECK((*versions)[0].commit.time >= (*versions)[1].commit.time);
+  REQUIRE(versions->versions.size() == 2);
+  CHECK_FALSE(versions->cut);
+  CHECK(versions->versions[0].commit.time >= versions->versions[1].commit.time);
   std::set<std::string> names;
-  for (const Version& version : *versions) {
+  for (const Version& version : versions->versions) {
     names.insert(version.name + (version.is_tag ? "/tag:" : "/branch:") + version.commit.subject);
   }
   CHECK(names == std::set<std::string>{"v1/tag:old", "main/branch:new"});
-  CHECK(world.mirrors->Reader(world.url())->ListVersions(1)->size() == 1);
+  const auto newest = world.mirrors->Reader(world.url())->ListVersions({.max_versions = 1});
+  REQUIRE_OK(newest);
+  CHECK(newest->versions.size() == 1);
+  CHECK(newest->cut);
+  const auto looked_at = world.mirrors->Reader(world.url())->ListVersions({.max_refs = 1});
+  REQUIRE_OK(looked_at);
+  CHECK(looked_at->versions.size() == 1);
+  CHECK(looked_at->cut);
+}
+
+TEST_CASE("CommitReader: what a message hides or reorders is shown as what it is not",
+          "[integration]") {
+  World world;
+  world.git.Commit(
+      "fix \xE2\x80\xAEtxt.exe\x1b[31m \xE0\xA4\x95 \xF0\x9F\x9A\xA2\n\nbody\u200b "
+      "line\nmore");
+  REQUIRE_OK(world.mirrors->Refresh(world.url()));
+  const auto versions = world.mirrors->Reader(world.url())->ListVersions();
+  REQUIRE_OK(versions);
+  REQUIRE(versions->versions.size() == 1);
+  const CommitInfo& commit = versions->versions[0].commit;
+  CHECK(commit.subject == "fix ?txt.exe?[31m \xE0\xA4\x95 \xF0\x9F\x9A\xA2");
+  CHECK(commit.message == commit.subject + "\n\nbody? line\nmore");
+}
+
+TEST_CASE(
+    "CommitReader: chains of tags, tags of files and commits too large to be honest are passed "
+    "over",
+    "[integration]") {
+  World world;
+  const std::string commit = world.git.Commit("one");
+  world.git.Git({"tag", "-a", "-m", "annotated", "v1"});
+  world.git.Git({"tag", "-a", "-m", "of a tree", "tree", "HEAD^{tree}"});
+  world.git.Git({"tag", "-a", "-m", "deep", "deep-0"});
+  for (int i = 1; i <= 12; ++i) {
+    world.git.Git(
+        {"tag", "-a", "-m", "deep", "deep-" + std::to_string(i), "deep-" + std::to_string(i - 1)});
+  }
+  testing::WriteFile(world.temp.path() + "/message", std::string(2 << 20, 'x'));
+  world.git.Git({"checkout", "-q", "-b", "large"});
+  world.git.Git({"commit", "-q", "--allow-empty", "-F", world.temp.path() + "/message"});
+  world.git.Git({"checkout", "-q", "main"});
+  REQUIRE_OK(world.mirrors->Refresh(world.url()));
+  const auto reader = world.mirrors->Reader(world.url());
+  REQUIRE_OK(reader);
+  CHECK(reader->DefaultCommit() == commit);
+  const auto versions = reader->ListVersions();
+  REQUIRE_OK(versions);
+  std::set<std::string> names;
+  for (const Version& version : versions->versions) names.insert(version.name);
+  CHECK(names.contains("main"));
+  CHECK(names.contains("v1"));
+  CHECK_FALSE(names.contains("tree"));
+  CHECK_FALSE(names.contains("deep-12"));
+  CHECK_FALSE(names.contains("large"));
+}
+
+TEST_CASE("CommitReader: a commit that claims to be of another age is listed", "[integration]") {
+  World world;
+  const std::string tree = world.git.Git({"write-tree"});
+  WriteRaw(world.git, "late",
+           "tree " + tree +
+               "\nauthor A <a@x> 9223372036854775 +0000\n"
+               "committer A <a@x> 9223372036854775 +0000\n\nfar away\n");
+  world.git.Commit("now");
+  REQUIRE_OK(world.mirrors->Refresh(world.url()));
+  const auto versions = world.mirrors->Reader(world.url())->ListVersions();
+  REQUIRE_OK(versions);
+  REQUIRE(versions->versions.size() == 2);
+  CHECK(versions->versions[0].name == "late");
+  CHECK(versions->versions[0].commit.time == FromUnixMicros(9'000'000'000'000'000));
+}
+
+TEST_CASE("MirrorCache: a repository without commits is up to date, too", "[integration]") {
+  World world;
+  REQUIRE_OK(world.mirrors->Refresh(world.url()));
+  const auto reader = world.mirrors->Reader(world.url());
+  REQUIRE_OK(reader);
+  CHECK(reader->DefaultCommit().empty());
+  CHECK(reader->ListVersions()->versions.empty());
+  const std::string commit = world.git.Commit("first");
+  REQUIRE_OK(world.mirrors->Refresh(world.url()));
+  CHECK(world.mirrors->Reader(world.url())->DefaultCommit() == commit);
+}
+
+TEST_CASE("MirrorCache: a fetch that would write too much is ended", "[integration]") {
+  World world;
+  std::string noise;
+  std::uint32_t state = 1;
+  for (int i = 0; i < 1 << 20; ++i) {
+    state = state * 1664525U + 1013904223U;
+    noise.push_back(static_cast<char>(state >> 24U));
+  }
+  world.git.Write("noise", noise);
+  world.git.Commit("large");
+  MirrorOptions options = world.mirrors->options();
+  options.max_file_bytes = 64 * 1024;
+  world.mirrors.reset();
+  auto bounded = MirrorCache::Create(options);
+  REQUIRE_OK(bounded);
+  CHECK_THAT((*bounded)->Refresh(world.url()),
+             StatusIs(absl::StatusCode::kFailedPrecondition, "REPOSITORY_TOO_LARGE"));
 }
 
 }  // namespace
