@@ -119,6 +119,7 @@ TEST_CASE("RunReader: of a commit the build that ended last counts, by platform"
   };
   const std::vector<store::CommitOfApplication> wanted = {
       {ApplicationId("app-1"), commit},
+      {ApplicationId("app-1"), commit},
       {ApplicationId("app-1"), std::string(40, 'e')},
       {ApplicationId("app-of-nobody"), commit},
       {ApplicationId("app-1"), std::string("\0", 1)}};

@@ -23,7 +23,7 @@ namespace {
 
 constexpr char kPassword[] = "correct horse battery";
 constexpr char kProject[] =
-    "build: {image: alpine, run: make}\n"
+    "version: 1\nbuild: {image: alpine, run: make}\n"
     "platforms:\n  weixin: {app_id: wx1, output: dist}\n  web: {output: out}\n";
 
 // A farm with targets in two environments, whose applications have real repositories.

@@ -25,7 +25,7 @@ using testing::TempDir;
 using namespace std::chrono_literals;
 
 constexpr char kProject[] =
-    "build: {image: alpine, run: make}\n"
+    "version: 1\nbuild: {image: alpine, run: make}\n"
     "platforms:\n  weixin: {app_id: wx1, output: dist}\n  web: {output: out}\n";
 
 // Goes on when it is told to; read from the reader's threads.

@@ -71,7 +71,7 @@ constexpr Statement kBuiltOf{"reader_built_of", R"(
 SELECT b.application_id, b.commit_id, b.platform, b.task_id, t.run_id,
        coalesce(t.result -> 'build' ->> 'version', '') AS version,
        coalesce(to_micros(t.finished_at), 0) AS finished_at
-  FROM unnest($1::text[], $2::text[]) AS w(application_id, commit_id)
+  FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::text[])) AS w(application_id, commit_id)
  -- Looked up, however small the table was when this was planned.
  CROSS JOIN LATERAL (SELECT * FROM built_commits
                       WHERE application_id = w.application_id AND commit_id = w.commit_id

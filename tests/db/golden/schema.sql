@@ -107,6 +107,13 @@ CREATE TABLE public.blob_marks (
     digest bytea NOT NULL,
     marked_at timestamp with time zone NOT NULL
 );
+CREATE TABLE public.built_commits (
+    application_id text NOT NULL,
+    commit_id text NOT NULL,
+    platform text NOT NULL,
+    task_id text NOT NULL
+)
+WITH (fillfactor='80');
 CREATE TABLE public.farm (
     only_row boolean DEFAULT true NOT NULL,
     id text NOT NULL,
@@ -340,6 +347,8 @@ ALTER TABLE ONLY public.blob_holds
     ADD CONSTRAINT blob_holds_pkey PRIMARY KEY (application_id, digest);
 ALTER TABLE ONLY public.blob_marks
     ADD CONSTRAINT blob_marks_pkey PRIMARY KEY (digest);
+ALTER TABLE ONLY public.built_commits
+    ADD CONSTRAINT built_commits_pkey PRIMARY KEY (application_id, commit_id, platform);
 ALTER TABLE ONLY public.farm
     ADD CONSTRAINT farm_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY public.grants
