@@ -124,10 +124,6 @@ class Access {
                                      std::vector<domain::Authority> authorities) const;
 
  private:
-  // Those that count for each of the applications, also the grants on all.
-  using GrantsByApplication = std::map<ApplicationId, std::vector<domain::Grant>>;
-  [[nodiscard]] absl::StatusOr<GrantsByApplication> GrantsOn(
-      const Caller& caller, const std::vector<ApplicationId>& applications);
   [[nodiscard]] absl::StatusOr<Caller> ByLogin(const LoginId& id);
   [[nodiscard]] absl::StatusOr<Caller> ByApiToken(const std::string& token_hash);
   struct Checked {

@@ -113,6 +113,9 @@ class AccountStore {
   // Of the account and its groups, for these applications and for all.
   [[nodiscard]] virtual absl::StatusOr<std::vector<domain::Grant>> GrantsOf(
       const AccountId& account, const std::vector<ApplicationId>& applications) = 0;
+  // The same in sum: a grant for each application, for whatever environment and page.
+  [[nodiscard]] virtual absl::StatusOr<std::vector<domain::Grant>> SummedGrantsOf(
+      const AccountId& account, const std::vector<ApplicationId>& applications) = 0;
 };
 
 // Thread-safe.

@@ -56,6 +56,11 @@ SELECT g.place, coalesce(a.name, '') AS account, coalesce(r.name, '') AS group,
 constexpr Statement kGrantsOf{"accounts_grants_of", "SELECT " SLIPWAY_PG_GRANT_JSON R"( AS grant
   FROM held_grants h
  WHERE h.account_id = $1 AND (h.application_id = ANY ($2::text[]) OR h.application_id IS NULL))"};
+constexpr Statement kSummedGrantsOf{"accounts_summed_grants_of",
+                                    "SELECT " SLIPWAY_PG_GRANT_JSON R"( AS grant
+  FROM (SELECT account_id, application_id, operations, '' AS environment, '' AS pages
+          FROM held_applications) AS h
+ WHERE h.account_id = $1 AND (h.application_id = ANY ($2::text[]) OR h.application_id IS NULL))"};
 
 // The ids of a grant's names.
 struct GrantIds {
@@ -163,14 +168,29 @@ absl::StatusOr<GrantPage> PgAccountStore::ListGrants(const GrantFilter& filter) 
   return page;
 }
 
-absl::StatusOr<std::vector<domain::Grant>> PgAccountStore::GrantsOf(
-    const AccountId& account, const std::vector<ApplicationId>& applications) {
+namespace {
+
+absl::StatusOr<std::vector<domain::Grant>> SelectGrants(
+    Database& database, const Statement& statement, const AccountId& account,
+    const std::vector<ApplicationId>& applications) {
   std::vector<std::string> ids;
   for (const ApplicationId& id : applications) ids.push_back(id.value());
   return Select<domain::Grant>(
-      database_, kGrantsOf,
+      database, statement,
       [](const pqxx::row& row) { return GrantFromJson(json::parse(row[0].as<std::string>())); },
       account.value(), TextArray(ids));
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<domain::Grant>> PgAccountStore::GrantsOf(
+    const AccountId& account, const std::vector<ApplicationId>& applications) {
+  return SelectGrants(database_, kGrantsOf, account, applications);
+}
+
+absl::StatusOr<std::vector<domain::Grant>> PgAccountStore::SummedGrantsOf(
+    const AccountId& account, const std::vector<ApplicationId>& applications) {
+  return SelectGrants(database_, kSummedGrantsOf, account, applications);
 }
 
 }  // namespace slipway::store::pg

@@ -34,13 +34,15 @@ constexpr Statement kLockApplication{
     "catalog_lock_application", SLIPWAY_PG_APPLICATION_QUERY "WHERE name = $1 FOR NO KEY UPDATE"};
 constexpr Statement kApplicationById{"catalog_application_by_id",
                                      SLIPWAY_PG_APPLICATION_QUERY "WHERE id = $1"};
+// How many there are is asked with each page, in the same look at the table.
 constexpr Statement kApplications{
     "catalog_applications",
-    SLIPWAY_PG_APPLICATION_QUERY "WHERE name COLLATE \"C\" > $4 AND" SLIPWAY_PG_VISIBLE(
-        "id", "$1", "$2", "$3") "ORDER BY name COLLATE \"C\" LIMIT $5"};
-constexpr Statement kCountApplications{
-    "catalog_count_applications",
-    "SELECT count(*) FROM applications WHERE" SLIPWAY_PG_VISIBLE("id", "$1", "$2", "$3")};
+    "WITH seen AS MATERIALIZED (SELECT id, name FROM applications WHERE" SLIPWAY_PG_VISIBLE(
+        "id", "$1", "$2", "$3") R"(), page AS (
+SELECT id FROM seen WHERE name COLLATE "C" > $4 ORDER BY name COLLATE "C" LIMIT $5)
+SELECT s.total, a.* FROM (SELECT count(*) AS total FROM seen) AS s
+  LEFT JOIN ()" SLIPWAY_PG_APPLICATION_QUERY R"(WHERE id IN (SELECT id FROM page)) AS a ON true
+ ORDER BY a.name COLLATE "C")"};
 
 constexpr Statement kFarmId{"catalog_farm_id", "SELECT id FROM farm"};
 constexpr Statement kMakeFarmId{"catalog_make_farm_id", R"(
@@ -126,13 +128,11 @@ absl::StatusOr<ApplicationPage> PgApplicationStore::List(const ApplicationFilter
   const ViewerArguments viewer(filter.viewer);
   ApplicationPage page;
   SLIPWAY_RETURN_IF_ERROR(database_.Read([&](Transaction& transaction) {
-    page.total = transaction.Run(kCountApplications, viewer.account, viewer.holdable, viewer.only)
-                     .at(0)[0]
-                     .as<std::int64_t>();
     for (const pqxx::row& row :
          transaction.Run(kApplications, viewer.account, viewer.holdable, viewer.only,
                          filter.page_token, filter.page_size + 1)) {
-      page.applications.push_back(ApplicationFromRow(row));
+      page.total = row["total"].as<std::int64_t>();
+      if (!row["id"].is_null()) page.applications.push_back(ApplicationFromRow(row));
     }
     return absl::OkStatus();
   }));

@@ -14,9 +14,9 @@ namespace slipway::store::pg {
 // which are those of ViewerArguments.
 #define SLIPWAY_PG_VISIBLE(app, account, holdable, only)                                \
   " (" account "::text IS NULL OR " app                                                 \
-  " IN (SELECT h.application_id FROM held_grants h WHERE h.account_id = " account       \
+  " IN (SELECT h.application_id FROM held_applications h WHERE h.account_id = " account \
   " AND h.application_id IS NOT NULL AND h.operations && " holdable                     \
-  "::text[]) OR EXISTS (SELECT FROM held_grants h WHERE h.account_id = " account        \
+  "::text[]) OR EXISTS (SELECT FROM held_applications h WHERE h.account_id = " account  \
   " AND h.application_id IS NULL AND h.operations && " holdable "::text[])) AND (" only \
   "::text[] = '{}' OR " app " = ANY (" only "::text[])) "
 

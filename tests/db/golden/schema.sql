@@ -9,6 +9,40 @@ $$;
 CREATE FUNCTION public.from_micros(bigint) RETURNS timestamp with time zone
     LANGUAGE sql STABLE
     AS $_$ SELECT timestamptz 'epoch' + nullif($1, 0) * interval '1 microsecond' $_$;
+CREATE FUNCTION public.granted_applications_follow() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  -- One writer at a time, or two who take a right each would both sum up what the other took. Readers do not wait.
+  LOCK TABLE granted_applications IN SHARE ROW EXCLUSIVE MODE;
+  DELETE FROM granted_applications WHERE ctid IN (
+    SELECT a.ctid FROM (SELECT DISTINCT account_id, group_id, application_id FROM changed) AS c, LATERAL (
+      SELECT g.ctid FROM granted_applications g WHERE g.account_id = c.account_id AND g.application_id = c.application_id
+      UNION ALL
+      SELECT g.ctid FROM granted_applications g
+       WHERE g.account_id = c.account_id AND g.application_id IS NULL AND c.application_id IS NULL
+      UNION ALL
+      SELECT g.ctid FROM granted_applications g WHERE g.group_id = c.group_id AND g.application_id = c.application_id
+      UNION ALL
+      SELECT g.ctid FROM granted_applications g
+       WHERE g.group_id = c.group_id AND g.application_id IS NULL AND c.application_id IS NULL) AS a);
+  INSERT INTO granted_applications
+  SELECT c.account_id, c.group_id, c.application_id, array_agg(DISTINCT operation ORDER BY operation)
+    FROM (SELECT DISTINCT account_id, group_id, application_id FROM changed) AS c, LATERAL (
+      SELECT operations FROM grants g WHERE g.account_id = c.account_id AND g.application_id = c.application_id
+      UNION ALL
+      SELECT operations FROM grants g
+       WHERE g.account_id = c.account_id AND g.application_id IS NULL AND c.application_id IS NULL
+      UNION ALL
+      SELECT operations FROM grants g WHERE g.group_id = c.group_id AND g.application_id = c.application_id
+      UNION ALL
+      SELECT operations FROM grants g
+       WHERE g.group_id = c.group_id AND g.application_id IS NULL AND c.application_id IS NULL) AS g,
+         unnest(g.operations) AS operation
+   GROUP BY c.account_id, c.group_id, c.application_id;
+  RETURN NULL;
+END
+$$;
 CREATE FUNCTION public.to_micros(timestamp with time zone) RETURNS bigint
     LANGUAGE sql STABLE
     AS $_$ SELECT coalesce((extract(epoch FROM $1) * 1000000)::bigint, 0) $_$;
@@ -119,6 +153,12 @@ CREATE TABLE public.farm (
     id text NOT NULL,
     CONSTRAINT farm_only_row_check CHECK (only_row)
 );
+CREATE TABLE public.granted_applications (
+    account_id text,
+    group_id text,
+    application_id text,
+    operations text[] NOT NULL
+);
 CREATE TABLE public.grants (
     account_id text,
     group_id text,
@@ -140,6 +180,18 @@ CREATE TABLE public.groups (
     description text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL
 );
+CREATE VIEW public.held_applications AS
+ SELECT granted_applications.account_id,
+    granted_applications.application_id,
+    granted_applications.operations
+   FROM public.granted_applications
+  WHERE (granted_applications.account_id IS NOT NULL)
+UNION ALL
+ SELECT m.account_id,
+    g.application_id,
+    g.operations
+   FROM (public.group_members m
+     JOIN public.granted_applications g ON ((g.group_id = m.group_id)));
 CREATE VIEW public.held_grants AS
  SELECT grants.account_id,
     grants.application_id,
@@ -351,6 +403,8 @@ ALTER TABLE ONLY public.built_commits
     ADD CONSTRAINT built_commits_pkey PRIMARY KEY (application_id, commit_id, platform);
 ALTER TABLE ONLY public.farm
     ADD CONSTRAINT farm_pkey PRIMARY KEY (only_row);
+ALTER TABLE ONLY public.granted_applications
+    ADD CONSTRAINT granted_applications_account_id_application_id_group_id_key UNIQUE NULLS NOT DISTINCT (account_id, application_id, group_id);
 ALTER TABLE ONLY public.grants
     ADD CONSTRAINT grants_account_id_group_id_application_id_environment_pages_key UNIQUE NULLS NOT DISTINCT (account_id, group_id, application_id, environment, pages);
 ALTER TABLE ONLY public.group_members
@@ -400,6 +454,7 @@ CREATE INDEX audit_actions ON public.audit USING btree (action COLLATE "C", sequ
 CREATE INDEX audit_blocks ON public.audit USING brin (at, actor text_bloom_ops, subject text_bloom_ops) WITH (pages_per_range='32', autosummarize='on');
 CREATE INDEX audit_refusals ON public.audit USING btree (sequence) WHERE (reason <> ''::text);
 CREATE INDEX blob_holds_of_digest ON public.blob_holds USING btree (digest);
+CREATE INDEX granted_applications_of_group ON public.granted_applications USING btree (group_id, application_id) WHERE (group_id IS NOT NULL);
 CREATE INDEX grants_of_account ON public.grants USING btree (account_id, application_id) WHERE (account_id IS NOT NULL);
 CREATE INDEX grants_of_application ON public.grants USING btree (application_id);
 CREATE INDEX grants_of_group ON public.grants USING btree (group_id, application_id) WHERE (group_id IS NOT NULL);
@@ -416,12 +471,21 @@ CREATE TRIGGER audit_head_stays BEFORE DELETE OR TRUNCATE ON public.audit_head F
 ALTER TABLE public.audit_head ENABLE ALWAYS TRIGGER audit_head_stays;
 CREATE TRIGGER audit_stays BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit FOR EACH STATEMENT EXECUTE FUNCTION public.audit_stays();
 ALTER TABLE public.audit ENABLE ALWAYS TRIGGER audit_stays;
+CREATE TRIGGER granted_applications_delete AFTER DELETE ON public.grants REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.granted_applications_follow();
+CREATE TRIGGER granted_applications_insert AFTER INSERT ON public.grants REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.granted_applications_follow();
+CREATE TRIGGER granted_applications_update AFTER UPDATE ON public.grants REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.granted_applications_follow();
 ALTER TABLE ONLY public.api_tokens
     ADD CONSTRAINT api_tokens_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 ALTER TABLE ONLY public.artifacts
     ADD CONSTRAINT artifacts_application_id_fkey FOREIGN KEY (application_id) REFERENCES public.applications(id);
 ALTER TABLE ONLY public.blob_holds
     ADD CONSTRAINT blob_holds_application_id_fkey FOREIGN KEY (application_id) REFERENCES public.applications(id);
+ALTER TABLE ONLY public.granted_applications
+    ADD CONSTRAINT granted_applications_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.granted_applications
+    ADD CONSTRAINT granted_applications_application_id_fkey FOREIGN KEY (application_id) REFERENCES public.applications(id);
+ALTER TABLE ONLY public.granted_applications
+    ADD CONSTRAINT granted_applications_group_id_fkey FOREIGN KEY (group_id) REFERENCES public.groups(id) ON DELETE CASCADE;
 ALTER TABLE ONLY public.grants
     ADD CONSTRAINT grants_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;
 ALTER TABLE ONLY public.grants
