@@ -33,6 +33,7 @@
 #include "controller/api/agent_image_service.h"
 #include "controller/api/application_service.h"
 #include "controller/api/audit_service.h"
+#include "controller/api/catalog_service.h"
 #include "controller/api/open_streams.h"
 #include "controller/api/overview_service.h"
 #include "controller/api/release_service.h"
@@ -46,10 +47,12 @@
 #include "controller/farm_keys.h"
 #include "controller/first_admin.h"
 #include "controller/http_parts.h"
+#include "controller/listen.h"
 #include "controller/logs/log_store.h"
 #include "controller/runs/run_orders.h"
 #include "controller/scheduler/scheduler.h"
 #include "controller/store/cached_stores.h"
+#include "controller/store/cached_target_store.h"
 #include "controller/store/pg/database.h"
 #include "controller/store/pg/embedded_cluster.h"
 #include "controller/store/pg/leadership.h"
@@ -64,6 +67,7 @@
 #include "controller/store/pg/pg_login_store.h"
 #include "controller/store/pg/pg_run_reader.h"
 #include "controller/store/pg/pg_scheduler_store.h"
+#include "controller/store/pg/pg_target_store.h"
 #include "controller/work/work_pool.h"
 
 namespace slipway::controller {
@@ -81,38 +85,10 @@ constexpr int kReadThreads = 2;
 constexpr int kLogThreads = 2;
 constexpr auto kShutdownPatience = std::chrono::seconds(2);
 
-// "HOST:PORT" of gRPC, without a scheme.
-absl::Status CheckListen(const std::string& listen) {
-  const auto colon = listen.rfind(':');
-  const std::string port = colon == std::string::npos ? "" : listen.substr(colon + 1);
-  std::uint16_t number = 0;
-  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
-  if (port.empty() || error != std::errc() || end != port.data() + port.size() || colon == 0) {
-    return MakeError(absl::StatusCode::kInvalidArgument, "BAD_LISTEN",
-                     fmt::format("'{}' is no address to listen on", listen),
-                     "Use HOST:PORT, for example 0.0.0.0:7443.");
-  }
-  return absl::OkStatus();
-}
-
-crypto::ServerNames NamesFor(const std::vector<std::string>& names) {
-  crypto::ServerNames all{{"localhost"}, {"127.0.0.1", "::1"}};
-  std::array<char, 256> host{};
-  if (gethostname(host.data(), host.size() - 1) == 0 && host[0] != '\0') {
-    all.dns.emplace_back(host.data());
-  }
-  for (const std::string& name : names) {
-    const bool address = name.find(':') != std::string::npos ||
-                         name.find_first_not_of("0123456789.") == std::string::npos;
-    (address ? all.ips : all.dns).push_back(name);
-  }
-  return all;
-}
-
 class RealApp final : public App {
  public:
   RealApp(Options options, std::function<void(const absl::Status&)> on_fatal)
-      : options_(std::move(options)), on_fatal_(std::move(on_fatal)), targets_(options_.targets) {}
+      : options_(std::move(options)), on_fatal_(std::move(on_fatal)) {}
 
   ~RealApp() override { Stop(); }
 
@@ -207,6 +183,8 @@ class RealApp final : public App {
           accounts(database),
           logins(database),
           cached_applications(applications),
+          targets(database),
+          cached_targets(targets),
           farm(database),
           artifacts(database),
           image_orders(database),
@@ -218,6 +196,8 @@ class RealApp final : public App {
     store::pg::PgAccountStore accounts;
     store::pg::PgLoginStore logins;
     store::CachedApplicationStore cached_applications;
+    store::pg::PgTargetStore targets;
+    store::CachedTargetStore cached_targets;
     store::pg::PgFarmStore farm;
     store::pg::PgArtifactIndex artifacts;
     store::pg::PgImageOrderStore image_orders;
@@ -234,6 +214,7 @@ class RealApp final : public App {
           task(deps),
           application(deps, {farm, app.keys_.sealing.certificate_pem, kVersion,
                              app.options_.allow_local_repositories}),
+          catalog({deps.auth, deps.targets, app.stores_->accounts}),
           release(deps, *app.archive_),
           agent_admin(deps, *app.gateway_, app.keys_.ca_fingerprint),
           agent_images(deps, *app.gateway_, app.stores_->image_orders),
@@ -248,6 +229,7 @@ class RealApp final : public App {
     agent_gateway::EnrollmentService enrollment;
     api::TaskService task;
     api::ApplicationService application;
+    api::CatalogService catalog;
     api::ReleaseService release;
     api::AgentAdminService agent_admin;
     api::AgentImageService agent_images;
@@ -334,9 +316,9 @@ class RealApp final : public App {
   }
 
   absl::Status StartScheduling() {
-    orders_.reset(
-        new runs::RunOrders({stores_->reader, stores_->cached_applications, *logs_, *archive_,
-                             watch_, targets_, clock_, farm_, keys_.sealing, options_.public_url}));
+    orders_.reset(new runs::RunOrders({stores_->reader, stores_->cached_applications, *logs_,
+                                       *archive_, watch_, stores_->cached_targets, clock_, farm_,
+                                       keys_.sealing, options_.public_url}));
     scheduler::Scheduler::Options options;
     options.core.no_agent_grace = options_.no_agent_grace;
     options.core.max_unfinished = options_.max_unfinished;
@@ -367,7 +349,7 @@ class RealApp final : public App {
     services_.reset(new Services(
         farm_, *this,
         {*auth_, *scheduler_, stores_->reader, stores_->cached_applications, stores_->agents,
-         *logs_, watch_, targets_, *reads_, *submits_, streams_, clock_}));
+         *logs_, watch_, stores_->cached_targets, *reads_, *submits_, streams_, clock_}));
 
     // So that grpcurl and probes need no files of ours. Both are for builders made afterwards.
     grpc::EnableDefaultHealthCheckService(true);
@@ -390,7 +372,8 @@ class RealApp final : public App {
     for (grpc::Service* service : std::initializer_list<grpc::Service*>{
              &services_->agent, &services_->enrollment, &services_->task, &services_->application,
              &services_->release, &services_->agent_admin, &services_->agent_images,
-             &services_->session, &services_->account, &services_->audit, &services_->overview}) {
+             &services_->session, &services_->account, &services_->audit, &services_->catalog,
+             &services_->overview}) {
       builder.RegisterService(service);
     }
     server_ = builder.BuildAndStart();
@@ -424,7 +407,7 @@ class RealApp final : public App {
              v1::ReleaseService::service_full_name(), v1::AgentAdminService::service_full_name(),
              v1::AgentImageService::service_full_name(), v1::SessionService::service_full_name(),
              v1::AccountService::service_full_name(), v1::AuditService::service_full_name(),
-             v1::OverviewService::service_full_name()},
+             v1::CatalogService::service_full_name(), v1::OverviewService::service_full_name()},
             {server_->InProcessChannel(arguments),
              crypto::SecretBytes::CopyOf(gateway_token_.view()), registry_, clock_,
              [this](auto answer) { ready_check_->Ask(std::move(answer)); }},
@@ -439,7 +422,6 @@ class RealApp final : public App {
   // Constant after construction.
   const Options options_;
   const std::function<void(const absl::Status&)> on_fatal_;
-  const runs::Targets targets_;
   const SystemClock clock_;
   // By which services know that metadata `slipway-client` is the HTTP port's word.
   const crypto::SecretBytes gateway_token_ = crypto::NewToken("slgw_");

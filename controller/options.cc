@@ -3,10 +3,6 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <set>
 #include <utility>
 
 #include "common/config/document.h"
@@ -14,35 +10,6 @@
 
 namespace slipway::controller {
 namespace {
-
-runs::Target ReadTarget(config::Section section, std::set<std::string>& names) {
-  runs::Target target;
-  target.platform = section.RequireString("platform");
-  target.name = section.GetString("name", target.platform);
-  target.environment = section.GetString("environment", "");
-  target.image = section.RequireString("image");
-  target.proxy = section.GetString("proxy", "");
-  target.network = section.GetOneOf("network", {"bridge", "host"}, target.network);
-  target.deadline = section.GetDuration("deadline", target.deadline, std::chrono::seconds(10),
-                                        std::chrono::hours(2));
-  target.requirements = section.GetStringMap("require");
-  if (!names.insert(target.platform + "/" + target.name).second) {
-    section.Fail("name", fmt::format("the platform '{}' has a target '{}' already", target.platform,
-                                     target.name));
-  }
-  if (const auto file = section.FindString("ca_file")) {
-    // Reading a directory as a stream throws.
-    std::error_code unreadable;
-    if (std::filesystem::is_regular_file(*file, unreadable)) {
-      std::ifstream in(*file, std::ios::binary);
-      target.ca_pem.assign(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
-    }
-    if (target.ca_pem.find("-----BEGIN CERTIFICATE-----") == std::string::npos) {
-      section.Fail("ca_file", fmt::format("{} cannot be read or holds no PEM certificate", *file));
-    }
-  }
-  return target;
-}
 
 // From some seconds, so that a rotation can be watched, up to what the farm's CA will see.
 std::chrono::seconds ReadSeconds(config::Section& section, const char* key,
@@ -129,10 +96,10 @@ absl::StatusOr<Options> LoadOptions(const std::string& path) {
       "max_unfinished", static_cast<std::int64_t>(options.max_unfinished), 1, 10'000'000));
   options.publish_margin = root.GetDuration("publish_margin", options.publish_margin,
                                             std::chrono::seconds(1), std::chrono::hours(24));
-  std::set<std::string> names;
-  for (auto& section : root.GetSections("targets")) {
-    options.targets.push_back(ReadTarget(section, names));
-  }
+  root.Refuse(
+      "targets",
+      "publish targets are kept by the farm: write them as documents of `kind: target` into "
+      "a file of their own and say `slipway apply -f FILE` (docs/configuration.md)");
   SLIPWAY_RETURN_IF_ERROR(document.Finish());
   return options;
 }

@@ -10,7 +10,6 @@
 #include "absl/status/statusor.h"
 #include "common/base/time.h"
 #include "controller/catalog/version_reader.h"
-#include "controller/runs/targets.h"
 
 namespace slipway::controller {
 
@@ -56,7 +55,6 @@ struct Options {
   std::size_t max_unfinished = 100'000;
   // How long after the end of a publish's client nobody may say yet that nothing was published.
   Duration publish_margin = std::chrono::minutes(1);
-  std::vector<runs::Target> targets;
   // Makes new farm keys although the database is in use: agents join anew, credentials are sealed
   // anew. Only a flag, so that it happens once.
   bool new_keys = false;
@@ -65,8 +63,7 @@ struct Options {
 // "off", "own", "given"; nullopt: another word.
 [[nodiscard]] std::optional<Options::HttpTls> ParseHttpTls(std::string_view word);
 
-// The options of a YAML file; CA files of targets are read. kInvalidArgument names file, line and
-// key.
+// The options of a YAML file. kInvalidArgument names file, line and key.
 [[nodiscard]] absl::StatusOr<Options> LoadOptions(const std::string& path);
 
 }  // namespace slipway::controller

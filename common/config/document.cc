@@ -333,10 +333,21 @@ void Section::Refuse(std::string_view key, std::string_view message) {
 
 Document::Document(std::shared_ptr<Tree> tree) : tree_(std::move(tree)) {}
 
+void Section::IgnoreRest() { map_->taken = true; }
+
 absl::StatusOr<Document> Document::Parse(std::string_view text, std::string file_name,
                                          const ParseLimits& limits) {
   SLIPWAY_ASSIGN_OR_RETURN(Tree tree, internal::ParseTree(text, std::move(file_name), limits));
   return Document(std::make_shared<Tree>(std::move(tree)));
+}
+
+absl::StatusOr<std::vector<Document>> Document::ParseAll(std::string_view text,
+                                                         std::string file_name,
+                                                         const ParseLimits& limits) {
+  SLIPWAY_ASSIGN_OR_RETURN(std::vector<Tree> trees, internal::ParseTrees(text, file_name, limits));
+  std::vector<Document> documents;
+  for (Tree& tree : trees) documents.push_back(Document(std::make_shared<Tree>(std::move(tree))));
+  return documents;
 }
 
 absl::StatusOr<Document> Document::Load(const std::string& path, const ParseLimits& limits) {

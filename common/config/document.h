@@ -78,6 +78,8 @@ class Section {
   void Fail(std::string_view key, std::string_view message);
   // Declares a key that is never allowed: when present, `message` says why.
   void Refuse(std::string_view key, std::string_view message);
+  // No key of this map is unknown: it cannot be told what they are for.
+  void IgnoreRest();
 
  private:
   friend class Document;
@@ -102,6 +104,9 @@ class Document {
   // `file_name` is how messages call the text. kInvalidArgument: "file:line:column: what".
   [[nodiscard]] static absl::StatusOr<Document> Parse(std::string_view text, std::string file_name,
                                                       const ParseLimits& limits = {});
+  // The same of a text that may hold several (---); they are finished one by one.
+  [[nodiscard]] static absl::StatusOr<std::vector<Document>> ParseAll(
+      std::string_view text, std::string file_name, const ParseLimits& limits = {});
   // Parse of a regular file. Also the errors of open(2) and read(2).
   [[nodiscard]] static absl::StatusOr<Document> Load(const std::string& path,
                                                      const ParseLimits& limits = {});

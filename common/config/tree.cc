@@ -218,6 +218,38 @@ absl::Status CheckNesting(std::string_view text, const std::string& file) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::vector<Tree>> AllTrees(std::string_view text, const std::string& file_name,
+                                           const ParseLimits& limits) {
+  SLIPWAY_RETURN_IF_ERROR(CheckBytes(text, file_name, limits));
+  SLIPWAY_RETURN_IF_ERROR(CheckNesting(text, file_name));
+  std::vector<Tree> trees;
+  try {
+    std::istringstream in{std::string(text)};
+    YAML::Parser parser(in);
+    for (;;) {
+      Tree tree;
+      tree.file_name = file_name;
+      Builder builder(tree.root, limits.max_depth);
+      if (!parser.HandleNextDocument(builder)) break;
+      trees.push_back(std::move(tree));
+    }
+  } catch (const Refused& refused) {
+    return Error(file_name, refused.line, refused.column, refused.what);
+  } catch (const YAML::Exception& error) {
+    return Error(file_name, std::max(0, error.mark.line) + 1, std::max(0, error.mark.column) + 1,
+                 "not valid YAML: " + error.msg);
+  } catch (const std::exception& error) {
+    return Error(file_name, 1, 1, fmt::format("not valid YAML: {}", error.what()));
+  }
+  return trees;
+}
+
+absl::Status CheckRoot(const Tree& tree) {
+  if (tree.root.kind == Node::Kind::kMap) return absl::OkStatus();
+  return Error(tree.file_name, tree.root.line, tree.root.column,
+               "expected a map (key: value) at the top");
+}
+
 }  // namespace
 
 std::string At(std::string_view file, int line, int column, std::string_view text) {
@@ -235,38 +267,27 @@ std::string At(std::string_view file, int line, int column, std::string_view tex
   return message;
 }
 
-absl::StatusOr<Tree> ParseTree(std::string_view text, std::string file_name,
+absl::StatusOr<std::vector<Tree>> ParseTrees(std::string_view text, const std::string& file_name,
+                                             const ParseLimits& limits) {
+  SLIPWAY_ASSIGN_OR_RETURN(std::vector<Tree> trees, AllTrees(text, file_name, limits));
+  // "---" before the first document, or after the last.
+  std::erase_if(trees, [](const Tree& tree) { return tree.root.kind == Node::Kind::kNull; });
+  if (trees.empty()) return Error(file_name, 1, 1, "the file is empty");
+  for (const Tree& tree : trees) SLIPWAY_RETURN_IF_ERROR(CheckRoot(tree));
+  return trees;
+}
+
+absl::StatusOr<Tree> ParseTree(std::string_view text, const std::string& file_name,
                                const ParseLimits& limits) {
-  SLIPWAY_RETURN_IF_ERROR(CheckBytes(text, file_name, limits));
-  SLIPWAY_RETURN_IF_ERROR(CheckNesting(text, file_name));
-  Tree tree;
-  tree.file_name = std::move(file_name);
-  try {
-    std::istringstream in{std::string(text)};
-    YAML::Parser parser(in);
-    Builder builder(tree.root, limits.max_depth);
-    parser.HandleNextDocument(builder);
-    Node rest;
-    Builder rest_builder(rest, limits.max_depth);
-    if (parser.HandleNextDocument(rest_builder)) {
-      return Error(tree.file_name, rest.line, 1, "a second document (---) is not allowed");
-    }
-  } catch (const Refused& refused) {
-    return Error(tree.file_name, refused.line, refused.column, refused.what);
-  } catch (const YAML::Exception& error) {
-    return Error(tree.file_name, std::max(0, error.mark.line) + 1,
-                 std::max(0, error.mark.column) + 1, "not valid YAML: " + error.msg);
-  } catch (const std::exception& error) {
-    return Error(tree.file_name, 1, 1, fmt::format("not valid YAML: {}", error.what()));
+  SLIPWAY_ASSIGN_OR_RETURN(std::vector<Tree> trees, AllTrees(text, file_name, limits));
+  if (trees.size() > 1) {
+    return Error(file_name, trees[1].root.line, 1, "a second document (---) is not allowed");
   }
-  if (tree.root.kind == Node::Kind::kNull) {
-    return Error(tree.file_name, 1, 1, "the file is empty");
+  if (trees.empty() || trees[0].root.kind == Node::Kind::kNull) {
+    return Error(file_name, 1, 1, "the file is empty");
   }
-  if (tree.root.kind != Node::Kind::kMap) {
-    return Error(tree.file_name, tree.root.line, tree.root.column,
-                 "expected a map (key: value) at the top");
-  }
-  return tree;
+  SLIPWAY_RETURN_IF_ERROR(CheckRoot(trees[0]));
+  return std::move(trees[0]);
 }
 
 }  // namespace slipway::config::internal

@@ -53,8 +53,12 @@ struct Tree {
 // "file:line:column: text", one line whatever `text` holds.
 std::string At(std::string_view file, int line, int column, std::string_view text);
 
-// `text` as a tree whose root is a map. kInvalidArgument as Document::Parse.
-absl::StatusOr<Tree> ParseTree(std::string_view text, std::string file_name,
+// The documents of `text`, each a tree whose root is a map; at least one. kInvalidArgument as
+// Document::Parse.
+absl::StatusOr<std::vector<Tree>> ParseTrees(std::string_view text, const std::string& file_name,
+                                             const ParseLimits& limits);
+// The same where there may be only one.
+absl::StatusOr<Tree> ParseTree(std::string_view text, const std::string& file_name,
                                const ParseLimits& limits);
 
 }  // namespace slipway::config::internal

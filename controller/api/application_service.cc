@@ -3,22 +3,19 @@
 #include <fmt/format.h>
 
 #include <utility>
+#include <vector>
 
 #include "common/rpc/grpc_status.h"
 #include "common/rpc/text.h"
 #include "common/status/status.h"
 #include "controller/api/access_convert.h"
+#include "controller/api/catalog_convert.h"
 #include "controller/api/convert.h"
 #include "controller/api/fields.h"
 #include "controller/api/guard.h"
 
 namespace slipway::api {
 namespace {
-
-bool IsApplicationName(const std::string& name) {
-  return !name.empty() && name.size() <= 63 && name.front() != '-' &&
-         name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
-}
 
 absl::Status CheckRepository(const std::string& url, bool allow_local) {
   const auto bad = [&](const char* why) {
@@ -61,12 +58,13 @@ absl::Status ApplicationService::DoCreate(grpc::ServerContext& context,
                                           const v1::CreateApplicationRequest& request,
                                           v1::Application& response) {
   SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.RequireAdmin(context));
-  if (!IsApplicationName(request.name())) {
+  if (!IsCatalogName(request.name())) {
     return MakeError(
         absl::StatusCode::kInvalidArgument, "BAD_APPLICATION_NAME",
         fmt::format("'{}' is no name for an application", rpc::ValidUtf8(request.name())),
         "Use 1 to 63 of a-z, 0-9 and '-', not beginning with '-'.");
   }
+  SLIPWAY_RETURN_IF_ERROR(CheckRequestId(request.request_id()));
   SLIPWAY_RETURN_IF_ERROR(CheckRepository(request.repository(), options_.allow_local_repositories));
   domain::Application application;
   SLIPWAY_RETURN_IF_ERROR(CheckDescription(request.description()));
@@ -78,17 +76,13 @@ absl::Status ApplicationService::DoCreate(grpc::ServerContext& context,
   application.id = ApplicationId(NewUuid());
   application.name = request.name();
   application.repository = request.repository();
-  const store::Cause cause =
+  store::Cause cause =
       deps_.auth.access().CauseOf(caller, {caller.AuthorityFor(domain::Authority::Need::kAdmin)});
+  cause.request_id = request.request_id();
   application.created_at = cause.at;
   application.created_by = cause.actor;
-  const absl::Status created = deps_.applications.Create(application, cause);
-  if (created.code() == absl::StatusCode::kAlreadyExists) {
-    return MakeError(absl::StatusCode::kAlreadyExists, "APPLICATION_EXISTS",
-                     fmt::format("there is an application '{}' already", application.name));
-  }
-  SLIPWAY_RETURN_IF_ERROR(created);
-  return Describe(caller, application, response);
+  SLIPWAY_ASSIGN_OR_RETURN(const auto created, deps_.applications.Create(application, cause));
+  return Describe(caller, created, response);
 }
 
 grpc::Status ApplicationService::UpdateApplication(grpc::ServerContext* context,
@@ -104,6 +98,9 @@ absl::Status ApplicationService::DoUpdate(grpc::ServerContext& context,
   SLIPWAY_ASSIGN_OR_RETURN(const auto before, FindApplication(deps_, caller, request.name(),
                                                               domain::Operation::kManage));
   store::ApplicationChange change;
+  SLIPWAY_ASSIGN_OR_RETURN(change.revision, RevisionFrom(request.etag()));
+  std::vector<domain::Authority> authorities{
+      caller.AuthorityFor({.application = before.id, .operation = domain::Operation::kManage})};
   for (const std::string& path : request.update_mask().paths()) {
     if (path == "description") {
       SLIPWAY_RETURN_IF_ERROR(CheckDescription(request.description()));
@@ -114,16 +111,23 @@ absl::Status ApplicationService::DoUpdate(grpc::ServerContext& context,
     } else if (path == "queue_timeout") {
       SLIPWAY_ASSIGN_OR_RETURN(change.queue_timeout,
                                QueueTimeoutFrom("queue_timeout", request.queue_timeout()));
+    } else if (path == "repository") {
+      // What its people may build and publish, with the credentials that are sealed for it, is what
+      // lies there.
+      SLIPWAY_RETURN_IF_ERROR(deps_.auth.RequireAdmin(context).status());
+      authorities.push_back(caller.AuthorityFor(domain::Authority::Need::kAdmin));
+      SLIPWAY_RETURN_IF_ERROR(
+          CheckRepository(request.repository(), options_.allow_local_repositories));
+      change.repository = request.repository();
     } else {
-      return BadField("update_mask",
-                      fmt::format("'{}' is none of description, requirements, queue_timeout",
-                                  rpc::ValidUtf8(path)));
+      return BadField(
+          "update_mask",
+          fmt::format("'{}' is none of description, requirements, queue_timeout, repository",
+                      rpc::ValidUtf8(path)));
     }
   }
   if (request.update_mask().paths().empty()) return BadField("update_mask", "names no field");
-  const store::Cause cause = deps_.auth.access().CauseOf(
-      caller,
-      {caller.AuthorityFor({.application = before.id, .operation = domain::Operation::kManage})});
+  const store::Cause cause = deps_.auth.access().CauseOf(caller, std::move(authorities));
   SLIPWAY_ASSIGN_OR_RETURN(const auto application,
                            deps_.applications.Update(request.name(), change, cause));
   return Describe(caller, application, response);

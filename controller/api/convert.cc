@@ -24,6 +24,7 @@ v1::Application ToProto(const domain::Application& application) {
   if (application.queue_timeout > Duration::zero()) {
     *out.mutable_queue_timeout() = rpc::ToProtoDuration(application.queue_timeout);
   }
+  out.set_etag(std::to_string(application.revision));
   return out;
 }
 

@@ -6,12 +6,12 @@ namespace slipway::api {
 
 using domain::Operation;
 
-domain::Question QuestionOf(const domain::Task& task, const runs::Targets& targets) {
+domain::Question QuestionOf(const domain::Task& task, const domain::Targets& targets) {
   domain::Question question{.application = task.application, .operation = Operation::kPackage};
   if (task.kind == domain::TaskKind::kBuild) return question;
   question.operation =
       task.kind == domain::TaskKind::kPublish ? Operation::kPublish : Operation::kManage;
-  const runs::Target* target = targets.Find(task.platform, task.target);
+  const domain::Target* target = targets.Find(task.platform, task.target);
   if (target != nullptr) question.environment = target->environment;
   return question;
 }

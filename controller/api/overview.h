@@ -28,7 +28,7 @@ struct OverviewParts {
   const domain::Application& application;
   // What the caller holds, in some environment at least.
   domain::Operations allowed;
-  // In the operator's order.
+  // By name.
   std::vector<OfferedTarget> targets;
   // Environments in which it holds approve and deploy.
   std::vector<std::string> approves_in;

@@ -35,9 +35,9 @@ using Environments = std::map<std::pair<ApplicationId, Operation>, std::vector<s
 
 absl::StatusOr<Environments> EnvironmentsOf(access::Access& access, const access::Caller& caller,
                                             const std::vector<domain::Application>& applications,
-                                            const std::vector<runs::Target>& targets) {
+                                            const std::vector<domain::Target>& targets) {
   std::vector<std::string> all;
-  for (const runs::Target& target : targets) {
+  for (const domain::Target& target : targets) {
     if (std::find(all.begin(), all.end(), target.environment) == all.end()) {
       all.push_back(target.environment);
     }
@@ -60,14 +60,14 @@ absl::StatusOr<Environments> EnvironmentsOf(access::Access& access, const access
 }
 
 std::vector<OfferedTarget> TargetsIn(const std::vector<std::string>& environments,
-                                     const runs::Targets& targets) {
+                                     const domain::Targets& targets) {
   std::vector<OfferedTarget> offered;
-  for (const runs::Target& target : targets.all()) {
+  for (const domain::Target& target : targets.all()) {
     if (std::find(environments.begin(), environments.end(), target.environment) ==
         environments.end()) {
       continue;
     }
-    const runs::Target* fallback = targets.Find(target.platform, "");
+    const domain::Target* fallback = targets.Find(target.platform, "");
     offered.push_back({.name = target.name,
                        .platform = target.platform,
                        .environment = target.environment,
@@ -130,9 +130,9 @@ absl::Status OverviewService::Describe(const access::Caller& caller,
   std::vector<ApplicationId> ids;
   for (const domain::Application& application : applications) ids.push_back(application.id);
   SLIPWAY_ASSIGN_OR_RETURN(const auto allowed, deps_.auth.access().AllowedOperations(caller, ids));
-  SLIPWAY_ASSIGN_OR_RETURN(
-      Environments environments,
-      EnvironmentsOf(deps_.auth.access(), caller, applications, deps_.targets.all()));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto targets, deps_.targets.GetTargets());
+  SLIPWAY_ASSIGN_OR_RETURN(Environments environments, EnvironmentsOf(deps_.auth.access(), caller,
+                                                                     applications, targets->all()));
   const std::vector<scheduler::Labels> agents = deps_.scheduler.Takers();
   std::vector<store::CommitOfApplication> commits;
   std::map<ApplicationId, int> places;
@@ -141,7 +141,7 @@ absl::Status OverviewService::Describe(const access::Caller& caller,
     const OverviewParts parts{
         .application = applications[i],
         .allowed = allowed[i],
-        .targets = TargetsIn(environments[{id, Operation::kPublish}], deps_.targets),
+        .targets = TargetsIn(environments[{id, Operation::kPublish}], *targets),
         .approves_in = environments[{id, Operation::kApprove}],
         .deploys_in = environments[{id, Operation::kDeploy}],
         .known = versions_.Look(RepositoryOf(applications[i])),

@@ -10,6 +10,7 @@
 
 #include "common/rpc/text.h"
 #include "common/status/status.h"
+#include "controller/api/catalog_convert.h"
 #include "controller/api/fields.h"
 
 namespace slipway::api {
@@ -18,11 +19,6 @@ namespace {
 constexpr int kMaxPlatforms = 32;
 
 constexpr std::int32_t kHighestPriority = 100;
-
-bool IsPlatformName(const std::string& name) {
-  return !name.empty() && name.size() <= 32 && name.front() >= 'a' && name.front() <= 'z' &&
-         name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
-}
 
 bool IsGroupName(const std::string& name) {
   return name.size() <= 63 && std::isalnum(static_cast<unsigned char>(name.front())) != 0 &&
@@ -58,7 +54,7 @@ absl::StatusOr<Labels> Together(std::initializer_list<Requirer> requirers) {
 
 absl::StatusOr<Expanded> Expand(const v1::SubmitRunRequest& request,
                                 const domain::Application& application,
-                                const domain::Account& account, const runs::Targets& targets,
+                                const domain::Account& account, const domain::Targets& targets,
                                 WallTime now) {
   if (request.request_id().empty()) {
     return BadField("request_id", "missing; send a text that is unique for this submit");
@@ -130,15 +126,14 @@ absl::StatusOr<Expanded> Expand(const v1::SubmitRunRequest& request,
     expanded.tasks.push_back(build);
     if (!request.publish()) continue;
 
-    const runs::Target* target = targets.Find(platform, request.target());
+    const domain::Target* target = targets.Find(platform, request.target());
     if (target == nullptr) {
-      return MakeError(
-          absl::StatusCode::kFailedPrecondition, "NO_TARGET",
-          request.target().empty()
-              ? fmt::format("no publish target is configured for platform '{}'", platform)
-              : fmt::format("no publish target '{}' is configured for platform '{}'",
-                            request.target(), platform),
-          "The operator adds it under `targets:` in the controller's configuration.");
+      return MakeError(absl::StatusCode::kFailedPrecondition, "NO_TARGET",
+                       request.target().empty()
+                           ? fmt::format("there is no publish target for platform '{}'", platform)
+                           : fmt::format("there is no publish target '{}' for platform '{}'",
+                                         request.target(), platform),
+                       "An admin adds it: slipway targets create, or slipway apply.");
     }
     domain::Task publish = build;
     publish.id = TaskId(NewId("task-"));

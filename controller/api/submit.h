@@ -8,8 +8,8 @@
 #include "common/base/time.h"
 #include "controller/domain/account.h"
 #include "controller/domain/application.h"
+#include "controller/domain/target.h"
 #include "controller/domain/task.h"
-#include "controller/runs/targets.h"
 #include "slipway/v1/task.pb.h"
 
 namespace slipway::api {
@@ -24,7 +24,7 @@ struct Expanded {
 // REQUIREMENTS_CONFLICT. Pure but for ids.
 absl::StatusOr<Expanded> Expand(const v1::SubmitRunRequest& request,
                                 const domain::Application& application,
-                                const domain::Account& account, const runs::Targets& targets,
+                                const domain::Account& account, const domain::Targets& targets,
                                 WallTime now);
 
 }  // namespace slipway::api

@@ -101,11 +101,12 @@ class SubmitCall final : public grpc::ServerUnaryReactor {
                              FindApplication(deps_, caller, item.request->application()));
     // As the database keeps it.
     const WallTime now = FromUnixMicros(ToUnixMicros(deps_.clock.Wall()));
-    SLIPWAY_ASSIGN_OR_RETURN(
-        auto expanded, Expand(*item.request, application, caller.account, deps_.targets, now));
+    SLIPWAY_ASSIGN_OR_RETURN(const auto targets, deps_.targets.GetTargets());
+    SLIPWAY_ASSIGN_OR_RETURN(auto expanded,
+                             Expand(*item.request, application, caller.account, *targets, now));
     std::vector<domain::Authority> authorities;
     for (const domain::Task& task : expanded.tasks) {
-      domain::Authority authority = caller.AuthorityFor(QuestionOf(task, deps_.targets));
+      domain::Authority authority = caller.AuthorityFor(QuestionOf(task, *targets));
       if (std::find(authorities.begin(), authorities.end(), authority) != authorities.end())
         continue;
       SLIPWAY_RETURN_IF_ERROR(CheckMayAct(deps_, caller, authority.question));

@@ -167,7 +167,8 @@ absl::Status TaskService::DoCancel(grpc::ServerContext& context,
   const TaskId id(request.id());
   SLIPWAY_ASSIGN_OR_RETURN(const auto seen, FindTask(deps_, caller, id));
   // Who may start it may end it.
-  const domain::Question question = QuestionOf(seen.task, deps_.targets);
+  SLIPWAY_ASSIGN_OR_RETURN(const auto targets, deps_.targets.GetTargets());
+  const domain::Question question = QuestionOf(seen.task, *targets);
   SLIPWAY_RETURN_IF_ERROR(CheckMayAct(deps_, caller, question));
   SLIPWAY_ASSIGN_OR_RETURN(const auto reply, AwaitReply([&](scheduler::Scheduler::OnReply answer) {
                              deps_.scheduler.Cancel(

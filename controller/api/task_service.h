@@ -9,11 +9,11 @@
 #include "controller/api/auth.h"
 #include "controller/api/open_streams.h"
 #include "controller/logs/log_store.h"
-#include "controller/runs/targets.h"
 #include "controller/runs/task_watch.h"
 #include "controller/scheduler/scheduler.h"
 #include "controller/store/catalog_store.h"
 #include "controller/store/run_reader.h"
+#include "controller/store/target_store.h"
 #include "controller/work/work_pool.h"
 #include "slipway/v1/task.grpc.pb.h"
 
@@ -28,7 +28,7 @@ struct Deps {
   store::AgentStore& agents;
   logs::LogStore& logs;
   runs::TaskWatch& watch;
-  const runs::Targets& targets;
+  store::TargetStore& targets;
   // For callbacks: none of gRPC or the scheduler waits for a disk or the database.
   work::WorkPool& pool;
   // For submits, so that those who follow do not wait for them.

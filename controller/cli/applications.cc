@@ -77,6 +77,10 @@ Outcome SetApplication(Session& session, const SetApplicationFlags& flags) {
     request.mutable_update_mask()->add_paths("description");
     request.set_description(*flags.description);
   }
+  if (flags.repository) {
+    request.mutable_update_mask()->add_paths("repository");
+    request.set_repository(*flags.repository);
+  }
   if (flags.require_nothing || !flags.require.empty()) {
     request.mutable_update_mask()->add_paths("requirements");
     SLIPWAY_RETURN_IF_ERROR(

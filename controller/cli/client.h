@@ -18,6 +18,7 @@
 #include "slipway/v1/agent_images.grpc.pb.h"
 #include "slipway/v1/application.grpc.pb.h"
 #include "slipway/v1/audit.grpc.pb.h"
+#include "slipway/v1/catalog.grpc.pb.h"
 #include "slipway/v1/overview.grpc.pb.h"
 #include "slipway/v1/release.grpc.pb.h"
 #include "slipway/v1/session.grpc.pb.h"
@@ -68,6 +69,7 @@ class Client {
   [[nodiscard]] v1::AccountService::Stub& accounts() const { return *accounts_; }
   [[nodiscard]] v1::TaskService::Stub& tasks() const { return *tasks_; }
   [[nodiscard]] v1::ApplicationService::Stub& applications() const { return *applications_; }
+  [[nodiscard]] v1::CatalogService::Stub& catalog() const { return *catalog_; }
   [[nodiscard]] v1::ReleaseService::Stub& releases() const { return *releases_; }
   [[nodiscard]] v1::AgentAdminService::Stub& agents() const { return *agents_; }
   [[nodiscard]] v1::AgentImageService::Stub& agent_images() const { return *agent_images_; }
@@ -107,6 +109,7 @@ class Client {
   const std::unique_ptr<v1::AgentAdminService::Stub> agents_;
   const std::unique_ptr<v1::AgentImageService::Stub> agent_images_;
   const std::unique_ptr<v1::AuditService::Stub> audit_;
+  const std::unique_ptr<v1::CatalogService::Stub> catalog_;
   const std::unique_ptr<v1::OverviewService::Stub> overviews_;
 };
 

@@ -116,6 +116,7 @@ struct SetApplicationFlags {
   std::string name;
   // What is absent stays.
   std::optional<std::string> description;
+  std::optional<std::string> repository;
   std::vector<std::string> require;  // replaces all
   bool require_nothing = false;
   std::string queue_timeout;

@@ -16,6 +16,7 @@ enum class ExitCode {
   kOutcomeUnknown = 4,  // a publish may or may not have happened
   kNotLoggedIn = 5,     // no login, or one that has ended
   kForbidden = 6,       // the controller knows who asks, and that they may not
+  kDifferent = 7,       // diff: the farm is not as the files say
   kInterrupted = 130,   // Ctrl-C
 };
 

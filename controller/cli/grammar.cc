@@ -32,6 +32,7 @@ Grammar::Grammar(Text text) : t_(text) {
   AddAgents();
   AddReleases();
   AddFarm();
+  AddCatalog();
   AddAccounts();
   AddGroups();
   AddGrantCommands();
@@ -41,12 +42,13 @@ Grammar::Grammar(Text text) : t_(text) {
   app_.footer(t_(
       "Exit codes: 0 done; 1 the task or run failed; 2 wrong usage; 3 the controller said no or\n"
       "did not answer; 4 outcome unknown (a publish may have happened); 5 not logged in; 6 not\n"
-      "allowed; 130 interrupted.\n"
+      "allowed; 7 the farm is not as the files say (diff); 130 interrupted.\n"
       "The farm: --server, --ca and --token-file; what they leave out is taken from --config or\n"
       "--context, $SLIPWAY_CONFIG, $SLIPWAY_CONTEXT, the context in use (slipway login, slipway\n"
       "context use), ~/.config/slipway/client.yaml or /etc/slipway/client.yaml.",
       "退出码：0 完成；1 任务或运行失败；2 用法错误；3 控制器拒绝或没有应答；\n"
-      "4 结果未知（发布可能已生效）；5 未登录；6 没有权限；130 被中断。\n"
+      "4 结果未知（发布可能已生效）；5 未登录；6 没有权限；7 农场与文件不一致（diff）；\n"
+      "130 被中断。\n"
       "农场：--server、--ca 和 --token-file；未给出的依次取自 --config 或 --context、\n"
       "$SLIPWAY_CONFIG、$SLIPWAY_CONTEXT、当前上下文（slipway login、slipway context use）、\n"
       "~/.config/slipway/client.yaml、/etc/slipway/client.yaml。"));

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "controller/cli/access_commands.h"
+#include "controller/cli/catalog_commands.h"
 #include "controller/cli/client_options.h"
 #include "controller/cli/commands.h"
 
@@ -67,6 +68,11 @@ class Grammar {
   void AddFarm();
   void AddVersions();
   void AddImages(CLI::App& agents);
+  // grammar_catalog.cc
+  void AddCatalog();
+  void AddFiles(CLI::App* command);
+  void AddTargets();
+  void AddEnvironments();
   // grammar_audit.cc
   void AddAudit();
   // grammar_access.cc
@@ -107,6 +113,9 @@ class Grammar {
   AuditListFlags audit_;
   AuditExportFlags audit_export_;
   std::string audit_expect_;
+  CatalogFlags catalog_;
+  TargetFlags target_;
+  EnvironmentFlags environment_;
   LoginFlags login_;
   AccountFlags account_;
   GroupFlags group_;

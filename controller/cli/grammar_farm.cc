@@ -146,6 +146,7 @@ void Grammar::AddFarm() {
               "修改应用，对之后的提交生效", [this](Session& s) { return SetApplication(s, set_); });
   Option(set, "NAME", set_.name, "Its name", "应用名")->required();
   Option(set, "--description", set_.description, "For people", "说明");
+  Option(set, "--repository", set_.repository, "Git URL; for admins", "Git 地址（限管理员）");
   AddWaiting(set, set_.require, set_.queue_timeout);
   Flag(set, "--require-nothing", set_.require_nothing, "Removes all required labels",
        "清除全部所需标签")

@@ -65,6 +65,15 @@ absl::StatusOr<bool> Session::Confirm(const std::string& question, const char* i
   return word == "y" || word == "Y" || word == "yes";
 }
 
+absl::StatusOr<std::string> Session::ReadInput(std::size_t limit) {
+  std::string bytes(in_ == nullptr ? 0 : limit, '\0');
+  if (in_ != nullptr) {
+    in_->read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    bytes.resize(static_cast<std::size_t>(in_->gcount()));
+  }
+  return bytes;
+}
+
 absl::StatusOr<std::string> Session::ReadSecretLine(const char* what) {
   std::string line;
   if (in_ != nullptr) std::getline(*in_, line);

@@ -2,6 +2,7 @@
 
 #include <google/protobuf/message.h>
 
+#include <cstddef>
 #include <functional>
 #include <istream>
 #include <memory>
@@ -66,6 +67,8 @@ class Session {
                                                 const char* instead);
   // The same for yes or no; no when the person says neither.
   [[nodiscard]] absl::StatusOr<bool> Confirm(const std::string& question, const char* instead);
+  // All of standard input, at most `limit` bytes of it.
+  [[nodiscard]] absl::StatusOr<std::string> ReadInput(std::size_t limit);
   // The next line of standard input, for what must not be on the command line.
   [[nodiscard]] absl::StatusOr<std::string> ReadSecretLine(const char* what);
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 
@@ -21,6 +22,8 @@ struct Application {
   Duration queue_timeout{};
   WallTime created_at;
   std::string created_by;
+  // Another one after each change; never one that any object of the catalog had before.
+  std::int64_t revision = 0;
 };
 
 }  // namespace slipway::domain

@@ -262,8 +262,9 @@ absl::StatusOr<std::optional<Failure>> RunOrders::Complete(scheduler::PermitRequ
                 "请重新提交；若再次出现，请检查构建节点的磁盘。"});
   }
   const domain::Task& publish = loaded.publish.task;
-  const Target* target = deps_.targets.Find(publish.platform, publish.target);
-  // The agent's own limit for a target that the operator has removed since.
+  SLIPWAY_ASSIGN_OR_RETURN(const auto targets, deps_.targets.GetTargets());
+  const domain::Target* target = targets->Find(publish.platform, publish.target);
+  // The agent's own limit for a target that is not there: see below.
   event.deadline = target == nullptr ? kDeadlineWithoutTarget : target->deadline;
   event.nonce = crypto::Base32(crypto::RandomBytes(20).view());
   return std::optional<Failure>();
@@ -310,9 +311,11 @@ absl::StatusOr<std::string> RunOrders::SpecOf(const TaskId& task) {
       (*publish->mutable_options())[option.substr(0, equals)] = option.substr(equals + 1);
     }
   }
-  // A target that the operator has removed since leaves the image empty; the agent reports it.
+  // As the target is now; its deadline has been the same since the submit. A target that was
+  // removed while the submit was on its way leaves the image empty; the agent reports it.
   const domain::Task& published = loaded.publish.task;
-  if (const Target* target = deps_.targets.Find(published.platform, published.target)) {
+  SLIPWAY_ASSIGN_OR_RETURN(const auto targets, deps_.targets.GetTargets());
+  if (const domain::Target* target = targets->Find(published.platform, published.target)) {
     publish->set_image(target->image);
     publish->set_proxy(target->proxy);
     publish->set_ca_pem(target->ca_pem);

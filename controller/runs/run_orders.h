@@ -16,11 +16,11 @@
 #include "controller/artifacts/artifact_archive.h"
 #include "controller/logs/log_store.h"
 #include "controller/runs/known_runs.h"
-#include "controller/runs/targets.h"
 #include "controller/runs/task_watch.h"
 #include "controller/scheduler/work_orders.h"
 #include "controller/store/catalog_store.h"
 #include "controller/store/run_reader.h"
+#include "controller/store/target_store.h"
 
 namespace slipway::runs {
 
@@ -38,7 +38,7 @@ class RunOrders final : public scheduler::WorkOrders {
     logs::LogStore& logs;
     artifacts::ArtifactArchive& archive;
     TaskWatch& watch;
-    const Targets& targets;
+    store::TargetStore& targets;
     const Clock& clock;
     FarmId farm;
     const crypto::KeyAndCertificate& sealing;

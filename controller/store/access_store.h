@@ -113,6 +113,11 @@ class AccountStore {
   // Of the account and its groups, for these applications and for all.
   [[nodiscard]] virtual absl::StatusOr<std::vector<domain::Grant>> GrantsOf(
       const AccountId& account, const std::vector<ApplicationId>& applications) = 0;
+  // In which environments the account holds the operation on an application, of `only` unless that
+  // is empty; "" for all environments.
+  [[nodiscard]] virtual absl::StatusOr<std::vector<std::string>> EnvironmentsOf(
+      const AccountId& account, domain::Operation operation,
+      const std::vector<ApplicationId>& only) = 0;
   // The same in sum: a grant for each application, for whatever environment and page.
   [[nodiscard]] virtual absl::StatusOr<std::vector<domain::Grant>> SummedGrantsOf(
       const AccountId& account, const std::vector<ApplicationId>& applications) = 0;

@@ -56,7 +56,8 @@ class CachedApplicationStore final : public ApplicationStore {
   // `below` must outlive this.
   explicit CachedApplicationStore(ApplicationStore& below) : below_(below) {}
 
-  absl::Status Create(const domain::Application& application, const Cause& cause) override {
+  absl::StatusOr<domain::Application> Create(const domain::Application& application,
+                                             const Cause& cause) override {
     return below_.Create(application, cause);
   }
   absl::StatusOr<domain::Application> Update(const std::string& name,

@@ -20,6 +20,9 @@ struct ApplicationChange {
   std::optional<std::string> description;
   std::optional<std::map<std::string, std::string>> requirements;
   std::optional<Duration> queue_timeout;
+  std::optional<std::string> repository;
+  // The revision that the caller has seen; absent: any.
+  std::optional<std::int64_t> revision;
 };
 
 struct ApplicationFilter {
@@ -39,10 +42,12 @@ struct ApplicationPage {
 class ApplicationStore {
  public:
   virtual ~ApplicationStore() = default;
-  // kAlreadyExists: the name is taken.
-  [[nodiscard]] virtual absl::Status Create(const domain::Application& application,
-                                            const Cause& cause) = 0;
-  // The application as changed. kNotFound.
+  // As stored; what was made before when cause.request_id is the same by the same actor, and
+  // nothing changes. kAlreadyExists APPLICATION_EXISTS: the name is taken; REQUEST_ID_REUSED: the
+  // request id is, for other contents.
+  [[nodiscard]] virtual absl::StatusOr<domain::Application> Create(
+      const domain::Application& application, const Cause& cause) = 0;
+  // The application as changed. kNotFound; kAborted ETAG_MISMATCH.
   [[nodiscard]] virtual absl::StatusOr<domain::Application> Update(const std::string& name,
                                                                    const ApplicationChange& change,
                                                                    const Cause& cause) = 0;

@@ -18,6 +18,9 @@ struct Cause {
   // All that it rests on; the store asks again in the transaction that makes the change, and
   // refuses it (kPermissionDenied, kNotFound) when one does not hold there any more.
   std::vector<domain::Authority> authorities = {};
+  // Of a creation: what its caller calls it, so that the same call made again makes nothing new;
+  // kept for 30 days. Empty: nothing.
+  std::string request_id = {};
 };
 
 }  // namespace slipway::store

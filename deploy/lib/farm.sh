@@ -163,17 +163,9 @@ data_dir: $SLIPWAY_STATE/controller
 listen: 127.0.0.1:$farm_port
 http_listen: 127.0.0.1:$farm_http_port
 allow_local_repositories: true
-targets:
-  - name: $farm_platform
-    platform: $farm_platform
-    image: slipway-publisher-weixin:1
-    proxy: $farm_proxy
-    ca_file: $farm_proxy_ca
-    network: bridge
-    deadline: 5m
 CONFIG
   mv "$config.part" "$config"
-  print=$(daemon_print "$farm_programs/slipway-controller" "$config" "$farm_proxy_ca")
+  print=$(daemon_print "$farm_programs/slipway-controller" "$config")
   if daemon_is_current controller "$print" && farm_controller_answers; then
     step "controller: runs (pid $(daemon_pid controller), 127.0.0.1:$farm_port)"
     return
@@ -186,6 +178,25 @@ CONFIG
   # The first start makes a database cluster.
   daemon_wait_for controller 180 farm_controller_answers || daemon_die controller "the controller did not come up on 127.0.0.1:$farm_port"
   step "controller: started (pid $(daemon_pid controller), 127.0.0.1:$farm_port)"
+}
+
+# Where the demonstration publishes to: kept by the farm, the same however often this runs.
+farm_apply_targets() {
+  local catalog=$SLIPWAY_STATE/catalog.yaml
+  cat >"$catalog.part" <<CATALOG
+# $farm_marker; written anew each time it runs
+kind: target
+platform: $farm_platform
+name: $farm_platform
+image: slipway-publisher-weixin:1
+proxy: $farm_proxy
+ca_file: $farm_proxy_ca
+network: bridge
+deadline: 5m
+CATALOG
+  mv "$catalog.part" "$catalog"
+  farm_admin apply -f "$catalog" >/dev/null
+  step "publish target: $farm_platform/$farm_platform ($catalog)"
 }
 
 # Answers with TLS and our own token: that is "ready", and that it is ours.

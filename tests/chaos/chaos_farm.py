@@ -16,7 +16,7 @@ AGENT_DISK = "128m"
 CONTROLLER_DISK = "1g"
 RESTART_PAUSE = 0.5
 # Beside `weixin`: a publish of unknown outcome holds one target, the other must go on.
-SECOND_TARGET = ("  - {name: second, platform: weixin, image: 'slipway-publisher-weixin:1', proxy: '{proxy}', ca_file: {ca}, "
+SECOND_TARGET = ("---\n{kind: target, name: second, platform: weixin, image: 'slipway-publisher-weixin:1', proxy: '{proxy}', ca_file: {ca}, "
                  "deadline: 2m}\n")
 # The stand-in shows at once what reached it, and what waits for "not published" waits without work.
 OPTIONS = "publish_margin: 10s\n"

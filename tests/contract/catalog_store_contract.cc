@@ -96,7 +96,7 @@ TEST_CASE("ApplicationStore: a name is given once; an unknown one is not found",
   REQUIRE_OK(store.Create(MakeApplication("shop"), {"admin", FromUnixMicros(1)}));
   domain::Application again = MakeApplication("shop");
   again.id = ApplicationId("another");
-  CHECK_THAT(store.Create(again, {"admin", FromUnixMicros(1)}),
+  CHECK_THAT(store.Create(again, {"admin", FromUnixMicros(1)}).status(),
              StatusIs(absl::StatusCode::kAlreadyExists, "shop"));
   CHECK_THAT(store.GetByName("none").status(), StatusIs(absl::StatusCode::kNotFound, "none"));
   CHECK_THAT(store.Get(ApplicationId("none")).status(), StatusIs(absl::StatusCode::kNotFound));
@@ -109,7 +109,7 @@ TEST_CASE("ApplicationStore: a text that cannot be stored is refused", "[contrac
   auto process = Leader(*harness);
   domain::Application application = MakeApplication("shop");
   application.description = std::string("a\0b", 3);
-  CHECK_THAT(process->applications().Create(application, {"admin", FromUnixMicros(1)}),
+  CHECK_THAT(process->applications().Create(application, {"admin", FromUnixMicros(1)}).status(),
              StatusIs(absl::StatusCode::kInvalidArgument));
   CHECK_FALSE(process->applications().GetByName("shop").ok());
 }

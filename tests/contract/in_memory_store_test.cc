@@ -14,6 +14,7 @@ struct InMemoryProcess final : StoreProcess {
       : scheduler_(database),
         reader_(database),
         applications_(database),
+        targets_(database),
         agents_(database),
         image_orders_(database),
         farm_(database),
@@ -21,6 +22,7 @@ struct InMemoryProcess final : StoreProcess {
   store::SchedulerStore& scheduler() override { return scheduler_; }
   store::RunReader& reader() override { return reader_; }
   store::ApplicationStore& applications() override { return applications_; }
+  store::TargetStore& targets() override { return targets_; }
   store::AgentStore& agents() override { return agents_; }
   store::ImageOrderStore& image_orders() override { return image_orders_; }
   store::FarmStore& farm() override { return farm_; }
@@ -29,6 +31,7 @@ struct InMemoryProcess final : StoreProcess {
   InMemorySchedulerStore scheduler_;
   InMemoryRunReader reader_;
   InMemoryApplicationStore applications_;
+  InMemoryTargetStore targets_;
   InMemoryAgentStore agents_;
   InMemoryImageOrderStore image_orders_;
   InMemoryFarmStore farm_;

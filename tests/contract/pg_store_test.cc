@@ -10,6 +10,7 @@
 #include "controller/store/pg/pg_image_order_store.h"
 #include "controller/store/pg/pg_run_reader.h"
 #include "controller/store/pg/pg_scheduler_store.h"
+#include "controller/store/pg/pg_target_store.h"
 #include "tests/contract/store_harness.h"
 #include "tests/support/postgres_fixture.h"
 #include "tests/support/status_matchers.h"
@@ -23,6 +24,7 @@ struct PgProcess final : StoreProcess {
         scheduler_(*database),
         reader_(*database),
         applications_(*database),
+        targets_(*database),
         agents_(*database),
         image_orders_(*database),
         farm_(*database),
@@ -30,6 +32,7 @@ struct PgProcess final : StoreProcess {
   store::SchedulerStore& scheduler() override { return scheduler_; }
   store::RunReader& reader() override { return reader_; }
   store::ApplicationStore& applications() override { return applications_; }
+  store::TargetStore& targets() override { return targets_; }
   store::AgentStore& agents() override { return agents_; }
   store::ImageOrderStore& image_orders() override { return image_orders_; }
   store::FarmStore& farm() override { return farm_; }
@@ -39,6 +42,7 @@ struct PgProcess final : StoreProcess {
   store::pg::PgSchedulerStore scheduler_;
   store::pg::PgRunReader reader_;
   store::pg::PgApplicationStore applications_;
+  store::pg::PgTargetStore targets_;
   store::pg::PgAgentStore agents_;
   store::pg::PgImageOrderStore image_orders_;
   store::pg::PgFarmStore farm_;

@@ -9,6 +9,7 @@
 #include "controller/store/image_order_store.h"
 #include "controller/store/run_reader.h"
 #include "controller/store/scheduler_store.h"
+#include "controller/store/target_store.h"
 
 namespace slipway::testing {
 
@@ -18,6 +19,7 @@ struct StoreProcess {
   virtual store::SchedulerStore& scheduler() = 0;
   virtual store::RunReader& reader() = 0;
   virtual store::ApplicationStore& applications() = 0;
+  virtual store::TargetStore& targets() = 0;
   virtual store::AgentStore& agents() = 0;
   virtual store::ImageOrderStore& image_orders() = 0;
   virtual store::FarmStore& farm() = 0;

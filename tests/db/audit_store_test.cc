@@ -80,7 +80,8 @@ TEST_CASE("Audit: eight who write through several stores at once leave one unbro
         switch (writer % 4) {
           case 0: status = trail.audit->Append({Trail::Entry(name), Trail::Entry(name)}); break;
           case 1:
-            status = applications.Create(Shop("app-" + name, name), {.actor = "admin", .at = {}});
+            status = applications.Create(Shop("app-" + name, name), {.actor = "admin", .at = {}})
+                         .status();
             break;
           case 2: status = agents.AddJoinToken(Token("token-" + name)); break;
           default: status = scheduler.Commit({Run(name), Run(name + "x")}).status(); break;

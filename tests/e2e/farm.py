@@ -100,8 +100,8 @@ def processes(pattern):
 
 
 class Farm:
-    """See the top of the file. `targets`: further publish targets, as lines of YAML below
-    `targets:`, with {proxy} and {ca} filled in. `agent_options`, `controller_options`: YAML of
+    """See the top of the file. `targets`: further publish targets, as YAML
+    documents of kind target, each behind a line "---", with {proxy} and {ca} filled in. `agent_options`, `controller_options`: YAML of
     their options; `docker_options`: more entries of the agents' `docker`, each with a comma before it."""
 
     def __init__(self, agents=1, standin=False, targets="", agent_options="", deadline="2m", controller_options="", docker_options=""):
@@ -125,17 +125,21 @@ class Farm:
 
     def start(self):
         proxy, ca = self.start_standin() if self.with_standin else ("", "")
-        standard = (f"  - {{name: weixin, platform: weixin, image: 'slipway-publisher-weixin:1', "
-                    f"proxy: '{proxy}', ca_file: {ca}, deadline: {self.deadline}}}\n"
+        standard = (f"---\n{{kind: target, platform: weixin, image: 'slipway-publisher-weixin:1', "
+                    f"proxy: '{proxy}', ca_file: '{ca}', deadline: {self.deadline}}}\n"
                     if self.with_standin else "")
         targets = standard + self.targets.replace("{proxy}", proxy).replace("{ca}", ca)
         self.config = self.folder / "controller.yaml"
         self.config.write_text(
             f"data_dir: {self.folder}/controller\nlisten: 127.0.0.1:{self.port}\nhttp_listen: 127.0.0.1:0\n"
-            "allow_local_repositories: true\n" + self.controller_options + (f"targets:\n{targets}" if targets else ""))
+            "allow_local_repositories: true\n" + self.controller_options)
         self.controller = Daemon("controller", [program("slipway-controller"), "--config", str(self.config)],
                                  self.folder / "controller.log")
         self.start_controller()
+        if targets:
+            catalog = self.folder / "catalog.yaml"
+            catalog.write_text(targets)
+            self.slipway("apply", "-f", str(catalog))
         for number in range(1, self.agent_count + 1):
             self.add_agent(f"agent-{number}")
         self.wait_agents()

@@ -80,10 +80,14 @@ class PublishFarm(Farm):
         return left
 
 
-TARGETS = f"""  - {{name: leaky, platform: weixin, image: '{LEAKY_IMAGE}', deadline: 1m}}
-  - {{name: hasty, platform: weixin, image: 'slipway-publisher-weixin:1', proxy: '{{proxy}}', ca_file: {{ca}}, deadline: 20s}}
-  - {{name: knowing, platform: weixin, image: '{KNOWING_IMAGE}', proxy: '{{proxy}}', ca_file: {{ca}}, deadline: 60s}}
-  - {{name: noimage, platform: weixin, image: 'slipway-nowhere:1', deadline: 20s}}
+TARGETS = f"""---
+{{kind: target, name: leaky, platform: weixin, image: '{LEAKY_IMAGE}', deadline: 1m}}
+---
+{{kind: target, name: hasty, platform: weixin, image: 'slipway-publisher-weixin:1', proxy: '{{proxy}}', ca_file: {{ca}}, deadline: 20s}}
+---
+{{kind: target, name: knowing, platform: weixin, image: '{KNOWING_IMAGE}', proxy: '{{proxy}}', ca_file: {{ca}}, deadline: 60s}}
+---
+{{kind: target, name: noimage, platform: weixin, image: 'slipway-nowhere:1', deadline: 20s}}
 """
 
 

@@ -1,15 +1,16 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/rpc/grpc_status.h"
 #include "common/status/remedies.h"
 #include "common/status/status.h"
 #include "slipway/v1/access.grpc.pb.h"
+#include "slipway/v1/catalog.grpc.pb.h"
 #include "slipway/v1/overview.grpc.pb.h"
 #include "slipway/v1/session.grpc.pb.h"
 #include "tests/support/farm_fixture.h"
@@ -28,19 +29,33 @@ constexpr char kProject[] =
 
 // A farm with targets in two environments, whose applications have real repositories.
 struct Farm {
-  explicit Farm(const std::function<void(controller::Options&)>& change = {}) {
-    controller::Options& options = farm.options();
-    options.allow_local_repositories = true;
-    options.targets.front().environment = "production";
-    runs::Target test = options.targets.front();
-    test.name = "weixin-test";
-    test.environment = "test";
-    options.targets.push_back(test);
-    if (change) change(options);
+  explicit Farm(const std::function<void(controller::Options&)>& change = {},
+                const std::string& platform = "weixin") {
+    farm.options().allow_local_repositories = true;
+    if (change) change(farm.options());
     farm.Start();
     overviews = v1::OverviewService::NewStub(farm.client().channel());
     accounts = v1::AccountService::NewStub(farm.client().channel());
     sessions = v1::SessionService::NewStub(farm.client().channel());
+    const auto catalog = v1::CatalogService::NewStub(farm.client().channel());
+    v1::DeleteTargetRequest old;
+    old.set_platform("weixin");
+    old.set_name("weixin");
+    v1::DeleteTargetResponse gone;
+    REQUIRE(catalog->DeleteTarget(farm.client().Context().get(), old, &gone).ok());
+    for (const auto& [name, environment] :
+         {std::pair("weixin", "production"), {"weixin-test", "test"}}) {
+      v1::CreateEnvironmentRequest request;
+      request.mutable_environment()->set_name(environment);
+      v1::Environment made;
+      REQUIRE(catalog->CreateEnvironment(farm.client().Context().get(), request, &made).ok());
+      v1::Target target;
+      target.set_platform(platform);
+      target.set_name(name);
+      target.set_environment(environment);
+      target.set_image("slipway/publisher:1");
+      REQUIRE_OK(farm.client().CreateTarget(target));
+    }
   }
 
   void AddApplication(const std::string& name, const std::string& repository) {
@@ -52,7 +67,6 @@ struct Farm {
     REQUIRE(
         farm.client().applications().CreateApplication(context.get(), request, &application).ok());
   }
-  // An account that may do these things with the application, where `environment` says.
   void AddPerson(const std::string& name, v1::AccountKind kind) {
     v1::CreateAccountRequest request;
     request.set_name(name);
@@ -384,7 +398,6 @@ TEST_CASE("Overview: two people see different farms, and nothing that they may n
   CHECK(stranger.applications().empty());
   CHECK(stranger.account().name() == "new");
 
-  // By name: what one does not see is like what is not there.
   for (const char* name : {"secret", "nope"}) {
     v1::GetOverviewRequest request;
     request.set_application(name);
@@ -396,9 +409,7 @@ TEST_CASE("Overview: two people see different farms, and nothing that they may n
 }
 
 TEST_CASE("Overview: what is held but leads nowhere now says why", "[integration]") {
-  Farm f([](controller::Options& options) {
-    for (runs::Target& target : options.targets) target.platform = "alipay";
-  });
+  Farm f({}, "alipay");
   f.git.Write("slipway.yaml", kProject);
   f.git.Commit("first");
   f.AddApplication("shop", f.git.path());

@@ -102,43 +102,40 @@ TEST_CASE("Controller: farm keys that do not fit together are damage, not a new 
              StatusIs(absl::StatusCode::kDataLoss, "FARM_KEYS_DAMAGED"));
 }
 
-TEST_CASE("Controller options: targets are read with their defaults and refused by line and key",
+TEST_CASE("Controller options: are read with their defaults and refused by line and key",
           "[integration]") {
   TempDir dir;
   const std::string path = dir / "controller.yaml";
-  WriteFile(dir / "proxy.pem", "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n");
-  WriteFile(path, fmt::format("data_dir: /srv/slipway\nno_agent_grace: 90s\nmax_unfinished: 7\n"
-                              "targets:\n  - platform: weixin\n    require: {{zone: dmz}}\n"
-                              "    image: publisher:1\n    ca_file: {}\n    deadline: 5m\n",
-                              dir / "proxy.pem"));
+  WriteFile(path, "data_dir: /srv/slipway\nno_agent_grace: 90s\nmax_unfinished: 7\n");
   const auto options = controller::LoadOptions(path);
   REQUIRE_OK(options);
   CHECK(options->listen == "0.0.0.0:7443");
-  REQUIRE(options->targets.size() == 1);
-  CHECK(options->targets[0].name == "weixin");
-  CHECK(options->targets[0].deadline == std::chrono::minutes(5));
-  CHECK(options->targets[0].requirements.at("zone") == "dmz");
   CHECK(options->no_agent_grace == std::chrono::seconds(90));
   CHECK(options->max_unfinished == 7);
-  CHECK(options->targets[0].ca_pem.find("BEGIN CERTIFICATE") != std::string::npos);
 
   struct Case {
     const char* lines;
     const char* says;
   };
   for (const Case& c :
-       {Case{"targets:\n  - platform: weixin\n", "image"},
-        Case{"targets:\n  - platform: a\n    image: i\n    network: lan\n", "network"},
-        Case{"targets:\n  - platform: a\n    image: i\n  - platform: a\n    image: i\n", "already"},
-        Case{"targets:\n  - platform: a\n    image: i\n    ca_file: /nowhere\n", "ca_file"},
-        Case{"targets:\n  - platform: a\n    image: i\n    ca_file: /tmp\n", "ca_file"},
-        Case{"no_agent_grace: 10\n", "no_agent_grace"},
+       {Case{"no_agent_grace: 10\n", "no_agent_grace"},
         Case{"max_unfinished: 0\n", "max_unfinished"}, Case{"lisen: 0.0.0.0:1\n", "lisen"}}) {
     WriteFile(path, c.lines);
     INFO(c.lines);
     CHECK_THAT(controller::LoadOptions(path).status(),
                StatusIs(absl::StatusCode::kInvalidArgument, c.says));
   }
+}
+
+TEST_CASE("Controller options: targets are refused with the command that takes them",
+          "[integration]") {
+  TempDir dir;
+  const std::string path = dir / "controller.yaml";
+  WriteFile(path, "data_dir: /srv/slipway\ntargets:\n  - platform: weixin\n    image: i\n");
+  const absl::Status status = controller::LoadOptions(path).status();
+  CHECK_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, "CONFIG_INVALID"));
+  CHECK_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, "controller.yaml:2:1: targets"));
+  CHECK_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, "slipway apply -f FILE"));
 }
 
 }  // namespace

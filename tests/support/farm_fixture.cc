@@ -69,6 +69,7 @@ FarmClient::FarmClient(int port, const std::string& ca_pem, std::string token)
       channel_(TrustingChannel(port, ca_pem)),
       tasks_(v1::TaskService::NewStub(channel_)),
       applications_(v1::ApplicationService::NewStub(channel_)),
+      catalog_(v1::CatalogService::NewStub(channel_)),
       releases_(v1::ReleaseService::NewStub(channel_)),
       agents_(v1::AgentAdminService::NewStub(channel_)),
       agent_images_(v1::AgentImageService::NewStub(channel_)) {}
@@ -89,6 +90,14 @@ absl::Status FarmClient::CreateApplication(const std::string& name) {
   request.set_repository("https://git.example/" + name + ".git");
   return rpc::FromGrpc(*context,
                        applications_->CreateApplication(context.get(), request, &response));
+}
+
+absl::Status FarmClient::CreateTarget(const v1::Target& target) {
+  const auto context = Context();
+  v1::CreateTargetRequest request;
+  v1::Target response;
+  *request.mutable_target() = target;
+  return rpc::FromGrpc(*context, catalog_->CreateTarget(context.get(), request, &response));
 }
 
 absl::StatusOr<v1::Farm> FarmClient::GetFarm() {
@@ -232,9 +241,6 @@ FarmFixture::FarmFixture(Database database) : port_(FreePort()) {
   options_.data_dir = home_.dir().string();
   options_.listen = fmt::format("127.0.0.1:{}", port_);
   options_.http_listen = "127.0.0.1:0";
-  runs::Target& target = options_.targets.emplace_back();
-  target.name = target.platform = "weixin";
-  target.image = "slipway/publisher:1";
   if (database == Database::kShared) {
     options_.database_url = PostgresFixture::Get().NewDatabase();
   }
@@ -253,6 +259,7 @@ void FarmFixture::Start() {
   REQUIRE_OK(app);
   app_ = *std::move(app);
   MakeClient();
+  EnsureTarget();
 }
 
 void FarmFixture::Stop() {
@@ -262,15 +269,12 @@ void FarmFixture::Stop() {
 
 void FarmFixture::StartProgram(const std::string& binary) {
   const std::string config = options_.data_dir + "/controller.yaml";
-  WriteFile(
-      config,
-      fmt::format(
-          "data_dir: {}\nlisten: {}\nhttp_listen: 127.0.0.1:0\n{}targets:\n  - platform: weixin\n"
-          "    image: slipway/publisher:1\n",
-          options_.data_dir, options_.listen,
-          options_.database_url.empty()
-              ? ""
-              : fmt::format("database_url: \"{}\"\n", options_.database_url)));
+  WriteFile(config,
+            fmt::format("data_dir: {}\nlisten: {}\nhttp_listen: 127.0.0.1:0\n{}", options_.data_dir,
+                        options_.listen,
+                        options_.database_url.empty()
+                            ? ""
+                            : fmt::format("database_url: \"{}\"\n", options_.database_url)));
   std::string program = binary;
   std::string flag = "--config";
   std::string path = config;
@@ -285,6 +289,7 @@ void FarmFixture::StartProgram(const std::string& binary) {
     return client_->applications().GetFarm(context.get(), {}, &farm).ok();
   };
   REQUIRE(WaitUntil(answers, seconds(60)));
+  EnsureTarget();
 }
 
 void FarmFixture::KillProgram() {
@@ -297,6 +302,15 @@ void FarmFixture::KillProgram() {
 void FarmFixture::MakeClient() {
   client_ =
       std::make_unique<FarmClient>(port_, ca_pem(), ReadFile(options_.data_dir + "/admin.token"));
+}
+
+void FarmFixture::EnsureTarget() {
+  if (std::exchange(has_target_, true)) return;
+  v1::Target target;
+  target.set_platform("weixin");
+  target.set_name("weixin");
+  target.set_image("slipway/publisher:1");
+  REQUIRE_OK(client_->CreateTarget(target));
 }
 
 absl::Status FarmFixture::Reload() { return app_->Reload(); }

@@ -20,6 +20,7 @@
 #include "slipway/v1/agent_admin.grpc.pb.h"
 #include "slipway/v1/agent_images.grpc.pb.h"
 #include "slipway/v1/application.grpc.pb.h"
+#include "slipway/v1/catalog.grpc.pb.h"
 #include "slipway/v1/release.grpc.pb.h"
 #include "slipway/v1/task.grpc.pb.h"
 #include "tests/support/fake_agent.h"
@@ -39,6 +40,7 @@ class FarmClient {
       std::chrono::seconds deadline = std::chrono::seconds(30)) const;
 
   absl::Status CreateApplication(const std::string& name);
+  absl::Status CreateTarget(const v1::Target& target);
   absl::StatusOr<v1::Farm> GetFarm();
   absl::StatusOr<v1::Application> GetApplication(const std::string& name);
   absl::StatusOr<std::string> NewJoinToken();
@@ -60,6 +62,7 @@ class FarmClient {
   [[nodiscard]] const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
   v1::TaskService::Stub& tasks() { return *tasks_; }
   v1::ApplicationService::Stub& applications() { return *applications_; }
+  v1::CatalogService::Stub& catalog() { return *catalog_; }
   v1::ReleaseService::Stub& releases() { return *releases_; }
   v1::AgentAdminService::Stub& agents() { return *agents_; }
   v1::AgentImageService::Stub& agent_images() { return *agent_images_; }
@@ -69,6 +72,7 @@ class FarmClient {
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<v1::TaskService::Stub> tasks_;
   const std::unique_ptr<v1::ApplicationService::Stub> applications_;
+  const std::unique_ptr<v1::CatalogService::Stub> catalog_;
   const std::unique_ptr<v1::ReleaseService::Stub> releases_;
   const std::unique_ptr<v1::AgentAdminService::Stub> agents_;
   const std::unique_ptr<v1::AgentImageService::Stub> agent_images_;
@@ -77,8 +81,8 @@ class FarmClient {
 v1::SubmitRunRequest SubmitOf(const std::string& application, bool publish,
                               const std::string& request_id = "request-1");
 
-// A real controller over TLS in this process, on a database of its own, with the application "shop"
-// and a publish target for "weixin". Its port stays the same over restarts. Thread-compatible.
+// A real controller over TLS in this process, on a database of its own, with a publish target for
+// "weixin". Its port stays the same over restarts. Thread-compatible.
 class FarmFixture {
  public:
   enum class Database {
@@ -115,11 +119,14 @@ class FarmFixture {
 
  private:
   void MakeClient();
+  // Its database outlives it, so only its first start makes the target.
+  void EnsureTarget();
 
   ClusterHome home_;
   controller::Options options_;
   int port_ = 0;
   int joined_ = 0;
+  bool has_target_ = false;
   mutable std::mutex mu_;
   std::optional<absl::Status> fatal_;
   std::unique_ptr<controller::App> app_;

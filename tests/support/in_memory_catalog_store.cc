@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "common/status/status.h"
+#include "tests/support/in_memory_creation.h"
 #include "tests/support/in_memory_state.h"
 
 namespace slipway::testing {
@@ -173,17 +174,30 @@ absl::StatusOr<std::vector<store::BuiltCommit>> InMemoryRunReader::BuiltOf(
   return built;
 }
 
-absl::Status InMemoryApplicationStore::Create(const domain::Application& application,
-                                              const store::Cause&) {
+absl::StatusOr<domain::Application> InMemoryApplicationStore::Create(
+    const domain::Application& application, const store::Cause& cause) {
   const std::lock_guard lock(state_.mu);
   if (application.description.find('\0') != std::string::npos) {
     return absl::InvalidArgumentError("a text cannot be stored");
   }
-  if (!state_.applications.try_emplace(application.name, application).second) {
-    return absl::AlreadyExistsError("an application named '" + application.name + "' exists");
+  std::string contents = application.repository + '\n' + application.description + '\n' +
+                         std::to_string(application.queue_timeout.count());
+  for (const auto& [key, value] : application.requirements) contents += '\n' + key + '=' + value;
+  const auto there = state_.applications.find(application.name);
+  const auto claims = state_.creations;
+  SLIPWAY_ASSIGN_OR_RETURN(
+      const bool made, ClaimRequest(state_, cause, "application " + application.name, contents));
+  if (made) return there->second;
+  if (there != state_.applications.end()) {
+    state_.creations = claims;
+    return MakeError(absl::StatusCode::kAlreadyExists, "APPLICATION_EXISTS",
+                     "there is an application '" + application.name + "' already");
   }
+  domain::Application& stored = state_.applications[application.name];
+  stored = application;
+  stored.revision = ++state_.last_revision;
   state_.tables.audit.push_back(application.name);
-  return absl::OkStatus();
+  return stored;
 }
 
 absl::StatusOr<domain::Application> InMemoryApplicationStore::Update(
@@ -193,9 +207,12 @@ absl::StatusOr<domain::Application> InMemoryApplicationStore::Update(
   if (it == state_.applications.end())
     return NoSuch("application '" + name + "'", "NO_SUCH_APPLICATION");
   domain::Application& application = it->second;
+  SLIPWAY_RETURN_IF_ERROR(CheckRevision(change.revision, application.revision));
   application.description = change.description.value_or(application.description);
   application.requirements = change.requirements.value_or(application.requirements);
   application.queue_timeout = change.queue_timeout.value_or(application.queue_timeout);
+  application.repository = change.repository.value_or(application.repository);
+  application.revision = ++state_.last_revision;
   state_.tables.audit.push_back(name);
   return application;
 }

@@ -34,7 +34,12 @@ struct InMemoryDatabase::State {
   Tables tables;
   int failing_commits = 0;
   bool failing_commits_apply = false;
-  std::map<std::string, domain::Application> applications;  // by name
+  std::map<std::string, domain::Application> applications;                // by name
+  std::map<std::pair<std::string, std::string>, domain::Target> targets;  // by platform and name
+  std::map<std::string, domain::Environment> environments;
+  std::int64_t last_revision = 0;
+  // By account and request id: what was created, by its key, and the wish as text.
+  std::map<std::pair<std::string, std::string>, std::pair<std::string, std::string>> creations;
   std::map<std::string, domain::JoinToken> join_tokens;
   std::map<std::pair<std::string, AgentId>, domain::ImageOrder> image_orders;
   std::uint64_t last_image_order = 0;

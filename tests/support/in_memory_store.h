@@ -11,6 +11,7 @@
 #include "controller/store/image_order_store.h"
 #include "controller/store/run_reader.h"
 #include "controller/store/scheduler_store.h"
+#include "controller/store/target_store.h"
 
 namespace slipway::testing {
 
@@ -72,13 +73,40 @@ class InMemoryRunReader final : public store::RunReader {
 class InMemoryApplicationStore final : public store::ApplicationStore {
  public:
   explicit InMemoryApplicationStore(InMemoryDatabase& database) : state_(database.state()) {}
-  absl::Status Create(const domain::Application& application, const store::Cause& cause) override;
+  absl::StatusOr<domain::Application> Create(const domain::Application& application,
+                                             const store::Cause& cause) override;
   absl::StatusOr<domain::Application> Update(const std::string& name,
                                              const store::ApplicationChange& change,
                                              const store::Cause& cause) override;
   absl::StatusOr<domain::Application> GetByName(const std::string& name) override;
   absl::StatusOr<domain::Application> Get(const ApplicationId& id) override;
   absl::StatusOr<store::ApplicationPage> List(const store::ApplicationFilter& filter) override;
+
+ private:
+  InMemoryDatabase::State& state_;
+};
+
+// Grants are not known here, so none keeps an environment.
+class InMemoryTargetStore final : public store::TargetStore {
+ public:
+  explicit InMemoryTargetStore(InMemoryDatabase& database) : state_(database.state()) {}
+  absl::StatusOr<domain::Target> CreateTarget(const domain::Target& target,
+                                              const store::Cause& cause) override;
+  absl::StatusOr<domain::Target> UpdateTarget(const domain::Target& target,
+                                              std::optional<std::int64_t> revision,
+                                              const store::Cause& cause) override;
+  absl::Status DeleteTarget(const std::string& platform, const std::string& name,
+                            std::optional<std::int64_t> revision,
+                            const store::Cause& cause) override;
+  absl::StatusOr<std::shared_ptr<const domain::Targets>> GetTargets() override;
+  absl::StatusOr<domain::Environment> CreateEnvironment(const domain::Environment& environment,
+                                                        const store::Cause& cause) override;
+  absl::StatusOr<domain::Environment> UpdateEnvironment(const domain::Environment& environment,
+                                                        std::optional<std::int64_t> revision,
+                                                        const store::Cause& cause) override;
+  absl::Status DeleteEnvironment(const std::string& name, std::optional<std::int64_t> revision,
+                                 const store::Cause& cause) override;
+  absl::StatusOr<std::vector<domain::Environment>> ListEnvironments() override;
 
  private:
   InMemoryDatabase::State& state_;

@@ -14,9 +14,10 @@ using testing::StatusIs;
 // Counts what is read; `during_read` happens in the middle of one.
 class CountedApplications final : public ApplicationStore {
  public:
-  absl::Status Create(const domain::Application& application, const Cause&) override {
+  absl::StatusOr<domain::Application> Create(const domain::Application& application,
+                                             const Cause&) override {
     application_ = application;
-    return absl::OkStatus();
+    return application;
   }
   absl::StatusOr<domain::Application> Update(const std::string&, const ApplicationChange& change,
                                              const Cause&) override {

@@ -81,7 +81,7 @@ struct Farm {
     REQUIRE_OK(statuses);
     REQUIRE_OK(statuses->at(0));
   }
-  RunOrders Orders(const Targets& targets) {
+  RunOrders Orders() {
     return RunOrders({reader, applications, *logs, *archive, watch, targets, clock, farm, sealing,
                       "https://farm.example"});
   }
@@ -99,7 +99,7 @@ struct Farm {
   std::unique_ptr<logs::LogStore> logs;
   crypto::KeyAndCertificate sealing;
   TaskWatch watch;
-  Targets none{{}};
+  testing::InMemoryTargetStore targets{database};
 };
 
 ResultReported ReportOf(const TaskId& task) {
@@ -112,7 +112,7 @@ ResultReported ReportOf(const TaskId& task) {
 TEST_CASE("RunOrders: a build that names no product, or one nobody archived, has failed",
           "[unit]") {
   Farm farm;
-  RunOrders orders = farm.Orders(farm.none);
+  RunOrders orders = farm.Orders();
   for (const bool named : {false, true}) {
     ResultReported event = ReportOf(kBuild);
     if (named) event.result.build.emplace().manifest = *Sha256Digest::Parse(std::string(64, 'b'));
@@ -130,7 +130,7 @@ TEST_CASE("RunOrders: a build that names no product, or one nobody archived, has
 
 TEST_CASE("RunOrders: a publish that succeeded becomes a release of its build's bytes", "[unit]") {
   Farm farm;
-  RunOrders orders = farm.Orders(farm.none);
+  RunOrders orders = farm.Orders();
   ResultReported event = ReportOf(kPublish);
   REQUIRE_OK(orders.Complete(event));
   REQUIRE(event.release);
@@ -144,7 +144,7 @@ TEST_CASE("RunOrders: a publish that succeeded becomes a release of its build's 
 
 TEST_CASE("RunOrders: while log bytes are missing nothing is decided", "[unit]") {
   Farm farm;
-  RunOrders orders = farm.Orders(farm.none);
+  RunOrders orders = farm.Orders();
   ResultReported event = ReportOf(kPublish);
   event.result.log.size = 10;
   REQUIRE_OK(orders.Complete(event));
@@ -155,7 +155,7 @@ TEST_CASE("RunOrders: while log bytes are missing nothing is decided", "[unit]")
 TEST_CASE("RunOrders: a log that the disk does not give back is damaged after some readings",
           "[unit]") {
   Farm farm;
-  RunOrders orders = farm.Orders(farm.none);
+  RunOrders orders = farm.Orders();
   ResultReported event = ReportOf(kPublish);
   event.result.log.size = 10;
   // Where the first segment should be.
@@ -167,7 +167,7 @@ TEST_CASE("RunOrders: a log that the disk does not give back is damaged after so
 
 TEST_CASE("RunOrders: a build's specification says whether a publish follows", "[unit]") {
   Farm farm;
-  RunOrders orders = farm.Orders(farm.none);
+  RunOrders orders = farm.Orders();
   const auto bytes = orders.SpecOf(kBuild);
   REQUIRE_OK(bytes);
   v1::TaskSpec spec;
@@ -180,13 +180,13 @@ TEST_CASE("RunOrders: a build's specification says whether a publish follows", "
 
 TEST_CASE("RunOrders: a publish's network is the operator's, its options the build's", "[unit]") {
   Farm farm;
-  Target target;
+  domain::Target target;
   target.name = target.platform = "weixin";
   target.image = "publisher:1";
   target.proxy = "http://proxy:3128";
   target.ca_pem = "PEM";
-  const Targets targets({target});
-  RunOrders orders = farm.Orders(targets);
+  REQUIRE_OK(farm.targets.CreateTarget(target, {"admin", FromUnixMicros(1)}));
+  RunOrders orders = farm.Orders();
   const auto bytes = orders.SpecOf(kPublish);
   REQUIRE_OK(bytes);
   v1::TaskSpec spec;
@@ -203,7 +203,7 @@ TEST_CASE("RunOrders: a publish's network is the operator's, its options the bui
 TEST_CASE("RunOrders: a credential that is no seal is a credential failure that says what to do",
           "[unit]") {
   Farm farm;
-  RunOrders orders = farm.Orders(farm.none);
+  RunOrders orders = farm.Orders();
   const auto secret = orders.SecretOf(kPublish);
   REQUIRE_OK(secret);
   REQUIRE(std::holds_alternative<protocol::Failure>(*secret));
@@ -214,7 +214,7 @@ TEST_CASE("RunOrders: a credential that is no seal is a credential failure that 
 
 TEST_CASE("RunOrders: a permit is for the archived bytes, with a nonce of its own", "[unit]") {
   Farm farm;
-  RunOrders orders = farm.Orders(farm.none);
+  RunOrders orders = farm.Orders();
   scheduler::PermitRequested event;
   event.key = {kPublish, Attempt(1)};
   event.manifest = *Sha256Digest::Parse(std::string(64, 'b'));
@@ -275,7 +275,7 @@ struct UnknownFarm : Farm {
 TEST_CASE("RunOrders: a publish resolved as published is a release of its build's bytes",
           "[unit]") {
   UnknownFarm farm;
-  RunOrders orders = farm.Orders(farm.none);
+  RunOrders orders = farm.Orders();
   scheduler::Resolve word = UnknownFarm::Word(domain::PublishVerdict::kPublished);
   word.version = "1.2.4";
   word.link = "https://platform.example/x";
@@ -293,7 +293,7 @@ TEST_CASE("RunOrders: a publish resolved as published is a release of its build'
 TEST_CASE("RunOrders: a publish resolved as not published says by whom and keeps the words",
           "[unit]") {
   UnknownFarm farm;
-  RunOrders orders = farm.Orders(farm.none);
+  RunOrders orders = farm.Orders();
   scheduler::Resolve word = UnknownFarm::Word(domain::PublishVerdict::kNotPublished);
   REQUIRE_OK(orders.Complete(word));
   REQUIRE(word.result);
@@ -316,12 +316,12 @@ TEST_CASE("RunOrders: a publish resolved as not published says by whom and keeps
 TEST_CASE("RunOrders: a probe is ordered, permitted and believed on behalf of its publish",
           "[unit]") {
   UnknownFarm farm;
-  Target target;
+  domain::Target target;
   target.name = target.platform = "weixin";
   target.image = "publisher:1";
   target.deadline = std::chrono::minutes(3);
-  const Targets targets({target});
-  RunOrders orders = farm.Orders(targets);
+  REQUIRE_OK(farm.targets.CreateTarget(target, {"admin", FromUnixMicros(1)}));
+  RunOrders orders = farm.Orders();
   const auto bytes = orders.SpecOf(TaskId("task-probe"));
   REQUIRE_OK(bytes);
   v1::TaskSpec spec;
@@ -359,7 +359,7 @@ TEST_CASE("RunOrders: a probe is ordered, permitted and believed on behalf of it
 
 TEST_CASE("RunOrders: a result that was taken seals its log", "[unit]") {
   Farm farm;
-  RunOrders orders = farm.Orders(farm.none);
+  RunOrders orders = farm.Orders();
   const AttemptKey key{kBuild, Attempt(1)};
   REQUIRE_OK(farm.logs->Open(key));
   orders.ResultTaken({.key = key, .log_complete = true, .log_missing = 0});
@@ -371,7 +371,7 @@ TEST_CASE("RunOrders: a result that was taken seals its log", "[unit]") {
 
 TEST_CASE("RunOrders: what it knows from the submit it tells of no other task", "[unit]") {
   Farm farm;
-  RunOrders orders = farm.Orders(farm.none);
+  RunOrders orders = farm.Orders();
   scheduler::Submit submit;
   submit.run.id = RunId("run-new");
   submit.run.application = kApplication;
@@ -401,7 +401,7 @@ TEST_CASE("RunOrders: what it knows from the submit it tells of no other task", 
 
 TEST_CASE("RunOrders: a load seals the logs of attempts that are over, and no others", "[unit]") {
   Farm farm;
-  RunOrders orders = farm.Orders(farm.none);
+  RunOrders orders = farm.Orders();
   const store::Cause cause{"admin", WallTime()};
   const AttemptKey ended{kBuild, Attempt(1)};
   const AttemptKey running{kPublish, Attempt(2)};

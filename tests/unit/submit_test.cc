@@ -13,8 +13,8 @@ namespace {
 
 using testing::StatusIs;
 
-runs::Target TargetOf(const std::string& platform, const std::string& name) {
-  runs::Target target;
+domain::Target TargetOf(const std::string& platform, const std::string& name) {
+  domain::Target target;
   target.platform = platform;
   target.name = name;
   return target;
@@ -29,10 +29,10 @@ v1::SubmitRunRequest Good() {
 }
 
 absl::StatusOr<Expanded> Expand(const v1::SubmitRunRequest& request) {
-  runs::Target trial = TargetOf("weixin", "trial");
+  domain::Target trial = TargetOf("weixin", "trial");
   trial.requirements = {{"net", "dmz"}};
-  static const runs::Targets targets({TargetOf("weixin", "weixin"), TargetOf("weixin", "staging"),
-                                      trial, TargetOf("alipay", "alipay")});
+  static const domain::Targets targets({TargetOf("weixin", "weixin"), TargetOf("weixin", "staging"),
+                                        trial, TargetOf("alipay", "alipay")});
   domain::Application application;
   application.id = ApplicationId("app-1");
   application.name = "shop";

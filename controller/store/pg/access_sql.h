@@ -30,7 +30,8 @@ domain::Account AccountFromRow(const pqxx::row& row);
 using Details = std::vector<std::pair<std::string, domain::AuditEntry::Value>>;
 
 // Checks the authorities, runs `body` and records it in the audit trail, in one transaction. `body`
-// may add to the entry.
+// may add to the entry; one whose action it clears is about nothing that was done, and not
+// recorded.
 template <typename Body>
 absl::Status ChangeAudited(Database& database, const Cause& cause, std::string_view action,
                            std::string_view object, const std::string& subject, Details details,
@@ -55,7 +56,7 @@ absl::Status ChangeAudited(Database& database, const Cause& cause, std::string_v
       status = body(transaction);
     }
     if (!status.ok()) return status;
-    AppendAudit(transaction, {std::move(made)});
+    if (!made.action.empty()) AppendAudit(transaction, {std::move(made)});
     return absl::OkStatus();
   });
 }

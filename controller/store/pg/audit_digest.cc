@@ -84,4 +84,30 @@ std::string AuditDigest(const domain::Availability& availability) {
       .Digest();
 }
 
+std::string AuditDigest(const domain::Environment& environment) {
+  return CanonicalObject()
+      .Add("name", environment.name)
+      .Add("description", environment.description)
+      .Add("order", environment.order)
+      .Add("created_at", ToUnixMicros(environment.created_at))
+      .Add("created_by", environment.created_by)
+      .Digest();
+}
+
+std::string AuditDigest(const domain::Target& target) {
+  return CanonicalObject()
+      .Add("platform", target.platform)
+      .Add("name", target.name)
+      .Add("environment", target.environment)
+      .Add("image", target.image)
+      .Add("network", target.network)
+      .Add("deadline", ToMicros(target.deadline))
+      .Add("requirements", target.requirements)
+      .Add("proxy", target.proxy)
+      .Add("ca_pem", target.ca_pem)
+      .Add("created_at", ToUnixMicros(target.created_at))
+      .Add("created_by", target.created_by)
+      .Digest();
+}
+
 }  // namespace slipway::store::pg

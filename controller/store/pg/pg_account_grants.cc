@@ -56,6 +56,10 @@ SELECT g.place, coalesce(a.name, '') AS account, coalesce(r.name, '') AS group,
 constexpr Statement kGrantsOf{"accounts_grants_of", "SELECT " SLIPWAY_PG_GRANT_JSON R"( AS grant
   FROM held_grants h
  WHERE h.account_id = $1 AND (h.application_id = ANY ($2::text[]) OR h.application_id IS NULL))"};
+constexpr Statement kEnvironmentsOf{"accounts_environments_of", R"(
+SELECT DISTINCT h.environment FROM held_grants h
+ WHERE h.account_id = $1 AND $2 = ANY (h.operations)
+   AND ($3::text[] = '{}' OR h.application_id IS NULL OR h.application_id = ANY ($3::text[])))"};
 constexpr Statement kSummedGrantsOf{"accounts_summed_grants_of",
                                     "SELECT " SLIPWAY_PG_GRANT_JSON R"( AS grant
   FROM (SELECT account_id, application_id, operations, '' AS environment, '' AS pages
@@ -191,6 +195,16 @@ absl::StatusOr<std::vector<domain::Grant>> PgAccountStore::GrantsOf(
 absl::StatusOr<std::vector<domain::Grant>> PgAccountStore::SummedGrantsOf(
     const AccountId& account, const std::vector<ApplicationId>& applications) {
   return SelectGrants(database_, kSummedGrantsOf, account, applications);
+}
+
+absl::StatusOr<std::vector<std::string>> PgAccountStore::EnvironmentsOf(
+    const AccountId& account, domain::Operation operation, const std::vector<ApplicationId>& only) {
+  std::vector<std::string> ids;
+  for (const ApplicationId& id : only) ids.push_back(id.value());
+  return Select<std::string>(
+      database_, kEnvironmentsOf,
+      [](const pqxx::row& row) { return row["environment"].as<std::string>(); }, account.value(),
+      std::string(domain::OperationName(operation)), TextArray(ids));
 }
 
 }  // namespace slipway::store::pg

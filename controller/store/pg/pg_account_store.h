@@ -36,6 +36,9 @@ class PgAccountStore final : public AccountStore {
   absl::StatusOr<GrantPage> ListGrants(const GrantFilter& filter) override;
   absl::StatusOr<std::vector<domain::Grant>> GrantsOf(
       const AccountId& account, const std::vector<ApplicationId>& applications) override;
+  absl::StatusOr<std::vector<std::string>> EnvironmentsOf(
+      const AccountId& account, domain::Operation operation,
+      const std::vector<ApplicationId>& only) override;
   absl::StatusOr<std::vector<domain::Grant>> SummedGrantsOf(
       const AccountId& account, const std::vector<ApplicationId>& applications) override;
 

@@ -5,27 +5,31 @@
 #include "controller/store/pg/access_sql.h"
 #include "controller/store/pg/audit_digest.h"
 #include "controller/store/pg/catalog_sql.h"
+#include "controller/store/pg/creation_request.h"
 #include "controller/store/pg/rows.h"
 #include "controller/store/pg/viewer_sql.h"
 
 namespace slipway::store::pg {
 namespace {
 
+#define SLIPWAY_PG_APPLICATION_COLUMNS                               \
+  "id, name, repository, description, requirements, queue_timeout, " \
+  "to_micros(created_at) AS created_at, created_by, revision "
 constexpr Statement kCreateApplication{"catalog_create_application", R"(
 INSERT INTO applications (id, name, repository, description, requirements, queue_timeout,
                           created_at, created_by)
-VALUES ($1, $2, $3, $4, $5::jsonb, $6, from_micros($7), $8))"};
-
-#define SLIPWAY_PG_APPLICATION_COLUMNS                               \
-  "id, name, repository, description, requirements, queue_timeout, " \
-  "to_micros(created_at) AS created_at, created_by "
+VALUES ($1, $2, $3, $4, $5::jsonb, $6, from_micros($7), $8)
+ON CONFLICT (name) DO NOTHING
+RETURNING )" SLIPWAY_PG_APPLICATION_COLUMNS};
 #define SLIPWAY_PG_APPLICATION_QUERY "SELECT " SLIPWAY_PG_APPLICATION_COLUMNS "FROM applications "
 // NULL: stays.
 constexpr Statement kUpdateApplication{"catalog_update_application", R"(
 UPDATE applications
    SET description = coalesce($2::text, description),
        requirements = coalesce($3::jsonb, requirements),
-       queue_timeout = coalesce($4::bigint, queue_timeout)
+       queue_timeout = coalesce($4::bigint, queue_timeout),
+       repository = coalesce($5::text, repository),
+       revision = nextval('catalog_revisions')
  WHERE name = $1
 RETURNING )" SLIPWAY_PG_APPLICATION_COLUMNS};
 constexpr Statement kApplicationByName{"catalog_application_by_name",
@@ -56,29 +60,53 @@ domain::Application ApplicationFromRow(const pqxx::row& row) {
           .requirements = LabelsFromJson(row["requirements"].as<std::string>()),
           .queue_timeout = SpanOf(row["queue_timeout"]),
           .created_at = TimeOf(row["created_at"]),
-          .created_by = row["created_by"].as<std::string>()};
+          .created_by = row["created_by"].as<std::string>(),
+          .revision = row["revision"].as<std::int64_t>()};
+}
+
+// What was wished, whoever made it when.
+std::string ContentsOf(domain::Application application) {
+  application.id = {};
+  application.created_at = {};
+  application.created_by.clear();
+  return AuditDigest(application);
 }
 
 }  // namespace
 
-absl::Status PgApplicationStore::Create(const domain::Application& application,
-                                        const Cause& cause) {
+absl::StatusOr<domain::Application> PgApplicationStore::Create(
+    const domain::Application& application, const Cause& cause) {
   SLIPWAY_RETURN_IF_ERROR(
       CheckStorable({application.id.value(), application.name, application.repository,
-                     application.description, application.created_by}));
+                     application.description, application.created_by, cause.request_id}));
   SLIPWAY_ASSIGN_OR_RETURN(const std::string requirements, LabelsText(application.requirements));
-  const absl::Status created = ChangeAudited(
+  std::optional<domain::Application> stored;
+  const absl::Status status = ChangeAudited(
       database_, cause, "create_application", "application", application.name,
-      {{"id", application.id.value()}}, [&](Transaction& transaction, domain::AuditEntry& entry) {
-        transaction.Run(kCreateApplication, application.id.value(), application.name,
-                        application.repository, application.description, requirements,
-                        ToMicros(application.queue_timeout), ToUnixMicros(application.created_at),
-                        application.created_by);
-        entry.after = AuditDigest(application);
+      {{"id", application.id.value()}},
+      [&](Transaction& transaction, domain::AuditEntry& entry) -> absl::Status {
+        SLIPWAY_ASSIGN_OR_RETURN(const auto before,
+                                 ClaimRequest(transaction, cause, "application", application.name,
+                                              ContentsOf(application)));
+        if (before) {
+          entry.action.clear();
+          stored = ApplicationFromRow(transaction.Run(kApplicationByName, *before).at(0));
+          return absl::OkStatus();
+        }
+        const pqxx::result rows = transaction.Run(
+            kCreateApplication, application.id.value(), application.name, application.repository,
+            application.description, requirements, ToMicros(application.queue_timeout),
+            ToUnixMicros(application.created_at), application.created_by);
+        if (rows.empty()) {
+          return MakeError(absl::StatusCode::kAlreadyExists, "APPLICATION_EXISTS",
+                           fmt::format("there is an application '{}' already", application.name));
+        }
+        stored = ApplicationFromRow(rows[0]);
+        entry.after = AuditDigest(*stored);
         return absl::OkStatus();
       });
-  return ExplainDuplicate(
-      created, fmt::format("an application named '{}' exists already", application.name));
+  if (!status.ok()) return status;
+  return *std::move(stored);
 }
 
 absl::StatusOr<domain::Application> PgApplicationStore::Update(const std::string& name,
@@ -87,6 +115,7 @@ absl::StatusOr<domain::Application> PgApplicationStore::Update(const std::string
   if (!IsStorableText(name)) return NoSuch("NO_SUCH_APPLICATION", "application", "");
   std::string requirements;
   if (change.description) SLIPWAY_RETURN_IF_ERROR(CheckStorable({*change.description}));
+  if (change.repository) SLIPWAY_RETURN_IF_ERROR(CheckStorable({*change.repository}));
   if (change.requirements) {
     SLIPWAY_ASSIGN_OR_RETURN(requirements, LabelsText(*change.requirements));
   }
@@ -98,10 +127,14 @@ absl::StatusOr<domain::Application> PgApplicationStore::Update(const std::string
       [&](Transaction& transaction, domain::AuditEntry& entry) -> absl::Status {
         const pqxx::result before = transaction.Run(kLockApplication, name);
         if (before.empty()) return NoSuch("NO_SUCH_APPLICATION", "application", name);
+        SLIPWAY_RETURN_IF_ERROR(CheckRevision(change.revision,
+                                              before[0]["revision"].as<std::int64_t>(),
+                                              fmt::format("application '{}'", name)));
         const pqxx::result rows = transaction.Run(
             kUpdateApplication, name, change.description ? change.description->c_str() : nullptr,
             change.requirements ? requirements.c_str() : nullptr,
-            change.queue_timeout ? queue_timeout.c_str() : nullptr);
+            change.queue_timeout ? queue_timeout.c_str() : nullptr,
+            change.repository ? change.repository->c_str() : nullptr);
         changed = ApplicationFromRow(rows.at(0));
         entry.before = AuditDigest(ApplicationFromRow(before[0]));
         entry.after = AuditDigest(*changed);

@@ -15,7 +15,8 @@ class PgApplicationStore final : public ApplicationStore {
  public:
   explicit PgApplicationStore(Database& database) : database_(database) {}
 
-  absl::Status Create(const domain::Application& application, const Cause& cause) override;
+  absl::StatusOr<domain::Application> Create(const domain::Application& application,
+                                             const Cause& cause) override;
   absl::StatusOr<domain::Application> Update(const std::string& name,
                                              const ApplicationChange& change,
                                              const Cause& cause) override;

@@ -1,0 +1,106 @@
+#include "controller/cli/grammar.h"
+
+namespace slipway::cli {
+
+void Grammar::AddCatalog() {
+  CLI::App* apply =
+      Command(app_, "apply", "Makes the farm be as YAML files say", "按 YAML 文件配置农场",
+              [this](Session& s) { return ApplyCatalog(s, catalog_); });
+  AddFiles(apply);
+  Flag(apply, "--dry-run", catalog_.dry_run, "Only shows what would change", "只显示将有的变更");
+  CLI::App* diff = Command(app_, "diff", "Shows what apply would change", "显示 apply 将有的变更",
+                           [this](Session& s) { return DiffCatalog(s, catalog_); });
+  AddFiles(diff);
+  Command(app_, "export", "Writes out applications, targets and environments for apply",
+          "导出应用、发布目标与环境，供 apply 使用", [](Session& s) { return ExportCatalog(s); });
+  AddTargets();
+  AddEnvironments();
+}
+
+void Grammar::AddFiles(CLI::App* command) {
+  Option(command, "-f,--file", catalog_.files, "YAML file; '-' is standard input",
+         "YAML 文件；'-' 表示标准输入")
+      ->required()
+      ->type_name("FILE")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  Flag(command, "--prune", catalog_.prune,
+       "Deletes targets and environments that no file names; never applications",
+       "删除文件中没有的发布目标与环境（不删除应用）");
+}
+
+void Grammar::AddTargets() {
+  CLI::App* targets =
+      Command(app_, "targets", "Lists the targets that you may publish to", "列出可发布的目标",
+              [this](Session& s) { return ListTargets(s, id_); });
+  targets->require_subcommand(0, 1);
+  CLI::App* list = Command(*targets, "list", "Lists the targets that you may publish to",
+                           "列出可发布的目标", [this](Session& s) { return ListTargets(s, id_); });
+  Option(list, "--platform", id_, "For this platform", "限定平台");
+  const auto name = [this](CLI::App* command, std::string& value) {
+    Option(command, "TARGET", value, "PLATFORM/NAME; PLATFORM alone means PLATFORM/PLATFORM",
+           "平台/名称；只写平台即 平台/平台")
+        ->required();
+  };
+  name(Command(*targets, "show", "One target", "显示一个发布目标",
+               [this](Session& s) { return ShowTarget(s, id_); }),
+       id_);
+  CLI::App* create = Command(*targets, "create", "Adds a target", "添加发布目标",
+                             [this](Session& s) { return CreateTarget(s, target_); });
+  CLI::App* set = Command(*targets, "set", "Changes a target, for publishes that start from now on",
+                          "修改发布目标，对之后开始的发布生效",
+                          [this](Session& s) { return SetTarget(s, target_); });
+  for (CLI::App* command : {create, set}) {
+    name(command, target_.name);
+    Option(command, "--image", target_.image, "Image with the platform's client", "发布镜像")
+        ->required(command == create);
+    Option(command, "--environment", target_.environment, "Environment ('': none)",
+           "所属环境（'' 表示无）");
+    Option(command, "--network", target_.network, "bridge or host", "网络：bridge 或 host");
+    Option(command, "--proxy", target_.proxy, "HTTP proxy URL ('': none)",
+           "HTTP 代理地址（'' 表示无）");
+    Option(command, "--ca-file", target_.ca_file, "Further CA certificates, PEM ('': none)",
+           "额外的 CA 证书，PEM（'' 表示无）")
+        ->type_name("FILE");
+    Option(command, "--deadline", target_.deadline, "The client's, 10s to 2h (10m)",
+           "客户端时限，10s 到 2h（10m）");
+    Option(command, "--require", target_.require, "KEY=VALUE that an agent must have",
+           "代理须有的标签 KEY=VALUE");
+  }
+  Flag(set, "--require-nothing", target_.require_nothing, "Removes all required labels",
+       "清除全部所需标签")
+      ->excludes("--require");
+  name(Command(*targets, "delete", "Deletes a target that nothing is on its way to",
+               "删除没有未完成发布的目标", [this](Session& s) { return DeleteTarget(s, id_); }),
+       id_);
+}
+
+void Grammar::AddEnvironments() {
+  CLI::App* environments =
+      Command(app_, "environments", "Lists the environments that you may publish to",
+              "列出可发布的环境", [](Session& s) { return ListEnvironments(s); });
+  environments->require_subcommand(0, 1);
+  Command(*environments, "list", "Lists the environments that you may publish to",
+          "列出可发布的环境", [](Session& s) { return ListEnvironments(s); });
+  const auto name = [this](CLI::App* command, std::string& value) {
+    Option(command, "NAME", value, "Its name", "环境名")->required();
+  };
+  name(Command(*environments, "show", "One environment", "显示一个环境",
+               [this](Session& s) { return ShowEnvironment(s, id_); }),
+       id_);
+  CLI::App* create = Command(*environments, "create", "Adds an environment", "添加环境",
+                             [this](Session& s) { return CreateEnvironment(s, environment_); });
+  CLI::App* set = Command(*environments, "set", "Changes an environment", "修改环境",
+                          [this](Session& s) { return SetEnvironment(s, environment_); });
+  for (CLI::App* command : {create, set}) {
+    name(command, environment_.name);
+    Option(command, "--description", environment_.description, "For people", "说明");
+    Option(command, "--order", environment_.order, "Lists show lower ones first (0)",
+           "列表中的顺序，小的在前（0）");
+  }
+  name(Command(*environments, "delete", "Deletes an environment that nothing names",
+               "删除没有被引用的环境", [this](Session& s) { return DeleteEnvironment(s, id_); }),
+       id_);
+}
+
+}  // namespace slipway::cli
