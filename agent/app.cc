@@ -23,7 +23,7 @@
 #include "agent/init_copy.h"
 #include "agent/link/channel.h"
 #include "agent/link/clock_check.h"
-#include "agent/workspace/trash.h"
+#include "common/git/trash.h"
 #include "common/log/log.h"
 #include "common/status/status.h"
 

@@ -28,10 +28,10 @@
 #include "agent/options.h"
 #include "agent/pool/warm_pool.h"
 #include "agent/runner/runner.h"
-#include "agent/workspace/mirror_cache.h"
 #include "agent/workspace/work_trees.h"
 #include "common/base/time.h"
 #include "common/fs/unique_fd.h"
+#include "common/git/mirror_cache.h"
 #include "common/supervisor/notifier.h"
 
 namespace slipway::agent {
@@ -110,7 +110,7 @@ class App final : public link::LogSource {
   std::atomic<bool> engine_answers_ = false;
   std::string engine_root_;
   std::unique_ptr<images::ImageKeeper> images_;
-  std::unique_ptr<workspace::MirrorCache> mirrors_;
+  std::unique_ptr<git::MirrorCache> mirrors_;
   std::unique_ptr<workspace::WorkTrees> trees_;
   std::unique_ptr<link::Channels> channels_;
   std::unique_ptr<networks::NetworkKeeper> networks_;

@@ -16,7 +16,7 @@
 #include "agent/link/artifact_rpc.h"
 #include "agent/link/task_spec_bytes.h"
 #include "agent/runner/failures.h"
-#include "agent/workspace/trash.h"
+#include "common/git/trash.h"
 #include "common/log/log.h"
 #include "common/status/status.h"
 
@@ -149,7 +149,7 @@ absl::Status App::OpenWorkspace() {
     }
     options_.ca_bundle.clear();
   }
-  workspace::MirrorOptions mirrors;
+  git::MirrorOptions mirrors;
   mirrors.work_dir = options_.work_dir;
   if (options_.git_allow_file) mirrors.allowed_schemes.insert("file");
   if (options_.git_allow_http) mirrors.allowed_schemes.insert("http");
@@ -157,7 +157,7 @@ absl::Status App::OpenWorkspace() {
   mirrors.environment = options_.git_environment;
   if (!options_.ca_bundle.empty())
     mirrors.environment.emplace("GIT_SSL_CAINFO", options_.ca_bundle);
-  SLIPWAY_ASSIGN_OR_RETURN(mirrors_, workspace::MirrorCache::Create(std::move(mirrors)));
+  SLIPWAY_ASSIGN_OR_RETURN(mirrors_, git::MirrorCache::Create(std::move(mirrors)));
   SLIPWAY_ASSIGN_OR_RETURN(trees_, workspace::WorkTrees::Create(*mirrors_, {}));
   return absl::OkStatus();
 }

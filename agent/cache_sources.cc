@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <utility>
 
-#include "agent/workspace/trash.h"
+#include "common/git/trash.h"
 #include "common/status/status.h"
 
 namespace slipway::agent {
@@ -25,7 +25,7 @@ class Mirrors final : public health::CacheSource {
   explicit Mirrors(CacheParts parts) : parts_(std::move(parts)) {}
   std::vector<Cache> List() override {
     std::vector<Cache> caches;
-    for (const workspace::IdleMirror& mirror : parts_.mirrors.ListIdle(Since(parts_.idle))) {
+    for (const git::IdleMirror& mirror : parts_.mirrors.ListIdle(Since(parts_.idle))) {
       caches.push_back({CacheKind::kMirror, mirror.name, mirror.path, mirror.last_used});
     }
     return caches;

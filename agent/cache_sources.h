@@ -9,16 +9,16 @@
 #include "agent/executor/container_engine.h"
 #include "agent/health/cache_source.h"
 #include "agent/images/image_keeper.h"
-#include "agent/workspace/mirror_cache.h"
 #include "agent/workspace/work_trees.h"
 #include "common/base/ids.h"
 #include "common/base/time.h"
+#include "common/git/mirror_cache.h"
 
 // What an agent can delete when its disk gets full, as the HealthKeeper sees it.
 namespace slipway::agent {
 
 struct CacheParts {
-  workspace::MirrorCache& mirrors;
+  git::MirrorCache& mirrors;
   workspace::WorkTrees& trees;
   images::ImageKeeper& images;
   executor::ContainerEngine& engine;

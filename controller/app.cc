@@ -35,16 +35,19 @@
 #include "controller/api/audit_service.h"
 #include "controller/api/catalog_service.h"
 #include "controller/api/open_streams.h"
+#include "controller/api/overview_service.h"
 #include "controller/api/release_service.h"
 #include "controller/api/session_service.h"
 #include "controller/api/task_service.h"
 #include "controller/artifacts/artifact_archive.h"
 #include "controller/artifacts/directory_blob_store.h"
 #include "controller/audit/refusal_writer.h"
+#include "controller/catalog/version_reader.h"
 #include "controller/data_folder.h"
 #include "controller/farm_keys.h"
 #include "controller/first_admin.h"
 #include "controller/http_parts.h"
+#include "controller/listen.h"
 #include "controller/logs/log_store.h"
 #include "controller/runs/run_orders.h"
 #include "controller/scheduler/scheduler.h"
@@ -82,34 +85,6 @@ constexpr int kMaxServerThreads = 64;
 constexpr int kReadThreads = 2;
 constexpr int kLogThreads = 2;
 constexpr auto kShutdownPatience = std::chrono::seconds(2);
-
-// "HOST:PORT" of gRPC, without a scheme.
-absl::Status CheckListen(const std::string& listen) {
-  const auto colon = listen.rfind(':');
-  const std::string port = colon == std::string::npos ? "" : listen.substr(colon + 1);
-  std::uint16_t number = 0;
-  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
-  if (port.empty() || error != std::errc() || end != port.data() + port.size() || colon == 0) {
-    return MakeError(absl::StatusCode::kInvalidArgument, "BAD_LISTEN",
-                     fmt::format("'{}' is no address to listen on", listen),
-                     "Use HOST:PORT, for example 0.0.0.0:7443.");
-  }
-  return absl::OkStatus();
-}
-
-crypto::ServerNames NamesFor(const std::vector<std::string>& names) {
-  crypto::ServerNames all{{"localhost"}, {"127.0.0.1", "::1"}};
-  std::array<char, 256> host{};
-  if (gethostname(host.data(), host.size() - 1) == 0 && host[0] != '\0') {
-    all.dns.emplace_back(host.data());
-  }
-  for (const std::string& name : names) {
-    const bool address = name.find(':') != std::string::npos ||
-                         name.find_first_not_of("0123456789.") == std::string::npos;
-    (address ? all.ips : all.dns).push_back(name);
-  }
-  return all;
-}
 
 class RealApp final : public App {
  public:
@@ -161,6 +136,7 @@ class RealApp final : public App {
     sampled_.clear();
     server_.reset();
     services_.reset();
+    versions_.reset();
     gateway_.reset();
     scheduler_.reset();
     orders_.reset();
@@ -251,7 +227,8 @@ class RealApp final : public App {
                    app.clock_}),
           account({deps.auth, app.stores_->accounts, app.stores_->logins, deps.applications,
                    app.clock_}),
-          audit(deps, app.stores_->audit) {}
+          audit(deps, app.stores_->audit),
+          overview(deps, *app.versions_, farm) {}
     agent_gateway::PeerCheck peers;
     agent_gateway::AgentService agent;
     agent_gateway::EnrollmentService enrollment;
@@ -264,6 +241,7 @@ class RealApp final : public App {
     api::SessionService session;
     api::AccountService account;
     api::AuditService audit;
+    api::OverviewService overview;
   };
 
   absl::Status StartDatabase() {
@@ -336,6 +314,10 @@ class RealApp final : public App {
     SLIPWAY_ASSIGN_OR_RETURN(blobs_,
                              artifacts::DirectoryBlobStore::Open(options_.data_dir + "/blobs"));
     archive_ = std::make_unique<artifacts::ArtifactArchive>(*blobs_, stores_->artifacts, clock_);
+    catalog::VersionReaderOptions reading = options_.repositories;
+    reading.mirrors.work_dir = options_.data_dir + "/repositories";
+    if (options_.allow_local_repositories) reading.mirrors.allowed_schemes.insert("file");
+    SLIPWAY_ASSIGN_OR_RETURN(versions_, catalog::VersionReader::Create(std::move(reading), clock_));
     return absl::OkStatus();
   }
 
@@ -400,7 +382,8 @@ class RealApp final : public App {
     for (grpc::Service* service : std::initializer_list<grpc::Service*>{
              &services_->agent, &services_->enrollment, &services_->task, &services_->application,
              &services_->release, &services_->agent_admin, &services_->agent_images,
-             &services_->session, &services_->account, &services_->audit, &services_->catalog}) {
+             &services_->session, &services_->account, &services_->audit, &services_->catalog,
+             &services_->overview}) {
       builder.RegisterService(service);
     }
     server_ = builder.BuildAndStart();
@@ -434,7 +417,7 @@ class RealApp final : public App {
              v1::ReleaseService::service_full_name(), v1::AgentAdminService::service_full_name(),
              v1::AgentImageService::service_full_name(), v1::SessionService::service_full_name(),
              v1::AccountService::service_full_name(), v1::AuditService::service_full_name(),
-             v1::CatalogService::service_full_name()},
+             v1::CatalogService::service_full_name(), v1::OverviewService::service_full_name()},
             {server_->InProcessChannel(arguments),
              crypto::SecretBytes::CopyOf(gateway_token_.view()), registry_, clock_,
              [this](auto answer) { ready_check_->Ask(std::move(answer)); }},
@@ -479,6 +462,7 @@ class RealApp final : public App {
   std::unique_ptr<work::WorkPool> reads_;
   std::unique_ptr<work::WorkPool> submits_;
   std::unique_ptr<work::WorkPool> log_writes_;
+  std::unique_ptr<catalog::VersionReader> versions_;
   std::unique_ptr<agent_gateway::Gateway> gateway_;
   std::unique_ptr<access::Access> access_;
   std::unique_ptr<audit::RefusalWriter> refusals_;

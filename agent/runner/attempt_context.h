@@ -22,9 +22,9 @@
 #include "agent/runner/progress.h"
 #include "agent/runner/runner_options.h"
 #include "agent/runner/task_spec.h"
-#include "agent/workspace/mirror_cache.h"
 #include "agent/workspace/work_trees.h"
 #include "common/base/time.h"
+#include "common/git/mirror_cache.h"
 #include "common/protocol/messages.h"
 
 namespace slipway::runner {
@@ -39,7 +39,7 @@ struct RunnerParts {
       ensure_image;
   networks::NetworkKeeper& networks;
   pool::WarmPool& pool;
-  workspace::MirrorCache& mirrors;
+  git::MirrorCache& mirrors;
   workspace::WorkTrees& trees;
   std::function<absl::StatusOr<TaskSpec>(std::string_view)> parse_spec;
   std::function<std::unique_ptr<artifacts::ArtifactSink>(const AttemptKey&)> make_sink;

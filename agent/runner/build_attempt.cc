@@ -100,7 +100,7 @@ BuildAttempt::Trouble BuildAttempt::Fetch() {
   if (!resumes_) context_.BeginStep(1, "fetch");
   const std::string& wanted =
       context_.progress.commit.empty() ? work_.ref : context_.progress.commit;
-  const absl::StatusOr<workspace::ResolvedRef> ref =
+  const absl::StatusOr<git::ResolvedRef> ref =
       context_.parts.mirrors.Resolve(work_.repository, wanted, context_.control.token());
   if (!ref.ok()) return workspace::ToFailure(ref.status());
   if (Trouble trouble = ReadProject(ref->commit)) return trouble;
@@ -126,21 +126,20 @@ BuildAttempt::Trouble BuildAttempt::Fetch() {
 }
 
 BuildAttempt::Trouble BuildAttempt::ReadProject(const std::string& commit) {
-  const absl::StatusOr<workspace::CommitReader> reader =
-      context_.parts.mirrors.Reader(work_.repository);
+  const absl::StatusOr<git::CommitReader> reader = context_.parts.mirrors.Reader(work_.repository);
   if (!reader.ok()) return workspace::ToFailure(reader.status());
-  const absl::StatusOr<workspace::CommitInfo> info = reader->Describe(commit);
+  const absl::StatusOr<git::CommitInfo> info = reader->Describe(commit);
   if (!info.ok()) return workspace::ToFailure(info.status());
   outcome_.commit = commit;
   outcome_.commit_subject = info->subject;
   outcome_.version =
       context_.task.version.empty() ? DefaultVersion(info->time) : context_.task.version;
   const absl::StatusOr<std::string> text =
-      reader->ReadFile(commit, workspace::kProjectConfigFile, workspace::kMaxProjectConfigBytes);
+      reader->ReadFile(commit, project::kProjectConfigFile, project::kMaxProjectConfigBytes);
   if (!text.ok()) return workspace::ToFailure(text.status());
-  const absl::StatusOr<workspace::ProjectConfig> config = workspace::ParseProjectConfig(*text);
+  const absl::StatusOr<project::ProjectConfig> config = project::ParseProjectConfig(*text);
   if (!config.ok()) return workspace::ToFailure(config.status());
-  const workspace::PlatformConfig* platform = config->Find(context_.task.platform);
+  const project::PlatformConfig* platform = config->Find(context_.task.platform);
   if (platform == nullptr) {
     return MakeFailure(
         reason::kUnknownPlatform,
@@ -157,7 +156,7 @@ BuildAttempt::Trouble BuildAttempt::ReadProject(const std::string& commit) {
   return ReadCredential(*reader, commit);
 }
 
-BuildAttempt::Trouble BuildAttempt::ReadCredential(const workspace::CommitReader& reader,
+BuildAttempt::Trouble BuildAttempt::ReadCredential(const git::CommitReader& reader,
                                                    const std::string& commit) {
   if (platform_.credential.empty()) {
     if (!work_.publish_follows) return std::nullopt;
@@ -182,7 +181,7 @@ BuildAttempt::Trouble BuildAttempt::ReadCredential(const workspace::CommitReader
 BuildAttempt::Trouble BuildAttempt::Prepare() {
   const MonoTime begin = context_.clock.Mono();
   context_.BeginStep(2, "prepare");
-  const workspace::BuildConfig& build = platform_.build;
+  const project::BuildConfig& build = platform_.build;
   const absl::StatusOr<executor::ImageInfo> image = context_.EnsureImage(build.image);
   if (!image.ok()) return FailureOf(image.status());
   if (limits_ != build.limits) {
@@ -263,7 +262,7 @@ absl::Status BuildAttempt::CreateAndStart(const executor::ContainerSpec& spec) {
 }
 
 init::StepSpec BuildAttempt::ScriptStep() const {
-  const workspace::BuildConfig& build = platform_.build;
+  const project::BuildConfig& build = platform_.build;
   init::StepSpec step;
   step.step = kScriptStep;
   step.argv = build.script.empty() ? std::vector<std::string>{"/bin/sh", "-e", "-c", build.run}

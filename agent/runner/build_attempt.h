@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "agent/runner/attempt_context.h"
-#include "agent/workspace/project_config.h"
+#include "common/project/project_config.h"
 
 namespace slipway::runner {
 
@@ -26,7 +26,7 @@ class BuildAttempt {
 
   Trouble Fetch();
   Trouble ReadProject(const std::string& commit);
-  Trouble ReadCredential(const workspace::CommitReader& reader, const std::string& commit);
+  Trouble ReadCredential(const git::CommitReader& reader, const std::string& commit);
   Trouble Prepare();
   // Gets the container, running. What it did not cost, for people; empty: nothing was spared.
   [[nodiscard]] absl::StatusOr<std::string_view> Launch();
@@ -49,8 +49,8 @@ class BuildAttempt {
   const bool resumes_;
 
   ContainerSession session_;
-  workspace::PlatformConfig platform_;
-  workspace::ResourceLimits limits_;
+  project::PlatformConfig platform_;
+  project::ResourceLimits limits_;
   protocol::AttemptResult result_;
   protocol::BuildOutcome outcome_;
   std::string script_error_;

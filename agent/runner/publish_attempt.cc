@@ -12,9 +12,9 @@
 
 #include "agent/artifacts/tree_fetcher.h"
 #include "agent/runner/failures.h"
-#include "agent/workspace/trash.h"
 #include "common/config/units.h"
 #include "common/fs/files.h"
+#include "common/git/trash.h"
 #include "common/log/log.h"
 #include "common/status/status.h"
 

@@ -12,7 +12,7 @@
 #include "agent/runner/build_attempt.h"
 #include "agent/runner/failures.h"
 #include "agent/runner/publish_attempt.h"
-#include "agent/workspace/trash.h"
+#include "common/git/trash.h"
 #include "common/log/log.h"
 #include "common/status/status.h"
 

@@ -2,17 +2,16 @@
 
 #include <algorithm>
 #include <array>
+#include <string_view>
 
-#include "absl/strings/cord.h"
 #include "common/base/check.h"
+#include "common/git/tool_words.h"
 #include "common/status/status.h"
 
 namespace slipway::workspace {
 namespace {
 
 using protocol::FailureClass;
-
-constexpr char kWordsUrl[] = "slipway/tool-words";
 
 struct Meaning {
   std::string_view reason;
@@ -55,15 +54,6 @@ constexpr std::array<Meaning, 11> kMeanings{{
 
 }  // namespace
 
-absl::Status WithToolWords(absl::Status status, std::string_view words) {
-  constexpr std::size_t kMaxWords = 4096;
-  if (words.size() > kMaxWords) words.remove_prefix(words.size() - kMaxWords);
-  if (!words.empty()) {
-    status.SetPayload(kWordsUrl, absl::Cord(absl::string_view(words.data(), words.size())));
-  }
-  return status;
-}
-
 protocol::Failure ToFailure(const absl::Status& status) {
   SLIPWAY_CHECK(!status.ok());
   const ErrorInfo info = GetErrorInfo(status);
@@ -71,7 +61,7 @@ protocol::Failure ToFailure(const absl::Status& status) {
   failure.reason = info.reason.empty() ? "WORKSPACE_FAILED" : info.reason;
   failure.message = std::string(status.message());
   failure.remedy = info.remedy;
-  if (const auto words = status.GetPayload(kWordsUrl)) failure.tool_words = std::string(*words);
+  failure.tool_words = git::ToolWordsOf(status);
   if (status.code() == absl::StatusCode::kCancelled) {
     failure.klass = FailureClass::kCanceled;
     failure.reason = "CANCELED";

@@ -1,16 +1,11 @@
 #pragma once
 
-#include <string_view>
-
 #include "absl/status/status.h"
 #include "common/protocol/failure.h"
 
 namespace slipway::workspace {
 
-// Adds the verbatim words of a tool to a status, for Failure::tool_words.
-[[nodiscard]] absl::Status WithToolWords(absl::Status status, std::string_view words);
-
-// What a failed call of this library means for the task:
+// What a failed call of this library or of common/git means for the task:
 //   REPOSITORY_URL_INVALID, REF_UNKNOWN, FILE_UNKNOWN, FILE_TOO_LARGE, CONFIG_INVALID,
 //   SCRIPT_RESULT_INVALID                        → build
 //   REPOSITORY_UNREACHABLE, REPOSITORY_TIMEOUT   → network

@@ -9,8 +9,8 @@
 #include <mutex>
 #include <type_traits>
 
-#include "agent/workspace/file_support.h"
 #include "common/crypto/hash.h"
+#include "common/git/file_support.h"
 #include "common/status/status.h"
 
 namespace slipway::workspace {
@@ -121,14 +121,14 @@ std::optional<TreeRecord> TreeRecord::Parse(std::string_view bytes) {
 std::string CurrentBoot() {
   // /proc files have no size, so not ReadWholeFile.
   std::string text(64, '\0');
-  const Fd fd(open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
+  const git::Fd fd(open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
   const ssize_t got = fd.valid() ? read(fd.get(), text.data(), text.size()) : 0;
   text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
   return text;
 }
 
 absl::Status WaitForLaterStamps(const std::string& probe, std::int64_t ctime_ns) {
-  const Fd fd(open(probe.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  const git::Fd fd(open(probe.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!fd.valid()) return ErrnoError(errno, "cannot open " + probe);
   constexpr auto kPause = std::chrono::microseconds(500);
   // Two seconds, the coarsest grain; bounded for a clock that was set back.

@@ -48,14 +48,14 @@ class Surveyor {
     SLIPWAY_RETURN_IF_ERROR(CheckDepth(depth));
     for (std::size_t i = 0; i < git_tree_entrycount(tree); ++i) {
       const git_tree_entry* entry = git_tree_entry_byindex(tree, i);
-      const git_tree_entry* before = FindLike(old, entry);
-      if (before != nullptr && AreSame(entry, before)) continue;
-      if (before == nullptr || !IsTree(entry) || !IsTree(before)) {
+      const git_tree_entry* before = git::FindLike(old, entry);
+      if (before != nullptr && git::AreSame(entry, before)) continue;
+      if (before == nullptr || !git::IsTree(entry) || !git::IsTree(before)) {
         SLIPWAY_RETURN_IF_ERROR(CountEntry(entry, prefix, depth));
         continue;
       }
-      SLIPWAY_ASSIGN_OR_RETURN(const TreePtr child, Subtree(repository_, entry));
-      SLIPWAY_ASSIGN_OR_RETURN(const TreePtr old_child, Subtree(repository_, before));
+      SLIPWAY_ASSIGN_OR_RETURN(const git::TreePtr child, git::Subtree(repository_, entry));
+      SLIPWAY_ASSIGN_OR_RETURN(const git::TreePtr old_child, git::Subtree(repository_, before));
       SLIPWAY_RETURN_IF_ERROR(CountNew(child.get(), old_child.get(),
                                        prefix + git_tree_entry_name(entry) + "/", depth + 1));
     }
@@ -67,16 +67,16 @@ class Surveyor {
                        const std::string& prefix, ChangeSurvey& survey) {
     for (std::size_t i = 0; i < git_tree_entrycount(old); ++i) {
       const git_tree_entry* entry = git_tree_entry_byindex(old, i);
-      const git_tree_entry* now = tree == nullptr ? nullptr : FindLike(tree, entry);
-      if (now != nullptr && AreSame(entry, now)) continue;
+      const git_tree_entry* now = tree == nullptr ? nullptr : git::FindLike(tree, entry);
+      if (now != nullptr && git::AreSame(entry, now)) continue;
       const std::string path = prefix + git_tree_entry_name(entry);
-      const bool stays_directory = now != nullptr && IsTree(entry) && IsTree(now);
+      const bool stays_directory = now != nullptr && git::IsTree(entry) && git::IsTree(now);
       if (!stays_directory) --survey.tree.entries;
-      if (IsTree(entry)) {
-        SLIPWAY_ASSIGN_OR_RETURN(const TreePtr child, Subtree(repository_, entry));
-        TreePtr now_child;
+      if (git::IsTree(entry)) {
+        SLIPWAY_ASSIGN_OR_RETURN(const git::TreePtr child, git::Subtree(repository_, entry));
+        git::TreePtr now_child;
         if (stays_directory) {
-          SLIPWAY_ASSIGN_OR_RETURN(now_child, Subtree(repository_, now));
+          SLIPWAY_ASSIGN_OR_RETURN(now_child, git::Subtree(repository_, now));
         }
         SLIPWAY_RETURN_IF_ERROR(Uncount(child.get(), now_child.get(), before, path + "/", survey));
         continue;
@@ -109,17 +109,17 @@ class Surveyor {
     if (entries_ % 256 == 0 && stop_.stop_requested()) {
       return absl::CancelledError("canceled while reading the commit");
     }
-    if (!IsTree(entry)) {
+    if (!git::IsTree(entry)) {
       NoteAttributes(entry, path);
       return absl::OkStatus();
     }
-    SLIPWAY_ASSIGN_OR_RETURN(const TreePtr child, Subtree(repository_, entry));
+    SLIPWAY_ASSIGN_OR_RETURN(const git::TreePtr child, git::Subtree(repository_, entry));
     return Count(child.get(), path + "/", depth + 1);
   }
 
   void NoteAttributes(const git_tree_entry* entry, const std::string& path) {
     if (git_tree_entry_name(entry) != kAttributes) return;
-    attributes_ += path + '\0' + HexOf(*git_tree_entry_id(entry)) + '\n';
+    attributes_ += path + '\0' + git::HexOf(*git_tree_entry_id(entry)) + '\n';
   }
 
   git_repository* const repository_;
@@ -148,7 +148,7 @@ absl::StatusOr<TreeSurvey> SurveyTree(git_repository* repository, const git_tree
   Surveyor surveyor(repository, options, stop);
   SLIPWAY_RETURN_IF_ERROR(surveyor.Count(tree, "", 0));
   const std::string& attributes = surveyor.attributes();
-  return TreeSurvey{surveyor.entries(), attributes.empty() ? "" : HashName(attributes)};
+  return TreeSurvey{surveyor.entries(), attributes.empty() ? "" : git::HashName(attributes)};
 }
 
 absl::StatusOr<std::optional<ChangeSurvey>> SurveyChanges(git_repository* repository,

@@ -7,9 +7,9 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
-#include "agent/workspace/git2_support.h"
 #include "agent/workspace/tree_record.h"
 #include "agent/workspace/work_trees.h"
+#include "common/git/git2_support.h"
 
 // What a checkout will meet, before its first byte is written. Private to this library.
 namespace slipway::workspace {

@@ -15,9 +15,9 @@
 #include <utility>
 #include <vector>
 
-#include "agent/workspace/file_support.h"
-#include "agent/workspace/trash.h"
 #include "agent/workspace/tree_survey.h"
+#include "common/git/file_support.h"
+#include "common/git/trash.h"
 #include "common/status/status.h"
 
 namespace slipway::workspace {
@@ -33,7 +33,7 @@ constexpr std::uint64_t kMaxRemoved = 20'000;
 class Syncer {
  public:
   Syncer(git_repository* repository, TreeRecord before, const WorkTreeOptions& options,
-         Trash& trash, const std::stop_token& stop)
+         git::Trash& trash, const std::stop_token& stop)
       : repository_(repository),
         before_(std::move(before)),
         options_(options),
@@ -42,14 +42,14 @@ class Syncer {
         owned_(geteuid() == 0) {}
 
   absl::StatusOr<SyncResult> Run(git_commit* commit, int root_fd, TreeTrust trust) {
-    SLIPWAY_ASSIGN_OR_RETURN(const TreePtr tree, TreeOf(commit));
+    SLIPWAY_ASSIGN_OR_RETURN(const git::TreePtr tree, git::TreeOf(commit));
     git_odb* raw_odb = nullptr;
     if (git_repository_odb(&raw_odb, repository_) != 0)
-      return StatusFromGit2("cannot read objects");
+      return git::StatusFromGit2("cannot read objects");
     odb_.reset(raw_odb);
     git_oid_cpy(&commit_id_, git_commit_id(commit));
     TreeRecord& record = result_.record;
-    record.commit = HexOf(commit_id_);
+    record.commit = git::HexOf(commit_id_);
     record.boot = CurrentBoot();
     record.owner = fmt::format("{}:{}:{}", owned_, options_.uid, options_.gid);
     const bool same_owner = before_.boot == record.boot && before_.owner == record.owner;
@@ -77,9 +77,9 @@ class Syncer {
   // Brings an untouched tree to the new commit. False: nothing was done; everything has to be
   // looked at, because the record's commit is not here any more or files are converted anew.
   absl::StatusOr<bool> Update(const git_tree* tree, int root_fd) {
-    const absl::StatusOr<CommitPtr> commit = FindCommit(repository_, before_.commit);
+    const absl::StatusOr<git::CommitPtr> commit = git::FindCommit(repository_, before_.commit);
     if (!commit.ok()) return false;
-    SLIPWAY_ASSIGN_OR_RETURN(const TreePtr old, TreeOf(commit->get()));
+    SLIPWAY_ASSIGN_OR_RETURN(const git::TreePtr old, git::TreeOf(commit->get()));
     SLIPWAY_ASSIGN_OR_RETURN(const std::optional<ChangeSurvey> survey,
                              SurveyChanges(repository_, tree, old.get(), before_, options_, stop_));
     if (!survey) return false;
@@ -94,22 +94,22 @@ class Syncer {
                                const std::string& prefix) {
     for (std::size_t i = 0; i < git_tree_entrycount(old); ++i) {
       const git_tree_entry* gone = git_tree_entry_byindex(old, i);
-      if (FindLike(tree, gone) != nullptr) continue;
+      if (git::FindLike(tree, gone) != nullptr) continue;
       SLIPWAY_RETURN_IF_ERROR(trash_.PutAt(fd, git_tree_entry_name(gone)));
       ++result_.removed;
     }
     for (std::size_t i = 0; i < git_tree_entrycount(tree); ++i) {
       const git_tree_entry* entry = git_tree_entry_byindex(tree, i);
-      const git_tree_entry* before = FindLike(old, entry);
+      const git_tree_entry* before = git::FindLike(old, entry);
       const std::string name = git_tree_entry_name(entry);
       const std::string path = prefix + name;
-      if (before != nullptr && AreSame(entry, before)) {
-        KeepRecords(IsTree(entry) ? path + "/" : path);
-      } else if (before != nullptr && IsTree(entry) && IsTree(before)) {
-        const Fd child(openat(fd, name.c_str(), kOpenDirectory));
+      if (before != nullptr && git::AreSame(entry, before)) {
+        KeepRecords(git::IsTree(entry) ? path + "/" : path);
+      } else if (before != nullptr && git::IsTree(entry) && git::IsTree(before)) {
+        const git::Fd child(openat(fd, name.c_str(), kOpenDirectory));
         if (!child.valid()) return ErrnoError(errno, "cannot open " + path);
-        SLIPWAY_ASSIGN_OR_RETURN(const TreePtr subtree, Subtree(repository_, entry));
-        SLIPWAY_ASSIGN_OR_RETURN(const TreePtr old_subtree, Subtree(repository_, before));
+        SLIPWAY_ASSIGN_OR_RETURN(const git::TreePtr subtree, git::Subtree(repository_, entry));
+        SLIPWAY_ASSIGN_OR_RETURN(const git::TreePtr old_subtree, git::Subtree(repository_, before));
         SLIPWAY_RETURN_IF_ERROR(
             UpdateDirectory(subtree.get(), old_subtree.get(), child.get(), path + "/"));
       } else {
@@ -155,10 +155,10 @@ class Syncer {
     if (mode != GIT_FILEMODE_TREE && mode != GIT_FILEMODE_COMMIT) {
       return SyncFile(entry, fd, name, path);
     }
-    SLIPWAY_ASSIGN_OR_RETURN(const Fd child, EnterDirectory(fd, name, path));
-    TreePtr subtree;
+    SLIPWAY_ASSIGN_OR_RETURN(const git::Fd child, EnterDirectory(fd, name, path));
+    git::TreePtr subtree;
     if (mode == GIT_FILEMODE_TREE) {
-      SLIPWAY_ASSIGN_OR_RETURN(subtree, Subtree(repository_, entry));
+      SLIPWAY_ASSIGN_OR_RETURN(subtree, git::Subtree(repository_, entry));
     }
     return SyncDirectory(subtree.get(), child.get(), path + "/");
   }
@@ -191,12 +191,13 @@ class Syncer {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<Fd> EnterDirectory(int parent, const std::string& name, const std::string& path) {
-    Fd fd(openat(parent, name.c_str(), kOpenDirectory));
+  absl::StatusOr<git::Fd> EnterDirectory(int parent, const std::string& name,
+                                         const std::string& path) {
+    git::Fd fd(openat(parent, name.c_str(), kOpenDirectory));
     if (!fd.valid()) {
       SLIPWAY_RETURN_IF_ERROR(trash_.PutAt(parent, name));
       if (mkdirat(parent, name.c_str(), 0700) != 0) return ErrnoError(errno, "cannot make " + path);
-      fd = Fd(openat(parent, name.c_str(), kOpenDirectory));
+      fd = git::Fd(openat(parent, name.c_str(), kOpenDirectory));
       if (!fd.valid()) return ErrnoError(errno, "cannot open " + path);
     }
     SLIPWAY_RETURN_IF_ERROR(FixDirectory(fd.get(), path));
@@ -254,7 +255,7 @@ class Syncer {
     file.path = path;
     git_oid_cpy(&file.blob, &blob_id);
     file.mode = mode;
-    SLIPWAY_ASSIGN_OR_RETURN(const BlobPtr blob, ReadBlob(entry, path));
+    SLIPWAY_ASSIGN_OR_RETURN(const git::BlobPtr blob, ReadBlob(entry, path));
     const std::string_view content(static_cast<const char*>(git_blob_rawcontent(blob.get())),
                                    static_cast<std::size_t>(git_blob_rawsize(blob.get())));
     if (file.mode == GIT_FILEMODE_LINK) {
@@ -274,11 +275,11 @@ class Syncer {
     return TooLarge(fmt::format("more than {} bytes", options_.max_bytes));
   }
 
-  absl::StatusOr<BlobPtr> ReadBlob(const git_tree_entry* entry, const std::string& path) {
+  absl::StatusOr<git::BlobPtr> ReadBlob(const git_tree_entry* entry, const std::string& path) {
     std::size_t size = 0;
     git_object_t type = GIT_OBJECT_INVALID;
     if (git_odb_read_header(&size, &type, odb_.get(), git_tree_entry_id(entry)) != 0) {
-      return StatusFromGit2("cannot read " + path);
+      return git::StatusFromGit2("cannot read " + path);
     }
     if (size > static_cast<std::size_t>(options_.max_file_bytes)) {
       return TooLarge(fmt::format("a file of {} bytes, '{}'", size, path));
@@ -286,9 +287,9 @@ class Syncer {
     SLIPWAY_RETURN_IF_ERROR(CountBytes(static_cast<std::int64_t>(size)));
     git_blob* raw = nullptr;
     if (git_blob_lookup(&raw, repository_, git_tree_entry_id(entry)) != 0) {
-      return StatusFromGit2("cannot read " + path);
+      return git::StatusFromGit2("cannot read " + path);
     }
-    return BlobPtr(raw);
+    return git::BlobPtr(raw);
   }
 
   absl::Status MakeLink(std::string_view content, int fd, const std::string& name,
@@ -312,10 +313,10 @@ class Syncer {
   absl::Status MakeFile(git_blob* blob, std::string_view content, std::uint32_t mode, int fd,
                         const std::string& name, const std::string& path, struct stat& info) {
     constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-    const Fd file(openat(fd, name.c_str(), kFlags, 0600));
+    const git::Fd file(openat(fd, name.c_str(), kFlags, 0600));
     if (!file.valid()) return ErrnoError(errno, "cannot make " + path);
     if (result_.record.attributes.empty()) {
-      SLIPWAY_RETURN_IF_ERROR(WriteAll(file.get(), content, path));
+      SLIPWAY_RETURN_IF_ERROR(git::WriteAll(file.get(), content, path));
     } else {
       SLIPWAY_RETURN_IF_ERROR(WriteFiltered(blob, content, file.get(), path));
     }
@@ -339,15 +340,15 @@ class Syncer {
     git_filter_list* raw = nullptr;
     if (git_filter_list_load_ext(&raw, repository_, blob, path.c_str(), GIT_FILTER_TO_WORKTREE,
                                  &options) != 0) {
-      return StatusFromGit2("cannot read the attributes of " + path);
+      return git::StatusFromGit2("cannot read the attributes of " + path);
     }
-    if (raw == nullptr) return WriteAll(fd, content, path);
-    const Git2Ptr<git_filter_list, git_filter_list_free> filters(raw);
+    if (raw == nullptr) return git::WriteAll(fd, content, path);
+    const git::Git2Ptr<git_filter_list, git_filter_list_free> filters(raw);
     git_buf converted = GIT_BUF_INIT;
     if (git_filter_list_apply_to_blob(&converted, raw, blob) != 0) {
-      return StatusFromGit2("cannot convert " + path);
+      return git::StatusFromGit2("cannot convert " + path);
     }
-    const absl::Status status = WriteAll(fd, {converted.ptr, converted.size}, path);
+    const absl::Status status = git::WriteAll(fd, {converted.ptr, converted.size}, path);
     git_buf_dispose(&converted);
     return status;
   }
@@ -357,10 +358,10 @@ class Syncer {
   TreeRecord before_;
   std::size_t at_ = 0;
   const WorkTreeOptions& options_;
-  Trash& trash_;
+  git::Trash& trash_;
   const std::stop_token& stop_;
   const bool owned_;
-  OdbPtr odb_;
+  git::OdbPtr odb_;
   git_oid commit_id_{};
   bool trusted_ = false;
   std::uint64_t looked_at_ = 0;
@@ -372,9 +373,9 @@ class Syncer {
 
 absl::StatusOr<SyncResult> SyncTree(git_repository* repository, std::string_view commit,
                                     int root_fd, TreeRecord before, TreeTrust trust,
-                                    const WorkTreeOptions& options, Trash& trash,
+                                    const WorkTreeOptions& options, git::Trash& trash,
                                     const std::stop_token& stop) {
-  SLIPWAY_ASSIGN_OR_RETURN(const CommitPtr found, FindCommit(repository, commit));
+  SLIPWAY_ASSIGN_OR_RETURN(const git::CommitPtr found, git::FindCommit(repository, commit));
   return Syncer(repository, std::move(before), options, trash, stop)
       .Run(found.get(), root_fd, trust);
 }

@@ -6,9 +6,9 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
-#include "agent/workspace/git2_support.h"
 #include "agent/workspace/tree_record.h"
 #include "agent/workspace/work_trees.h"
+#include "common/git/git2_support.h"
 
 namespace slipway::workspace {
 
@@ -35,7 +35,7 @@ struct SyncResult {
 [[nodiscard]] absl::StatusOr<SyncResult> SyncTree(git_repository* repository,
                                                   std::string_view commit, int root_fd,
                                                   TreeRecord before, TreeTrust trust,
-                                                  const WorkTreeOptions& options, Trash& trash,
+                                                  const WorkTreeOptions& options, git::Trash& trash,
                                                   const std::stop_token& stop);
 
 }  // namespace slipway::workspace

@@ -12,12 +12,12 @@
 #include <utility>
 #include <vector>
 
-#include "agent/workspace/file_support.h"
-#include "agent/workspace/git2_support.h"
-#include "agent/workspace/trash.h"
 #include "agent/workspace/tree_record.h"
 #include "agent/workspace/tree_sync.h"
 #include "common/base/ids.h"
+#include "common/git/file_support.h"
+#include "common/git/git2_support.h"
+#include "common/git/trash.h"
 #include "common/status/status.h"
 
 // A slot is a directory trees/REPOSITORY/ID with `tree` (while it is not lent), `record` and, while
@@ -41,7 +41,7 @@ std::string RepositoryOf(const std::string& slot) {
 
 // Without a commit: there is none that can be used.
 TreeRecord LoadRecord(const std::string& slot) {
-  const auto bytes = ReadWholeFile(slot + "/record", kMaxRecordBytes);
+  const auto bytes = git::ReadWholeFile(slot + "/record", kMaxRecordBytes);
   if (!bytes.ok()) return {};
   return TreeRecord::Parse(*bytes).value_or(TreeRecord{});
 }
@@ -50,16 +50,17 @@ TreeRecord LoadRecord(const std::string& slot) {
 // stays until then: what it says of a file is true as long as the file has the recorded stamp.
 absl::StatusOr<WorkTree> SyncSlot(const std::string& slot, git_repository* repository,
                                   std::string_view commit, TreeRecord before, TreeTrust trust,
-                                  const WorkTreeOptions& options, Trash& trash,
+                                  const WorkTreeOptions& options, git::Trash& trash,
                                   const std::stop_token& stop) {
-  const Fd root(open((slot + "/tree").c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  const git::Fd root(
+      open((slot + "/tree").c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!root.valid()) return ErrnoError(errno, "cannot open the work tree of " + slot);
   const bool same_commit = before.commit == commit;
   SLIPWAY_ASSIGN_OR_RETURN(
       const SyncResult synced,
       SyncTree(repository, commit, root.get(), std::move(before), trust, options, trash, stop));
   if (!same_commit || synced.written > 0) {
-    SLIPWAY_RETURN_IF_ERROR(WriteFileAtomically(slot + "/record", synced.record.Serialize()));
+    SLIPWAY_RETURN_IF_ERROR(git::WriteFileAtomically(slot + "/record", synced.record.Serialize()));
   }
   if (synced.written > 0) {
     SLIPWAY_RETURN_IF_ERROR(WaitForLaterStamps(slot + "/record", synced.newest_ctime_ns));
@@ -74,12 +75,12 @@ absl::StatusOr<WorkTree> SyncSlot(const std::string& slot, git_repository* repos
 
 }  // namespace
 
-WorkTrees::WorkTrees(MirrorCache& mirrors, WorkTreeOptions options)
+WorkTrees::WorkTrees(git::MirrorCache& mirrors, WorkTreeOptions options)
     : mirrors_(mirrors), options_(options), dir_(mirrors.options().work_dir + "/trees") {}
 
 WorkTrees::~WorkTrees() = default;
 
-absl::StatusOr<std::unique_ptr<WorkTrees>> WorkTrees::Create(MirrorCache& mirrors,
+absl::StatusOr<std::unique_ptr<WorkTrees>> WorkTrees::Create(git::MirrorCache& mirrors,
                                                              WorkTreeOptions options) {
   std::unique_ptr<WorkTrees> trees(new WorkTrees(mirrors, options));
   SLIPWAY_RETURN_IF_ERROR(trees->Load());
@@ -89,7 +90,7 @@ absl::StatusOr<std::unique_ptr<WorkTrees>> WorkTrees::Create(MirrorCache& mirror
 }
 
 absl::Status WorkTrees::Load() {
-  SLIPWAY_RETURN_IF_ERROR(MakeDirs(dir_));
+  SLIPWAY_RETURN_IF_ERROR(git::MakeDirs(dir_));
   if (chmod(dir_.c_str(), 0700) != 0) return ErrnoError(errno, "cannot protect " + dir_);
   std::error_code error;
   for (const auto& repository : fs::directory_iterator(dir_, error)) {
@@ -97,7 +98,7 @@ absl::Status WorkTrees::Load() {
     std::error_code slot_error;
     for (const auto& item : fs::directory_iterator(repository.path(), slot_error)) {
       const std::string slot = item.path().string();
-      const auto lent = ReadWholeFile(slot + "/lent", 8192);
+      const auto lent = git::ReadWholeFile(slot + "/lent", 8192);
       const bool usable = Exists(slot + "/record");
       if (usable && lent.ok() && Exists(*lent) && !Exists(slot + "/tree")) {
         lent_[*lent] = slot;
@@ -142,7 +143,7 @@ absl::StatusOr<WorkTrees::Kept> WorkTrees::TakeSlot(const std::string& repositor
     }
   }
   Kept fresh{.slot = fmt::format("{}/{}/{}", dir_, repository, NewId(""))};
-  SLIPWAY_RETURN_IF_ERROR(MakeDirs(fresh.slot));
+  SLIPWAY_RETURN_IF_ERROR(git::MakeDirs(fresh.slot));
   return fresh;
 }
 
@@ -150,7 +151,7 @@ absl::StatusOr<WorkTree> WorkTrees::Fill(const Kept& kept, const std::string& gi
                                          std::string_view commit, const std::stop_token& stop) {
   const bool untouched = kept.state == KeptState::kUntouched;
   if (untouched && kept.tree.commit == commit) return kept.tree;
-  SLIPWAY_ASSIGN_OR_RETURN(const RepositoryPtr repository, OpenRepository(git_dir));
+  SLIPWAY_ASSIGN_OR_RETURN(const git::RepositoryPtr repository, git::OpenRepository(git_dir));
   const std::string tree = kept.slot + "/tree";
   TreeRecord before = LoadRecord(kept.slot);
   for (int round = 0;; ++round) {
@@ -182,8 +183,8 @@ absl::StatusOr<WorkTree> WorkTrees::Fill(const Kept& kept, const std::string& gi
 absl::StatusOr<WorkTree> WorkTrees::Restore(const std::string& slot, const std::stop_token& stop) {
   TreeRecord before = LoadRecord(slot);
   if (before.commit.empty()) return absl::NotFoundError("no record of the tree in " + slot);
-  SLIPWAY_ASSIGN_OR_RETURN(const RepositoryPtr repository,
-                           OpenRepository(mirrors_.PathOfName(RepositoryOf(slot))));
+  SLIPWAY_ASSIGN_OR_RETURN(const git::RepositoryPtr repository,
+                           git::OpenRepository(mirrors_.PathOfName(RepositoryOf(slot))));
   const std::string commit = before.commit;
   return SyncSlot(slot, repository.get(), commit, std::move(before), TreeTrust::kHostile, options_,
                   mirrors_.trash(), stop);
@@ -251,7 +252,7 @@ absl::StatusOr<WorkTree> WorkTrees::Prepare(std::string_view url, std::string_vi
   }
   absl::Status status = tree.status();
   // The note first: a crash in between leaves the tree in its slot, where Load keeps it.
-  if (status.ok()) status = WriteFileAtomically(slot + "/lent", destination);
+  if (status.ok()) status = git::WriteFileAtomically(slot + "/lent", destination);
   if (status.ok() && renameat2(AT_FDCWD, (slot + "/tree").c_str(), AT_FDCWD, destination.c_str(),
                                RENAME_NOREPLACE) != 0) {
     status = ErrnoError(errno, "cannot move the work tree to " + destination);

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "agent/workspace/mirror_cache.h"
+#include "common/git/mirror_cache.h"
 
 namespace slipway::workspace {
 
@@ -71,7 +71,7 @@ class WorkTrees {
  public:
   // Trees lent by an earlier process are still lent while their destination exists. `mirrors` must
   // outlive this.
-  [[nodiscard]] static absl::StatusOr<std::unique_ptr<WorkTrees>> Create(MirrorCache& mirrors,
+  [[nodiscard]] static absl::StatusOr<std::unique_ptr<WorkTrees>> Create(git::MirrorCache& mirrors,
                                                                          WorkTreeOptions options);
   ~WorkTrees();
   WorkTrees(const WorkTrees&) = delete;
@@ -118,7 +118,7 @@ class WorkTrees {
     WorkTree tree = {};
   };
 
-  WorkTrees(MirrorCache& mirrors, WorkTreeOptions options);
+  WorkTrees(git::MirrorCache& mirrors, WorkTreeOptions options);
 
   [[nodiscard]] absl::Status Load();
   // The tree that costs least to make `commit`, or a new slot. Waits while the only one there is
@@ -138,7 +138,7 @@ class WorkTrees {
   void DropSlot(const std::string& slot);
 
   // Constant after construction.
-  MirrorCache& mirrors_;
+  git::MirrorCache& mirrors_;
   const WorkTreeOptions options_;
   const std::string dir_;
   // Own synchronisation.

@@ -230,22 +230,6 @@ absl::Status Access::CheckAdministers(const Caller& caller, Authority::Need need
                    "only operators and admins may do this");
 }
 
-absl::StatusOr<std::vector<domain::Operations>> Access::AllowedOperations(
-    const Caller& caller, const std::vector<ApplicationId>& applications) {
-  SLIPWAY_ASSIGN_OR_RETURN(const auto grants,
-                           accounts_.SummedGrantsOf(caller.account.id, applications));
-  std::map<ApplicationId, std::vector<domain::Grant>> by_application;
-  for (const domain::Grant& grant : grants) by_application[grant.application].push_back(grant);
-  const std::vector<domain::Grant>& of_all = by_application[ApplicationId()];
-  std::vector<domain::Operations> allowed;
-  for (const ApplicationId& id : applications) {
-    std::vector<domain::Grant> held = by_application[id];
-    held.insert(held.end(), of_all.begin(), of_all.end());
-    allowed.push_back(domain::AllowedSomewhere(caller.holder(), held, id));
-  }
-  return allowed;
-}
-
 void Access::Changed() {
   cached_.Clear();
   std::vector<std::function<void()>> listeners;

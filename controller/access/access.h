@@ -112,6 +112,10 @@ class Access {
   [[nodiscard]] absl::StatusOr<std::vector<domain::Operations>> AllowedOperations(
       const Caller& caller, const std::vector<ApplicationId>& applications);
 
+  // Of each question, in their order, without entering refusals anywhere. Reads the database once.
+  [[nodiscard]] absl::StatusOr<std::vector<domain::Verdict>> Judge(
+      const Caller& caller, const std::vector<domain::Question>& questions);
+
   // Somebody's rights may be less than before. Clears what is remembered, then tells the listeners.
   void Changed();
   // Called after each change, from the thread that made it, unless the handle has died.

@@ -66,6 +66,7 @@ class Grammar {
   CLI::App* AddChange(CLI::App& parent, const char* name, v1::AgentAction action,
                       const char* english, const char* chinese);
   void AddFarm();
+  void AddVersions();
   void AddImages(CLI::App& agents);
   // grammar_catalog.cc
   void AddCatalog();
@@ -104,6 +105,7 @@ class Grammar {
   CreateApplicationFlags create_;
   SetApplicationFlags set_;
   SealFlags seal_;
+  ListVersionsFlags versions_;
   PrepareImagesFlags prepare_;
   ListImagesFlags images_;
   ResolveFlags resolve_;

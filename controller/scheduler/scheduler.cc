@@ -174,6 +174,11 @@ Scheduler::Load Scheduler::CurrentLoad() const {
   return load;
 }
 
+std::vector<Labels> Scheduler::Takers() const {
+  const std::lock_guard lock(core_mu_);
+  return core_.Takers();
+}
+
 absl::StatusOr<std::optional<Explanation>> Scheduler::Explain(const TaskId& task) const {
   const std::lock_guard lock(core_mu_);
   if (!core_.loaded()) return Reloading();

@@ -35,6 +35,8 @@ std::optional<MonoTime> SchedulerCore::NextDeadline() const { return impl_->Next
 bool SchedulerCore::IsCurrent(const AgentId& agent, const AttemptKey& key) const {
   return impl_->IsCurrent(agent, key);
 }
+std::vector<Labels> SchedulerCore::Takers() const { return impl_->Takers(); }
+
 std::optional<Explanation> SchedulerCore::Explain(const TaskId& task, MonoTime now,
                                                   WallTime wall) const {
   return impl_->Explain(task, {now, wall});

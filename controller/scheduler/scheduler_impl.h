@@ -45,6 +45,7 @@ class SchedulerCore::Impl {
   [[nodiscard]] std::optional<MonoTime> NextDeadline() const;
   [[nodiscard]] bool IsCurrent(const AgentId& agent, const AttemptKey& key) const;
   [[nodiscard]] std::vector<AgentView> Agents() const;
+  [[nodiscard]] std::vector<Labels> Takers() const;
   [[nodiscard]] std::optional<Explanation> Explain(const TaskId& id,
                                                    Moment at) const;  // explain.cc
   [[nodiscard]] std::size_t unfinished() const { return tasks_.size(); }

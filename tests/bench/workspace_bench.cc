@@ -15,9 +15,9 @@
 #include <string>
 #include <vector>
 
-#include "agent/workspace/mirror_cache.h"
-#include "agent/workspace/trash.h"
 #include "agent/workspace/work_trees.h"
+#include "common/git/mirror_cache.h"
+#include "common/git/trash.h"
 #include "common/process/process.h"
 #include "common/status/status.h"
 
@@ -83,10 +83,10 @@ void Bench(const std::string& dir, int rounds) {
   Git(origin, {"add", "-A"});
   Git(origin, {"commit", "-q", "-m", "all"});
 
-  slipway::workspace::MirrorOptions options;
+  slipway::git::MirrorOptions options;
   options.work_dir = dir + "/work";
   options.allowed_schemes = {"file"};
-  const auto mirrors = Take(slipway::workspace::MirrorCache::Create(options));
+  const auto mirrors = Take(slipway::git::MirrorCache::Create(options));
   const auto trees = Take(slipway::workspace::WorkTrees::Create(*mirrors, {}));
   const std::string at = dir + "/src";
   std::map<std::string, std::vector<double>> times;

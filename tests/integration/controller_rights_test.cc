@@ -176,7 +176,7 @@ std::vector<const pb::MethodDescriptor*> AllMethods() {
   (void)v1::JoinRequest::descriptor();
   std::vector<const pb::MethodDescriptor*> methods;
   for (const char* file : {"access", "agent", "agent_admin", "agent_images", "application", "audit",
-                           "catalog", "enrollment", "release", "session", "task"}) {
+                           "catalog", "enrollment", "overview", "release", "session", "task"}) {
     const pb::FileDescriptor* found = pb::DescriptorPool::generated_pool()->FindFileByName(
         std::string("slipway/v1/") + file + ".proto");
     REQUIRE(found != nullptr);

@@ -5,8 +5,8 @@
 #include <catch2/catch.hpp>
 #include <random>
 
-#include "agent/workspace/trash.h"
 #include "agent/workspace/tree_record.h"
+#include "common/git/trash.h"
 #include "tests/integration/work_tree_world.h"
 
 // What happens to a tree between two builds, and what the next one then finds.

@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 struct WorkTreeWorld {
   TempDir temp;
   GitFixture git{temp.path() + "/origin"};
-  std::unique_ptr<workspace::MirrorCache> mirrors;
+  std::unique_ptr<git::MirrorCache> mirrors;
   std::unique_ptr<workspace::WorkTrees> trees;
   workspace::WorkTreeOptions options;
   const std::string at = temp.path() + "/box/src";
@@ -33,12 +33,12 @@ struct WorkTreeWorld {
     Restart();
   }
   void Restart() {
-    workspace::MirrorOptions mirror_options;
+    git::MirrorOptions mirror_options;
     mirror_options.work_dir = temp.path() + "/work";
     mirror_options.allowed_schemes = {"file"};
     trees.reset();
     mirrors.reset();
-    auto made = workspace::MirrorCache::Create(mirror_options);
+    auto made = git::MirrorCache::Create(mirror_options);
     REQUIRE_OK(made);
     mirrors = std::move(*made);
     auto made_trees = workspace::WorkTrees::Create(*mirrors, options);

@@ -5,7 +5,7 @@
 #include <catch2/catch.hpp>
 
 #include "agent/workspace/failure.h"
-#include "agent/workspace/trash.h"
+#include "common/git/trash.h"
 #include "tests/integration/work_tree_world.h"
 #include "tests/support/wait_until.h"
 

@@ -68,6 +68,8 @@ class InMemoryRunReader final : public store::RunReader {
   absl::StatusOr<domain::Resolution> ResolutionOf(const TaskId& publish_task) override;
   absl::StatusOr<domain::Release> ReleaseOfTask(const TaskId& publish_task) override;
   absl::StatusOr<store::ReleasePage> ListReleases(const store::ReleaseFilter& filter) override;
+  absl::StatusOr<std::vector<store::BuiltCommit>> BuiltOf(
+      const store::Viewer& viewer, const std::vector<store::CommitOfApplication>& commits) override;
 
  private:
   InMemoryDatabase::State& state_;

@@ -13,8 +13,8 @@
 #include <utility>
 
 #include "agent/runner/runner.h"
-#include "agent/workspace/mirror_cache.h"
 #include "agent/workspace/work_trees.h"
+#include "common/git/mirror_cache.h"
 #include "tests/support/fake_container_engine.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
@@ -80,10 +80,10 @@ class Events {
 struct Machine {
   // `schemes`: of repositories, beside those that are always allowed.
   explicit Machine(const std::set<std::string>& schemes = {}) {
-    workspace::MirrorOptions mirror_options;
+    git::MirrorOptions mirror_options;
     mirror_options.work_dir = dir / "work";
     mirror_options.allowed_schemes.insert(schemes.begin(), schemes.end());
-    auto made = workspace::MirrorCache::Create(mirror_options);
+    auto made = git::MirrorCache::Create(mirror_options);
     REQUIRE_OK(made);
     mirrors = *std::move(made);
     auto kept = workspace::WorkTrees::Create(*mirrors, {});
@@ -142,7 +142,7 @@ struct Machine {
   Events events;
   networks::NetworkKeeper networks{{.owner = {}, .init_binary = "/init", .capacity = 0}, engine};
   std::unique_ptr<pool::WarmPool> pool;
-  std::unique_ptr<workspace::MirrorCache> mirrors;
+  std::unique_ptr<git::MirrorCache> mirrors;
   std::unique_ptr<workspace::WorkTrees> trees;
   std::unique_ptr<Runner> runner;
 };

@@ -15,8 +15,8 @@
 
 #include "agent/initlink/control_dir.h"
 #include "agent/runner/progress.h"
-#include "agent/workspace/mirror_cache.h"
 #include "agent/workspace/work_trees.h"
+#include "common/git/mirror_cache.h"
 #include "common/loghash/segment_hasher.h"
 #include "tests/support/fake_container_engine.h"
 #include "tests/support/status_matchers.h"

@@ -95,6 +95,19 @@ constexpr Statement kListReleasesOfSome{
     SLIPWAY_PG_NEWEST("releases", "($4 = '' OR n.platform = $4)") SLIPWAY_PG_RELEASE_QUERY
     "WHERE l.sequence = ANY (ARRAY(SELECT sequence FROM page)) ORDER BY l.sequence DESC"};
 
+constexpr Statement kBuiltOf{"reader_built_of", R"(
+SELECT b.application_id, b.commit_id, b.platform, b.task_id, t.run_id,
+       coalesce(t.result -> 'build' ->> 'version', '') AS version,
+       coalesce(to_micros(t.finished_at), 0) AS finished_at
+  FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::text[])) AS w(application_id, commit_id)
+ -- Looked up, however small the table was when this was planned.
+ CROSS JOIN LATERAL (SELECT * FROM built_commits
+                      WHERE application_id = w.application_id AND commit_id = w.commit_id
+                     OFFSET 0) AS b
+  JOIN tasks t ON t.id = b.task_id
+ WHERE )" SLIPWAY_PG_VISIBLE("b.application_id", "$3", "$4", "$5") R"(
+ ORDER BY b.application_id, b.commit_id, b.platform)"};
+
 // What a lookup is for, and the reason when there is none.
 struct Kind {
   std::string_view what;
@@ -254,6 +267,35 @@ absl::StatusOr<ReleasePage> PgRunReader::ListReleases(const ReleaseFilter& filte
   }));
   page.next_page_token = CutToPage(page.releases, sequences, filter.page_size);
   return page;
+}
+
+absl::StatusOr<std::vector<BuiltCommit>> PgRunReader::BuiltOf(
+    const Viewer& viewer, const std::vector<CommitOfApplication>& commits) {
+  std::vector<BuiltCommit> built;
+  std::vector<std::string> applications;
+  std::vector<std::string> ids;
+  for (const CommitOfApplication& wanted : commits) {
+    if (!IsStorableText(wanted.application.value()) || !IsStorableText(wanted.commit)) continue;
+    applications.push_back(wanted.application.value());
+    ids.push_back(wanted.commit);
+  }
+  if (ids.empty()) return built;
+  const ViewerArguments arguments(viewer);
+  SLIPWAY_RETURN_IF_ERROR(database_.Read([&](Transaction& transaction) {
+    for (const pqxx::row& row :
+         transaction.Run(kBuiltOf, TextArray(applications), TextArray(ids), arguments.account,
+                         arguments.holdable, arguments.only)) {
+      built.push_back({.application = ApplicationId(row["application_id"].as<std::string>()),
+                       .commit = row["commit_id"].as<std::string>(),
+                       .platform = row["platform"].as<std::string>(),
+                       .task = TaskId(row["task_id"].as<std::string>()),
+                       .run = RunId(row["run_id"].as<std::string>()),
+                       .version = row["version"].as<std::string>(),
+                       .built_at = FromUnixMicros(row["finished_at"].as<std::int64_t>())});
+    }
+    return absl::OkStatus();
+  }));
+  return built;
 }
 
 }  // namespace slipway::store::pg

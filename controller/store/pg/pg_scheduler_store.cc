@@ -148,7 +148,14 @@ WITH c AS (
 )" SLIPWAY_PG_FIND_TASKS R"(
    WHERE t.ctid = found.place AND t.attempt = c.attempt
      AND position(' ' || t.kind || '/' || t.state || ' ' IN c.allowed) > 0
-  RETURNING t.id, t.attempt, c.release, c.resolution
+  RETURNING t.id, t.attempt, t.application_id, t.platform, t.sequence, c.release, c.resolution,
+            CASE WHEN t.kind = 'build' AND t.state = 'succeeded'
+                 THEN nullif(c.result #>> '{build,commit}', '') END AS built_commit
+), built AS (
+  INSERT INTO built_commits AS b (application_id, commit_id, platform, task_id)
+  SELECT DISTINCT ON (1, 2, 3) application_id, built_commit, platform, id
+    FROM done WHERE built_commit IS NOT NULL ORDER BY 1, 2, 3, sequence DESC
+  ON CONFLICT (application_id, commit_id, platform) DO UPDATE SET task_id = excluded.task_id
 ), ended AS (
   -- Not a join, which a plan made while the table was small would do by reading all of it.
   DELETE FROM unfinished WHERE task_id = ANY (ARRAY(SELECT id FROM done))

@@ -1,4 +1,4 @@
-#include "agent/workspace/trash.h"
+#include "common/git/trash.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -14,7 +14,7 @@
 #include "common/process/process.h"
 #include "common/status/status.h"
 
-namespace slipway::workspace {
+namespace slipway::git {
 
 absl::StatusOr<std::unique_ptr<Trash>> Trash::Create(std::string dir, Duration delay) {
   std::error_code error;
@@ -92,4 +92,4 @@ void Trash::Work(const std::stop_token& stop) {
   }
 }
 
-}  // namespace slipway::workspace
+}  // namespace slipway::git

@@ -8,8 +8,8 @@
 
 #include "absl/status/statusor.h"
 
-// libgit2, owned. Private to this library.
-namespace slipway::workspace {
+// libgit2, owned; for this library and for work trees, which are written with it.
+namespace slipway::git {
 
 template <typename T, void (*Free)(T*)>
 struct Git2Free {
@@ -56,4 +56,4 @@ using OdbPtr = Git2Ptr<git_odb, git_odb_free>;
 
 [[nodiscard]] bool IsFullCommitId(std::string_view text);
 
-}  // namespace slipway::workspace
+}  // namespace slipway::git

@@ -8,8 +8,8 @@
 
 #include "absl/status/statusor.h"
 
-// Small pieces over POSIX files. Private to this library.
-namespace slipway::workspace {
+// Small pieces over POSIX files, for this library and for work trees.
+namespace slipway::git {
 
 // Owns a file descriptor.
 class Fd {
@@ -46,4 +46,4 @@ class Fd {
 [[nodiscard]] absl::StatusOr<std::string> ReadWholeFile(const std::string& path,
                                                         std::size_t max_bytes);
 
-}  // namespace slipway::workspace
+}  // namespace slipway::git

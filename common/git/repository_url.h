@@ -6,7 +6,7 @@
 
 #include "absl/status/statusor.h"
 
-namespace slipway::workspace {
+namespace slipway::git {
 
 // Where a repository is, taken apart so that its password never reaches an argument list, a log or
 // a directory name. Thread-compatible.
@@ -29,4 +29,4 @@ struct RepositoryUrl {
 [[nodiscard]] absl::StatusOr<RepositoryUrl> ParseRepositoryUrl(
     std::string_view url, const std::set<std::string>& allowed_schemes);
 
-}  // namespace slipway::workspace
+}  // namespace slipway::git

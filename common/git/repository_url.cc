@@ -1,4 +1,4 @@
-#include "agent/workspace/repository_url.h"
+#include "common/git/repository_url.h"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 
 #include "common/status/status.h"
 
-namespace slipway::workspace {
+namespace slipway::git {
 namespace {
 
 absl::Status Invalid(std::string_view what) {
@@ -135,9 +135,9 @@ absl::StatusOr<RepositoryUrl> ParseRepositoryUrl(std::string_view text,
   if (!allowed_schemes.contains(url->scheme)) {
     return MakeError(absl::StatusCode::kInvalidArgument, "REPOSITORY_URL_INVALID",
                      fmt::format("repositories over {} are not allowed here", url->scheme),
-                     "Use https or ssh, or ask the operator to allow it in the agent's options.");
+                     "Use https or ssh, or ask the operator to allow it.");
   }
   return url;
 }
 
-}  // namespace slipway::workspace
+}  // namespace slipway::git

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <set>
@@ -9,11 +10,11 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "agent/workspace/commit_reader.h"
-#include "agent/workspace/repository_url.h"
 #include "common/base/time.h"
+#include "common/git/commit_reader.h"
+#include "common/git/repository_url.h"
 
-namespace slipway::workspace {
+namespace slipway::git {
 
 class Trash;
 
@@ -22,8 +23,13 @@ struct MirrorOptions {
   std::string work_dir;
   // The operator may add "http" (no encryption) and "file" (repositories of this machine).
   std::set<std::string> allowed_schemes = {"https", "ssh", "git"};
+  // "agent" or "controller": whose options, key and network the words of errors are about.
+  std::string program = "agent";
   // One fetch, from waiting for the mirror's lock to its end.
   Duration fetch_timeout = std::chrono::minutes(10);
+  // Bytes that one file of a fetch may have, which bounds what a repository can fill a disk with;
+  // 0: any. REPOSITORY_TOO_LARGE beyond it.
+  std::int64_t max_file_bytes = 0;
   // Added to the environment of git: proxies, GIT_SSL_CAINFO, GIT_SSH_COMMAND.
   std::map<std::string, std::string> environment;
 };
@@ -46,13 +52,14 @@ struct IdleMirror {
   WallTime last_used;
 };
 
-// A bare mirror of every repository this agent has built, fetched with the git program.
+// A bare mirror of every repository that a program has asked for, fetched with the git program.
 //
 // Repositories are hostile: objects are checked while they arrive, and no hook, submodule or
 // configuration of theirs is used. git never prompts. A mirror that is damaged or half made is
 // moved away and fetched anew. Several processes may share a work_dir (flock per mirror).
 //
-// Errors carry the reasons of ToFailure (failure.h), and git's own words without credentials.
+// Errors carry the reasons REPOSITORY_…, REF_UNKNOWN, MIRROR_DAMAGED, DISK_FULL or GIT_CRASHED, and
+// git's own words without credentials (ToolWordsOf).
 // Thread-safe; every call blocks, up to fetch_timeout, and ends soon after `stop`.
 class MirrorCache {
  public:
@@ -68,6 +75,10 @@ class MirrorCache {
   // kNotFound/REF_UNKNOWN names the nearest refs.
   [[nodiscard]] absl::StatusOr<ResolvedRef> Resolve(std::string_view url, std::string_view ref,
                                                     const std::stop_token& stop = {});
+
+  // Brings the mirror up to date: branches, tags and which commit is the default branch's. Ok for a
+  // repository without any.
+  [[nodiscard]] absl::Status Refresh(std::string_view url, const std::stop_token& stop = {});
 
   // Fetches unless `commit` (40 hex digits) is here already.
   [[nodiscard]] absl::Status Ensure(std::string_view url, std::string_view commit,
@@ -113,4 +124,4 @@ class MirrorCache {
   std::unique_ptr<Trash> trash_;
 };
 
-}  // namespace slipway::workspace
+}  // namespace slipway::git

@@ -12,7 +12,7 @@
 #include "absl/status/statusor.h"
 #include "common/base/time.h"
 
-namespace slipway::workspace {
+namespace slipway::git {
 
 // Takes directories and files out of the way with one rename, and deletes them later at the lowest
 // priority, so that no build waits for a deletion. What is left at a stop or crash is deleted after
@@ -54,4 +54,4 @@ class Trash {
   std::jthread worker_;
 };
 
-}  // namespace slipway::workspace
+}  // namespace slipway::git

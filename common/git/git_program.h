@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <stop_token>
 #include <string>
@@ -7,11 +8,11 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "agent/workspace/repository_url.h"
 #include "common/base/time.h"
+#include "common/git/repository_url.h"
 
 // The git program, made harmless. Private to this library.
-namespace slipway::workspace {
+namespace slipway::git {
 
 struct GitCall {
   // After "git".
@@ -19,6 +20,10 @@ struct GitCall {
   // Becomes the URL of the remote "origin", with its credentials; nullptr for a local command.
   const RepositoryUrl* remote = nullptr;
   Duration timeout;
+  // Whose key, network and disk it is, for what people are told to do: "agent" or "controller".
+  std::string program = "agent";
+  // Of each file that git writes; 0: any. Beyond it: REPOSITORY_TOO_LARGE.
+  std::int64_t max_file_bytes = 0;
 };
 
 // The options every call needs, in a file that git reads instead of the machine's and the user's.
@@ -26,11 +31,11 @@ struct GitCall {
 [[nodiscard]] std::string GitConfigText(bool allow_foreign_owner);
 
 // Runs git with `config_file` as its only configuration. Ok: it succeeded. Otherwise the reasons of
-// failure.h by what git said, with its words and without credentials; REPOSITORY_TIMEOUT,
+// MirrorCache by what git said, with its words and without credentials; REPOSITORY_TIMEOUT,
 // kCancelled.
 [[nodiscard]] absl::Status RunGit(const GitCall& call, const std::string& config_file,
                                   const std::string& allowed_protocols,
                                   const std::map<std::string, std::string>& environment,
                                   const std::stop_token& stop);
 
-}  // namespace slipway::workspace
+}  // namespace slipway::git

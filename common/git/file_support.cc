@@ -1,4 +1,4 @@
-#include "agent/workspace/file_support.h"
+#include "common/git/file_support.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -10,7 +10,7 @@
 #include "common/base/ids.h"
 #include "common/status/status.h"
 
-namespace slipway::workspace {
+namespace slipway::git {
 
 absl::Status MakeDirs(const std::string& path) {
   std::error_code error;
@@ -61,4 +61,4 @@ absl::StatusOr<std::string> ReadWholeFile(const std::string& path, std::size_t m
   return text;
 }
 
-}  // namespace slipway::workspace
+}  // namespace slipway::git

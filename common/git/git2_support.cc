@@ -1,4 +1,4 @@
-#include "agent/workspace/git2_support.h"
+#include "common/git/git2_support.h"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 #include "common/base/check.h"
 #include "common/status/status.h"
 
-namespace slipway::workspace {
+namespace slipway::git {
 namespace {
 
 void StartLibrary() {
@@ -108,4 +108,4 @@ std::string HashName(std::string_view text) {
   return HexOf(id);
 }
 
-}  // namespace slipway::workspace
+}  // namespace slipway::git
