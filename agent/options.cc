@@ -35,7 +35,7 @@ void ReadDocker(config::Section docker, Options& options) {
 }
 
 void ReadLimits(config::Section section, Options& options) {
-  workspace::ResourceLimits& limits = options.max_limits;
+  project::ResourceLimits& limits = options.max_limits;
   limits.cpus = section.GetDouble("cpus", limits.cpus, 0.1, 1024);
   limits.memory = section.GetSize("memory", limits.memory, std::int64_t{16} << 20, kMaxBytes);
   limits.pids = section.GetInt("pids", limits.pids, 8, 1 << 20);

@@ -11,8 +11,8 @@
 #include "agent/executor/path_map.h"
 #include "agent/health/disk_policy.h"
 #include "agent/images/image_reference.h"
-#include "agent/workspace/project_config.h"
 #include "common/base/time.h"
+#include "common/project/project_config.h"
 
 namespace slipway::agent {
 
@@ -48,7 +48,7 @@ struct Options {
   std::string ca_bundle = "/etc/ssl/certs/ca-certificates.crt";
   bool ca_bundle_chosen = false;
 
-  workspace::ResourceLimits max_limits = {
+  project::ResourceLimits max_limits = {
       .cpus = 64, .memory = std::int64_t{64} << 30, .pids = 4096, .disk = std::int64_t{64} << 30};
   std::int64_t log_budget_bytes = std::int64_t{256} << 20;
   health::DiskLimits disk;

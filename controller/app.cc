@@ -33,12 +33,14 @@
 #include "controller/api/audit_service.h"
 #include "controller/api/catalog_service.h"
 #include "controller/api/open_streams.h"
+#include "controller/api/overview_service.h"
 #include "controller/api/release_service.h"
 #include "controller/api/session_service.h"
 #include "controller/api/task_service.h"
 #include "controller/artifacts/artifact_archive.h"
 #include "controller/artifacts/directory_blob_store.h"
 #include "controller/audit/refusal_writer.h"
+#include "controller/catalog/version_reader.h"
 #include "controller/data_folder.h"
 #include "controller/farm_keys.h"
 #include "controller/first_admin.h"
@@ -66,6 +68,7 @@
 #include "controller/store/pg/pg_run_reader.h"
 #include "controller/store/pg/pg_scheduler_store.h"
 #include "controller/store/pg/pg_target_store.h"
+#include "controller/work/recurring.h"
 #include "controller/work/work_pool.h"
 
 namespace slipway::controller {
@@ -73,10 +76,8 @@ namespace {
 
 constexpr char kVersion[] = "0.1.0";
 constexpr int kMaxMessageBytes = 16 << 20;
-// `http_listen` of a controller without HTTP.
-constexpr char kNoHttp[] = "off";
-// Threads of synchronous calls, blob transfers among them.
-constexpr int kMaxServerThreads = 64;
+constexpr char kNoHttp[] = "off";      // `http_listen` of a controller without HTTP
+constexpr int kMaxServerThreads = 64;  // of synchronous calls, blob transfers among them
 // Of calls that follow, and as many of those that submit, which read the database; of agents' logs,
 // which write the disk.
 constexpr int kReadThreads = 2;
@@ -133,14 +134,19 @@ class RealApp final : public App {
     sampled_.clear();
     server_.reset();
     services_.reset();
+    versions_.reset();
     gateway_.reset();
     scheduler_.reset();
     orders_.reset();
     submits_.reset();
     reads_.reset();
     log_writes_.reset();
+    rights_changes_.reset();
+    rights_.reset();
+    housekeeping_.reset();
     // 4. What was refused, files, then leadership, then the database.
     auth_.reset();
+    if (database_) database_->EnterRefusalsIn(nullptr);
     refusals_.reset();
     access_.reset();
     archive_.reset();
@@ -227,7 +233,8 @@ class RealApp final : public App {
                    app.clock_}),
           account({deps.auth, app.stores_->accounts, app.stores_->logins, deps.applications,
                    app.clock_}),
-          audit(deps, app.stores_->audit) {}
+          audit(deps, app.stores_->audit),
+          overview(deps, *app.versions_, farm) {}
     agent_gateway::PeerCheck peers;
     credentials::RepositoryCredentials credentials;
     agent_gateway::AgentService agent;
@@ -241,6 +248,7 @@ class RealApp final : public App {
     api::SessionService session;
     api::AccountService account;
     api::AuditService audit;
+    api::OverviewService overview;
   };
 
   absl::Status StartDatabase() {
@@ -296,11 +304,12 @@ class RealApp final : public App {
     // For clients; readable by all, it is no secret.
     SLIPWAY_RETURN_IF_ERROR(crypto::WriteSecretFile(ca_file(), keys_.ca.certificate_pem));
     if (chmod(ca_file().c_str(), 0644) != 0) return ErrnoError(errno, ca_file());
-    SLIPWAY_ASSIGN_OR_RETURN(auto session_key, LoadOrCreateToken(dir + "/session.key"));
+    SLIPWAY_ASSIGN_OR_RETURN(auto session_key, LoadOrCreateSessionKey(dir + "/session.key"));
     access_ = std::make_unique<access::Access>(
         access::Access::Options{}, stores_->accounts, stores_->logins,
         access::SessionTokens(std::move(session_key)), clock_);
     refusals_ = std::make_unique<audit::RefusalWriter>(stores_->audit);
+    database_->EnterRefusalsIn(refusals_.get());
     return EnsureFirstAdmin(
         stores_->accounts, stores_->logins,
         {.password_file = options_.data_dir + "/admin.password", .token_file = token_file()},
@@ -312,6 +321,10 @@ class RealApp final : public App {
     SLIPWAY_ASSIGN_OR_RETURN(blobs_,
                              artifacts::DirectoryBlobStore::Open(options_.data_dir + "/blobs"));
     archive_ = std::make_unique<artifacts::ArtifactArchive>(*blobs_, stores_->artifacts, clock_);
+    catalog::VersionReaderOptions reading = options_.repositories;
+    reading.mirrors.work_dir = options_.data_dir + "/repositories";
+    if (options_.allow_local_repositories) reading.mirrors.allowed_schemes.insert("file");
+    SLIPWAY_ASSIGN_OR_RETURN(versions_, catalog::VersionReader::Create(std::move(reading), clock_));
     return absl::OkStatus();
   }
 
@@ -347,10 +360,14 @@ class RealApp final : public App {
 
     auth_ = std::make_unique<api::Authenticator>(*access_, *refusals_,
                                                  std::string(gateway_token_.view()));
+    housekeeping_ = std::make_unique<work::Recurring>(work::Recurring::Options{},
+                                                      [this] { return access_->ForgetEnded(); });
+    rights_ = std::make_unique<api::StreamRights>(clock_);
+    rights_changes_ = access_->OnChange([this] { rights_->Changed(); });
     services_.reset(new Services(
         farm_, *this,
         {*auth_, *scheduler_, stores_->reader, stores_->cached_applications, stores_->agents,
-         *logs_, watch_, stores_->cached_targets, *reads_, *submits_, streams_, clock_}));
+         *logs_, watch_, stores_->cached_targets, *reads_, *submits_, streams_, *rights_, clock_}));
 
     // So that grpcurl and probes need no files of ours. Both are for builders made afterwards.
     grpc::EnableDefaultHealthCheckService(true);
@@ -373,7 +390,8 @@ class RealApp final : public App {
     for (grpc::Service* service : std::initializer_list<grpc::Service*>{
              &services_->agent, &services_->enrollment, &services_->task, &services_->application,
              &services_->release, &services_->agent_admin, &services_->agent_images,
-             &services_->session, &services_->account, &services_->audit, &services_->catalog}) {
+             &services_->session, &services_->account, &services_->audit, &services_->catalog,
+             &services_->overview}) {
       builder.RegisterService(service);
     }
     server_ = builder.BuildAndStart();
@@ -407,7 +425,7 @@ class RealApp final : public App {
              v1::ReleaseService::service_full_name(), v1::AgentAdminService::service_full_name(),
              v1::AgentImageService::service_full_name(), v1::SessionService::service_full_name(),
              v1::AccountService::service_full_name(), v1::AuditService::service_full_name(),
-             v1::CatalogService::service_full_name()},
+             v1::CatalogService::service_full_name(), v1::OverviewService::service_full_name()},
             {server_->InProcessChannel(arguments),
              crypto::SecretBytes::CopyOf(gateway_token_.view()), registry_, clock_,
              [this](auto answer) { ready_check_->Ask(std::move(answer)); }},
@@ -452,10 +470,14 @@ class RealApp final : public App {
   std::unique_ptr<work::WorkPool> reads_;
   std::unique_ptr<work::WorkPool> submits_;
   std::unique_ptr<work::WorkPool> log_writes_;
+  std::unique_ptr<catalog::VersionReader> versions_;
   std::unique_ptr<agent_gateway::Gateway> gateway_;
   std::unique_ptr<access::Access> access_;
   std::unique_ptr<audit::RefusalWriter> refusals_;
   std::unique_ptr<api::Authenticator> auth_;
+  std::unique_ptr<api::StreamRights> rights_;
+  std::shared_ptr<void> rights_changes_;
+  std::unique_ptr<work::Recurring> housekeeping_;
   std::unique_ptr<Services> services_;
   std::unique_ptr<grpc::Server> server_;
   std::vector<std::shared_ptr<void>> sampled_;

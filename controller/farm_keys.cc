@@ -11,6 +11,8 @@
 namespace slipway::controller {
 namespace {
 
+constexpr std::size_t kShortestSessionKey = 32;
+
 using Maker = std::function<absl::StatusOr<crypto::KeyAndCertificate>()>;
 
 absl::StatusOr<crypto::KeyAndCertificate> LoadOrCreate(const std::string& stem, MissingKeys missing,
@@ -62,6 +64,15 @@ absl::StatusOr<FarmKeys> LoadOrCreateFarmKeys(const std::string& dir, const Farm
   SLIPWAY_ASSIGN_OR_RETURN(const auto facts, crypto::ReadCertificate(keys.ca.certificate_pem));
   keys.ca_fingerprint = facts.fingerprint;
   return keys;
+}
+
+absl::StatusOr<crypto::SecretBytes> LoadOrCreateSessionKey(const std::string& path) {
+  SLIPWAY_ASSIGN_OR_RETURN(auto key, LoadOrCreateToken(path));
+  if (key.view().size() >= kShortestSessionKey) return key;
+  return MakeError(absl::StatusCode::kDataLoss, "FARM_KEYS_DAMAGED",
+                   path + ": shorter than 32 bytes, so that its tokens could be guessed",
+                   "Restore it from a backup, or delete it and start again, which ends every "
+                   "login.");
 }
 
 absl::StatusOr<crypto::SecretBytes> LoadOrCreateToken(const std::string& path) {

@@ -34,4 +34,7 @@ enum class MissingKeys {
 // The API token of the account "admin" in `path` (0600); made when the file is not there.
 [[nodiscard]] absl::StatusOr<crypto::SecretBytes> LoadOrCreateToken(const std::string& path);
 
+// The key that signs the tokens of logins. kDataLoss FARM_KEYS_DAMAGED: the file is too short.
+absl::StatusOr<crypto::SecretBytes> LoadOrCreateSessionKey(const std::string& path);
+
 }  // namespace slipway::controller

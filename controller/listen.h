@@ -8,10 +8,11 @@
 
 namespace slipway::controller {
 
-// "HOST:PORT" of gRPC, without a scheme. kInvalidArgument, reason BAD_LISTEN.
+// Whether it is "HOST:PORT", without a scheme. kInvalidArgument, reason BAD_LISTEN.
 [[nodiscard]] absl::Status CheckListen(const std::string& listen);
 
-// What the server's certificate is for: this machine, and the operator's names and addresses.
+// What a server certificate of this machine is for: `names`, which may be addresses, beside the
+// host's own name and localhost.
 [[nodiscard]] crypto::ServerNames NamesFor(const std::vector<std::string>& names);
 
 }  // namespace slipway::controller

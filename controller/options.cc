@@ -48,6 +48,20 @@ void ReadHttp(config::Section& root, Options& options) {
   options.http_max_streams = count("http_max_streams", options.http_max_streams);
 }
 
+void ReadGit(config::Section git, catalog::VersionReaderOptions& reading) {
+  if (git.GetBool("allow_http", false)) reading.mirrors.allowed_schemes.insert("http");
+  reading.mirrors.fetch_timeout = git.GetDuration("fetch_timeout", reading.mirrors.fetch_timeout,
+                                                  std::chrono::seconds(1), std::chrono::hours(2));
+  reading.mirrors.environment = git.GetStringMap("environment");
+  reading.max_fetches = static_cast<int>(git.GetInt("max_fetches", reading.max_fetches, 1, 64));
+  reading.max_mirrors = static_cast<std::size_t>(
+      git.GetInt("max_mirrors", static_cast<std::int64_t>(reading.max_mirrors), 1, 100'000));
+  reading.max_bytes =
+      git.GetSize("max_size", reading.max_bytes, std::int64_t{1} << 20, std::int64_t{1} << 50);
+  reading.refresh_after = git.GetDuration("refresh_after", reading.refresh_after,
+                                          std::chrono::seconds(1), std::chrono::hours(24));
+}
+
 }  // namespace
 
 std::optional<Options::HttpTls> ParseHttpTls(std::string_view word) {
@@ -69,6 +83,7 @@ absl::StatusOr<Options> LoadOptions(const std::string& path) {
   options.postgres_user = root.GetString("postgres_user", "");
   options.public_url = root.GetString("public_url", "");
   options.allow_local_repositories = root.GetBool("allow_local_repositories", false);
+  if (auto git = root.FindSection("git")) ReadGit(*std::move(git), options.repositories);
   if (auto certificates = root.FindSection("agent_certificates")) {
     options.agent_certificate_lifetime =
         ReadSeconds(*certificates, "lifetime", options.agent_certificate_lifetime);

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/base/time.h"
+#include "controller/catalog/version_reader.h"
 
 namespace slipway::controller {
 
@@ -41,6 +42,8 @@ struct Options {
   std::string public_url;
   // Applications may name repositories on disks (file://, /path). For demonstrations and tests.
   bool allow_local_repositories = false;
+  // How the versions that people choose from are read; `mirrors.work_dir` is in data_dir.
+  catalog::VersionReaderOptions repositories;
   // Of the certificates that agents get; they renew them when two thirds are over.
   std::chrono::seconds agent_certificate_lifetime = std::chrono::hours(24 * 90);
   // How long a certificate is taken beside its successor when that is never used.

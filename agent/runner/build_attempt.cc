@@ -137,11 +137,11 @@ BuildAttempt::Trouble BuildAttempt::ReadProject(const std::string& commit) {
   outcome_.version =
       context_.task.version.empty() ? DefaultVersion(info->time) : context_.task.version;
   const absl::StatusOr<std::string> text =
-      reader->ReadFile(commit, workspace::kProjectConfigFile, workspace::kMaxProjectConfigBytes);
+      reader->ReadFile(commit, project::kProjectConfigFile, project::kMaxProjectConfigBytes);
   if (!text.ok()) return workspace::ToFailure(text.status());
-  const absl::StatusOr<workspace::ProjectConfig> config = workspace::ParseProjectConfig(*text);
+  const absl::StatusOr<project::ProjectConfig> config = project::ParseProjectConfig(*text);
   if (!config.ok()) return workspace::ToFailure(config.status());
-  const workspace::PlatformConfig* platform = config->Find(context_.task.platform);
+  const project::PlatformConfig* platform = config->Find(context_.task.platform);
   if (platform == nullptr) {
     return MakeFailure(
         reason::kUnknownPlatform,
@@ -183,7 +183,7 @@ BuildAttempt::Trouble BuildAttempt::ReadCredential(const git::CommitReader& read
 BuildAttempt::Trouble BuildAttempt::Prepare() {
   const MonoTime begin = context_.clock.Mono();
   context_.BeginStep(2, "prepare");
-  const workspace::BuildConfig& build = platform_.build;
+  const project::BuildConfig& build = platform_.build;
   const absl::StatusOr<executor::ImageInfo> image = context_.EnsureImage(build.image);
   if (!image.ok()) return FailureOf(image.status());
   if (limits_ != build.limits) {
@@ -264,7 +264,7 @@ absl::Status BuildAttempt::CreateAndStart(const executor::ContainerSpec& spec) {
 }
 
 init::StepSpec BuildAttempt::ScriptStep() const {
-  const workspace::BuildConfig& build = platform_.build;
+  const project::BuildConfig& build = platform_.build;
   init::StepSpec step;
   step.step = kScriptStep;
   step.argv = build.script.empty() ? std::vector<std::string>{"/bin/sh", "-e", "-c", build.run}

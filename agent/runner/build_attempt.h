@@ -5,8 +5,8 @@
 #include <string_view>
 
 #include "agent/runner/attempt_context.h"
-#include "agent/workspace/project_config.h"
 #include "common/git/source.h"
+#include "common/project/project_config.h"
 
 namespace slipway::runner {
 
@@ -51,8 +51,8 @@ class BuildAttempt {
   const bool resumes_;
 
   ContainerSession session_;
-  workspace::PlatformConfig platform_;
-  workspace::ResourceLimits limits_;
+  project::PlatformConfig platform_;
+  project::ResourceLimits limits_;
   protocol::AttemptResult result_;
   protocol::BuildOutcome outcome_;
   std::string script_error_;

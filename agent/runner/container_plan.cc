@@ -76,9 +76,9 @@ executor::Labels AttemptLabels(const executor::Owner& owner, const AttemptKey& k
           {executor::kLabelAttempt, std::to_string(key.attempt.value())}};
 }
 
-workspace::ResourceLimits CapLimits(const workspace::ResourceLimits& wanted,
-                                    const workspace::ResourceLimits& max, int engine_cpus) {
-  workspace::ResourceLimits limits;
+project::ResourceLimits CapLimits(const project::ResourceLimits& wanted,
+                                  const project::ResourceLimits& max, int engine_cpus) {
+  project::ResourceLimits limits;
   limits.cpus = std::min(wanted.cpus, max.cpus);
   if (engine_cpus > 0) limits.cpus = std::min(limits.cpus, static_cast<double>(engine_cpus));
   limits.memory = std::min(wanted.memory, max.memory);
@@ -88,8 +88,8 @@ workspace::ResourceLimits CapLimits(const workspace::ResourceLimits& wanted,
 }
 
 executor::ContainerSpec BuildContainer(const RunnerOptions& options, const AttemptKey& key,
-                                       const workspace::BuildConfig& build,
-                                       const workspace::ResourceLimits& limits) {
+                                       const project::BuildConfig& build,
+                                       const project::ResourceLimits& limits) {
   const AttemptPaths paths = PathsOf(options, key);
   executor::ContainerSpec spec = WarmContainer(options, BuildKind(build.image, build, limits),
                                                {.dir = paths.dir,
@@ -104,13 +104,13 @@ executor::ContainerSpec BuildContainer(const RunnerOptions& options, const Attem
   return spec;
 }
 
-pool::Kind BuildKind(const std::string& image_id, const workspace::BuildConfig& build,
-                     const workspace::ResourceLimits& limits) {
+pool::Kind BuildKind(const std::string& image_id, const project::BuildConfig& build,
+                     const project::ResourceLimits& limits) {
   return {.image_id = image_id,
           .cpus = limits.cpus,
           .memory_bytes = limits.memory,
           .pids = limits.pids,
-          .network = build.network == workspace::NetworkAccess::kBridge
+          .network = build.network == project::NetworkAccess::kBridge
                          ? executor::NetworkKind::kBridge
                          : executor::NetworkKind::kNone};
 }
@@ -181,7 +181,7 @@ std::vector<std::string> CaEnvironment(const std::string& path) {
 }
 
 std::vector<std::string> BuildEnvironment(const RunnerOptions& options, const TaskSpec& task,
-                                          const workspace::BuildConfig& build,
+                                          const project::BuildConfig& build,
                                           const BuildFacts& facts) {
   std::map<std::string, std::string> env = {
       {"PATH", kDefaultPath}, {"LANG", "C.UTF-8"}, {"CI", "true"}};

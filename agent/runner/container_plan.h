@@ -7,8 +7,8 @@
 #include "agent/pool/warm_pool.h"
 #include "agent/runner/runner_options.h"
 #include "agent/runner/task_spec.h"
-#include "agent/workspace/project_config.h"
 #include "common/base/ids.h"
+#include "common/project/project_config.h"
 
 // What containers of builds and publishes look like: docs/init.md's needs, limits, mounts and
 // environment. Pure.
@@ -45,19 +45,19 @@ struct AttemptPaths {
 [[nodiscard]] executor::Labels AttemptLabels(const executor::Owner& owner, const AttemptKey& key);
 
 // `wanted` with each part at most `max`; `engine_cpus`: of the Engine's machine.
-[[nodiscard]] workspace::ResourceLimits CapLimits(const workspace::ResourceLimits& wanted,
-                                                  const workspace::ResourceLimits& max,
-                                                  int engine_cpus);
+[[nodiscard]] project::ResourceLimits CapLimits(const project::ResourceLimits& wanted,
+                                                const project::ResourceLimits& max,
+                                                int engine_cpus);
 
 // `limits`: as CapLimits gave them.
 [[nodiscard]] executor::ContainerSpec BuildContainer(const RunnerOptions& options,
                                                      const AttemptKey& key,
-                                                     const workspace::BuildConfig& build,
-                                                     const workspace::ResourceLimits& limits);
+                                                     const project::BuildConfig& build,
+                                                     const project::ResourceLimits& limits);
 
 // The kind of container that BuildContainer would make of the image.
-[[nodiscard]] pool::Kind BuildKind(const std::string& image_id, const workspace::BuildConfig& build,
-                                   const workspace::ResourceLimits& limits);
+[[nodiscard]] pool::Kind BuildKind(const std::string& image_id, const project::BuildConfig& build,
+                                   const project::ResourceLimits& limits);
 // One of that kind that is made before its build is known; name and labels are the pool's.
 [[nodiscard]] executor::ContainerSpec WarmContainer(const RunnerOptions& options,
                                                     const pool::Kind& kind,
@@ -79,7 +79,7 @@ struct BuildFacts {
 // "NAME=value", sorted by name; the farm's own names win over the project's.
 [[nodiscard]] std::vector<std::string> BuildEnvironment(const RunnerOptions& options,
                                                         const TaskSpec& task,
-                                                        const workspace::BuildConfig& build,
+                                                        const project::BuildConfig& build,
                                                         const BuildFacts& facts);
 
 // The variables by which common tools find the CA bundle at `path`.

@@ -4,8 +4,8 @@
 #include <string>
 
 #include "agent/executor/reaper.h"
-#include "agent/workspace/project_config.h"
 #include "common/base/time.h"
+#include "common/project/project_config.h"
 
 namespace slipway::runner {
 
@@ -21,7 +21,7 @@ struct RunnerOptions {
   // CA certificates that containers are to trust; empty: those of their image.
   std::string host_ca_bundle;
   // No build gets more, whatever its slipway.yaml says.
-  workspace::ResourceLimits max_limits = {
+  project::ResourceLimits max_limits = {
       .cpus = 64, .memory = std::int64_t{64} << 30, .pids = 4096, .disk = std::int64_t{64} << 30};
   // Log bytes of one attempt that the controller does not have yet; then its build waits.
   std::uint64_t log_budget_bytes = std::uint64_t{256} << 20;

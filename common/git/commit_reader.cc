@@ -4,47 +4,38 @@
 
 #include <algorithm>
 
+#include "common/git/clean_text.h"
 #include "common/git/git2_support.h"
 #include "common/status/status.h"
 
 namespace slipway::git {
 namespace {
 
-// Commit messages are bytes of any kind; ours are UTF-8 without control characters.
-std::string CleanText(const char* text, std::size_t max) {
-  std::string result;
-  if (text == nullptr) return result;
-  const std::string_view bytes(text);
-  for (std::size_t i = 0; i < bytes.size() && result.size() < max;) {
-    const auto byte = static_cast<unsigned char>(bytes[i]);
-    const std::size_t length = byte < 0x80                    ? 1
-                               : byte >= 0xc2 && byte <= 0xdf ? 2
-                               : byte >= 0xe1 && byte <= 0xef ? 3
-                               : byte >= 0xf1 && byte <= 0xf3 ? 4
-                                                              : 0;
-    bool valid = length > 0 && i + length <= bytes.size() && byte >= ' ' && byte != 0x7f;
-    for (std::size_t j = 1; valid && j < length; ++j) {
-      valid = (static_cast<unsigned char>(bytes[i + j]) & 0xc0) == 0x80;
-    }
-    // UTF-16 surrogates.
-    if (valid && byte == 0xed && static_cast<unsigned char>(bytes[i + 1]) >= 0xa0) valid = false;
-    if (valid) {
-      result.append(bytes.substr(i, length));
-    } else {
-      result.push_back('?');
-    }
-    i += valid ? length : 1;
-  }
-  return result;
+// Of a commit that is read at all; honest ones have some kilobytes.
+constexpr std::size_t kMaxCommitBytes = 1 << 20;
+// Of one directory of a commit: some hundred thousand entries.
+constexpr std::size_t kMaxTreeBytes = 32 << 20;
+// The year 2255, up to where our times go; a commit may say any.
+constexpr git_time_t kLatestCommit = 9'000'000'000;
+// Tags of tags.
+constexpr int kMaxTagDepth = 8;
+constexpr std::size_t kMaxMessage = 512;
+
+std::string_view ViewOf(const char* text) {
+  return text == nullptr ? std::string_view() : std::string_view(text);
 }
 
 CommitInfo InfoOf(git_commit* commit) {
   CommitInfo info;
   info.commit = HexOf(*git_commit_id(commit));
-  info.time = WallTime(std::chrono::seconds(git_commit_time(commit)));
-  info.subject = CleanText(git_commit_summary(commit), 196);
+  info.time = WallTime(
+      std::chrono::seconds(std::clamp<git_time_t>(git_commit_time(commit), 0, kLatestCommit)));
+  std::string_view message = ViewOf(git_commit_message(commit));
+  while (!message.empty() && message.back() == '\n') message.remove_suffix(1);
+  info.message = CleanText(message, kMaxMessage, TextLines::kMany);
+  info.subject = CleanText(ViewOf(git_commit_summary(commit)), 200);
   const git_signature* author = git_commit_author(commit);
-  info.author = CleanText(author == nullptr ? nullptr : author->name, 96);
+  info.author = CleanText(ViewOf(author == nullptr ? nullptr : author->name), 96);
   return info;
 }
 
@@ -52,6 +43,27 @@ absl::Status NoFile(std::string_view path, std::string_view commit, std::string_
   return MakeError(absl::StatusCode::kNotFound, "FILE_UNKNOWN",
                    fmt::format("{} {} in commit {}", path, what, commit.substr(0, 12)),
                    fmt::format("Commit {} as a regular file.", path));
+}
+
+// The commit that a ref or tag leads to; nullptr: none, or one that is too large to be honest.
+// Nothing is read before its size is known.
+CommitPtr PeelBounded(git_repository* repository, git_odb* odb, git_oid id) {
+  for (int depth = 0; depth <= kMaxTagDepth; ++depth) {
+    std::size_t size = 0;
+    git_object_t type = GIT_OBJECT_INVALID;
+    if (git_odb_read_header(&size, &type, odb, &id) != 0 || size > kMaxCommitBytes) return nullptr;
+    if (type == GIT_OBJECT_COMMIT) {
+      git_commit* commit = nullptr;
+      if (git_commit_lookup(&commit, repository, &id) != 0) return nullptr;
+      return CommitPtr(commit);
+    }
+    if (type != GIT_OBJECT_TAG) return nullptr;
+    git_tag* raw = nullptr;
+    if (git_tag_lookup(&raw, repository, &id) != 0) return nullptr;
+    const Git2Ptr<git_tag, git_tag_free> tag(raw);
+    id = *git_tag_target_id(raw);
+  }
+  return nullptr;
 }
 
 }  // namespace
@@ -73,6 +85,21 @@ absl::StatusOr<CommitReader> CommitReader::Open(const std::string& git_dir) {
 absl::StatusOr<std::string> CommitReader::ReadFile(std::string_view commit, std::string_view path,
                                                    std::size_t max_bytes) const {
   SLIPWAY_ASSIGN_OR_RETURN(CommitPtr found, FindCommit(state_->repository.get(), commit));
+  git_odb* raw_odb = nullptr;
+  if (git_repository_odb(&raw_odb, state_->repository.get()) != 0) {
+    return StatusFromGit2("cannot open the objects");
+  }
+  const OdbPtr odb(raw_odb);
+  std::size_t size = 0;
+  git_object_t type = GIT_OBJECT_INVALID;
+  if (git_odb_read_header(&size, &type, odb.get(), git_commit_tree_id(found.get())) != 0) {
+    return StatusFromGit2("cannot read the commit");
+  }
+  if (size > kMaxTreeBytes) {
+    return MakeError(
+        absl::StatusCode::kInvalidArgument, "FILE_TOO_LARGE",
+        fmt::format("the list of files of commit {} has {} bytes", commit.substr(0, 12), size));
+  }
   SLIPWAY_ASSIGN_OR_RETURN(const TreePtr tree, TreeOf(found.get()));
   git_tree_entry* raw_entry = nullptr;
   const int error = git_tree_entry_bypath(&raw_entry, tree.get(), std::string(path).c_str());
@@ -83,13 +110,6 @@ absl::StatusOr<std::string> CommitReader::ReadFile(std::string_view commit, std:
   if (mode != GIT_FILEMODE_BLOB && mode != GIT_FILEMODE_BLOB_EXECUTABLE) {
     return NoFile(path, commit, "is not a regular file");
   }
-  git_odb* raw_odb = nullptr;
-  if (git_repository_odb(&raw_odb, state_->repository.get()) != 0) {
-    return StatusFromGit2("cannot open the objects");
-  }
-  const OdbPtr odb(raw_odb);
-  std::size_t size = 0;
-  git_object_t type = GIT_OBJECT_INVALID;
   if (git_odb_read_header(&size, &type, odb.get(), git_tree_entry_id(entry.get())) != 0) {
     return StatusFromGit2(fmt::format("cannot read {}", path));
   }
@@ -111,35 +131,64 @@ absl::StatusOr<CommitInfo> CommitReader::Describe(std::string_view commit) const
   return InfoOf(found.get());
 }
 
-absl::StatusOr<std::vector<Version>> CommitReader::ListVersions(std::size_t max) const {
-  std::vector<Version> versions;
+std::string CommitReader::DefaultCommit() const {
+  git_oid id;
+  git_odb* raw_odb = nullptr;
+  if (git_reference_name_to_id(&id, state_->repository.get(), kDefaultBranchRef) != 0 ||
+      git_repository_odb(&raw_odb, state_->repository.get()) != 0) {
+    return "";
+  }
+  const OdbPtr odb(raw_odb);
+  const CommitPtr commit = PeelBounded(state_->repository.get(), raw_odb, id);
+  return commit == nullptr ? "" : HexOf(*git_commit_id(commit.get()));
+}
+
+absl::StatusOr<VersionList> CommitReader::ListVersions(const VersionLimits& limits) const {
+  VersionList list;
+  git_odb* raw_odb = nullptr;
+  if (git_repository_odb(&raw_odb, state_->repository.get()) != 0) {
+    return StatusFromGit2("cannot open the objects");
+  }
+  const OdbPtr odb(raw_odb);
   git_reference_iterator* raw = nullptr;
   if (git_reference_iterator_new(&raw, state_->repository.get()) != 0) {
     return StatusFromGit2("cannot list the refs");
   }
   const Git2Ptr<git_reference_iterator, git_reference_iterator_free> iterator(raw);
   git_reference* next = nullptr;
+  std::size_t seen = 0;
   while (git_reference_next(&next, iterator.get()) == 0) {
     const ReferencePtr reference(next);
     const std::string_view name = git_reference_name(next);
     const bool is_branch = name.rfind("refs/heads/", 0) == 0;
     const bool is_tag = name.rfind("refs/tags/", 0) == 0;
     if (!is_branch && !is_tag) continue;
-    git_object* peeled = nullptr;
+    if (++seen > limits.max_refs) {
+      list.cut = true;
+      break;
+    }
+    // Not followed: a symbolic ref is none of the remote's.
+    const git_oid* target = git_reference_target(next);
+    if (target == nullptr) continue;
     // Tags of trees and blobs are nothing that can be built.
-    if (git_reference_peel(&peeled, next, GIT_OBJECT_COMMIT) != 0) continue;
-    const ObjectPtr object(peeled);
-    Version version;
-    version.name = std::string(name.substr(is_branch ? 11 : 10));
-    version.is_tag = is_tag;
-    version.commit = InfoOf(reinterpret_cast<git_commit*>(peeled));
-    versions.push_back(std::move(version));
+    const CommitPtr commit = PeelBounded(state_->repository.get(), odb.get(), *target);
+    if (commit == nullptr) continue;
+    list.versions.push_back({.name = std::string(name.substr(is_branch ? 11 : 10)),
+                             .is_tag = is_tag,
+                             .commit = InfoOf(commit.get())});
   }
-  std::stable_sort(versions.begin(), versions.end(), [](const Version& a, const Version& b) {
-    return a.commit.time > b.commit.time;
-  });
-  if (versions.size() > max) versions.resize(max);
-  return versions;
+  std::sort(list.versions.begin(), list.versions.end(), IsBefore);
+  if (list.versions.size() > limits.max_versions) {
+    list.versions.resize(limits.max_versions);
+    list.cut = true;
+  }
+  return list;
+}
+
+bool IsBefore(const Version& one, const Version& other) {
+  if (one.commit.time != other.commit.time) return one.commit.time > other.commit.time;
+  if (one.is_tag != other.is_tag) return one.is_tag;
+  return one.name < other.name;
 }
 
 }  // namespace slipway::git

@@ -15,17 +15,42 @@ struct CommitInfo {
   std::string commit;
   // Of the committer.
   WallTime time;
-  // First line of the message, valid UTF-8, at most 200 bytes.
+  // First line of the message, as CleanText, at most 200 bytes.
   std::string subject;
+  // As CleanText.
   std::string author;
+  // The beginning of the whole message, as CleanText with its lines, at most 512 bytes.
+  std::string message;
 };
 
 // A branch or tag and the commit it names.
 struct Version {
+  // As the repository has it: whatever bytes git takes for a name, not fit to be shown (CleanText).
   std::string name;
   bool is_tag = false;
   CommitInfo commit;
 };
+
+// Where a mirror keeps what the remote's HEAD is.
+inline constexpr char kDefaultBranchRef[] = "refs/slipway/HEAD";
+
+// How far to go with a repository that may have been made to be too much.
+struct VersionLimits {
+  // Newest commits first.
+  std::size_t max_versions = 2000;
+  // Branches and tags looked at, in the order of their full names.
+  std::size_t max_refs = 50'000;
+};
+
+struct VersionList {
+  // In the order of IsBefore.
+  std::vector<Version> versions;
+  // There are more than the limits allow.
+  bool cut = false;
+};
+
+// Newest commit first, of one time tags first, then by name.
+[[nodiscard]] bool IsBefore(const Version& one, const Version& other);
 
 // Reads commits of one mirror without a checkout. Cheap to open; holds the mirror's packs open, so
 // keep it for one piece of work. Confined to one thread at a time.
@@ -39,15 +64,19 @@ class CommitReader {
 
   // The bytes of a regular file. `path` is relative with '/' between its parts.
   // kNotFound/FILE_UNKNOWN: no such file in the commit, or it is a directory or symbolic link.
-  // kInvalidArgument/FILE_TOO_LARGE: above max_bytes. kDataLoss/MIRROR_DAMAGED.
+  // kInvalidArgument/FILE_TOO_LARGE: above max_bytes, or the commit's own list of files is absurd.
+  // kDataLoss/MIRROR_DAMAGED.
   [[nodiscard]] absl::StatusOr<std::string> ReadFile(std::string_view commit, std::string_view path,
                                                      std::size_t max_bytes) const;
 
   // kNotFound/REF_UNKNOWN: the commit is not here.
   [[nodiscard]] absl::StatusOr<CommitInfo> Describe(std::string_view commit) const;
 
-  // Branches and tags that name commits, newest commit first, at most `max`.
-  [[nodiscard]] absl::StatusOr<std::vector<Version>> ListVersions(std::size_t max) const;
+  // Of the default branch when the mirror was fetched; empty: there was none.
+  [[nodiscard]] std::string DefaultCommit() const;
+
+  // Branches and tags that name commits.
+  [[nodiscard]] absl::StatusOr<VersionList> ListVersions(const VersionLimits& limits = {}) const;
 
  private:
   struct State;

@@ -80,6 +80,7 @@ std::string_view MainLine(std::string_view words) {
 absl::Status Classify(const std::string& words, const GitCall& call) {
   const RepositoryUrl* remote = call.remote;
   const bool own = call.credential != nullptr;
+  const std::string& program = call.program;
   const std::string where = remote == nullptr ? "the mirror" : remote->clean;
   const std::string_view line = MainLine(words);
   const auto error = [&](StatusCode code, std::string_view reason, std::string_view what,
@@ -89,7 +90,12 @@ absl::Status Classify(const std::string& words, const GitCall& call) {
   };
   if (ContainsAny(words, {"No space left on device", "Disk quota exceeded"})) {
     return error(StatusCode::kResourceExhausted, "DISK_FULL", "no room to fetch",
-                 "Free space in the agent's work directory.");
+                 fmt::format("Free space in the {}'s work directory.", program));
+  }
+  // What a process is told that writes more than prlimit allows.
+  if (ContainsAny(words, {"File too large", "died of signal 25"})) {
+    return error(StatusCode::kFailedPrecondition, "REPOSITORY_TOO_LARGE", "too much to fetch from",
+                 "Make the repository smaller, or let the operator raise the limit.");
   }
   if (ContainsAny(words, {"couldn't find remote ref", "not our ref", "no such remote ref",
                           "unadvertised object"})) {
@@ -99,29 +105,37 @@ absl::Status Classify(const std::string& words, const GitCall& call) {
   if (ContainsAny(words, {"Authentication failed", "could not read Username",
                           "could not read Password", "Permission denied (publickey",
                           "terminal prompts disabled", "HTTP 401", "HTTP 403", "error: 403"})) {
-    return error(StatusCode::kPermissionDenied, "REPOSITORY_ACCESS_DENIED", "no access to",
-                 own ? "Set a credential that may read this repository, with `slipway apps "
-                       "set-repository-credential`."
-                     : "Set one that may with `slipway apps set-repository-credential`, or give "
-                       "the agent a key or token that may read this repository.");
+    return error(
+        StatusCode::kPermissionDenied, "REPOSITORY_ACCESS_DENIED", "no access to",
+        own ? "Set a credential that may read this repository, with `slipway apps "
+              "set-repository-credential`."
+            : fmt::format("Set one that may with `slipway apps set-repository-credential`, "
+                          "or give the {} a key or token that may read this repository.",
+                          program));
   }
   if (ContainsAny(words, {"Host key verification failed"})) {
-    return error(StatusCode::kUnavailable, "REPOSITORY_UNREACHABLE", "cannot reach",
-                 own ? "Set the credential again with --known-hosts, with the server's present key."
-                     : "Add the repository server's key to known_hosts of the agent's user.");
+    return error(
+        StatusCode::kUnavailable, "REPOSITORY_UNREACHABLE", "cannot reach",
+        own ? "Set the credential again with --known-hosts, with the server's present key."
+            : fmt::format("Add the repository server's key to known_hosts of the {}'s user.",
+                          program));
   }
   if (ContainsAny(words, {"transport '", "not allowed"}) && remote != nullptr &&
       ContainsAny(words, {"transport '"})) {
-    return error(StatusCode::kInvalidArgument, "REPOSITORY_URL_INVALID", "refused to use",
-                 "Use https or ssh, or ask the operator to allow it in the agent's options.");
+    return error(
+        StatusCode::kInvalidArgument, "REPOSITORY_URL_INVALID", "refused to use",
+        fmt::format("Use https or ssh, or ask the operator to allow it in the {}'s options.",
+                    program));
   }
   if (ContainsAny(words, {"fsck error", "error in object", "hasDotgit", "gitmodules"})) {
     return error(StatusCode::kFailedPrecondition, "REPOSITORY_REFUSED",
                  "objects that git calls unsafe are in",
                  "Run 'git fsck' in the repository and rewrite the commits it names.");
   }
-  return error(StatusCode::kUnavailable, "REPOSITORY_UNREACHABLE", "cannot fetch",
-               "Check the repository's URL and the network between the agent and its server.");
+  return error(
+      StatusCode::kUnavailable, "REPOSITORY_UNREACHABLE", "cannot fetch",
+      fmt::format("Check the repository's URL and the network between the {} and its server.",
+                  program));
 }
 
 }  // namespace
@@ -148,7 +162,10 @@ absl::Status RunGit(const GitCall& call, const std::string& config_file,
                     const std::map<std::string, std::string>& environment,
                     const std::stop_token& stop) {
   process::Command command;
-  command.argv = {"git"};
+  if (call.max_file_bytes > 0) {
+    command.argv = {"prlimit", fmt::format("--fsize={}", call.max_file_bytes), "--"};
+  }
+  command.argv.emplace_back("git");
   command.argv.insert(command.argv.end(), call.arguments.begin(), call.arguments.end());
   command.cwd = "/";
   command.timeout = call.timeout;
@@ -200,7 +217,8 @@ absl::Status RunGit(const GitCall& call, const std::string& config_file,
                     fmt::format("fetching {} took longer than {}",
                                 call.remote == nullptr ? "" : call.remote->clean,
                                 config::FormatDuration(call.timeout)),
-                    "Try again, or raise the fetch timeout in the agent's options."),
+                    fmt::format("Try again, or raise the fetch timeout in the {}'s options.",
+                                call.program)),
           words);
     case process::Result::End::kSignaled:
       return MakeError(StatusCode::kInternal, "GIT_CRASHED",

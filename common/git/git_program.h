@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <stop_token>
 #include <string>
@@ -24,6 +25,10 @@ struct GitCall {
   // Where SSH servers' keys are kept that are trusted when first seen.
   std::string known_hosts_file{};
   Duration timeout;
+  // Whose key, network and disk it is, for what people are told to do: "agent" or "controller".
+  std::string program = "agent";
+  // Of each file that git writes; 0: any. Beyond it: REPOSITORY_TOO_LARGE.
+  std::int64_t max_file_bytes = 0;
 };
 
 // The options every call needs, in a file that git reads instead of the machine's and the user's.

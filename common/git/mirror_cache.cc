@@ -59,7 +59,7 @@ bool IsHex(std::string_view text) {
 class MirrorLock {
  public:
   static absl::StatusOr<MirrorLock> Take(const std::string& path, MonoTime deadline,
-                                         const std::stop_token& stop) {
+                                         const std::stop_token& stop, const std::string& program) {
     Fd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!fd.valid()) return ErrnoError(errno, "cannot open " + path);
     // flock has no deadline; the wait is rare and short beside a fetch.
@@ -69,9 +69,10 @@ class MirrorLock {
       if (errno != EWOULDBLOCK && errno != EINTR) return ErrnoError(errno, "cannot lock " + path);
       if (stop.stop_requested()) return absl::CancelledError("canceled while waiting for a fetch");
       if (SystemClock().Mono() >= deadline) {
-        return MakeError(StatusCode::kDeadlineExceeded, "REPOSITORY_TIMEOUT",
-                         "another fetch of the same repository did not end in time",
-                         "Try again, or raise the fetch timeout in the agent's options.");
+        return MakeError(
+            StatusCode::kDeadlineExceeded, "REPOSITORY_TIMEOUT",
+            "another fetch of the same repository did not end in time",
+            fmt::format("Try again, or raise the fetch timeout in the {}'s options.", program));
       }
       std::unique_lock lock(mu);
       pause.wait_for(lock, stop, std::chrono::milliseconds(10), [] { return false; });
@@ -139,8 +140,6 @@ absl::StatusOr<std::optional<std::string>> CommitOfRef(git_repository* repositor
   const ObjectPtr object(peeled);
   return HexOf(*git_object_id(peeled));
 }
-
-constexpr char kDefaultBranchRef[] = "refs/slipway/HEAD";
 
 absl::StatusOr<ResolvedRef> DefaultBranch(git_repository* repository) {
   SLIPWAY_ASSIGN_OR_RETURN(const auto commit, CommitOfRef(repository, kDefaultBranchRef));
@@ -232,7 +231,7 @@ absl::StatusOr<std::unique_ptr<MirrorCache>> MirrorCache::Create(MirrorOptions o
   const bool local = cache->options_.allowed_schemes.contains("file");
   const std::string config = dir + "/mirrors/gitconfig";
   const std::string text = GitConfigText(local);
-  // An agent has to begin on a full disk, too: it has builds to take up, and caches to remove.
+  // A program has to begin on a full disk, too: an agent has builds to take up, caches to remove.
   const absl::StatusOr<std::string> there = ReadWholeFile(config, text.size() + 1);
   if (!there.ok() || *there != text) {
     SLIPWAY_RETURN_IF_ERROR(WriteFileAtomically(config, text));
@@ -271,6 +270,7 @@ absl::Status MirrorCache::Make(const Mirror& mirror, MonoTime deadline,
   const std::string fresh = mirror.dir + ".new";
   SLIPWAY_RETURN_IF_ERROR(trash_->Put(fresh));
   GitCall init;
+  init.program = options_.program;
   init.arguments = {"init", "--bare", "--quiet", "--template=", "--initial-branch=main", fresh};
   init.timeout = deadline - SystemClock().Mono();
   SLIPWAY_RETURN_IF_ERROR(
@@ -304,6 +304,8 @@ absl::Status MirrorCache::FetchOnce(const Mirror& mirror, std::string_view extra
     fetch.credential = &*credential;
     fetch.known_hosts_file = options_.work_dir + "/mirrors/known_hosts";
   }
+  fetch.max_file_bytes = options_.max_file_bytes;
+  fetch.program = options_.program;
   fetch.timeout = std::max<Duration>(deadline - SystemClock().Mono(), std::chrono::milliseconds(1));
   auto status = RunGit(fetch, options_.work_dir + "/mirrors/gitconfig",
                        Joined(options_.allowed_schemes), options_.environment, stop);
@@ -376,7 +378,7 @@ absl::StatusOr<ResolvedRef> MirrorCache::Resolve(const Source& source, std::stri
   }
   const MonoTime deadline = SystemClock().Mono() + options_.fetch_timeout;
   SLIPWAY_ASSIGN_OR_RETURN(const MirrorLock lock,
-                           MirrorLock::Take(mirror.lock_path, deadline, stop));
+                           MirrorLock::Take(mirror.lock_path, deadline, stop, options_.program));
   const std::string extra = ref.empty() ? fmt::format("+HEAD:{}", kDefaultBranchRef) : "";
   SLIPWAY_RETURN_IF_ERROR(Fetch(mirror, extra, deadline, stop));
   Tidy(mirror, stop);
@@ -395,6 +397,20 @@ absl::StatusOr<ResolvedRef> MirrorCache::Resolve(const Source& source, std::stri
   return resolved;
 }
 
+absl::Status MirrorCache::Refresh(const Source& source, const std::stop_token& stop) {
+  SLIPWAY_ASSIGN_OR_RETURN(const Mirror mirror, Locate(source));
+  NoteUse(mirror.lock_path);
+  const MonoTime deadline = SystemClock().Mono() + options_.fetch_timeout;
+  SLIPWAY_ASSIGN_OR_RETURN(const MirrorLock lock,
+                           MirrorLock::Take(mirror.lock_path, deadline, stop, options_.program));
+  auto status = Fetch(mirror, fmt::format("+HEAD:{}", kDefaultBranchRef), deadline, stop);
+  // Without commits, or with a HEAD that names a branch which is not there.
+  if (GetErrorInfo(status).reason == "REF_UNKNOWN") status = Fetch(mirror, "", deadline, stop);
+  SLIPWAY_RETURN_IF_ERROR(status);
+  Tidy(mirror, stop);
+  return absl::OkStatus();
+}
+
 absl::Status MirrorCache::Ensure(const Source& source, std::string_view commit,
                                  const std::stop_token& stop) {
   if (!IsFullCommitId(commit)) {
@@ -408,7 +424,7 @@ absl::Status MirrorCache::Remake(const Source& source, const std::stop_token& st
   SLIPWAY_ASSIGN_OR_RETURN(const Mirror mirror, Locate(source));
   const MonoTime deadline = SystemClock().Mono() + options_.fetch_timeout;
   SLIPWAY_ASSIGN_OR_RETURN(const MirrorLock lock,
-                           MirrorLock::Take(mirror.lock_path, deadline, stop));
+                           MirrorLock::Take(mirror.lock_path, deadline, stop, options_.program));
   SLIPWAY_RETURN_IF_ERROR(trash_->Put(mirror.dir));
   return Fetch(mirror, "", deadline, stop);
 }
@@ -431,7 +447,7 @@ std::vector<IdleMirror> MirrorCache::ListIdle(WallTime since) const {
 absl::Status MirrorCache::DropIdle(const std::string& name, WallTime since) {
   const std::string lock_path = fmt::format("{}/mirrors/{}.lock", options_.work_dir, name);
   // Its deadline is past: only a lock that is free is taken.
-  const auto lock = MirrorLock::Take(lock_path, MonoTime(), {});
+  const auto lock = MirrorLock::Take(lock_path, MonoTime(), {}, options_.program);
   const std::optional<WallTime> used = LastUsed(lock_path);
   if (!lock.ok() || !used || *used > since) return absl::AbortedError("the mirror is used again");
   return trash_->Put(PathOfName(name));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <set>
@@ -23,8 +24,13 @@ struct MirrorOptions {
   std::string work_dir;
   // The operator may add "http" (no encryption) and "file" (repositories of this machine).
   std::set<std::string> allowed_schemes = {"https", "ssh", "git"};
+  // "agent" or "controller": whose options, key and network the words of errors are about.
+  std::string program = "agent";
   // One fetch, from waiting for the mirror's lock to its end.
   Duration fetch_timeout = std::chrono::minutes(10);
+  // Bytes that one file of a fetch may have, which bounds what a repository can fill a disk with;
+  // 0: any. REPOSITORY_TOO_LARGE beyond it.
+  std::int64_t max_file_bytes = 0;
   // Added to the environment of git: proxies, GIT_SSL_CAINFO, GIT_SSH_COMMAND.
   std::map<std::string, std::string> environment;
 };
@@ -71,6 +77,10 @@ class MirrorCache {
   // kNotFound/REF_UNKNOWN names the nearest refs.
   [[nodiscard]] absl::StatusOr<ResolvedRef> Resolve(const Source& source, std::string_view ref,
                                                     const std::stop_token& stop = {});
+
+  // Brings the mirror up to date: branches, tags and which commit is the default branch's. Ok for a
+  // repository without any.
+  [[nodiscard]] absl::Status Refresh(const Source& source, const std::stop_token& stop = {});
 
   // Fetches unless `commit` (40 hex digits) is here already.
   [[nodiscard]] absl::Status Ensure(const Source& source, std::string_view commit,

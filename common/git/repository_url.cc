@@ -163,7 +163,7 @@ absl::StatusOr<RepositoryUrl> ParseRepositoryUrl(std::string_view text,
   if (!allowed_schemes.contains(url->scheme)) {
     return MakeError(absl::StatusCode::kInvalidArgument, "REPOSITORY_URL_INVALID",
                      fmt::format("repositories over {} are not allowed here", url->scheme),
-                     "Use https or ssh, or ask the operator to allow it in the agent's options.");
+                     "Use https or ssh, or ask the operator to allow it.");
   }
   return url;
 }

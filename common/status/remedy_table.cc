@@ -175,7 +175,9 @@ constexpr ReasonRemedy kEntries[] = {
      {"Change or remove the targets and grants that name it first.",
       "请先修改或移除引用它的发布目标和授权。"}},
     {"ETAG_MISMATCH", {"Read it again and repeat the change.", "请重新读取后再修改。"}},
-    {"FARM_KEYS_DAMAGED", {"Restore both from a backup.", "请从备份恢复两者。"}},
+    {"FARM_KEYS_DAMAGED",
+     {"Restore them from a backup; a `session.key` may be deleted instead, which ends every login.",
+      "请从备份恢复这些文件；session.key 也可以删除，但所有登录都会因此结束。"}},
     {"FARM_KEYS_MISSING",
      {"Put back the folder `keys` of the controller that used this database; for a new farm use a "
       "database of its own. Only when they are lost for good: --new-keys, and then every agent "
@@ -266,6 +268,9 @@ constexpr ReasonRemedy kEntries[] = {
      {"Run `slipway-agent join` on that machine.", "请在该机器上运行 `slipway-agent join`。"}},
     {"NO_AGENT_MATCHES",
      {"Give an agent the labels, or require less.", "请为某个代理加上这些标签，或减少要求。"}},
+    {"NO_AGENT_READY",
+     {"`slipway agents` shows which are there and why they take nothing; an operator can help.",
+      "用 `slipway agents` 查看代理及其不接任务的原因；请联系运维人员。"}},
     {"NO_CLIENT_FILE",
      {"Check the file's name and that you may read it.", "请检查文件名以及您是否有读取权限。"}},
     {"NO_CONTROLLER",
@@ -430,8 +435,9 @@ constexpr ReasonRemedy kEntries[] = {
      {"Use another name, or change the one that is there: `slipway targets set`.",
       "请换一个名称，或用 `slipway targets set` 修改已有的目标。"}},
     {"TARGET_IN_USE",
-     {"Wait until the publishes to it have ended, or cancel them.",
-      "请等待其发布结束，或取消这些发布。"}},
+     {"Wait until they have ended, cancel them, or say how unknown ones ended: `slipway releases "
+      "resolve`.",
+      "请等待其发布结束，或取消这些发布；结果未知的请用 `slipway releases resolve` 说明结果。"}},
     {"TOKEN_FORBIDS",
      {"Use a login, or a token that is not narrowed.", "请使用登录会话，或未受限的令牌。"}},
     {"TOKEN_NOT_OPEN",

@@ -2,10 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <chrono>
-
-#include "common/crypto/password.h"
 #include "common/crypto/token.h"
 #include "common/status/status.h"
 
@@ -15,7 +11,7 @@ namespace {
 using domain::Authority;
 using domain::Verdict;
 
-constexpr std::size_t kMostHomes = 10'000;
+constexpr int kForgottenAtOnce = 500;
 constexpr std::string_view kApiTokenPrefix = "slt_";
 
 absl::Status BadToken() {
@@ -24,44 +20,10 @@ absl::Status BadToken() {
                    "Log in again, or ask an admin of the farm for a new API token.");
 }
 
-absl::Status BadLogin() {
-  return MakeError(absl::StatusCode::kUnauthenticated, "BAD_LOGIN",
-                   "account or password is wrong, or the account may not log in",
-                   "Try again, or ask an admin of the farm to reset the password.");
-}
-
-absl::Status BadRefresh() {
-  return MakeError(absl::StatusCode::kUnauthenticated, "BAD_REFRESH",
-                   "the login has ended or its refresh token is spent", "Log in again.");
-}
-
-absl::Status Delayed(Duration wait) {
-  const auto seconds = std::chrono::ceil<std::chrono::seconds>(wait).count();
-  return MakeError(absl::StatusCode::kResourceExhausted, "LOGIN_DELAYED",
-                   fmt::format("too many failed logins; the next try counts in {} s", seconds),
-                   "Wait so long, then try again.");
-}
-
-absl::Status WrongPassword() {
-  return MakeError(absl::StatusCode::kPermissionDenied, "WRONG_PASSWORD",
-                   "the old password is wrong");
-}
-
 absl::Status NarrowToken() {
   return MakeError(absl::StatusCode::kPermissionDenied, "TOKEN_FORBIDS",
                    "this API token is narrowed to some operations or applications",
                    "Use a login, or a token that is not narrowed.");
-}
-
-constexpr std::size_t kLongestName = 256;
-
-// Of an IPv6 address its network: a house has more addresses than anybody can count failures of.
-std::string NetworkOf(const std::string& address) {
-  std::size_t groups = 0;
-  for (std::size_t i = 0; i < address.size(); ++i) {
-    if (address[i] == ':' && ++groups == 4) return address.substr(0, i);
-  }
-  return address;
 }
 
 }  // namespace
@@ -125,18 +87,21 @@ absl::StatusOr<Caller> Access::Again(const Caller& before) {
 }
 
 absl::StatusOr<Caller> Access::ByLogin(const LoginId& id) {
-  const auto login = cached_.Login(id);
+  auto login = cached_.Login(id);
+  // It lasts longer with each refresh, which changes nothing else and is not remembered.
+  if (login.ok() && login->expires_at <= clock_.Wall()) login = cached_.LoginAnew(id);
   if (login.status().code() == absl::StatusCode::kNotFound) return BadToken();
   SLIPWAY_RETURN_IF_ERROR(login.status());
   auto account = cached_.Account(login->account);
   if (account.status().code() == absl::StatusCode::kNotFound) return BadToken();
   SLIPWAY_RETURN_IF_ERROR(account.status());
-  const bool good =
-      login->epoch == account->epoch && account->state == domain::AccountState::kActive;
+  const bool good = login->expires_at > clock_.Wall() && login->epoch == account->epoch &&
+                    account->state == domain::AccountState::kActive;
   if (!good) return BadToken();
   Caller caller;
   caller.account = *std::move(account);
   caller.login = id;
+  caller.expires_at = login->expires_at;
   return caller;
 }
 
@@ -160,143 +125,10 @@ absl::StatusOr<Caller> Access::ByApiToken(const std::string& token_hash) {
   if (flush) FlushTokenUse();
   Caller caller;
   caller.account = std::move(account);
+  caller.expires_at = token.expires_at;
   caller.api_token = std::move(token);
   caller.token_hash = token_hash;
   return caller;
-}
-
-absl::StatusOr<Access::Checked> Access::CheckPassword(const std::string& account,
-                                                      const std::string& password) {
-  auto found = accounts_.FindPassword(account);
-  if (!found.ok() && found.status().code() != absl::StatusCode::kNotFound) return found.status();
-  {
-    const std::lock_guard lock(mu_);
-    if (waiting_logins_ >= options_.most_waiting_logins) {
-      return MakeError(absl::StatusCode::kResourceExhausted, "LOGIN_DELAYED",
-                       "too many people log in at this moment", "Try again in a few seconds.");
-    }
-    ++waiting_logins_;
-  }
-  checking_.acquire();
-  const bool fits = crypto::FitsPassword(found.ok() ? found->second : "", password);
-  checking_.release();
-  {
-    const std::lock_guard lock(mu_);
-    --waiting_logins_;
-  }
-  Checked checked;
-  if (!found.ok()) return checked;
-  checked.account = std::move(found->first);
-  checked.hash = std::move(found->second);
-  checked.fits = fits && checked.account.state == domain::AccountState::kActive &&
-                 checked.account.kind != domain::AccountKind::kService;
-  return checked;
-}
-
-absl::StatusOr<LoginTokens> Access::Login(const std::string& account, const std::string& password,
-                                          const std::string& client, const std::string& address) {
-  if (account.size() > kLongestName || password.size() > crypto::kLongestPassword) {
-    return BadLogin();
-  }
-  // However it is spelled, and whether or not there is such an account.
-  SLIPWAY_ASSIGN_OR_RETURN(const std::string key, accounts_.NameKey(account));
-  const std::string network = NetworkOf(address);
-  const std::string here = key + "@" + network;
-  bool at_home = false;
-  {
-    const std::lock_guard lock(mu_);
-    const MonoTime now = clock_.Mono();
-    const auto home = home_.find(key);
-    at_home = home != home_.end() && home->second == network;
-    const Duration wait =
-        std::max(by_address_.Left(network, now), by_account_.Left(at_home ? here : key, now));
-    if (wait > Duration::zero()) return Delayed(wait);
-    // Counted before it is known, so that many at once are not one; taken back on success.
-    by_account_.Failed(at_home ? here : key, now);
-    by_address_.Failed(network, now);
-  }
-  SLIPWAY_ASSIGN_OR_RETURN(const auto checked, CheckPassword(account, password));
-  if (!checked.fits) return BadLogin();
-  const domain::Account& found = checked.account;
-  const WallTime now = FromUnixMicros(ToUnixMicros(clock_.Wall()));
-  const domain::Login login{.id = LoginId(NewId("login-")),
-                            .account = found.id,
-                            .epoch = found.epoch,
-                            .generation = 1,
-                            .created_at = now,
-                            .refreshed_at = now,
-                            .expires_at = now + options_.login_lifetime,
-                            .address = address,
-                            .client = client};
-  const absl::Status added =
-      logins_.AddLogin(login, checked.hash, {.actor = found.name, .at = now, .from = address});
-  // The password was changed while this one was being checked.
-  if (absl::IsAborted(added)) return BadLogin();
-  SLIPWAY_RETURN_IF_ERROR(added);
-  {
-    const std::lock_guard lock(mu_);
-    by_account_.Succeeded(at_home ? here : key);
-    by_address_.TakeBack(network);
-    if (home_.size() >= kMostHomes) home_.clear();
-    home_[key] = network;
-  }
-  return TokensOf(found, login, now);
-}
-
-LoginTokens Access::TokensOf(const domain::Account& account, const domain::Login& login,
-                             WallTime now) const {
-  LoginTokens tokens;
-  // The token has whole seconds.
-  tokens.access_expires_at = WallTime(std::chrono::floor<std::chrono::seconds>(
-      (now + options_.access_lifetime).time_since_epoch()));
-  tokens.access = tokens_.MakeAccess({.account = account.id,
-                                      .login = login.id,
-                                      .epoch = account.epoch,
-                                      .expires_at = tokens.access_expires_at},
-                                     now);
-  tokens.refresh = tokens_.MakeRefresh({.login = login.id, .generation = login.generation});
-  tokens.refresh_expires_at = login.expires_at;
-  tokens.account = account;
-  return tokens;
-}
-
-absl::StatusOr<LoginTokens> Access::Refresh(const std::string& token, const std::string& address) {
-  const auto claims = tokens_.ReadRefresh(token);
-  if (!claims) return BadRefresh();
-  const WallTime now = FromUnixMicros(ToUnixMicros(clock_.Wall()));
-  // Twice at once: one of them finds the generation advanced by the other.
-  for (int i = 0; i < 2; ++i) {
-    auto login = logins_.GetLogin(claims->login);
-    if (login.status().code() == absl::StatusCode::kNotFound) return BadRefresh();
-    SLIPWAY_RETURN_IF_ERROR(login.status());
-    auto account = accounts_.Get(login->account);
-    if (account.status().code() == absl::StatusCode::kNotFound) return BadRefresh();
-    SLIPWAY_RETURN_IF_ERROR(account.status());
-    const bool good = login->expires_at > now && login->epoch == account->epoch &&
-                      account->state == domain::AccountState::kActive;
-    if (!good) return BadRefresh();
-    if (claims->generation + 1 == login->generation &&
-        now - login->refreshed_at < options_.refresh_overlap) {
-      return TokensOf(*account, *login, now);
-    }
-    if (claims->generation != login->generation) {
-      const absl::Status ended =
-          logins_.EndLogin(login->id, login->account, "a spent refresh token came back",
-                           {.actor = account->name, .at = now, .from = address});
-      Changed();
-      if (!ended.ok() && !absl::IsNotFound(ended)) return ended;
-      return BadRefresh();
-    }
-    const WallTime expires_at = now + options_.login_lifetime;
-    const absl::Status advanced =
-        logins_.AdvanceLogin(login->id, login->generation, expires_at, now);
-    if (advanced.code() == absl::StatusCode::kNotFound) continue;
-    SLIPWAY_RETURN_IF_ERROR(advanced);
-    ++login->generation;
-    login->expires_at = expires_at;
-    return TokensOf(*account, *login, now);
-  }
-  return BadRefresh();
 }
 
 absl::StatusOr<int> Access::Logout(const Caller& caller, bool everywhere) {
@@ -315,40 +147,6 @@ absl::StatusOr<int> Access::Logout(const Caller& caller, bool everywhere) {
   // Whatever came of it: an error may be one of the answer only. So below.
   Changed();
   return ended;
-}
-
-absl::Status Access::ChangePassword(const Caller& caller, const std::string& old_password,
-                                    const std::string& new_password) {
-  if (caller.login.value().empty()) {
-    return MakeError(absl::StatusCode::kPermissionDenied, "LOGIN_NEEDED",
-                     "a password is changed by who has logged in with it",
-                     "Log in; an API token is not enough.");
-  }
-  SLIPWAY_RETURN_IF_ERROR(crypto::CheckNewPassword(new_password));
-  if (new_password == old_password) {
-    return MakeError(absl::StatusCode::kInvalidArgument, "BAD_PASSWORD",
-                     "the new password is the old one");
-  }
-  // Strangers' failures with the name do not count here: this is somebody who is logged in.
-  const std::string key = "login " + caller.login.value();
-  {
-    const std::lock_guard lock(mu_);
-    const Duration wait = by_account_.Left(key, clock_.Mono());
-    if (wait > Duration::zero()) return Delayed(wait);
-    by_account_.Failed(key, clock_.Mono());
-  }
-  SLIPWAY_ASSIGN_OR_RETURN(const auto checked, CheckPassword(caller.account.name, old_password));
-  if (!checked.fits) return WrongPassword();
-  {
-    const std::lock_guard lock(mu_);
-    by_account_.Succeeded(key);
-  }
-  const absl::Status changed = accounts_.SetPassword(
-      caller.account.id, crypto::HashPassword(new_password), checked.hash, caller.login,
-      CauseOf(caller, {caller.AuthorityFor(Authority::Need::kAccount)}));
-  Changed();
-  // Somebody else set another one while this one was being checked.
-  return absl::IsAborted(changed) ? WrongPassword() : changed;
 }
 
 absl::StatusOr<std::pair<domain::ApiToken, std::string>> Access::CreateToken(
@@ -432,22 +230,6 @@ absl::Status Access::CheckAdministers(const Caller& caller, Authority::Need need
                    "only operators and admins may do this");
 }
 
-absl::StatusOr<std::vector<domain::Operations>> Access::AllowedOperations(
-    const Caller& caller, const std::vector<ApplicationId>& applications) {
-  SLIPWAY_ASSIGN_OR_RETURN(const auto grants,
-                           accounts_.SummedGrantsOf(caller.account.id, applications));
-  std::map<ApplicationId, std::vector<domain::Grant>> by_application;
-  for (const domain::Grant& grant : grants) by_application[grant.application].push_back(grant);
-  const std::vector<domain::Grant>& of_all = by_application[ApplicationId()];
-  std::vector<domain::Operations> allowed;
-  for (const ApplicationId& id : applications) {
-    std::vector<domain::Grant> held = by_application[id];
-    held.insert(held.end(), of_all.begin(), of_all.end());
-    allowed.push_back(domain::AllowedSomewhere(caller.holder(), held, id));
-  }
-  return allowed;
-}
-
 void Access::Changed() {
   cached_.Clear();
   std::vector<std::function<void()>> listeners;
@@ -477,6 +259,13 @@ void Access::FlushTokenUse() {
   }
   // A use that is not written down is no harm.
   if (!used.empty()) logins_.TouchTokens(used).IgnoreError();
+}
+
+bool Access::ForgetEnded() {
+  const auto forgotten =
+      logins_.ForgetEnded(clock_.Wall() - options_.kept_after_end, kForgottenAtOnce);
+  // What could not be deleted now is deleted the next time.
+  return forgotten.ok() && *forgotten >= kForgottenAtOnce;
 }
 
 store::Cause Access::CauseOf(const Caller& caller, std::vector<Authority> authorities) const {

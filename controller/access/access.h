@@ -31,6 +31,8 @@ struct Caller {
   std::optional<domain::ApiToken> api_token{};  // or this
   std::string token_hash{};                     // of the API token, hex
   std::string address{};                        // "" when it is not known
+  // Of the login, as far as it is known, or of the API token; WallTime(): without end.
+  WallTime expires_at{};
 
   [[nodiscard]] domain::Holder holder() const;
   // For changes of this caller's making.
@@ -65,6 +67,8 @@ class Access {
     LoginDelay::Options by_address{.free_tries = 20};
     // How often it is written down when API tokens were used.
     Duration token_use_interval = std::chrono::minutes(1);
+    // How long logins and API tokens that have ended are kept, to be listed.
+    Duration kept_after_end = std::chrono::hours(24 * 30);
     // Logins that wait for one of the two that are being checked.
     int most_waiting_logins = 32;
   };
@@ -77,7 +81,7 @@ class Access {
                                                     const std::string& address);
 
   // The same caller as it is now, whether or not its access token has expired meanwhile: for
-  // streams, which outlast it. kUnauthenticated, reason BAD_TOKEN.
+  // streams, which outlast it, but not the login or API token. kUnauthenticated, reason BAD_TOKEN.
   [[nodiscard]] absl::StatusOr<Caller> Again(const Caller& before);
 
   // See SessionService for the errors.
@@ -108,10 +112,17 @@ class Access {
   [[nodiscard]] absl::StatusOr<std::vector<domain::Operations>> AllowedOperations(
       const Caller& caller, const std::vector<ApplicationId>& applications);
 
+  // Of each question, in their order, without entering refusals anywhere. Reads the database once.
+  [[nodiscard]] absl::StatusOr<std::vector<domain::Verdict>> Judge(
+      const Caller& caller, const std::vector<domain::Question>& questions);
+
   // Somebody's rights may be less than before. Clears what is remembered, then tells the listeners.
   void Changed();
   // Called after each change, from the thread that made it, unless the handle has died.
   [[nodiscard]] std::shared_ptr<void> OnChange(std::function<void()> listener);
+
+  // Deletes some of the logins and API tokens that ended long ago. True: there may be more.
+  [[nodiscard]] bool ForgetEnded();
 
   // Writes down when API tokens were last used, which calls do by themselves once in a while.
   void FlushTokenUse();
@@ -120,6 +131,9 @@ class Access {
                                      std::vector<domain::Authority> authorities) const;
 
  private:
+  class CheckTurn;
+  class CountedTry;
+
   [[nodiscard]] absl::StatusOr<Caller> ByLogin(const LoginId& id);
   [[nodiscard]] absl::StatusOr<Caller> ByApiToken(const std::string& token_hash);
   struct Checked {

@@ -21,11 +21,12 @@ void LoginDelay::Failed(const std::string& key, MonoTime now) {
     Record& record = *it->second;
     if (now - record.last >= options_.forgiven_after) record.failures = 0;
     ++record.failures;
+    record.before = record.last;
     record.last = now;
     records_.splice(records_.begin(), records_, it->second);
     return;
   }
-  records_.push_front({.key = key, .failures = 1, .last = now});
+  records_.push_front({.key = key, .failures = 1, .last = now, .before = now});
   by_key_.emplace(key, records_.begin());
   if (records_.size() <= options_.capacity) return;
   by_key_.erase(records_.back().key);
@@ -41,7 +42,9 @@ void LoginDelay::Succeeded(const std::string& key) {
 
 void LoginDelay::TakeBack(const std::string& key) {
   const auto it = by_key_.find(key);
-  if (it != by_key_.end() && it->second->failures > 0) --it->second->failures;
+  if (it == by_key_.end() || it->second->failures == 0) return;
+  --it->second->failures;
+  it->second->last = it->second->before;
 }
 
 }  // namespace slipway::access

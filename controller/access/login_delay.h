@@ -41,6 +41,7 @@ class LoginDelay {
     std::string key;
     int failures = 0;
     MonoTime last;
+    MonoTime before;  // the failure before it
   };
 
   const Options options_;

@@ -186,7 +186,9 @@ absl::Status AgentService::DoFetch(grpc::ServerContext& context,
     return MakeError(absl::StatusCode::kPermissionDenied, "WRONG_PRODUCT",
                      fmt::format("{} is not the product this publish is for", digest.ToString()));
   }
-  return StreamArtifact(deps_.archive, task.application, digest, writer);
+  return StreamArtifact<v1::FetchArtifactResponse>(
+      deps_.archive, task.application, digest,
+      [&](const v1::FetchArtifactResponse& message) { return writer.Write(message); });
 }
 
 }  // namespace slipway::agent_gateway

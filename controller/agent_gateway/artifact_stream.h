@@ -18,18 +18,17 @@ inline constexpr std::size_t kPieceBytes = 256 * 1024;
 
 // Writes an artifact the way FetchArtifactResponse and DownloadResponse say: the manifest in parts,
 // then every distinct blob's stored frame in pieces; small blobs share a message. kNotFound as
-// Find; kCancelled when the reader has left.
-template <typename Response>
+// Find; kCancelled when `write` says so by false.
+template <typename Response, typename Write>
 absl::Status StreamArtifact(artifacts::ArtifactArchive& archive, const ApplicationId& application,
-                            const Sha256Digest& manifest_digest,
-                            grpc::ServerWriter<Response>& writer) {
+                            const Sha256Digest& manifest_digest, const Write& write) {
   const absl::Status gone = absl::CancelledError("the reader has left");
   SLIPWAY_ASSIGN_OR_RETURN(const auto manifest, archive.LoadManifest(application, manifest_digest));
   Response response;
   const std::string encoded = manifest.Encode();
   for (std::size_t at = 0; at < encoded.size(); at += kPieceBytes) {
     response.set_manifest_part(encoded.substr(at, kPieceBytes));
-    if (!writer.Write(response)) return gone;
+    if (!write(response)) return gone;
   }
   response.Clear();
   std::size_t pending = 0;
@@ -49,14 +48,14 @@ absl::Status StreamArtifact(artifacts::ArtifactArchive& archive, const Applicati
       piece->set_last(n == 0);
       pending += n + 64;
       if (pending >= kPieceBytes) {
-        if (!writer.Write(response)) return gone;
+        if (!write(response)) return gone;
         response.Clear();
         pending = 0;
       }
       if (n == 0) break;
     }
   }
-  if (pending > 0 && !writer.Write(response)) return gone;
+  if (pending > 0 && !write(response)) return gone;
   return absl::OkStatus();
 }
 

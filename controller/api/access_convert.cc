@@ -134,7 +134,8 @@ absl::StatusOr<store::NamedGrant> GrantFrom(const v1::Grant& grant) {
   if (!grant.pages().empty() && grant.pages().front() != '/') {
     return BadField("pages", "a path begins with '/'");
   }
-  out.pages = grant.pages();
+  // "/help/" means what "/help" does, and "/" what nothing does.
+  out.pages = grant.pages().substr(0, grant.pages().find_last_not_of('/') + 1);
   return out;
 }
 

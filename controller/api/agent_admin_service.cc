@@ -95,6 +95,11 @@ bool IsSo(const domain::Availability& is, const domain::Availability& wanted, Wa
 
 }  // namespace
 
+store::Cause AgentAdminService::CauseOf(const access::Caller& caller) const {
+  return deps_.auth.access().CauseOf(caller,
+                                     {caller.AuthorityFor(domain::Authority::Need::kOperator)});
+}
+
 AgentAdminService::Views AgentAdminService::AllViews() const {
   Views views;
   for (auto& view : deps_.scheduler.Agents()) views.emplace(view.agent, std::move(view));
@@ -255,7 +260,7 @@ absl::Status AgentAdminService::DoCreateToken(grpc::ServerContext& context,
   token.created_at = deps_.clock.Wall();
   token.created_by = caller.account.name;
   token.expires_at = token.created_at + lifetime;
-  SLIPWAY_RETURN_IF_ERROR(deps_.agents.AddJoinToken(token));
+  SLIPWAY_RETURN_IF_ERROR(deps_.agents.AddJoinToken(token, CauseOf(caller)));
   response.set_token(fmt::format("SLP1-{}-{}", ca_fingerprint_.Hex(), secret.view()));
   *response.mutable_expires_at() = rpc::ToProto(token.expires_at);
   response.set_id(domain::ShortId(token));
@@ -307,9 +312,8 @@ grpc::Status AgentAdminService::RevokeJoinToken(grpc::ServerContext* context,
 absl::Status AgentAdminService::DoRevokeToken(grpc::ServerContext& context,
                                               const v1::RevokeJoinTokenRequest& request) {
   SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.RequireOperator(context));
-  SLIPWAY_ASSIGN_OR_RETURN(
-      const domain::JoinTokenState was,
-      deps_.agents.RevokeJoinToken(request.id(), caller.account.name, deps_.clock.Wall()));
+  SLIPWAY_ASSIGN_OR_RETURN(const domain::JoinTokenState was,
+                           deps_.agents.RevokeJoinToken(request.id(), CauseOf(caller)));
   if (was == domain::JoinTokenState::kOpen) return absl::OkStatus();
   if (was == domain::JoinTokenState::kUnknown) {
     return MakeError(absl::StatusCode::kNotFound, "NO_SUCH_TOKEN",

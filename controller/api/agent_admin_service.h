@@ -52,6 +52,7 @@ class AgentAdminService final : public v1::AgentAdminService::Service {
                              const v1::RevokeJoinTokenRequest& request);
 
   [[nodiscard]] Views AllViews() const;
+  [[nodiscard]] store::Cause CauseOf(const access::Caller& caller) const;
   [[nodiscard]] v1::Agent Describe(const domain::Agent& agent, const Views& views) const;
 
   const Deps deps_;

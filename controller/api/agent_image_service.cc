@@ -103,7 +103,12 @@ absl::Status AgentImageService::DoPrepare(grpc::ServerContext& context,
       wanted.push_back(order);
     }
   }
-  SLIPWAY_RETURN_IF_ERROR(orders_.Put(std::move(wanted)).status());
+  SLIPWAY_RETURN_IF_ERROR(
+      orders_
+          .Put(std::move(wanted),
+               deps_.auth.access().CauseOf(
+                   caller, {caller.AuthorityFor(domain::Authority::Need::kOperator)}))
+          .status());
   SLIPWAY_ASSIGN_OR_RETURN(const auto orders, Spread());
   for (v1::AgentImage& line : Lines(orders, agents, images, only)) {
     *response.add_images() = std::move(line);

@@ -11,13 +11,16 @@
 #include "common/rpc/grpc_status.h"
 #include "common/status/status.h"
 #include "controller/api/fields.h"
+#include "controller/api/guard.h"
 #include "controller/audit/chain_check.h"
 
 namespace slipway::api {
 namespace {
 
-// Rows of one message; with the longest entries far below what a message may have.
-constexpr int kLinesPerMessage = 500;
+// Rows that are read at once.
+constexpr int kLinesPerRead = 500;
+// Of one message; one more entry, however long, is still below what a message may have (4 MB).
+constexpr std::size_t kBytesPerMessage = std::size_t{1} << 20;
 constexpr int kDefaultPage = 50;
 
 std::optional<WallTime> TimeOf(bool has, const google::protobuf::Timestamp& time) {
@@ -107,17 +110,20 @@ grpc::Status AuditService::VerifyAudit(grpc::ServerContext* context,
 absl::Status AuditService::DoVerify(grpc::ServerContext& context,
                                     const v1::VerifyAuditRequest& request,
                                     grpc::ServerWriter<v1::VerifyAuditResponse>& writer) {
-  SLIPWAY_RETURN_IF_ERROR(deps_.auth.RequireAdmin(context).status());
+  SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.RequireAdmin(context));
+  const StreamRight right(deps_.rights, IsAdminStill(deps_, caller));
+  SLIPWAY_RETURN_IF_ERROR(right.status());
   audit::CheckOptions options;
   SLIPWAY_ASSIGN_OR_RETURN(options.expect, ExpectedFrom(request));
-  SLIPWAY_ASSIGN_OR_RETURN(const audit::Verdict verdict,
-                           audit::CheckChain(audit_, options, [&](const audit::Progress& progress) {
-                             v1::VerifyAuditResponse message;
-                             message.set_checked(progress.checked);
-                             message.set_newest(progress.newest);
-                             // False: the caller has left.
-                             return writer.Write(message);
-                           }));
+  const auto checked = audit::CheckChain(audit_, options, [&](const audit::Progress& progress) {
+    v1::VerifyAuditResponse message;
+    message.set_checked(progress.checked);
+    message.set_newest(progress.newest);
+    // False: the caller has left, or must.
+    return right.status().ok() && writer.Write(message);
+  });
+  SLIPWAY_RETURN_IF_ERROR(right.status());
+  SLIPWAY_ASSIGN_OR_RETURN(const audit::Verdict verdict, checked);
   v1::VerifyAuditResponse last;
   last.set_checked(verdict.head.sequence);
   last.set_newest(verdict.head.sequence);
@@ -143,25 +149,37 @@ grpc::Status AuditService::ExportAudit(grpc::ServerContext* context,
 absl::Status AuditService::DoExport(grpc::ServerContext& context,
                                     const v1::ExportAuditRequest& request,
                                     grpc::ServerWriter<v1::ExportAuditResponse>& writer) {
-  SLIPWAY_RETURN_IF_ERROR(deps_.auth.RequireAdmin(context).status());
+  SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.RequireAdmin(context));
+  const StreamRight right(deps_.rights, IsAdminStill(deps_, caller));
+  SLIPWAY_RETURN_IF_ERROR(right.status());
   SLIPWAY_RETURN_IF_ERROR(CheckTime("since", request.has_since(), request.since()));
+  const absl::Status gone = absl::CancelledError("the client has left");
   std::int64_t last = 0;
   if (request.has_since()) {
     SLIPWAY_ASSIGN_OR_RETURN(last, audit_.LastBefore(rpc::FromProto(request.since())));
   }
   while (true) {
-    SLIPWAY_ASSIGN_OR_RETURN(store::AuditStretch stretch, audit_.ReadAfter(last, kLinesPerMessage));
-    if (stretch.rows.empty()) return absl::OkStatus();
+    SLIPWAY_ASSIGN_OR_RETURN(store::AuditStretch stretch, audit_.ReadAfter(last, kLinesPerRead));
     v1::ExportAuditResponse message;
+    std::size_t bytes = 0;
+    const auto send = [&] {
+      SLIPWAY_RETURN_IF_ERROR(right.status());
+      if (message.lines_size() > 0 && !writer.Write(message)) return gone;
+      message.Clear();
+      bytes = 0;
+      return absl::OkStatus();
+    };
     for (store::AuditRow& row : stretch.rows) {
       last = row.sequence;
+      if (bytes + row.entry.size() > kBytesPerMessage) SLIPWAY_RETURN_IF_ERROR(send());
+      bytes += row.entry.size() + row.hash.size();
       v1::AuditLine& line = *message.add_lines();
       line.set_sequence(row.sequence);
       line.set_entry(std::move(row.entry));
       line.set_hash(std::move(row.hash));
     }
-    if (!writer.Write(message)) return absl::CancelledError("the client has left");
-    if (message.lines_size() < kLinesPerMessage) return absl::OkStatus();
+    SLIPWAY_RETURN_IF_ERROR(send());
+    if (stretch.rows.size() < kLinesPerRead) return absl::OkStatus();
   }
 }
 

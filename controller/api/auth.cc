@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <string_view>
+#include <utility>
 
 #include "common/crypto/token.h"
 #include "common/rpc/text.h"
@@ -33,6 +34,16 @@ std::string AddressIn(std::string peer) {
   return address;
 }
 
+// Of those that Access gives by itself; what a transaction refuses is entered by its store.
+bool IsRefusal(std::string_view reason) {
+  for (const std::string_view known :
+       {"BAD_LOGIN", "LOGIN_DELAYED", "BAD_REFRESH", "WRONG_PASSWORD", "TOKEN_FORBIDS",
+        "ADMIN_ONLY", "LOGIN_NEEDED"}) {
+    if (reason == known) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 std::string Authenticator::AddressOf(const grpc::ServerContextBase& context) const {
@@ -53,15 +64,7 @@ absl::StatusOr<access::Caller> Authenticator::Authenticate(
   auto caller = access_.Authenticate(std::string(bearer), address);
   // Who has no token at all has tried nothing.
   if (GetErrorInfo(caller.status()).reason == "BAD_TOKEN") {
-    refusals_.RecordRefusal({.actor = "stranger",
-                             .from = address,
-                             .action = "authenticate",
-                             .object = "farm",
-                             .subject = "",
-                             .reason = "BAD_TOKEN",
-                             .before = "",
-                             .after = "",
-                             .details = {}});
+    Enter("stranger", address, "authenticate", "farm", "", "BAD_TOKEN");
   }
   return caller;
 }
@@ -71,15 +74,7 @@ absl::StatusOr<access::Caller> Authenticator::RequireKind(const grpc::ServerCont
   SLIPWAY_ASSIGN_OR_RETURN(auto caller, Authenticate(context));
   const absl::Status status = access::Access::CheckAdministers(caller, need);
   if (status.ok()) return caller;
-  refusals_.RecordRefusal({.actor = caller.account.name,
-                           .from = caller.address,
-                           .action = "administer",
-                           .object = "farm",
-                           .subject = "",
-                           .reason = GetErrorInfo(status).reason,
-                           .before = "",
-                           .after = "",
-                           .details = {}});
+  Enter(caller.account.name, caller.address, "administer", "farm", "", GetErrorInfo(status).reason);
   return status;
 }
 
@@ -93,19 +88,33 @@ absl::StatusOr<access::Caller> Authenticator::RequireOperator(
   return RequireKind(context, Authority::Need::kOperator);
 }
 
-void Authenticator::NoteLogin(const std::string& account, const std::string& address,
-                              const absl::Status& outcome) const {
-  const std::string reason = GetErrorInfo(outcome).reason;
-  if (reason.empty()) return;
-  refusals_.RecordRefusal({.actor = "stranger",
-                           .from = address,
-                           .action = "login",
-                           .object = "account",
-                           .subject = account,
-                           .reason = reason,
+void Authenticator::Enter(std::string actor, const std::string& from, std::string_view action,
+                          std::string_view object, std::string subject, std::string reason) const {
+  refusals_.RecordRefusal({.actor = std::move(actor),
+                           .from = from,
+                           .action = std::string(action),
+                           .object = std::string(object),
+                           .subject = std::move(subject),
+                           .reason = std::move(reason),
                            .before = "",
                            .after = "",
                            .details = {}});
+}
+
+void Authenticator::NoteRefusal(const std::string& address, std::string_view action,
+                                std::string_view object, const std::string& subject,
+                                const absl::Status& outcome) const {
+  std::string reason = GetErrorInfo(outcome).reason;
+  if (!IsRefusal(reason)) return;
+  Enter("stranger", address, action, object, subject, std::move(reason));
+}
+
+void Authenticator::NoteRefusal(const access::Caller& caller, std::string_view action,
+                                std::string_view object, const std::string& subject,
+                                const absl::Status& outcome) const {
+  std::string reason = GetErrorInfo(outcome).reason;
+  if (!IsRefusal(reason)) return;
+  Enter(caller.account.name, caller.address, action, object, subject, std::move(reason));
 }
 
 absl::Status Authenticator::Check(const access::Caller& caller, const domain::Question& question,
@@ -115,16 +124,9 @@ absl::Status Authenticator::Check(const access::Caller& caller, const domain::Qu
                     MakeError(absl::StatusCode::kNotFound, reason,
                               fmt::format("there is no {}", rpc::ValidUtf8(what))));
   if (status.ok() || !(absl::IsPermissionDenied(status) || absl::IsNotFound(status))) return status;
-  refusals_.RecordRefusal(
-      {.actor = caller.account.name,
-       .from = caller.address,
-       .action = std::string(domain::OperationName(question.operation)),
-       .object = "application",
-       .subject = question.application.value(),
-       .reason = absl::IsNotFound(status) ? "NO_SUCH_APPLICATION" : GetErrorInfo(status).reason,
-       .before = "",
-       .after = "",
-       .details = {}});
+  Enter(caller.account.name, caller.address, domain::OperationName(question.operation),
+        "application", question.application.value(),
+        absl::IsNotFound(status) ? "NO_SUCH_APPLICATION" : GetErrorInfo(status).reason);
   return status;
 }
 

@@ -3,6 +3,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -40,11 +41,16 @@ class Authenticator {
 
   [[nodiscard]] access::Access& access() const { return access_; }
 
-  // Enters a refused login into the audit trail; ok is passed over.
-  void NoteLogin(const std::string& account, const std::string& address,
-                 const absl::Status& outcome) const;
+  // Enter what somebody was refused into the audit trail: a stranger, or a caller; what is ok, or
+  // is no refusal but an error, is passed over. For what neither Check nor a store finds.
+  void NoteRefusal(const std::string& address, std::string_view action, std::string_view object,
+                   const std::string& subject, const absl::Status& outcome) const;
+  void NoteRefusal(const access::Caller& caller, std::string_view action, std::string_view object,
+                   const std::string& subject, const absl::Status& outcome) const;
 
  private:
+  void Enter(std::string actor, const std::string& from, std::string_view action,
+             std::string_view object, std::string subject, std::string reason) const;
   [[nodiscard]] absl::StatusOr<access::Caller> RequireKind(const grpc::ServerContextBase& context,
                                                            domain::Authority::Need need) const;
 

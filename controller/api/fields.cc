@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string_view>
 
 #include "common/rpc/convert.h"
 #include "common/rpc/text.h"
@@ -18,6 +19,20 @@ constexpr Duration kLongestWait = std::chrono::hours(24 * 30);
 
 // Names go into logs, environments and terminals; a description may have lines.
 bool IsControl(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+// Two- and three-byte characters that change how others look: U+0080 to U+009F, and those that
+// override or isolate the direction of writing. With them a name can look like another one.
+bool HasHiddenControl(std::string_view text) {
+  for (std::size_t i = 0; i + 1 < text.size(); ++i) {
+    const auto byte = [&](std::size_t at) {
+      return at < text.size() ? static_cast<unsigned char>(text[at]) : 0;
+    };
+    if (byte(i) == 0xc2 && byte(i + 1) <= 0x9f) return true;
+    if (byte(i) != 0xe2) continue;
+    if (byte(i + 1) == 0x80 && byte(i + 2) >= 0xa8 && byte(i + 2) <= 0xae) return true;
+    if (byte(i + 1) == 0x81 && byte(i + 2) >= 0xa6 && byte(i + 2) <= 0xa9) return true;
+  }
+  return false;
+}
 bool IsControlInText(char c) { return IsControl(c) && c != '\n' && c != '\t'; }
 
 }  // namespace
@@ -34,6 +49,9 @@ absl::Status CheckText(const char* field, const std::string& text, std::size_t l
   if (rpc::ValidUtf8(text) != text) return BadField(field, "holds bytes that are not text");
   if (std::any_of(text.begin(), text.end(), lines == Lines::kOne ? IsControl : IsControlInText)) {
     return BadField(field, "holds control characters");
+  }
+  if (lines == Lines::kOne && HasHiddenControl(text)) {
+    return BadField(field, "holds invisible characters that control how others are shown");
   }
   return absl::OkStatus();
 }

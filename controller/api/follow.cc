@@ -56,8 +56,7 @@ class RunFollower final : public FollowStream<v1::WatchRunResponse> {
     const RunId id(request_.run());
     SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.Authenticate(context()));
     SLIPWAY_ASSIGN_OR_RETURN(const auto run, FindRun(deps_, caller, id));
-    SLIPWAY_RETURN_IF_ERROR(
-        EndUnless(deps_.auth.access(), SeesStill(deps_, caller, run.application)));
+    SLIPWAY_RETURN_IF_ERROR(EndUnless(deps_.rights, SeesStill(deps_, caller, run.application)));
     SLIPWAY_ASSIGN_OR_RETURN(const auto tasks, deps_.reader.TasksOfRun(id));
     std::vector<TaskId> ids;
     for (const auto& task : tasks) ids.push_back(task.id);
@@ -114,7 +113,7 @@ class LogFollower final : public FollowStream<grpc::ByteBuffer> {
     received_.Clear();
     SLIPWAY_ASSIGN_OR_RETURN(const auto seen, FindTask(deps_, caller, TaskId(request_.task())));
     SLIPWAY_RETURN_IF_ERROR(
-        EndUnless(deps_.auth.access(), SeesStill(deps_, caller, seen.task.application)));
+        EndUnless(deps_.rights, SeesStill(deps_, caller, seen.task.application)));
     if (request_.attempt() < 0) {
       return MakeError(absl::StatusCode::kInvalidArgument, "BAD_FIELD", "attempt: below 0",
                        "Count from 1; 0 or none means the newest.");

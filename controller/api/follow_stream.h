@@ -2,7 +2,6 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -10,8 +9,9 @@
 
 #include "absl/status/status.h"
 #include "common/rpc/grpc_status.h"
-#include "controller/access/access.h"
+#include "common/status/status.h"
 #include "controller/api/open_streams.h"
+#include "controller/api/stream_rights.h"
 #include "controller/work/work_pool.h"
 
 namespace slipway::api {
@@ -67,7 +67,7 @@ class FollowStream : public grpc::ServerWriteReactor<Response> {
 
   void OnDone() final {
     open_.reset();
-    rights_.reset();
+    right_.reset();
     Unsubscribe();
     const auto self = std::move(self_);
   }
@@ -84,18 +84,14 @@ class FollowStream : public grpc::ServerWriteReactor<Response> {
   // Wake is not called any more after this returns.
   virtual void Unsubscribe() = 0;
 
-  // Asks `check` now, and from now on whenever somebody's rights may have become less; its error
-  // ends the stream. Returns the first answer.
-  absl::Status EndUnless(access::Access& access, std::function<absl::Status()> check) {
-    const auto shared = std::make_shared<const std::function<absl::Status()>>(std::move(check));
-    rights_ = access.OnChange([stream = weak_, shared, &pool = pool_] {
-      pool.Post([stream, shared] {
-        const auto alive = stream.lock();
-        if (!alive) return;
-        if (const absl::Status status = (*shared)(); !status.ok()) alive->EndEarly(status);
-      });
-    });
-    return (*shared)();
+  // Asks `check` now, and again as StreamRights does; its error ends the stream. Returns the first
+  // answer.
+  absl::Status EndUnless(StreamRights& rights, StreamRights::Check check) {
+    SLIPWAY_ASSIGN_OR_RETURN(
+        right_, rights.Watch(std::move(check), [stream = weak_](const absl::Status& why) {
+          if (const auto alive = stream.lock()) alive->EndEarly(why);
+        }));
+    return absl::OkStatus();
   }
 
   [[nodiscard]] grpc::CallbackServerContext& context() { return context_; }
@@ -173,8 +169,8 @@ class FollowStream : public grpc::ServerWriteReactor<Response> {
   grpc::CallbackServerContext& context_;
   work::WorkPool& pool_;
   OpenStreams& streams_;
-  std::shared_ptr<void> open_;  // among streams_
-  std::shared_ptr<void> rights_;
+  std::shared_ptr<void> open_;   // among streams_
+  std::shared_ptr<void> right_;  // among the rights that are asked again
   std::shared_ptr<FollowStream> self_;
   std::weak_ptr<FollowStream> weak_;
   Response response_;  // owned by the step or the pending write

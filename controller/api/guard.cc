@@ -46,12 +46,21 @@ absl::Status CheckMayAct(const Deps& deps, const access::Caller& caller,
   return deps.auth.Check(caller, question, "such application", "NO_SUCH_APPLICATION");
 }
 
-std::function<absl::Status()> SeesStill(const Deps& deps, const access::Caller& caller,
-                                        const ApplicationId& application) {
-  return [&auth = deps.auth, caller, application]() -> absl::Status {
+StreamRights::Check SeesStill(const Deps& deps, const access::Caller& caller,
+                              const ApplicationId& application) {
+  return [&auth = deps.auth, caller, application]() -> absl::StatusOr<WallTime> {
     SLIPWAY_ASSIGN_OR_RETURN(const auto now, auth.access().Again(caller));
-    return auth.Check(now, {.application = application}, "such application any more",
-                      "NO_SUCH_APPLICATION");
+    SLIPWAY_RETURN_IF_ERROR(auth.Check(now, {.application = application},
+                                       "such application any more", "NO_SUCH_APPLICATION"));
+    return now.expires_at;
+  };
+}
+
+StreamRights::Check IsAdminStill(const Deps& deps, const access::Caller& caller) {
+  return [&auth = deps.auth, caller]() -> absl::StatusOr<WallTime> {
+    SLIPWAY_ASSIGN_OR_RETURN(const auto now, auth.access().Again(caller));
+    SLIPWAY_RETURN_IF_ERROR(access::Access::CheckAdministers(now, domain::Authority::Need::kAdmin));
+    return now.expires_at;
   };
 }
 

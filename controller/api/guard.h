@@ -1,6 +1,5 @@
 #pragma once
 
-#include <functional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -30,10 +29,10 @@ namespace slipway::api {
 [[nodiscard]] absl::Status CheckMayAct(const Deps& deps, const access::Caller& caller,
                                        const domain::Question& question);
 
-// Whether the caller still sees the application: for FollowStream::EndUnless.
-[[nodiscard]] std::function<absl::Status()> SeesStill(const Deps& deps,
-                                                      const access::Caller& caller,
-                                                      const ApplicationId& application);
+// Whether the caller still sees the application, or is still an admin: what streams rest on.
+[[nodiscard]] StreamRights::Check SeesStill(const Deps& deps, const access::Caller& caller,
+                                            const ApplicationId& application);
+[[nodiscard]] StreamRights::Check IsAdminStill(const Deps& deps, const access::Caller& caller);
 
 [[nodiscard]] store::Viewer ViewerOf(const access::Caller& caller);
 

@@ -68,9 +68,10 @@ absl::StatusOr<ReleaseService::Product> ReleaseService::Find(const access::Calle
     SLIPWAY_RETURN_IF_ERROR(found.status());
   }
   product.build = *std::move(found);
-  SLIPWAY_RETURN_IF_ERROR(
-      deps_.auth.access().Check(caller, {.application = product.build.run.application},
-                                NoSuchProduct(name, release ? kNoRelease : kNoTask)));
+  const absl::Status seen = deps_.auth.Check(caller, {.application = product.build.run.application},
+                                             "such product", "NO_SUCH_PRODUCT");
+  if (absl::IsNotFound(seen)) return NoSuchProduct(name, release ? kNoRelease : kNoTask);
+  SLIPWAY_RETURN_IF_ERROR(seen);
   const auto& result = product.build.task.result;
   if (!result || !result->build || result->build->manifest.IsZero()) {
     return NoSuchProduct(name, "the build has no product");
@@ -277,8 +278,15 @@ absl::Status ReleaseService::DoDownload(grpc::ServerContext& context, const std:
                                         grpc::ServerWriter<v1::DownloadResponse>& writer) {
   SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.Authenticate(context));
   SLIPWAY_ASSIGN_OR_RETURN(const Product product, Find(caller, name));
-  return agent_gateway::StreamArtifact(archive_, product.build.run.application,
-                                       product.build.task.result->build->manifest, writer);
+  const ApplicationId& application = product.build.run.application;
+  const StreamRight right(deps_.rights, SeesStill(deps_, caller, application));
+  const absl::Status sent = agent_gateway::StreamArtifact<v1::DownloadResponse>(
+      archive_, application, product.build.task.result->build->manifest,
+      [&](const v1::DownloadResponse& message) {
+        return right.status().ok() && writer.Write(message);
+      });
+  SLIPWAY_RETURN_IF_ERROR(right.status());
+  return sent;
 }
 
 }  // namespace slipway::api

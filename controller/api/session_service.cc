@@ -47,7 +47,7 @@ grpc::Status SessionService::Login(grpc::ServerContext* context, const v1::Login
   const std::string address = deps_.auth.AddressOf(*context);
   const auto tokens = deps_.auth.access().Login(request->account(), request->password(),
                                                 request->client(), address);
-  deps_.auth.NoteLogin(request->account(), address, tokens.status());
+  deps_.auth.NoteRefusal(address, "login", "account", request->account(), tokens.status());
   if (tokens.ok()) Fill(*response, *tokens);
   return rpc::ToGrpc(*context, tokens.status());
 }
@@ -55,8 +55,9 @@ grpc::Status SessionService::Login(grpc::ServerContext* context, const v1::Login
 grpc::Status SessionService::Refresh(grpc::ServerContext* context,
                                      const v1::RefreshRequest* request,
                                      v1::LoginResponse* response) {
-  const auto tokens =
-      deps_.auth.access().Refresh(request->refresh_token(), deps_.auth.AddressOf(*context));
+  const std::string address = deps_.auth.AddressOf(*context);
+  const auto tokens = deps_.auth.access().Refresh(request->refresh_token(), address);
+  deps_.auth.NoteRefusal(address, "refresh", "login", "", tokens.status());
   if (tokens.ok()) Fill(*response, *tokens);
   return rpc::ToGrpc(*context, tokens.status());
 }
@@ -66,6 +67,7 @@ grpc::Status SessionService::Logout(grpc::ServerContext* context, const v1::Logo
   const auto caller = deps_.auth.Authenticate(*context);
   if (!caller.ok()) return rpc::ToGrpc(*context, caller.status());
   const auto ended = deps_.auth.access().Logout(*caller, request->everywhere());
+  deps_.auth.NoteRefusal(*caller, "end_logins", "account", caller->account.name, ended.status());
   if (ended.ok()) response->set_ended(*ended);
   return rpc::ToGrpc(*context, ended.status());
 }
@@ -85,8 +87,10 @@ grpc::Status SessionService::GetSelf(grpc::ServerContext* context, const v1::Get
 absl::StatusOr<domain::Account> SessionService::AccountOf(const access::Caller& caller,
                                                           const std::string& name) {
   if (name.empty() || name == caller.account.name) return caller.account;
-  SLIPWAY_RETURN_IF_ERROR(
-      access::Access::CheckAdministers(caller, domain::Authority::Need::kAdmin));
+  const absl::Status may =
+      access::Access::CheckAdministers(caller, domain::Authority::Need::kAdmin);
+  deps_.auth.NoteRefusal(caller, "administer", "account", name, may);
+  SLIPWAY_RETURN_IF_ERROR(may);
   return deps_.accounts.GetByName(name);
 }
 
@@ -116,7 +120,9 @@ grpc::Status SessionService::EndLogin(grpc::ServerContext* context,
                                       const v1::EndLoginRequest* request, v1::EndLoginResponse*) {
   const auto caller = deps_.auth.Authenticate(*context);
   if (!caller.ok()) return rpc::ToGrpc(*context, caller.status());
-  return rpc::ToGrpc(*context, deps_.auth.access().EndLogin(*caller, LoginId(request->id())));
+  const absl::Status ended = deps_.auth.access().EndLogin(*caller, LoginId(request->id()));
+  deps_.auth.NoteRefusal(*caller, "end_login", "login", request->id(), ended);
+  return rpc::ToGrpc(*context, ended);
 }
 
 grpc::Status SessionService::ChangePassword(grpc::ServerContext* context,
@@ -124,8 +130,10 @@ grpc::Status SessionService::ChangePassword(grpc::ServerContext* context,
                                             v1::ChangePasswordResponse*) {
   const auto caller = deps_.auth.Authenticate(*context);
   if (!caller.ok()) return rpc::ToGrpc(*context, caller.status());
-  return rpc::ToGrpc(*context, deps_.auth.access().ChangePassword(*caller, request->old_password(),
-                                                                  request->new_password()));
+  const absl::Status changed =
+      deps_.auth.access().ChangePassword(*caller, request->old_password(), request->new_password());
+  deps_.auth.NoteRefusal(*caller, "set_password", "account", caller->account.name, changed);
+  return rpc::ToGrpc(*context, changed);
 }
 
 grpc::Status SessionService::CreateApiToken(grpc::ServerContext* context,
@@ -155,10 +163,11 @@ absl::Status SessionService::DoCreateToken(grpc::ServerContext& context,
     wanted.applications.push_back(application.id);
   }
   SLIPWAY_ASSIGN_OR_RETURN(const Duration lifetime, LifetimeFrom(request));
-  SLIPWAY_ASSIGN_OR_RETURN(auto made,
-                           deps_.auth.access().CreateToken(caller, std::move(wanted), lifetime));
-  *response.mutable_token() = Describe(made.first, account.name);
-  response.set_secret(made.second);
+  const auto made = deps_.auth.access().CreateToken(caller, std::move(wanted), lifetime);
+  deps_.auth.NoteRefusal(caller, "create_api_token", "account", account.name, made.status());
+  SLIPWAY_RETURN_IF_ERROR(made.status());
+  *response.mutable_token() = Describe(made->first, account.name);
+  response.set_secret(made->second);
   return absl::OkStatus();
 }
 
@@ -170,7 +179,7 @@ grpc::Status SessionService::ListApiTokens(grpc::ServerContext* context,
   const auto account = AccountOf(*caller, request->account());
   if (!account.ok()) return rpc::ToGrpc(*context, account.status());
   deps_.auth.access().FlushTokenUse();
-  const auto tokens = deps_.logins.ListTokens(account->id);
+  const auto tokens = deps_.logins.ListTokens(account->id, deps_.clock.Wall());
   if (!tokens.ok()) return rpc::ToGrpc(*context, tokens.status());
   for (const domain::ApiToken& token : *tokens) {
     *response->add_tokens() = Describe(token, account->name);
@@ -183,7 +192,9 @@ grpc::Status SessionService::RevokeApiToken(grpc::ServerContext* context,
                                             v1::RevokeApiTokenResponse*) {
   const auto caller = deps_.auth.Authenticate(*context);
   if (!caller.ok()) return rpc::ToGrpc(*context, caller.status());
-  return rpc::ToGrpc(*context, deps_.auth.access().RevokeToken(*caller, ApiTokenId(request->id())));
+  const absl::Status revoked = deps_.auth.access().RevokeToken(*caller, ApiTokenId(request->id()));
+  deps_.auth.NoteRefusal(*caller, "revoke_api_token", "api_token", request->id(), revoked);
+  return rpc::ToGrpc(*context, revoked);
 }
 
 }  // namespace slipway::api

@@ -8,6 +8,7 @@
 #include "common/base/time.h"
 #include "controller/api/auth.h"
 #include "controller/api/open_streams.h"
+#include "controller/api/stream_rights.h"
 #include "controller/logs/log_store.h"
 #include "controller/runs/task_watch.h"
 #include "controller/scheduler/scheduler.h"
@@ -34,6 +35,7 @@ struct Deps {
   // For submits, so that those who follow do not wait for them.
   work::WorkPool& submits;
   OpenStreams& streams;
+  StreamRights& rights;
   const Clock& clock;
 };
 

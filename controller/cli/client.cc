@@ -95,7 +95,8 @@ Client::Client(std::string server, std::shared_ptr<grpc::Channel> channel, std::
       agents_(v1::AgentAdminService::NewStub(channel_)),
       agent_images_(v1::AgentImageService::NewStub(channel_)),
       audit_(v1::AuditService::NewStub(channel_)),
-      catalog_(v1::CatalogService::NewStub(channel_)) {}
+      catalog_(v1::CatalogService::NewStub(channel_)),
+      overviews_(v1::OverviewService::NewStub(channel_)) {}
 
 absl::Status Client::Authorize(grpc::ClientContext& context) const {
   if (!tokens_) return absl::OkStatus();

@@ -19,6 +19,7 @@
 #include "slipway/v1/application.grpc.pb.h"
 #include "slipway/v1/audit.grpc.pb.h"
 #include "slipway/v1/catalog.grpc.pb.h"
+#include "slipway/v1/overview.grpc.pb.h"
 #include "slipway/v1/release.grpc.pb.h"
 #include "slipway/v1/session.grpc.pb.h"
 #include "slipway/v1/task.grpc.pb.h"
@@ -73,6 +74,7 @@ class Client {
   [[nodiscard]] v1::AgentAdminService::Stub& agents() const { return *agents_; }
   [[nodiscard]] v1::AgentImageService::Stub& agent_images() const { return *agent_images_; }
   [[nodiscard]] v1::AuditService::Stub& audit() const { return *audit_; }
+  [[nodiscard]] v1::OverviewService::Stub& overviews() const { return *overviews_; }
   // Waits before a call is repeated: at most for `duration`, less when the controller has come
   // back. Nobody but a call in progress moves gRPC's connecting on, so sleeping instead would let
   // every attempt to connect time out. False when `stop` was requested. Blocks.
@@ -108,6 +110,7 @@ class Client {
   const std::unique_ptr<v1::AgentImageService::Stub> agent_images_;
   const std::unique_ptr<v1::AuditService::Stub> audit_;
   const std::unique_ptr<v1::CatalogService::Stub> catalog_;
+  const std::unique_ptr<v1::OverviewService::Stub> overviews_;
 };
 
 // True when the same call may work later: the controller is away or starting.

@@ -136,6 +136,19 @@ struct RepositoryCredentialFlags {
 [[nodiscard]] Outcome SetRepositoryCredential(Session& session,
                                               const RepositoryCredentialFlags& flags);
 
+struct ListVersionsFlags {
+  std::string application;
+  // Both or none: all.
+  bool tags = false;
+  bool branches = false;
+  std::string match;
+  int limit = 50;
+};
+// kFailed when nothing is known because the repository cannot be read.
+[[nodiscard]] Outcome ListVersions(Session& session, const ListVersionsFlags& flags);
+// `application`: empty for all.
+[[nodiscard]] Outcome ShowOverview(Session& session, const std::string& application);
+
 struct ArchiveListFlags {
   std::string application;
   std::string platform;

@@ -67,6 +67,7 @@ class Grammar {
                       const char* english, const char* chinese);
   void AddFarm();
   void AddRepositoryCredential(CLI::App& apps);
+  void AddVersions();
   void AddImages(CLI::App& agents);
   // grammar_catalog.cc
   void AddCatalog();
@@ -106,6 +107,7 @@ class Grammar {
   SetApplicationFlags set_;
   RepositoryCredentialFlags repository_credential_;
   SealFlags seal_;
+  ListVersionsFlags versions_;
   PrepareImagesFlags prepare_;
   ListImagesFlags images_;
   ResolveFlags resolve_;

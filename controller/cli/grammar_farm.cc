@@ -156,6 +156,8 @@ void Grammar::AddFarm() {
                            [this](Session& s) { return ShowApplication(s, id_); });
   Option(show, "NAME", id_, "Its name", "应用名")->required();
 
+  AddVersions();
+
   CLI::App* credentials = Command(app_, "credentials", "Publishing credentials", "发布凭证");
   CLI::App* seal = Command(
       *credentials, "seal", "Encrypts a platform's key, so that it can lie in git",
@@ -196,6 +198,24 @@ void Grammar::AddRepositoryCredential(CLI::App& apps) {
          "服务器公钥（缺省为首次见到的公钥）")
       ->type_name("FILE");
   Flag(set, "--none", flags.none, "Takes the credential away", "清除凭证");
+}
+
+void Grammar::AddVersions() {
+  CLI::App* versions =
+      Command(app_, "versions", "Lists branches and tags of an application, newest commit first",
+              "列出应用的分支和标签，最新提交在前",
+              [this](Session& s) { return ListVersions(s, versions_); });
+  Option(versions, "APP", versions_.application, "Application", "应用")->required();
+  Flag(versions, "--tags", versions_.tags, "Tags only", "仅标签");
+  Flag(versions, "--branches", versions_.branches, "Branches only", "仅分支");
+  Option(versions, "--match", versions_.match, "With this text in name, commit, message or author",
+         "名称、提交、说明或作者中含有此文本");
+  AddLimit(versions, versions_.limit);
+  CLI::App* overview =
+      Command(app_, "overview", "What you may do: applications, targets, newest versions",
+              "您可以做什么：应用、目标与最新版本",
+              [this](Session& s) { return ShowOverview(s, versions_.application); });
+  Option(overview, "APP", versions_.application, "Of one application", "限定应用");
 }
 
 void Grammar::AddImages(CLI::App& agents) {

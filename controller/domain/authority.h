@@ -3,6 +3,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "controller/domain/account.h"
 
@@ -29,6 +30,10 @@ struct Question {
   std::string environment{};
   std::string pages{};
   friend bool operator==(const Question&, const Question&) = default;
+  template <typename H>
+  friend H AbslHashValue(H h, const Question& q) {
+    return H::combine(std::move(h), q.application, q.operation, q.environment, q.pages);
+  }
 };
 
 enum class Verdict {
@@ -68,6 +73,10 @@ struct Authority {
   ApiTokenId token{};   // empty: none
   Question question{};  // of kApplication
   friend bool operator==(const Authority&, const Authority&) = default;
+  template <typename H>
+  friend H AbslHashValue(H h, const Authority& a) {
+    return H::combine(std::move(h), a.need, a.account, a.login, a.token, a.question);
+  }
 };
 
 // Whether the kind meets kOperator or kAdmin.

@@ -10,6 +10,23 @@ namespace slipway::scheduler {
 
 using domain::TaskState;
 
+namespace {
+
+bool TakesWork(AgentCondition condition) {
+  return condition == AgentCondition::kFree || condition == AgentCondition::kBusy ||
+         condition == AgentCondition::kResting;
+}
+
+}  // namespace
+
+std::vector<Labels> SchedulerCore::Impl::Takers() const {
+  std::vector<Labels> takers;
+  for (const auto& [id, known] : roster_.agents()) {
+    if (TakesWork(ConditionOf(id, known.seen))) takers.push_back(known.labels);
+  }
+  return takers;
+}
+
 std::vector<AgentFit> SchedulerCore::Impl::FitsOf(const domain::Task& task) const {
   std::vector<AgentFit> fits;
   for (const auto& [id, known] : roster_.agents()) {
@@ -104,10 +121,9 @@ std::optional<Explanation> SchedulerCore::Impl::Explain(const TaskId& id, Moment
   why.agents = FitsOf(entry.task);
   std::vector<Labels> takers;
   for (const AgentFit& fit : why.agents) {
-    const bool takes = fit.unmet.empty() && (fit.condition == AgentCondition::kFree ||
-                                             fit.condition == AgentCondition::kBusy ||
-                                             fit.condition == AgentCondition::kResting);
-    if (takes) takers.push_back(roster_.agents().at(fit.agent).labels);
+    if (fit.unmet.empty() && TakesWork(fit.condition)) {
+      takers.push_back(roster_.agents().at(fit.agent).labels);
+    }
   }
   why.ahead = queue_.AheadOf(id, takers);
   why.deadlines = DeadlinesOf(entry, at);

@@ -5,6 +5,7 @@
 #include <iterator>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -173,6 +174,11 @@ Scheduler::Load Scheduler::CurrentLoad() const {
   return load;
 }
 
+std::vector<Labels> Scheduler::Takers() const {
+  const std::lock_guard lock(core_mu_);
+  return core_.Takers();
+}
+
 absl::StatusOr<std::optional<Explanation>> Scheduler::Explain(const TaskId& task) const {
   const std::lock_guard lock(core_mu_);
   if (!core_.loaded()) return Reloading();
@@ -257,8 +263,53 @@ bool Scheduler::Prepare(Event& event) {
   return true;
 }
 
+// The core moves on with these before they are committed, so that a right which is found to have
+// ended only there costs all of it a reading anew. One that ended while the event waited is found
+// here, and costs that event alone.
+void Scheduler::RefuseUnentitled(std::vector<Event>& events) {
+  std::vector<store::Change> wishes;
+  std::vector<std::pair<std::size_t, Ticket>> asked;  // event
+  const auto ask = [&](std::size_t i, const auto& event, store::Change wish) {
+    if (event.basis.authorities.empty()) return;
+    asked.emplace_back(i, event.ticket);
+    wishes.push_back(std::move(wish));
+  };
+  const WallTime now = clock_.Wall();
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    if (const auto* cancel = std::get_if<scheduler::Cancel>(&events[i])) {
+      ask(i, *cancel,
+          store::RequestCancel{{cancel->actor, now, cancel->basis.from, cancel->basis.authorities},
+                               cancel->task,
+                               cancel->why});
+    } else if (const auto* resolve = std::get_if<scheduler::Resolve>(&events[i])) {
+      store::FinishTask finish;
+      finish.cause = {resolve->resolution.resolved_by, now, resolve->basis.from,
+                      resolve->basis.authorities};
+      finish.key.task = resolve->task;
+      finish.resolution = resolve->resolution;
+      ask(i, *resolve, std::move(finish));
+    }
+  }
+  if (wishes.empty()) return;
+  const auto rights = store_.CheckRights(wishes);
+  // The commit asks again, and says what is wrong with the database.
+  if (!rights.ok()) return;
+  std::set<std::size_t> refused;
+  Effects effects;
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    if ((*rights)[i].ok()) continue;
+    refused.insert(asked[i].first);
+    effects.replies.push_back({asked[i].second, (*rights)[i], RunId()});
+  }
+  if (refused.empty()) return;
+  announcer_.Tell(std::move(effects));
+  std::size_t place = 0;
+  std::erase_if(events, [&](const Event&) { return refused.contains(place++); });
+}
+
 void Scheduler::RunBatch(std::vector<Event> events) {
   std::erase_if(events, [this](Event& event) { return !Prepare(event); });
+  RefuseUnentitled(events);
   {
     const std::lock_guard lock(core_mu_);
     const MonoTime now = clock_.Mono();

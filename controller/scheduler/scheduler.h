@@ -85,6 +85,8 @@ class Scheduler {
     std::size_t slots = 0;   // theirs
   };
   [[nodiscard]] Load CurrentLoad() const;
+  // The labels of each agent that is there and takes work, though it may have no room now.
+  [[nodiscard]] std::vector<Labels> Takers() const;
   // nullopt: no unfinished task has this id. kUnavailable: as in CheckCurrent.
   [[nodiscard]] absl::StatusOr<std::optional<Explanation>> Explain(const TaskId& task) const;
   // When its thread last began something; it never rests for longer than some seconds, and a
@@ -96,6 +98,8 @@ class Scheduler {
   template <typename Request>
   void Ask(Request event, OnReply reply);
   void Loop();
+  // Answers and removes the events whose makers may not do that any more.
+  void RefuseUnentitled(std::vector<Event>& events);
   void RunBatch(std::vector<Event> events);
   // False: the event is dropped, its sender repeats it.
   bool Prepare(Event& event);

@@ -35,6 +35,8 @@ std::optional<MonoTime> SchedulerCore::NextDeadline() const { return impl_->Next
 bool SchedulerCore::IsCurrent(const AgentId& agent, const AttemptKey& key) const {
   return impl_->IsCurrent(agent, key);
 }
+std::vector<Labels> SchedulerCore::Takers() const { return impl_->Takers(); }
+
 std::optional<Explanation> SchedulerCore::Explain(const TaskId& task, MonoTime now,
                                                   WallTime wall) const {
   return impl_->Explain(task, {now, wall});
@@ -294,7 +296,13 @@ void SchedulerCore::Impl::On(const Cancel& event, Moment at) {
   if (entry->task.state == TaskState::kOffered) {
     Push(entry->task.agent, KeyOf(*entry), entry->task.kind, protocol::Want::kForget);
   }
-  Finish(*entry, event.actor, TaskState::kCanceled, std::nullopt, std::nullopt, at);
+  FinishWith(*entry,
+             {.cause = {event.actor, at.wall, event.basis.from, event.basis.authorities},
+              .key = KeyOf(*entry),
+              .state = TaskState::kCanceled,
+              .result = std::nullopt,
+              .release = std::nullopt},
+             at);
 }
 
 void SchedulerCore::Impl::On(const Tick&, Moment at) {

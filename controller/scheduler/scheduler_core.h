@@ -126,6 +126,8 @@ class SchedulerCore {
   // `key` is the current attempt of its task and `agent` holds it: its log may be written.
   [[nodiscard]] bool IsCurrent(const AgentId& agent, const AttemptKey& key) const;
   // Why a task is where it is; nullopt: no unfinished task has this id. Linear in the agents.
+  // The labels of each agent that is there and takes work, though it may have no room now.
+  [[nodiscard]] std::vector<Labels> Takers() const;
   [[nodiscard]] std::optional<Explanation> Explain(const TaskId& task, MonoTime now,
                                                    WallTime wall) const;
   // Agents with a session or a current attempt, by id.

@@ -45,6 +45,7 @@ class SchedulerCore::Impl {
   [[nodiscard]] std::optional<MonoTime> NextDeadline() const;
   [[nodiscard]] bool IsCurrent(const AgentId& agent, const AttemptKey& key) const;
   [[nodiscard]] std::vector<AgentView> Agents() const;
+  [[nodiscard]] std::vector<Labels> Takers() const;
   [[nodiscard]] std::optional<Explanation> Explain(const TaskId& id,
                                                    Moment at) const;  // explain.cc
   [[nodiscard]] std::size_t unfinished() const { return tasks_.size(); }
@@ -212,7 +213,9 @@ class SchedulerCore::Impl {
   // Queues whoever has the turn.
   void NextOfGroup(const domain::Group& group);
   void UpdateRoom(const AgentId& id);
-  void SettleDependents(const Entry& entry, bool succeeded, Moment at);
+  // They are settled by the same right as the entry: refused together, should it have ended.
+  void SettleDependents(const Entry& entry, bool succeeded,
+                        const std::vector<domain::Authority>& rests_on, Moment at);
 
   // Explanations (explain.cc).
   [[nodiscard]] std::vector<AgentFit> FitsOf(const domain::Task& task) const;

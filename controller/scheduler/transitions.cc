@@ -225,6 +225,7 @@ void SchedulerCore::Impl::Finish(Entry& entry, const std::string& actor, TaskSta
 
 void SchedulerCore::Impl::FinishWith(Entry& entry, store::FinishTask change, Moment at) {
   const TaskState state = change.state;
+  const std::vector<domain::Authority> rests_on = change.cause.authorities;
   open_.changes.push_back(std::move(change));
   Changed(entry.task.id);
   queue_.Remove(entry.task.id);
@@ -239,11 +240,16 @@ void SchedulerCore::Impl::FinishWith(Entry& entry, store::FinishTask change, Mom
   }
   const Entry gone = std::move(entry);
   tasks_.erase(gone.task.id);
-  SettleDependents(gone, state == TaskState::kSucceeded && !gone.task.cancel_requested, at);
+  SettleDependents(gone, state == TaskState::kSucceeded && !gone.task.cancel_requested, rests_on,
+                   at);
   if (gone.group) NextOfGroup(*gone.group);
 }
 
-void SchedulerCore::Impl::SettleDependents(const Entry& entry, bool succeeded, Moment at) {
+void SchedulerCore::Impl::SettleDependents(const Entry& entry, bool succeeded,
+                                           const std::vector<domain::Authority>& rests_on,
+                                           Moment at) {
+  store::Cause cause = SchedulerCause(at);
+  cause.authorities = rests_on;
   const auto node = dependents_.extract(entry.task.id);
   if (node.empty()) return;
   for (const TaskId& id : node.mapped()) {
@@ -251,12 +257,17 @@ void SchedulerCore::Impl::SettleDependents(const Entry& entry, bool succeeded, M
     if (dependent == nullptr) continue;
     const bool waiting = dependent->task.state == TaskState::kWaiting;
     if (!succeeded) {
-      Finish(*dependent, "scheduler", waiting ? TaskState::kSkipped : TaskState::kCanceled,
-             std::nullopt, std::nullopt, at);
+      FinishWith(*dependent,
+                 {.cause = cause,
+                  .key = KeyOf(*dependent),
+                  .state = waiting ? TaskState::kSkipped : TaskState::kCanceled,
+                  .result = std::nullopt,
+                  .release = std::nullopt},
+                 at);
       continue;
     }
     if (waiting) {
-      open_.changes.push_back(store::ReleaseTask{SchedulerCause(at), id});
+      open_.changes.push_back(store::ReleaseTask{cause, id});
       dependent->task.state = TaskState::kQueued;
       dependent->task.queued_since = at.wall;
       AwaitAgent(*dependent, at);

@@ -139,7 +139,8 @@ class LoginStore {
                                                   WallTime expires_at, WallTime now) = 0;
   // kNotFound NO_SUCH_LOGIN: there is none, or it has ended.
   [[nodiscard]] virtual absl::StatusOr<domain::Login> GetLogin(const LoginId& id) = 0;
-  // Those of the account that have not ended and do not expire before `now`. Newest first.
+  // Those of the account that have not ended and do not expire before `now`. The newest 1000,
+  // newest first.
   [[nodiscard]] virtual absl::StatusOr<std::vector<domain::Login>> LiveLogins(
       const AccountId& account, WallTime now) = 0;
   // kNotFound NO_SUCH_LOGIN: there is none that lives; of another account than `account`, unless
@@ -156,12 +157,16 @@ class LoginStore {
   // With its account, whatever state both are in. kNotFound.
   [[nodiscard]] virtual absl::StatusOr<std::pair<domain::ApiToken, domain::Account>> FindToken(
       const std::string& token_hash) = 0;
-  // Newest first.
+  // The newest 1000, newest first; those that are good before those that have ended by `now`.
   [[nodiscard]] virtual absl::StatusOr<std::vector<domain::ApiToken>> ListTokens(
-      const AccountId& account) = 0;
+      const AccountId& account, WallTime now) = 0;
   // As EndLogin, NO_SUCH_TOKEN.
   [[nodiscard]] virtual absl::Status RevokeToken(const ApiTokenId& id, const AccountId& account,
                                                  const Cause& cause) = 0;
+  // Deletes at most `most` logins and as many API tokens that have ended before `before`; how many
+  // they were. A token without an expiry stays, so that it is known that it was revoked. Not
+  // audited: the trail tells when they ended.
+  [[nodiscard]] virtual absl::StatusOr<int> ForgetEnded(WallTime before, int most) = 0;
   // These were used then. Not audited.
   [[nodiscard]] virtual absl::Status TouchTokens(const std::map<ApiTokenId, WallTime>& used) = 0;
 };

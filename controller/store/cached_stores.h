@@ -41,6 +41,11 @@ class ReadCache {
     ++changes_;
     values_.clear();
   }
+  void Forget(const Key& key) {
+    const std::lock_guard lock(mu_);
+    ++changes_;
+    values_.erase(key);
+  }
 
  private:
   static constexpr std::size_t kMaxValues = 10'000;
@@ -97,6 +102,11 @@ class CachedAccess final {
   }
   absl::StatusOr<domain::Login> Login(const LoginId& id) {
     return logins_by_id_.Get(id, [&] { return logins_.GetLogin(id); });
+  }
+  // The login as the row says now.
+  absl::StatusOr<domain::Login> LoginAnew(const LoginId& id) {
+    logins_by_id_.Forget(id);
+    return Login(id);
   }
   absl::StatusOr<std::pair<domain::ApiToken, domain::Account>> Token(
       const std::string& token_hash) {

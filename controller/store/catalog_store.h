@@ -63,14 +63,15 @@ class ApplicationStore {
 class AgentStore {
  public:
   virtual ~AgentStore() = default;
-  [[nodiscard]] virtual absl::Status AddJoinToken(const domain::JoinToken& token) = 0;
+  [[nodiscard]] virtual absl::Status AddJoinToken(const domain::JoinToken& token,
+                                                  const Cause& cause) = 0;
   // Newest first; open ones only, or the newest 1000 of all.
   [[nodiscard]] virtual absl::StatusOr<std::vector<domain::JoinToken>> ListJoinTokens(
       bool open_only, WallTime now) = 0;
   // Ends the open token whose ShortId() this is. The state it was in: anything but kOpen means that
   // nothing was changed.
   [[nodiscard]] virtual absl::StatusOr<domain::JoinTokenState> RevokeJoinToken(
-      const std::string& short_id, const std::string& actor, WallTime now) = 0;
+      const std::string& short_id, const Cause& cause) = 0;
   // Uses the token up and inserts the agent, in one transaction. kOpen: done; any other state of
   // the token: nothing changed but the audit trail, where the try with a token that once was good
   // is kept. kAlreadyExists: an agent that is not gone has this name; the token stays good.

@@ -10,14 +10,15 @@
 
 namespace slipway::store {
 
-// The images that agents should have; every change is audited with it. Thread-safe.
+// The images that agents should have; every change is audited with it, and refused
+// inside its transaction when one of cause.authorities does not hold there. Thread-safe.
 class ImageOrderStore {
  public:
   virtual ~ImageOrderStore() = default;
   // Adds the orders or, where one of the same image and agent exists, gives it a new number; all or
   // none. `number` of the arguments is ignored; the result has the stored ones, in the same order.
   [[nodiscard]] virtual absl::StatusOr<std::vector<domain::ImageOrder>> Put(
-      std::vector<domain::ImageOrder> orders) = 0;
+      std::vector<domain::ImageOrder> orders, const Cause& cause) = 0;
   // Removes every order of the image, or only that of the agent when there is one; how many.
   [[nodiscard]] virtual absl::StatusOr<int> Remove(const std::string& image, const AgentId& agent,
                                                    const Cause& cause) = 0;

@@ -45,6 +45,22 @@ struct ReleasePage {
   std::string next_page_token;
 };
 
+struct CommitOfApplication {
+  ApplicationId application;
+  std::string commit;  // 40 hex digits
+};
+
+// A build of a commit that succeeded, its product archived.
+struct BuiltCommit {
+  ApplicationId application;
+  std::string commit;
+  std::string platform;
+  TaskId task;
+  RunId run;
+  std::string version;  // of the product
+  WallTime built_at;
+};
+
 // What people read of runs, tasks and releases. Every read sees only committed rows.
 // kNotFound names the id, with reason NO_SUCH_TASK, NO_SUCH_RUN or NO_SUCH_PRODUCT (a release);
 // kInvalidArgument: a bad page token. Thread-safe.
@@ -68,6 +84,11 @@ class RunReader {
   [[nodiscard]] virtual absl::StatusOr<domain::Release> ReleaseOfTask(
       const TaskId& publish_task) = 0;
   [[nodiscard]] virtual absl::StatusOr<ReleasePage> ListReleases(const ReleaseFilter& filter) = 0;
+
+  // Of each of the commits the build that ended last, by platform; of applications that the viewer
+  // does not see, none. In the order of application, commit and platform.
+  [[nodiscard]] virtual absl::StatusOr<std::vector<BuiltCommit>> BuiltOf(
+      const Viewer& viewer, const std::vector<CommitOfApplication>& commits) = 0;
 };
 
 }  // namespace slipway::store

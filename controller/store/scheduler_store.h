@@ -61,6 +61,13 @@ class SchedulerStore {
   [[nodiscard]] virtual absl::StatusOr<std::vector<absl::Status>> Commit(
       const std::vector<Change>& changes) = 0;
 
+  // Whether Commit would find now that those who asked for the changes still may: entry i is ok, or
+  // its refusal, kPermissionDenied or kNotFound with the verdict's reason, which is in the audit
+  // trail then. For what cannot be taken back once the caller's state has moved on; Commit asks
+  // again all the same.
+  [[nodiscard]] virtual absl::StatusOr<std::vector<absl::Status>> CheckRights(
+      const std::vector<Change>& changes) = 0;
+
   [[nodiscard]] virtual absl::StatusOr<Unfinished> LoadUnfinished() = 0;
 };
 

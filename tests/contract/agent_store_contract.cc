@@ -12,6 +12,7 @@ using domain::JoinTokenState;
 
 const WallTime kExpires = FromUnixMicros(1'700'000'100'000'000);
 const WallTime kBefore = kExpires - std::chrono::seconds(1);
+const store::Cause kAdmin{"admin", WallTime()};
 
 domain::Agent MakeAgent(const std::string& name, const std::string& id = "") {
   domain::Agent agent;
@@ -41,7 +42,7 @@ struct Agents {
   }
   void Join(const domain::Agent& agent) {
     const std::string hash = "hash-of-" + agent.id.value();
-    REQUIRE_OK(store().AddJoinToken(MakeToken(hash)));
+    REQUIRE_OK(store().AddJoinToken(MakeToken(hash), kAdmin));
     const auto joined = store().Join(hash, agent, kBefore);
     REQUIRE_OK(joined);
     REQUIRE(*joined == JoinTokenState::kOpen);
@@ -70,7 +71,7 @@ struct Agents {
 TEST_CASE("AgentStore: a join token lets one agent in, once, in its time", "[contract]") {
   Agents farm;
   store::AgentStore& store = farm.store();
-  REQUIRE_OK(store.AddJoinToken(MakeToken("hash-1")));
+  REQUIRE_OK(store.AddJoinToken(MakeToken("hash-1"), kAdmin));
   CHECK(*store.Join("no-such-hash", MakeAgent("b"), kBefore) == JoinTokenState::kUnknown);
   CHECK(*store.Join("hash-1", MakeAgent("b"), kExpires) == JoinTokenState::kExpired);
   CHECK(store.List()->size() == 1);
@@ -91,7 +92,7 @@ TEST_CASE("AgentStore: a join token lets one agent in, once, in its time", "[con
 
 TEST_CASE("AgentStore: a taken name refuses the join and leaves the token good", "[contract]") {
   Agents farm;
-  REQUIRE_OK(farm.store().AddJoinToken(MakeToken("hash-2")));
+  REQUIRE_OK(farm.store().AddJoinToken(MakeToken("hash-2"), kAdmin));
   CHECK_THAT(farm.store().Join("hash-2", MakeAgent("a", "another"), kBefore).status(),
              StatusIs(absl::StatusCode::kAlreadyExists, "'a'"));
   CHECK(*farm.store().Join("hash-2", MakeAgent("b"), kBefore) == JoinTokenState::kOpen);
@@ -101,8 +102,8 @@ TEST_CASE("AgentStore: tokens are listed with who made and used them; a revoked 
           "[contract]") {
   Agents farm;
   store::AgentStore& store = farm.store();
-  REQUIRE_OK(store.AddJoinToken(MakeToken("1111111111112222", 1)));
-  REQUIRE_OK(store.AddJoinToken(MakeToken("3333333333334444", 2)));
+  REQUIRE_OK(store.AddJoinToken(MakeToken("1111111111112222", 1), kAdmin));
+  REQUIRE_OK(store.AddJoinToken(MakeToken("3333333333334444", 2), kAdmin));
   const auto open = store.ListJoinTokens(true, kBefore);
   REQUIRE_OK(open);
   REQUIRE(open->size() == 2);
@@ -110,10 +111,10 @@ TEST_CASE("AgentStore: tokens are listed with who made and used them; a revoked 
   CHECK(open->at(0).created_by == "admin");
   CHECK(store.ListJoinTokens(true, kExpires)->empty());
 
-  CHECK(*store.RevokeJoinToken("111111111111", "eve", kBefore) == JoinTokenState::kOpen);
-  CHECK(*store.RevokeJoinToken("111111111111", "eve", kBefore) == JoinTokenState::kRevoked);
-  CHECK(*store.RevokeJoinToken("hash-of-id-a", "eve", kBefore) == JoinTokenState::kUsed);
-  CHECK(*store.RevokeJoinToken("nothing", "eve", kBefore) == JoinTokenState::kUnknown);
+  CHECK(*store.RevokeJoinToken("111111111111", {"eve", kBefore}) == JoinTokenState::kOpen);
+  CHECK(*store.RevokeJoinToken("111111111111", {"eve", kBefore}) == JoinTokenState::kRevoked);
+  CHECK(*store.RevokeJoinToken("hash-of-id-a", {"eve", kBefore}) == JoinTokenState::kUsed);
+  CHECK(*store.RevokeJoinToken("nothing", {"eve", kBefore}) == JoinTokenState::kUnknown);
   CHECK(*store.Join("1111111111112222", MakeAgent("b"), kBefore) == JoinTokenState::kRevoked);
   const auto all = store.ListJoinTokens(false, kBefore);
   REQUIRE_OK(all);
@@ -130,8 +131,8 @@ TEST_CASE("AgentStore: joins, and tries with a token that is not good any more, 
   store::AgentStore& store = farm.store();
   REQUIRE_OK(store.Join("hash-of-id-a", MakeAgent("b"), kBefore));
   REQUIRE_OK(store.Join("never-made", MakeAgent("b"), kBefore));
-  REQUIRE_OK(store.AddJoinToken(MakeToken("1111111111112222")));
-  REQUIRE_OK(store.RevokeJoinToken("111111111111", "eve", kBefore));
+  REQUIRE_OK(store.AddJoinToken(MakeToken("1111111111112222"), kAdmin));
+  REQUIRE_OK(store.RevokeJoinToken("111111111111", {"eve", kBefore}));
   CHECK(farm.harness->AuditedSubjects() == std::vector<std::string>{"hash-of-id-a", "id-a",
                                                                     "hash-of-id-a", "111111111111",
                                                                     "111111111111"});

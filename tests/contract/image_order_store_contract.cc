@@ -25,7 +25,7 @@ TEST_CASE("ImageOrderStore: orders are found as they were put, under rising numb
   REQUIRE_OK(process->scheduler().BecomeLeader());
   store::ImageOrderStore& store = process->image_orders();
   CHECK(store.List()->empty());
-  const auto put = store.Put({Order("b:1"), Order("a:1", "agent-1")});
+  const auto put = store.Put({Order("b:1"), Order("a:1", "agent-1")}, {"admin", WallTime()});
   REQUIRE_OK(put);
   REQUIRE(put->size() == 2);
   CHECK(put->at(0).number > 0);
@@ -40,9 +40,9 @@ TEST_CASE("ImageOrderStore: asking again gives the same order a higher number", 
   auto process = harness->NewProcess();
   REQUIRE_OK(process->scheduler().BecomeLeader());
   store::ImageOrderStore& store = process->image_orders();
-  const auto first = store.Put({Order("a:1"), Order("a:1", "agent-1")});
+  const auto first = store.Put({Order("a:1"), Order("a:1", "agent-1")}, {"admin", WallTime()});
   REQUIRE_OK(first);
-  const auto second = store.Put({Order("a:1", "", 1'800'000'000'000'000)});
+  const auto second = store.Put({Order("a:1", "", 1'800'000'000'000'000)}, {"admin", WallTime()});
   REQUIRE_OK(second);
   CHECK(second->at(0).number > first->at(1).number);
   const auto all = store.List();
@@ -56,7 +56,8 @@ TEST_CASE("ImageOrderStore: an image is removed for one agent or altogether", "[
   REQUIRE_OK(process->scheduler().BecomeLeader());
   store::ImageOrderStore& store = process->image_orders();
   REQUIRE_OK(
-      store.Put({Order("a:1"), Order("a:1", "agent-1"), Order("a:1", "agent-2"), Order("b:1")}));
+      store.Put({Order("a:1"), Order("a:1", "agent-1"), Order("a:1", "agent-2"), Order("b:1")},
+                {"admin", WallTime()}));
   CHECK(*store.Remove("a:1", AgentId("agent-1"), {"admin", WallTime()}) == 1);
   CHECK(*store.Remove("a:1", AgentId("agent-1"), {"admin", WallTime()}) == 0);
   CHECK(store.List()->size() == 3);

@@ -106,4 +106,44 @@ TEST_CASE("RunReader: pages of releases, newest first", "[contract]") {
   CHECK(farm.process->reader().ListReleases(filter)->releases.empty());
 }
 
+TEST_CASE("RunReader: of a commit the build that ended last counts, by platform", "[contract]") {
+  Farm farm;
+  const std::string commit(40, 'c');
+  const auto finish = [&](const std::string& n, TaskState state) {
+    farm.StartBuild(n, "trial-" + n);
+    store::FinishTask end = Farm::Finish("build-" + n, 1, state);
+    end.result = FullResult();
+    end.result->publish.reset();
+    if (state == TaskState::kSucceeded) end.result->failure.reset();
+    return end;
+  };
+  const std::vector<store::CommitOfApplication> wanted = {
+      {ApplicationId("app-1"), commit},
+      {ApplicationId("app-1"), commit},
+      {ApplicationId("app-1"), std::string(40, 'e')},
+      {ApplicationId("app-of-nobody"), commit},
+      {ApplicationId("app-1"), std::string("\0", 1)}};
+  REQUIRE_OK(farm.CommitOne(finish("1", TaskState::kFailed)));
+  CHECK(farm.process->reader().BuiltOf({}, wanted)->empty());
+  // Of one batch, too.
+  const std::vector<store::Change> both = {finish("2", TaskState::kSucceeded),
+                                           finish("3", TaskState::kSucceeded)};
+  for (const absl::Status& status : farm.Commit(both)) REQUIRE_OK(status);
+  auto built = farm.process->reader().BuiltOf({}, wanted);
+  REQUIRE_OK(built);
+  REQUIRE(built->size() == 1);
+  CHECK(built->front().task == TaskId("build-3"));
+  CHECK(built->front().run == RunId("run-3"));
+  CHECK(built->front().application == ApplicationId("app-1"));
+  CHECK(built->front().commit == commit);
+  CHECK(built->front().platform == "weixin");
+  CHECK(built->front().version == "1.2.3");
+  CHECK(built->front().built_at == By("", 9).at);
+  REQUIRE_OK(farm.CommitOne(finish("4", TaskState::kSucceeded)));
+  CHECK(farm.process->reader().BuiltOf({}, wanted)->front().task == TaskId("build-4"));
+  store::Viewer narrowed;
+  narrowed.only = {ApplicationId("app-other")};
+  CHECK(farm.process->reader().BuiltOf(narrowed, wanted)->empty());
+}
+
 }  // namespace slipway::testing

@@ -326,7 +326,7 @@ TEST_CASE("SchedulerStore: no late word is awaited of an agent that has left the
   token.created_at = FromUnixMicros(kStart);
   token.created_by = "admin";
   token.expires_at = FromUnixMicros(kStart + 1000);
-  REQUIRE_OK(farm.process->agents().AddJoinToken(token));
+  REQUIRE_OK(farm.process->agents().AddJoinToken(token, {"admin", WallTime()}));
   domain::Agent agent;
   agent.id = AgentId("agent-1");
   agent.name = "a";

@@ -75,7 +75,7 @@ TEST_CASE("SchedulerStore: the agents of the farm are loaded with their labels",
     token.created_at = By("").at;
     token.created_by = "admin";
     token.expires_at = By("", 60).at;
-    REQUIRE_OK(agents.AddJoinToken(token));
+    REQUIRE_OK(agents.AddJoinToken(token, {"admin", WallTime()}));
     domain::Agent agent;
     agent.id = AgentId("agent-" + name);
     agent.name = name;

@@ -112,6 +112,34 @@ TEST_CASE("Access: a login that nobody refreshes ends by itself", "[db]") {
   CHECK(ReasonOf(door.access.Refresh(tokens.refresh, "").status()) == "BAD_REFRESH");
 }
 
+TEST_CASE("Access: who holds a stream open outlasts the access token, not login or API token",
+          "[db]") {
+  Door door({.login_lifetime = 1h});
+  const auto tokens = door.LogIn();
+  const auto by_login = door.Caller(tokens.access);
+  CHECK(by_login.expires_at == door.clock.Wall() + 1h);
+  domain::ApiToken wanted;
+  wanted.account = door.mei.id;
+  wanted.name = "ci";
+  const auto made = door.access.CreateToken(by_login, wanted, 30min);
+  REQUIRE_OK(made);
+  const auto by_token = door.Caller(made->second);
+  CHECK(by_token.expires_at == door.clock.Wall() + 30min);
+  door.clock.passed += 29min;
+  CHECK_OK(door.access.Again(by_login));
+  CHECK_OK(door.access.Again(by_token));
+  door.clock.passed += 2min;
+  CHECK(ReasonOf(door.access.Again(by_token).status()) == "BAD_TOKEN");
+  // Refreshed, it lasts longer than was known when it was remembered.
+  REQUIRE_OK(door.access.Refresh(tokens.refresh, ""));
+  door.clock.passed += 45min;
+  const auto now = door.access.Again(by_login);
+  REQUIRE_OK(now);
+  CHECK(now->expires_at == door.clock.Wall() + 15min);
+  door.clock.passed += 16min;
+  CHECK(ReasonOf(door.access.Again(by_login).status()) == "BAD_TOKEN");
+}
+
 TEST_CASE("Access: logging out ends one login or all, at once", "[db]") {
   Door door;
   const auto one = door.LogIn();
@@ -180,12 +208,53 @@ TEST_CASE("Access: an API token lives its time, may be revoked, and makes no oth
       ReasonOf(door.access.CreateToken(caller, {.account = door.farm.root.id, .name = "stolen"}, 1h)
                    .status()) == "ADMIN_ONLY");
   door.access.FlushTokenUse();
-  CHECK(door.logins.ListTokens(door.mei.id)->at(0).last_used_at == door.clock.Wall());
+  CHECK(door.logins.ListTokens(door.mei.id, door.clock.Wall())->at(0).last_used_at ==
+        door.clock.Wall());
   door.clock.passed += 2h;
   CHECK(ReasonOf(door.Try(made->second)) == "BAD_TOKEN");
   door.clock.passed -= 2h;
   REQUIRE_OK(door.access.RevokeToken(caller, made->first.id));
   CHECK(ReasonOf(door.Try(made->second)) == "BAD_TOKEN");
+}
+
+TEST_CASE("Access: what ended more than 30 days ago is forgotten, some at a time", "[db]") {
+  Door door;
+  const auto kept = door.LogIn();
+  const auto caller = door.Caller(kept.access);
+  domain::ApiToken wanted;
+  wanted.account = door.mei.id;
+  wanted.name = "kept";
+  REQUIRE_OK(door.access.CreateToken(caller, wanted, 24h * 90));
+  // As many as two batches that ended, and one without an end that was revoked.
+  REQUIRE_OK(RunSql(door.farm.url, R"(
+INSERT INTO logins (id, account_id, epoch, created_at, refreshed_at, expires_at, address, client,
+                    ended_at)
+SELECT 'old-' || n, 'acct-mei', 1, from_micros(1), from_micros(1),
+       from_micros(1800000000000000), '', '', CASE n % 2 WHEN 0 THEN from_micros(1) END
+  FROM generate_series(1, 700) AS n;
+INSERT INTO api_tokens (token_hash, id, account_id, name, created_at, expires_at, revoked_at)
+SELECT 'hash-' || n, 'old-' || n, 'acct-mei', 'old', from_micros(1),
+       CASE n WHEN 1 THEN NULL ELSE from_micros(1800000000000000) END, from_micros(1)
+  FROM generate_series(1, 3) AS n)"));
+  const auto left = [&](const std::string& table) {
+    const auto rows = RunSql(door.farm.url, "SELECT count(*) FROM " + table);
+    REQUIRE_OK(rows);
+    return rows->at(0).at(0);
+  };
+  // Those that expired have not been over for 30 days yet.
+  while (door.access.ForgetEnded()) {
+  }
+  CHECK(left("logins") == "351");
+  CHECK(left("api_tokens") == "2");
+  const auto tokens = door.logins.ListTokens(door.mei.id, door.clock.Wall());
+  REQUIRE_OK(tokens);
+  REQUIRE(tokens->size() == 2);
+  CHECK(tokens->at(0).name == "kept");
+  door.clock.passed += 24h * 31;
+  while (door.access.ForgetEnded()) {
+  }
+  CHECK(left("logins") == "1");
+  CHECK(left("api_tokens") == "2");
 }
 
 TEST_CASE("Access: nobody ends another's login or token, but an admin does", "[db]") {
@@ -220,6 +289,20 @@ TEST_CASE("Access: guessing gets slower by account and by address, and nobody is
   CHECK(guess("nobody-9", "7.7.7.7") == "LOGIN_DELAYED");
   door.clock.passed += 61s;
   CHECK(guess("nobody-9", "7.7.7.7") == "BAD_LOGIN");
+}
+
+TEST_CASE("Access: an error of the database is nobody's wrong password", "[db]") {
+  Door door;
+  for (int i = 0; i < 3; ++i) {
+    CHECK(ReasonOf(door.access.Login("mei", "wrong wrong", "", "10.0.0.9").status()) ==
+          "BAD_LOGIN");
+  }
+  REQUIRE_OK(RunSql(door.farm.url, "ALTER TABLE logins RENAME TO logins_away"));
+  for (int i = 0; i < 5; ++i) {
+    CHECK_FALSE(door.access.Login("mei", kPassword, "", "10.0.0.9").ok());
+  }
+  REQUIRE_OK(RunSql(door.farm.url, "ALTER TABLE logins_away RENAME TO logins"));
+  CHECK_OK(door.access.Login("mei", kPassword, "", "10.0.0.9"));
 }
 
 TEST_CASE("Access: a name is one name for the delay, however it is spelled", "[db]") {

@@ -2,6 +2,8 @@
 #include <string>
 #include <vector>
 
+#include "controller/store/pg/pg_agent_store.h"
+#include "controller/store/pg/pg_image_order_store.h"
 #include "tests/db/access_fixture.h"
 
 namespace slipway::testing {
@@ -256,6 +258,83 @@ TEST_CASE("Rights: an account is changed by admins only, in the transaction that
   const auto actions = farm.Actions();
   CHECK(std::count(actions.begin(), actions.end(), "delete_account") == 0);
   CHECK(std::count(actions.begin(), actions.end(), "create_account") == 2);
+}
+
+// Keeps what it is told.
+class Refusals final : public store::RefusalRecorder {
+ public:
+  void RecordRefusal(domain::AuditEntry refused) override {
+    told.push_back(refused.actor + " from " + refused.from + " " + refused.action + " " +
+                   refused.object + " " + refused.subject + ": " + refused.reason);
+  }
+  std::vector<std::string> told;
+};
+
+TEST_CASE("Rights: what a transaction refuses is entered into the audit trail", "[db]") {
+  AccessFarm farm;
+  const auto mei = farm.Add("mei", AccountKind::kMember);
+  Refusals refusals;
+  farm.database->EnterRefusalsIn(&refusals);
+  store::Cause cause = AccessFarm::By("mei");
+  cause.from = "10.0.0.7";
+  cause.authorities = {{.need = Authority::Need::kAdmin, .account = mei.id}};
+  CHECK_FALSE(farm.accounts().Delete("root", cause).ok());
+  auto run = std::get<store::CreateRun>(RunOf("1", {May(mei.id, Operation::kPackage)}));
+  run.cause.from = "10.0.0.7";
+  CHECK_FALSE(farm.scheduler().Commit({run})->at(0).ok());
+  const store::RequestCancel cancel{
+      {"mei", AccessFarm::Now(), "10.0.0.7", {May(mei.id, Operation::kPackage)}},
+      TaskId("task-1"),
+      "why"};
+  const auto rights = farm.scheduler().CheckRights({cancel, RunOf("2", {})});
+  REQUIRE_OK(rights);
+  CHECK_THAT(rights->at(0), StatusIs(absl::StatusCode::kNotFound));
+  CHECK_OK(rights->at(1));
+  farm.database->EnterRefusalsIn(nullptr);
+  CHECK_FALSE(farm.accounts().Delete("root", cause).ok());
+  CHECK(refusals.told == std::vector<std::string>{
+                             "mei from 10.0.0.7 delete_account account root: ADMIN_ONLY",
+                             "mei from 10.0.0.7 create_run run run-1: NO_SUCH_APPLICATION",
+                             "mei from 10.0.0.7 request_cancel task task-1: NO_SUCH_APPLICATION"});
+}
+
+TEST_CASE("Rights: join tokens and images are for operators, in the transaction that changes them",
+          "[db]") {
+  AccessFarm farm;
+  const auto op = farm.Add("op", AccountKind::kOperator);
+  store::pg::PgAgentStore agents(*farm.database);
+  store::pg::PgImageOrderStore images(*farm.database);
+  store::Cause cause = AccessFarm::By("op");
+  cause.from = "10.0.0.7";
+  cause.authorities = {{.need = Authority::Need::kOperator, .account = op.id}};
+  domain::JoinToken token;
+  token.token_hash = std::string(64, 'a');
+  token.created_at = AccessFarm::Now();
+  token.created_by = "op";
+  token.expires_at = AccessFarm::Now() + std::chrono::hours(1);
+  REQUIRE_OK(agents.AddJoinToken(token, cause));
+  const std::vector<domain::ImageOrder> wanted{{.image = "node:20",
+                                                .agent = {},
+                                                .number = 0,
+                                                .requested_by = "op",
+                                                .requested_at = AccessFarm::Now()}};
+  REQUIRE_OK(images.Put(wanted, cause));
+  const auto rows = RunSql(farm.url,
+                           "SELECT entry::json ->> 'action', entry::json ->> 'from' FROM audit "
+                           "ORDER BY sequence DESC LIMIT 2");
+  REQUIRE_OK(rows);
+  CHECK(*rows == TextRows{{"order_image", "10.0.0.7"}, {"create_join_token", "10.0.0.7"}});
+  store::AccountChange off;
+  off.state = domain::AccountState::kDisabled;
+  REQUIRE_OK(farm.accounts().Update("op", off, AccessFarm::By("root")));
+  token.token_hash = std::string(64, 'b');
+  const auto refused = StatusIs(absl::StatusCode::kPermissionDenied);
+  CHECK_THAT(agents.AddJoinToken(token, cause), refused);
+  CHECK_THAT(agents.RevokeJoinToken(std::string(12, 'a'), cause).status(), refused);
+  CHECK_THAT(images.Put(wanted, cause).status(), refused);
+  CHECK_THAT(images.Remove("node:20", AgentId(), cause).status(), refused);
+  CHECK(agents.ListJoinTokens(true, AccessFarm::Now())->size() == 1);
+  CHECK(images.List()->size() == 1);
 }
 
 TEST_CASE("Viewer: lists hold what the account sees, and count it", "[db]") {

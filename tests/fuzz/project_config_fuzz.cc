@@ -4,16 +4,16 @@
 #include <string>
 #include <string_view>
 
-#include "agent/workspace/project_config.h"
 #include "common/base/check.h"
+#include "common/project/project_config.h"
 #include "tests/fuzz/fuzz_target.h"
 
 namespace slipway::fuzz {
 namespace {
 
-using workspace::BuildConfig;
-using workspace::PlatformConfig;
-using workspace::ProjectConfig;
+using project::BuildConfig;
+using project::PlatformConfig;
+using project::ProjectConfig;
 
 // Cuts "N:" off the front of `text`; 0: there is no such number.
 std::size_t TakeNumber(std::string_view& text) {
@@ -69,8 +69,8 @@ void CheckBuild(const BuildConfig& build) {
 }
 
 void Check(std::string_view text) {
-  const auto config = workspace::ParseProjectConfig(text);
-  SLIPWAY_CHECK(config.ok() == workspace::ParseProjectConfig(text).ok());
+  const auto config = project::ParseProjectConfig(text);
+  SLIPWAY_CHECK(config.ok() == project::ParseProjectConfig(text).ok());
   if (!config.ok()) {
     SLIPWAY_CHECK(config.status().code() == absl::StatusCode::kInvalidArgument);
     // A mark may stand behind the last line end.

@@ -13,12 +13,16 @@
 #include "common/rpc/grpc_status.h"
 #include "slipway/v1/access.grpc.pb.h"
 #include "slipway/v1/agent.pb.h"
+#include "slipway/v1/audit.grpc.pb.h"
 #include "slipway/v1/enrollment.pb.h"
+#include "slipway/v1/release.grpc.pb.h"
 #include "slipway/v1/rule.pb.h"
 #include "slipway/v1/session.grpc.pb.h"
 #include "tests/support/farm_fixture.h"
+#include "tests/support/postgres_fixture.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/wait_until.h"
 
 namespace slipway::testing {
 namespace {
@@ -172,7 +176,7 @@ std::vector<const pb::MethodDescriptor*> AllMethods() {
   (void)v1::JoinRequest::descriptor();
   std::vector<const pb::MethodDescriptor*> methods;
   for (const char* file : {"access", "agent", "agent_admin", "agent_images", "application", "audit",
-                           "catalog", "enrollment", "release", "session", "task"}) {
+                           "catalog", "enrollment", "overview", "release", "session", "task"}) {
     const pb::FileDescriptor* found = pb::DescriptorPool::generated_pool()->FindFileByName(
         std::string("slipway/v1/") + file + ".proto");
     REQUIRE(found != nullptr);
@@ -326,6 +330,137 @@ TEST_CASE("Rights: a stream ends when the right to it does", "[integration]") {
   while (stream->Read(&message)) {
   }
   CHECK(stream->Finish().error_code() == expected);
+}
+
+TEST_CASE("Rights: a download and an export end when the right to them does", "[integration]") {
+  People people;
+  const auto admin = people.farm.client().Context();
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
+  SECTION("a download whose grant is taken") {
+    const auto submitted = people.farm.client().Submit(SubmitOf("shop", false, "request-large"));
+    REQUIRE_OK(submitted);
+    const auto start = people.agent->WaitStart();
+    REQUIRE(start);
+    // More than any window between the two holds.
+    std::string noise(std::size_t{48} << 20, '\0');
+    std::uint64_t state = 1;
+    for (char& byte : noise) {
+      state = state * 6364136223846793005u + 1442695040888963407u;
+      byte = static_cast<char>(state >> 56);
+    }
+    WriteFile(people.product / "large.bin", noise);
+    DoBuild(*people.agent, start->key, people.product.path(), "a log\n");
+    REQUIRE_OK(people.farm.client().Watch(submitted->run()));
+    context.AddMetadata("authorization", "Bearer " + people.LogIn("member"));
+    v1::DownloadRequest request;
+    request.set_name(submitted->tasks(0).id());
+    const auto releases = v1::ReleaseService::NewStub(people.channel);
+    const auto stream = releases->Download(&context, request);
+    v1::DownloadResponse message;
+    REQUIRE(stream->Read(&message));
+    v1::ChangeGrantsRequest change;
+    v1::Grant& grant = *change.add_remove();
+    grant.set_account("member");
+    grant.set_application("shop");
+    v1::ChangeGrantsResponse done;
+    REQUIRE(people.accounts->ChangeGrants(admin.get(), change, &done).ok());
+    std::size_t bytes = 0;
+    while (stream->Read(&message)) bytes += message.ByteSizeLong();
+    CHECK(stream->Finish().error_code() == StatusCode::NOT_FOUND);
+    CHECK(bytes < noise.size());
+  }
+  SECTION("an export whose admin is one no more") {
+    REQUIRE_OK(RunSql(people.farm.options().database_url, R"(
+WITH long_rows AS (
+  INSERT INTO audit (sequence, entry, hash, at, actor, action, object, subject, reason)
+  SELECT h.sequence + n, '{"v":1,"x":"' || repeat('x', 40000) || '"}', repeat('0', 64), now(), '',
+         'x', '', '', ''
+    FROM audit_head h, generate_series(1, 1200) AS n
+  RETURNING sequence)
+UPDATE audit_head SET sequence = sequence + 1200)"));
+    people.Add("second", v1::ACCOUNT_KIND_ADMIN);
+    context.AddMetadata("authorization", "Bearer " + people.LogIn("second"));
+    const auto audit = v1::AuditService::NewStub(people.channel);
+    const auto stream = audit->ExportAudit(&context, {});
+    v1::ExportAuditResponse message;
+    REQUIRE(stream->Read(&message));
+    v1::UpdateAccountRequest less;
+    less.set_name("second");
+    less.mutable_update_mask()->add_paths("kind");
+    less.mutable_account()->set_kind(v1::ACCOUNT_KIND_MEMBER);
+    v1::Account changed;
+    REQUIRE(people.accounts->UpdateAccount(admin.get(), less, &changed).ok());
+    std::size_t lines = 0;
+    while (stream->Read(&message)) {
+      // 4 MB are the most that gRPC takes.
+      CHECK(message.ByteSizeLong() < (std::size_t{2} << 20));
+      lines += static_cast<std::size_t>(message.lines_size());
+    }
+    CHECK(stream->Finish().error_code() == StatusCode::PERMISSION_DENIED);
+    CHECK(lines < 1200);
+  }
+}
+
+TEST_CASE("Rights: a stream ends when the API token that it came with expires", "[integration]") {
+  People people;
+  const auto submitted = people.farm.client().Submit(SubmitOf("shop", false, "request-live"));
+  REQUIRE_OK(submitted);
+  const std::string token = people.NarrowToken();
+  REQUIRE_OK(RunSql(people.farm.options().database_url,
+                    "UPDATE api_tokens SET expires_at = now() + interval '2 seconds' "
+                    "WHERE name = 'narrow'"));
+  const auto tasks = v1::TaskService::NewStub(people.channel);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
+  context.AddMetadata("authorization", "Bearer " + token);
+  v1::WatchRunRequest watch;
+  watch.set_run(submitted->run());
+  const auto stream = tasks->WatchRun(&context, watch);
+  v1::WatchRunResponse message;
+  REQUIRE(stream->Read(&message));
+  while (stream->Read(&message)) {
+  }
+  CHECK(stream->Finish().error_code() == StatusCode::UNAUTHENTICATED);
+}
+
+TEST_CASE(
+    "Rights: a wrong old password, a false refresh token and asking for another's are audited",
+    "[integration]") {
+  People people;
+  const std::string bearer = "Bearer " + people.LogIn("member");
+  const auto context = [&] {
+    auto made = std::make_unique<grpc::ClientContext>();
+    made->AddMetadata("authorization", bearer);
+    return made;
+  };
+  v1::ChangePasswordRequest change;
+  change.set_old_password("not the password");
+  change.set_new_password("another good password");
+  v1::ChangePasswordResponse changed;
+  CHECK(people.sessions->ChangePassword(context().get(), change, &changed).error_code() ==
+        StatusCode::PERMISSION_DENIED);
+  v1::RefreshRequest refresh;
+  refresh.set_refresh_token("slr_nothing");
+  v1::LoginResponse tokens;
+  CHECK(people.sessions->Refresh(context().get(), refresh, &tokens).error_code() ==
+        StatusCode::UNAUTHENTICATED);
+  v1::ListLoginsRequest list;
+  list.set_account("outsider");
+  v1::ListLoginsResponse logins;
+  CHECK(people.sessions->ListLogins(context().get(), list, &logins).error_code() ==
+        StatusCode::PERMISSION_DENIED);
+  const auto entered = [&] {
+    const auto rows = RunSql(people.farm.options().database_url,
+                             "SELECT actor || ' ' || action || ' ' || reason FROM audit WHERE "
+                             "reason <> '' ORDER BY 1");
+    REQUIRE_OK(rows);
+    return *rows;
+  };
+  REQUIRE(WaitUntil([&] { return entered().size() == 3; }));
+  CHECK(entered() == TextRows{{"member administer ADMIN_ONLY"},
+                              {"member set_password WRONG_PASSWORD"},
+                              {"stranger refresh BAD_REFRESH"}});
 }
 
 TEST_CASE("Rights: 10,000 wrong logins are answered fast and keep nobody else out",

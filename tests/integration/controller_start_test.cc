@@ -102,6 +102,17 @@ TEST_CASE("Controller: farm keys that do not fit together are damage, not a new 
              StatusIs(absl::StatusCode::kDataLoss, "FARM_KEYS_DAMAGED"));
 }
 
+TEST_CASE("Controller: a session key that is too short is damage, and is not used",
+          "[integration]") {
+  TempDir dir;
+  const auto made = controller::LoadOrCreateSessionKey(dir / "session.key");
+  REQUIRE_OK(made);
+  CHECK(controller::LoadOrCreateSessionKey(dir / "session.key")->view() == made->view());
+  WriteFile(dir / "session.key", std::string(31, 'k'));
+  CHECK_THAT(controller::LoadOrCreateSessionKey(dir / "session.key").status(),
+             StatusIs(absl::StatusCode::kDataLoss, "FARM_KEYS_DAMAGED"));
+}
+
 TEST_CASE("Controller options: are read with their defaults and refused by line and key",
           "[integration]") {
   TempDir dir;

@@ -9,6 +9,7 @@
 #include "agent/workspace/failure.h"
 #include "common/git/mirror_cache.h"
 #include "common/git/repository_url.h"
+#include "tests/integration/mirror_world.h"
 #include "tests/support/git_fixture.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/wait_until.h"
@@ -22,25 +23,7 @@ using testing::StatusIs;
 using testing::TempDir;
 using namespace std::chrono_literals;
 
-struct World {
-  TempDir temp;
-  GitFixture git{temp.path() + "/origin"};
-  std::unique_ptr<MirrorCache> mirrors;
-
-  World() { Restart(); }
-  void Restart() {
-    MirrorOptions options;
-    options.work_dir = temp.path() + "/work";
-    options.allowed_schemes.insert("file");
-    options.allowed_schemes.insert("http");
-    options.fetch_timeout = 30s;
-    mirrors.reset();
-    auto made = MirrorCache::Create(options);
-    REQUIRE_OK(made);
-    mirrors = std::move(*made);
-  }
-  const std::string& url() const { return git.path(); }
-};
+using World = testing::MirrorWorld;
 
 TEST_CASE("MirrorCache: a ref is resolved to what it is after the newest push", "[integration]") {
   World world;
@@ -351,44 +334,67 @@ TEST_CASE("ParseRepositoryUrl: option-like, unknown and forbidden forms are refu
   CHECK(url->Origin() == "https://host:8443");
 }
 
-TEST_CASE("CommitReader: reads files of a commit with a cap and follows nothing", "[integration]") {
+TEST_CASE(
+    "CommitReader: chains of tags, tags of files and commits too large to be honest are passed "
+    "over",
+    "[integration]") {
   World world;
-  world.git.Write("slipway.yaml", "version: 1\n");
-  world.git.Write("dir/key", "k");
-  std::filesystem::create_symlink("/etc/passwd", world.git.path() + "/link");
-  const std::string commit = world.git.Commit("Ünïcode subject\n\nbody");
-  REQUIRE_OK(world.mirrors->Resolve(world.url(), "main"));
-  auto reader = world.mirrors->Reader(world.url());
-  REQUIRE_OK(reader);
-  CHECK(*reader->ReadFile(commit, "slipway.yaml", 100) == "version: 1\n");
-  CHECK(*reader->ReadFile(commit, "dir/key", 1) == "k");
-  CHECK_THAT(reader->ReadFile(commit, "slipway.yaml", 5).status(),
-             StatusIs(absl::StatusCode::kInvalidArgument, "FILE_TOO_LARGE"));
-  for (const char* path : {"none", "dir", "link", "dir/none", "../x", "/slipway.yaml"}) {
-    INFO(path);
-    CHECK_FALSE(reader->ReadFile(commit, path, 100).ok());
+  const std::string commit = world.git.Commit("one");
+  world.git.Git({"tag", "-a", "-m", "annotated", "v1"});
+  world.git.Git({"tag", "-a", "-m", "of a tree", "tree", "HEAD^{tree}"});
+  world.git.Git({"tag", "-a", "-m", "deep", "deep-0"});
+  for (int i = 1; i <= 12; ++i) {
+    world.git.Git(
+        {"tag", "-a", "-m", "deep", "deep-" + std::to_string(i), "deep-" + std::to_string(i - 1)});
   }
-  CHECK_THAT(reader->ReadFile(std::string(40, 'b'), "x", 1).status(),
-             StatusIs(absl::StatusCode::kNotFound, "REF_UNKNOWN"));
-  CHECK(reader->Describe(commit)->subject == "Ünïcode subject");
+  testing::WriteFile(world.temp.path() + "/message", std::string(2 << 20, 'x'));
+  world.git.Git({"checkout", "-q", "-b", "large"});
+  world.git.Git({"commit", "-q", "--allow-empty", "-F", world.temp.path() + "/message"});
+  world.git.Git({"checkout", "-q", "main"});
+  REQUIRE_OK(world.mirrors->Refresh(world.url()));
+  const auto reader = world.mirrors->Reader(world.url());
+  REQUIRE_OK(reader);
+  CHECK(reader->DefaultCommit() == commit);
+  const auto versions = reader->ListVersions();
+  REQUIRE_OK(versions);
+  std::set<std::string> names;
+  for (const Version& version : versions->versions) names.insert(version.name);
+  CHECK(names.contains("main"));
+  CHECK(names.contains("v1"));
+  CHECK_FALSE(names.contains("tree"));
+  CHECK_FALSE(names.contains("deep-12"));
+  CHECK_FALSE(names.contains("large"));
 }
 
-TEST_CASE("CommitReader: lists branches and tags, newest commit first", "[integration]") {
+TEST_CASE("MirrorCache: a repository without commits is up to date, too", "[integration]") {
   World world;
-  world.git.Commit("old");
-  world.git.Git({"tag", "v1"});
-  world.git.Git({"commit", "-q", "--amend", "--allow-empty", "-m", "new"});
-  REQUIRE_OK(world.mirrors->Resolve(world.url(), "main"));
-  const auto versions = world.mirrors->Reader(world.url())->ListVersions(10);
-  REQUIRE_OK(versions);
-  REQUIRE(versions->size() == 2);
-  CHECK((*versions)[0].commit.time >= (*versions)[1].commit.time);
-  std::set<std::string> names;
-  for (const Version& version : *versions) {
-    names.insert(version.name + (version.is_tag ? "/tag:" : "/branch:") + version.commit.subject);
+  REQUIRE_OK(world.mirrors->Refresh(world.url()));
+  const auto reader = world.mirrors->Reader(world.url());
+  REQUIRE_OK(reader);
+  CHECK(reader->DefaultCommit().empty());
+  CHECK(reader->ListVersions()->versions.empty());
+  const std::string commit = world.git.Commit("first");
+  REQUIRE_OK(world.mirrors->Refresh(world.url()));
+  CHECK(world.mirrors->Reader(world.url())->DefaultCommit() == commit);
+}
+
+TEST_CASE("MirrorCache: a fetch that would write too much is ended", "[integration]") {
+  World world;
+  std::string noise;
+  std::uint32_t state = 1;
+  for (int i = 0; i < 1 << 20; ++i) {
+    state = state * 1664525U + 1013904223U;
+    noise.push_back(static_cast<char>(state >> 24U));
   }
-  CHECK(names == std::set<std::string>{"v1/tag:old", "main/branch:new"});
-  CHECK(world.mirrors->Reader(world.url())->ListVersions(1)->size() == 1);
+  world.git.Write("noise", noise);
+  world.git.Commit("large");
+  MirrorOptions options = world.mirrors->options();
+  options.max_file_bytes = 64 * 1024;
+  world.mirrors.reset();
+  auto bounded = MirrorCache::Create(options);
+  REQUIRE_OK(bounded);
+  CHECK_THAT((*bounded)->Refresh(world.url()),
+             StatusIs(absl::StatusCode::kFailedPrecondition, "REPOSITORY_TOO_LARGE"));
 }
 
 }  // namespace

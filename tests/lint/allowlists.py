@@ -139,6 +139,7 @@ CLOCKS = {  # raw clock reads; everybody else has slipway::Clock or takes `now`
     "agent/link": "gRPC deadlines are system_clock values",
     "common/rpc": "gRPC deadlines are system_clock values",
     "controller/api/submit_call.cc": "gRPC alarms take system_clock values",
+    "controller/api/versions_call.cc": "gRPC alarms take system_clock values",
     "controller/cli": "gRPC deadlines are system_clock values",
     "controller/app.cc": "gRPC deadlines are system_clock values",
     "tests": "deadlines of tests",

@@ -17,7 +17,7 @@ absl::Status NoAgent(const AgentId& id) {
 
 }  // namespace
 
-absl::Status InMemoryAgentStore::AddJoinToken(const domain::JoinToken& token) {
+absl::Status InMemoryAgentStore::AddJoinToken(const domain::JoinToken& token, const store::Cause&) {
   const std::lock_guard lock(state_.mu);
   if (!state_.join_tokens.try_emplace(token.token_hash, token).second) {
     return absl::AlreadyExistsError("this join token exists already");
@@ -39,15 +39,14 @@ absl::StatusOr<std::vector<domain::JoinToken>> InMemoryAgentStore::ListJoinToken
 }
 
 absl::StatusOr<JoinTokenState> InMemoryAgentStore::RevokeJoinToken(const std::string& short_id,
-                                                                   const std::string& actor,
-                                                                   WallTime now) {
+                                                                   const store::Cause& cause) {
   const std::lock_guard lock(state_.mu);
   for (auto& [hash, token] : state_.join_tokens) {
     if (domain::ShortId(token) != short_id) continue;
-    const JoinTokenState state = domain::StateAt(token, now);
+    const JoinTokenState state = domain::StateAt(token, cause.at);
     if (state != JoinTokenState::kOpen) return state;
-    token.revoked_at = now;
-    token.revoked_by = actor;
+    token.revoked_at = cause.at;
+    token.revoked_by = cause.actor;
     state_.tables.audit.push_back(short_id);
     return state;
   }

@@ -140,6 +140,40 @@ absl::StatusOr<store::ReleasePage> InMemoryRunReader::ListReleases(
   return page;
 }
 
+absl::StatusOr<std::vector<store::BuiltCommit>> InMemoryRunReader::BuiltOf(
+    const store::Viewer& viewer, const std::vector<store::CommitOfApplication>& commits) {
+  const std::lock_guard lock(state_.mu);
+  std::map<std::tuple<ApplicationId, std::string, std::string>, store::BuiltCommit> newest;
+  if (viewer.account) return std::vector<store::BuiltCommit>();
+  for (const TaskId& id : state_.tables.task_order) {
+    const domain::Task& task = state_.tables.tasks.at(id);
+    if (task.kind != domain::TaskKind::kBuild || task.state != domain::TaskState::kSucceeded ||
+        !task.result || !task.result->build) {
+      continue;
+    }
+    const std::string& commit = task.result->build->commit;
+    const bool wanted = std::any_of(commits.begin(), commits.end(), [&](const auto& one) {
+      return one.application == task.application && one.commit == commit;
+    });
+    const bool visible = viewer.only.empty() || std::find(viewer.only.begin(), viewer.only.end(),
+                                                          task.application) != viewer.only.end();
+    if (!wanted || !visible) continue;
+    const WallTime ended = task.finished_at;
+    const auto [it, fresh] = newest.try_emplace({task.application, commit, task.platform});
+    if (!fresh && it->second.built_at > ended) continue;
+    it->second = {.application = task.application,
+                  .commit = commit,
+                  .platform = task.platform,
+                  .task = task.id,
+                  .run = task.run,
+                  .version = task.result->build->version,
+                  .built_at = ended};
+  }
+  std::vector<store::BuiltCommit> built;
+  for (auto& [key, one] : newest) built.push_back(std::move(one));
+  return built;
+}
+
 absl::StatusOr<domain::Application> InMemoryApplicationStore::Create(
     const domain::Application& application, const store::Cause& cause) {
   const std::lock_guard lock(state_.mu);
@@ -217,7 +251,7 @@ absl::StatusOr<store::ApplicationPage> InMemoryApplicationStore::List(
 }
 
 absl::StatusOr<std::vector<domain::ImageOrder>> InMemoryImageOrderStore::Put(
-    std::vector<domain::ImageOrder> orders) {
+    std::vector<domain::ImageOrder> orders, const store::Cause&) {
   const std::lock_guard lock(state_.mu);
   for (domain::ImageOrder& order : orders) {
     order.number = ++state_.last_image_order;

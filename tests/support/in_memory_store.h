@@ -45,6 +45,11 @@ class InMemorySchedulerStore final : public store::SchedulerStore {
   absl::StatusOr<Epoch> BecomeLeader() override;
   absl::StatusOr<std::vector<absl::Status>> Commit(
       const std::vector<store::Change>& changes) override;
+  // Everybody may do everything here.
+  absl::StatusOr<std::vector<absl::Status>> CheckRights(
+      const std::vector<store::Change>& changes) override {
+    return std::vector<absl::Status>(changes.size());
+  }
   absl::StatusOr<store::Unfinished> LoadUnfinished() override;
 
  private:
@@ -64,6 +69,8 @@ class InMemoryRunReader final : public store::RunReader {
   absl::StatusOr<domain::Resolution> ResolutionOf(const TaskId& publish_task) override;
   absl::StatusOr<domain::Release> ReleaseOfTask(const TaskId& publish_task) override;
   absl::StatusOr<store::ReleasePage> ListReleases(const store::ReleaseFilter& filter) override;
+  absl::StatusOr<std::vector<store::BuiltCommit>> BuiltOf(
+      const store::Viewer& viewer, const std::vector<store::CommitOfApplication>& commits) override;
 
  private:
   InMemoryDatabase::State& state_;
@@ -114,12 +121,11 @@ class InMemoryTargetStore final : public store::TargetStore {
 class InMemoryAgentStore final : public store::AgentStore {
  public:
   explicit InMemoryAgentStore(InMemoryDatabase& database) : state_(database.state()) {}
-  absl::Status AddJoinToken(const domain::JoinToken& token) override;
+  absl::Status AddJoinToken(const domain::JoinToken& token, const store::Cause& cause) override;
   absl::StatusOr<std::vector<domain::JoinToken>> ListJoinTokens(bool open_only,
                                                                 WallTime now) override;
   absl::StatusOr<domain::JoinTokenState> RevokeJoinToken(const std::string& short_id,
-                                                         const std::string& actor,
-                                                         WallTime now) override;
+                                                         const store::Cause& cause) override;
   absl::StatusOr<domain::JoinTokenState> Join(const std::string& token_hash,
                                               const domain::Agent& agent, WallTime now) override;
   absl::StatusOr<domain::Agent> Get(const AgentId& id) override;
@@ -137,8 +143,8 @@ class InMemoryAgentStore final : public store::AgentStore {
 class InMemoryImageOrderStore final : public store::ImageOrderStore {
  public:
   explicit InMemoryImageOrderStore(InMemoryDatabase& database) : state_(database.state()) {}
-  absl::StatusOr<std::vector<domain::ImageOrder>> Put(
-      std::vector<domain::ImageOrder> orders) override;
+  absl::StatusOr<std::vector<domain::ImageOrder>> Put(std::vector<domain::ImageOrder> orders,
+                                                      const store::Cause& cause) override;
   absl::StatusOr<int> Remove(const std::string& image, const AgentId& agent,
                              const store::Cause& cause) override;
   absl::StatusOr<std::vector<domain::ImageOrder>> List() override;

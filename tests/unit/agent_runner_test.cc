@@ -65,11 +65,11 @@ TEST_CASE("Failures: last words are bounded and begin at a line", "[unit]") {
 
 TEST_CASE("BuildContainer: read-only root, init as process 1, and only what a build may touch",
           "[unit]") {
-  workspace::BuildConfig build;
+  project::BuildConfig build;
   build.image = "image:1";
   const auto limits = CapLimits({.cpus = 8, .memory = 1000, .pids = 10, .disk = 10},
                                 {.cpus = 4, .memory = 500, .pids = 100, .disk = 5}, 2);
-  CHECK(limits == workspace::ResourceLimits{.cpus = 2, .memory = 500, .pids = 10, .disk = 5});
+  CHECK(limits == project::ResourceLimits{.cpus = 2, .memory = 500, .pids = 10, .disk = 5});
   const executor::ContainerSpec spec = BuildContainer(Options(), kKey, build, limits);
   CHECK_OK(executor::Validate(spec));
   CHECK(spec.name == "slipway-agent-1-task-1-2");
@@ -86,10 +86,10 @@ TEST_CASE("BuildContainer: read-only root, init as process 1, and only what a bu
 
 TEST_CASE("WarmContainer: what is made ahead differs from its build's in name and labels alone",
           "[unit]") {
-  workspace::BuildConfig build;
+  project::BuildConfig build;
   build.image = "image:1";
-  build.network = workspace::NetworkAccess::kBridge;
-  const workspace::ResourceLimits limits = {.cpus = 1, .memory = 500, .pids = 10, .disk = 5};
+  build.network = project::NetworkAccess::kBridge;
+  const project::ResourceLimits limits = {.cpus = 1, .memory = 500, .pids = 10, .disk = 5};
   const executor::ContainerSpec own = BuildContainer(Options(), kKey, build, limits);
   const AttemptPaths paths = PathsOf(Options(), kKey);
   executor::ContainerSpec ahead = WarmContainer(Options(), BuildKind("image:1", build, limits),
@@ -134,7 +134,7 @@ TEST_CASE("BuildEnvironment: the project may set its own, never the farm's", "[u
   TaskSpec task;
   task.platform = "weixin";
   task.application_name = "shop";
-  workspace::BuildConfig build;
+  project::BuildConfig build;
   build.env = {{"PATH", "/mine"}, {"HOME", "/evil"}, {"A", "1"}};
   const auto env =
       BuildEnvironment(Options(), task, build,

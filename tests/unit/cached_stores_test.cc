@@ -4,6 +4,8 @@
 #include <functional>
 #include <string>
 
+#include "controller/store/cached_target_store.h"
+#include "tests/support/in_memory_store.h"
 #include "tests/support/status_matchers.h"
 
 namespace slipway::store {
@@ -59,7 +61,12 @@ TEST_CASE("CachedApplicationStore: an application is read once until it changes"
   CHECK(below.reads == 1);
   for (int i = 0; i < 3; ++i) REQUIRE_OK(store.Get(ApplicationId("1")));
   CHECK(below.reads == 2);
-  REQUIRE_OK(store.Update("shop", {.description = "new", .requirements = {}, .queue_timeout = {}},
+  REQUIRE_OK(store.Update("shop",
+                          {.description = "new",
+                           .requirements = {},
+                           .queue_timeout = {},
+                           .repository = {},
+                           .revision = {}},
                           {"admin", FromUnixMicros(1)}));
   CHECK(store.GetByName("shop")->description == "new");
   CHECK(store.Get(ApplicationId("1"))->description == "new");
@@ -78,11 +85,40 @@ TEST_CASE("CachedApplicationStore: what was read before a change is not remember
   CachedApplicationStore store(below);
   REQUIRE_OK(store.Create(Shop(), {"admin", FromUnixMicros(1)}));
   below.during_read = [&] {
-    REQUIRE_OK(store.Update("shop", {.description = "new", .requirements = {}, .queue_timeout = {}},
+    REQUIRE_OK(store.Update("shop",
+                            {.description = "new",
+                             .requirements = {},
+                             .queue_timeout = {},
+                             .repository = {},
+                             .revision = {}},
                             {"admin", FromUnixMicros(1)}));
   };
   CHECK(store.GetByName("shop")->description.empty());
   CHECK(store.GetByName("shop")->description == "new");
+}
+
+TEST_CASE("CachedTargetStore: targets are held in memory and read anew after each change",
+          "[unit]") {
+  testing::InMemoryDatabase database;
+  testing::InMemoryTargetStore below(database);
+  CachedTargetStore store(below);
+  const auto count = [&] { return (*store.GetTargets())->all().size(); };
+  domain::Target target;
+  target.platform = "weixin";
+  target.image = "publisher:1";
+  const Cause cause{"admin", FromUnixMicros(1)};
+  CHECK(count() == 0);
+  target.name = "one";
+  REQUIRE_OK(store.CreateTarget(target, cause));
+  CHECK(count() == 1);
+  // What came past it is not looked for.
+  target.name = "two";
+  REQUIRE_OK(below.CreateTarget(target, cause));
+  CHECK(count() == 1);
+  REQUIRE_OK(store.UpdateTarget(target, std::nullopt, cause));
+  CHECK(count() == 2);
+  REQUIRE_OK(store.DeleteTarget("weixin", "two", std::nullopt, cause));
+  CHECK(count() == 1);
 }
 
 }  // namespace

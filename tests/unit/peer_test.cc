@@ -36,7 +36,7 @@ struct Farm {
     domain::JoinToken token;
     token.token_hash = "hash";
     token.expires_at = clock.now + 1h;
-    REQUIRE_OK(agents.AddJoinToken(token));
+    REQUIRE_OK(agents.AddJoinToken(token, {"admin", WallTime()}));
     REQUIRE_OK(agents.Join("hash", joining, clock.now));
   }
   std::string Issue(std::chrono::seconds lifetime = 24h) {

@@ -1,4 +1,4 @@
-#include "agent/workspace/project_config.h"
+#include "common/project/project_config.h"
 
 #include <catch2/catch.hpp>
 #include <random>
@@ -7,7 +7,7 @@
 #include "agent/workspace/script_result.h"
 #include "tests/support/status_matchers.h"
 
-namespace slipway::workspace {
+namespace slipway::project {
 namespace {
 
 using testing::StatusIs;
@@ -180,12 +180,12 @@ TEST_CASE("ParseProjectConfig: mutated texts give a config or a located error, n
 
 TEST_CASE("ParseScriptResult: known strings are read and other keys ignored", "[unit][workspace]") {
   const auto result =
-      ParseScriptResult(R"({"version":"1.2","qr":"https://x","n":[1],"error":null})");
+      workspace::ParseScriptResult(R"({"version":"1.2","qr":"https://x","n":[1],"error":null})");
   REQUIRE_OK(result);
   CHECK(result->version == "1.2");
   CHECK(result->qr == "https://x");
   CHECK(result->error.empty());
-  CHECK_OK(ParseScriptResult(" \n"));
+  CHECK_OK(workspace::ParseScriptResult(" \n"));
 }
 
 TEST_CASE("ParseScriptResult: hostile or broken JSON gives a clear error", "[unit][workspace]") {
@@ -195,15 +195,15 @@ TEST_CASE("ParseScriptResult: hostile or broken JSON gives a clear error", "[uni
         std::string("{\"version\":\"\xff\"}"), std::string(20000, '['),
         "{\"x\":\"" + std::string(70000, 'a') + "\"}"}) {
     INFO(text.substr(0, 80));
-    CHECK_THAT(ParseScriptResult(text).status(),
+    CHECK_THAT(workspace::ParseScriptResult(text).status(),
                StatusIs(absl::StatusCode::kInvalidArgument, "SCRIPT_RESULT_INVALID"));
   }
   std::string umlauts;
   for (int i = 0; i < 4000; ++i) umlauts += "ä";
-  const auto cut = ParseScriptResult("{\"error\":\"x" + umlauts + "\"}");
+  const auto cut = workspace::ParseScriptResult("{\"error\":\"x" + umlauts + "\"}");
   REQUIRE_OK(cut);
   CHECK(cut->error == "x" + umlauts.substr(0, 4094));
 }
 
 }  // namespace
-}  // namespace slipway::workspace
+}  // namespace slipway::project

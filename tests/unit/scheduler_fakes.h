@@ -35,6 +35,11 @@ class HeldStore final : public store::SchedulerStore {
     }
     return inner_.Commit(changes);
   }
+  absl::StatusOr<std::vector<absl::Status>> CheckRights(
+      const std::vector<store::Change>& changes) override {
+    const std::lock_guard lock(mu_);
+    return std::vector<absl::Status>(changes.size(), right_);
+  }
   absl::StatusOr<store::Unfinished> LoadUnfinished() override {
     {
       const std::lock_guard lock(mu_);
@@ -46,6 +51,10 @@ class HeldStore final : public store::SchedulerStore {
 
   void HoldCommits(bool hold) {
     Set([&] { hold_commits_ = hold; });
+  }
+  // What is said of the right to any change, before it is committed.
+  void SetRight(const absl::Status& right) {
+    Set([&] { right_ = right; });
   }
   void FailLoads(bool fail) {
     Set([&] { fail_loads_ = fail; });
@@ -79,6 +88,7 @@ class HeldStore final : public store::SchedulerStore {
   std::condition_variable changed_;
   bool hold_commits_ = false;
   bool fail_loads_ = false;
+  absl::Status right_;
   std::vector<std::size_t> sizes_;
   int loads_ = 0;
 };

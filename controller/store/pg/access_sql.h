@@ -45,9 +45,7 @@ absl::Status ChangeAudited(Database& database, const Cause& cause, std::string_v
   entry.subject = subject;
   entry.details = std::move(details);
   return database.Write([&](Transaction& transaction) -> absl::Status {
-    for (const absl::Status& status : CheckAuthorities(transaction, cause.authorities)) {
-      if (!status.ok()) return status;
-    }
+    SLIPWAY_RETURN_IF_ERROR(CheckCause(database, transaction, cause, entry));
     domain::AuditEntry made = entry;
     absl::Status status;
     if constexpr (std::is_invocable_v<Body, Transaction&, domain::AuditEntry&>) {

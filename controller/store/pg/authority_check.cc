@@ -2,12 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <boost/json.hpp>
 #include <stdexcept>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "common/status/status.h"
+#include "controller/store/pg/change_batch.h"
 #include "controller/store/pg/rows.h"
 
 namespace slipway::store::pg {
@@ -91,6 +92,18 @@ const Cause* CauseOf(const Change& change) {
       change);
 }
 
+// Enters the attempt where `refusal` is one of a right that has ended.
+void EnterRefusal(Database& database, domain::AuditEntry attempt, const absl::Status& refusal) {
+  const std::string reason = GetErrorInfo(refusal).reason;
+  if (refusal.ok() || reason.empty()) return;
+  attempt.reason = reason;
+  // What the change would have been; and no two of them are alike.
+  attempt.before.clear();
+  attempt.after.clear();
+  attempt.details.clear();
+  database.EnterRefusal(std::move(attempt));
+}
+
 }  // namespace
 
 std::vector<absl::Status> CheckAuthorities(Transaction& transaction,
@@ -114,22 +127,43 @@ std::vector<absl::Status> CheckAuthorities(Transaction& transaction,
   return statuses;
 }
 
+absl::Status CheckCause(Database& database, Transaction& transaction, const Cause& cause,
+                        const domain::AuditEntry& entry) {
+  for (const absl::Status& status : CheckAuthorities(transaction, cause.authorities)) {
+    if (status.ok()) continue;
+    EnterRefusal(database, entry, status);
+    return status;
+  }
+  return absl::OkStatus();
+}
+
 std::vector<absl::Status> RightsOf(const std::vector<Change>& changes, Transaction& transaction) {
   std::vector<domain::Authority> distinct;
-  std::vector<std::pair<std::size_t, std::size_t>> rests;  // change, authority
+  absl::flat_hash_map<domain::Authority, std::size_t> places;  // in `distinct`
+  std::vector<std::pair<std::size_t, std::size_t>> rests;      // change, authority
   for (std::size_t i = 0; i < changes.size(); ++i) {
     const Cause* cause = CauseOf(changes[i]);
     if (cause == nullptr) continue;
     for (const domain::Authority& authority : cause->authorities) {
-      const auto it = std::find(distinct.begin(), distinct.end(), authority);
-      rests.emplace_back(i, static_cast<std::size_t>(it - distinct.begin()));
-      if (it == distinct.end()) distinct.push_back(authority);
+      const auto [place, is_new] = places.try_emplace(authority, distinct.size());
+      rests.emplace_back(i, place->second);
+      if (is_new) distinct.push_back(authority);
     }
   }
   std::vector<absl::Status> rights(changes.size());
   const std::vector<absl::Status> answers = CheckAuthorities(transaction, distinct);
   for (const auto& [change, authority] : rests) rights[change].Update(answers[authority]);
   return rights;
+}
+
+void EnterRefusals(Database& database, const std::vector<Change>& changes,
+                   const std::vector<absl::Status>& rights) {
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    if (rights[i].ok()) continue;
+    if (auto attempt = AuditEntryOf(changes[i])) {
+      EnterRefusal(database, *std::move(attempt), rights[i]);
+    }
+  }
 }
 
 domain::Operations OperationsFromJson(const json::array& names) {

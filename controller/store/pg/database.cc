@@ -123,6 +123,15 @@ class Database::Impl {
     return status;
   }
 
+  void EnterRefusalsIn(RefusalRecorder* refusals) {
+    absl::MutexLock lock(&refusals_mu_);
+    refusals_ = refusals;
+  }
+  void EnterRefusal(domain::AuditEntry refused) {
+    absl::MutexLock lock(&refusals_mu_);
+    if (refusals_ != nullptr) refusals_->RecordRefusal(std::move(refused));
+  }
+
   std::atomic<std::int64_t> term{0};
 
  private:
@@ -138,6 +147,9 @@ class Database::Impl {
   // Idle and lent ones together.
   int open_ ABSL_GUARDED_BY(mu_) = 0;
   std::vector<std::unique_ptr<Session>> idle_ ABSL_GUARDED_BY(mu_);
+
+  absl::Mutex refusals_mu_;
+  RefusalRecorder* refusals_ ABSL_GUARDED_BY(refusals_mu_) = nullptr;
 };
 
 absl::StatusOr<std::unique_ptr<Database>> Database::Open(DatabaseOptions options) {
@@ -184,6 +196,10 @@ absl::StatusOr<Epoch> Database::BeginTerm() {
   impl_->term.store(epoch);
   return Epoch(epoch);
 }
+
+void Database::EnterRefusalsIn(RefusalRecorder* refusals) { impl_->EnterRefusalsIn(refusals); }
+
+void Database::EnterRefusal(domain::AuditEntry refused) { impl_->EnterRefusal(std::move(refused)); }
 
 Epoch Database::term() const { return Epoch(impl_->term.load()); }
 

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "common/base/ids.h"
 #include "common/base/time.h"
+#include "controller/store/audit_store.h"
 
 namespace slipway::store::pg {
 
@@ -64,6 +65,13 @@ class Database {
   absl::StatusOr<Epoch> BeginTerm();
   // 0: none.
   [[nodiscard]] Epoch term() const;
+
+  // Where the stores enter attempts that they refuse because the right to them has ended; such a
+  // transaction stores nothing itself. nullptr, as at first: nowhere. `refusals` must live until
+  // another is set.
+  void EnterRefusalsIn(RefusalRecorder* refusals);
+  // Never blocks for long.
+  void EnterRefusal(domain::AuditEntry refused);
 
  private:
   class Impl;

@@ -87,11 +87,13 @@ SELECT $1, id FROM accounts
  WHERE name_key = )" SLIPWAY_PG_NAME_KEY("$2") R"( AND state <> 'deleted'
     ON CONFLICT DO NOTHING
 RETURNING account_id)"};
-constexpr Statement kGroups{"accounts_groups", R"(
-SELECT g.id, g.name, g.description, g.revision,
-       coalesce((SELECT json_agg(a.name ORDER BY a.name_key) FROM group_members m
-                   JOIN accounts a ON a.id = m.account_id WHERE m.group_id = g.id), '[]') AS members
-  FROM groups g WHERE $1 = '' OR g.id = $1 ORDER BY g.name_key COLLATE "C")"};
+#define SLIPWAY_PG_GROUP_QUERY                                                        \
+  "SELECT g.id, g.name, g.description, g.revision, coalesce((SELECT json_agg(a.name " \
+  "ORDER BY a.name_key) FROM group_members m JOIN accounts a ON a.id = m.account_id " \
+  "WHERE m.group_id = g.id), '[]') AS members FROM groups g "
+constexpr Statement kGroup{"accounts_group", SLIPWAY_PG_GROUP_QUERY "WHERE g.id = $1"};
+constexpr Statement kGroups{"accounts_groups",
+                            SLIPWAY_PG_GROUP_QUERY "ORDER BY g.name_key COLLATE \"C\""};
 constexpr Statement kDeleteGroup{"accounts_delete_group", R"(
 DELETE FROM groups WHERE name_key = )" SLIPWAY_PG_NAME_KEY("$1") " RETURNING id"};
 
@@ -345,14 +347,14 @@ absl::StatusOr<domain::AccountGroup> PgAccountStore::PutGroup(const domain::Acco
             return NoSuch("NO_SUCH_ACCOUNT", "account", member);
           }
         }
-        made = GroupFromRow(transaction.Run(kGroups, id).at(0));
+        made = GroupFromRow(transaction.Run(kGroup, id).at(0));
         return absl::OkStatus();
       }));
   return *std::move(made);
 }
 
 absl::StatusOr<std::vector<domain::AccountGroup>> PgAccountStore::ListGroups() {
-  return Select<domain::AccountGroup>(database_, kGroups, GroupFromRow, std::string());
+  return Select<domain::AccountGroup>(database_, kGroups, GroupFromRow);
 }
 
 absl::Status PgAccountStore::DeleteGroup(const std::string& name, const Cause& cause) {

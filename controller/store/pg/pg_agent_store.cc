@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 
 #include "common/base/time.h"
+#include "controller/store/pg/access_sql.h"
 #include "controller/store/pg/audit_chain.h"
 #include "controller/store/pg/catalog_sql.h"
 #include "controller/store/pg/rows.h"
@@ -120,17 +121,15 @@ absl::Status NoAgent(const AgentId& id) {
 
 }  // namespace
 
-absl::Status PgAgentStore::AddJoinToken(const domain::JoinToken& token) {
+absl::Status PgAgentStore::AddJoinToken(const domain::JoinToken& token, const Cause& cause) {
   SLIPWAY_RETURN_IF_ERROR(CheckStorable({token.token_hash, token.created_by}));
-  const absl::Status status = database_.Write([&](Transaction& transaction) {
-    transaction.Run(kAddJoinToken, token.token_hash, ToUnixMicros(token.created_at),
-                    token.created_by, ToUnixMicros(token.expires_at));
-    domain::AuditEntry entry =
-        Entry("create_join_token", "join_token", domain::ShortId(token), token.created_by);
-    entry.details.emplace_back("expires", ToUnixMicros(token.expires_at));
-    AppendAudit(transaction, {std::move(entry)});
-    return absl::OkStatus();
-  });
+  const absl::Status status = ChangeAudited(
+      database_, cause, "create_join_token", "join_token", domain::ShortId(token),
+      {{"expires", ToUnixMicros(token.expires_at)}}, [&](Transaction& transaction) {
+        transaction.Run(kAddJoinToken, token.token_hash, ToUnixMicros(token.created_at),
+                        token.created_by, ToUnixMicros(token.expires_at));
+        return absl::OkStatus();
+      });
   return ExplainDuplicate(status, "this join token exists already");
 }
 
@@ -141,21 +140,24 @@ absl::StatusOr<std::vector<domain::JoinToken>> PgAgentStore::ListJoinTokens(bool
 }
 
 absl::StatusOr<JoinTokenState> PgAgentStore::RevokeJoinToken(const std::string& short_id,
-                                                             const std::string& actor,
-                                                             WallTime now) {
+                                                             const Cause& cause) {
   if (!IsStorableText(short_id)) return JoinTokenState::kUnknown;
-  SLIPWAY_RETURN_IF_ERROR(CheckStorable({actor}));
+  SLIPWAY_RETURN_IF_ERROR(CheckStorable({cause.actor}));
   JoinTokenState state = JoinTokenState::kUnknown;
-  SLIPWAY_RETURN_IF_ERROR(database_.Write([&](Transaction& transaction) {
+  domain::AuditEntry entry = Entry("revoke_join_token", "join_token", short_id, cause.actor);
+  entry.from = cause.from;
+  const absl::Status status = database_.Write([&](Transaction& transaction) -> absl::Status {
+    SLIPWAY_RETURN_IF_ERROR(CheckCause(database_, transaction, cause, entry));
     const pqxx::result found = transaction.Run(kLockByShortId, short_id);
     if (found.empty()) return absl::OkStatus();
     const domain::JoinToken token = JoinTokenFromRow(found[0]);
-    state = domain::StateAt(token, now);
+    state = domain::StateAt(token, cause.at);
     if (state != JoinTokenState::kOpen) return absl::OkStatus();
-    transaction.Run(kRevokeJoinToken, token.token_hash, ToUnixMicros(now), actor);
-    AppendAudit(transaction, {Entry("revoke_join_token", "join_token", short_id, actor)});
+    transaction.Run(kRevokeJoinToken, token.token_hash, ToUnixMicros(cause.at), cause.actor);
+    AppendAudit(transaction, {entry});
     return absl::OkStatus();
-  }));
+  });
+  if (!status.ok()) return status;
   return state;
 }
 

@@ -16,12 +16,11 @@ class PgAgentStore final : public AgentStore {
  public:
   explicit PgAgentStore(Database& database) : database_(database) {}
 
-  absl::Status AddJoinToken(const domain::JoinToken& token) override;
+  absl::Status AddJoinToken(const domain::JoinToken& token, const Cause& cause) override;
   absl::StatusOr<std::vector<domain::JoinToken>> ListJoinTokens(bool open_only,
                                                                 WallTime now) override;
   absl::StatusOr<domain::JoinTokenState> RevokeJoinToken(const std::string& short_id,
-                                                         const std::string& actor,
-                                                         WallTime now) override;
+                                                         const Cause& cause) override;
   absl::StatusOr<domain::JoinTokenState> Join(const std::string& token_hash,
                                               const domain::Agent& agent, WallTime now) override;
   absl::StatusOr<domain::Agent> Get(const AgentId& id) override;

@@ -2,6 +2,7 @@
 
 #include "common/status/status.h"
 #include "controller/store/pg/audit_chain.h"
+#include "controller/store/pg/authority_check.h"
 #include "controller/store/pg/rows.h"
 #include "controller/store/pg/session.h"
 
@@ -35,7 +36,7 @@ domain::AuditEntry Entry(const char* action, const std::string& image, const Age
 }  // namespace
 
 absl::StatusOr<std::vector<domain::ImageOrder>> PgImageOrderStore::Put(
-    std::vector<domain::ImageOrder> orders) {
+    std::vector<domain::ImageOrder> orders, const Cause& cause) {
   for (const domain::ImageOrder& order : orders) {
     if (!IsStorableText(order.image) || !IsStorableText(order.agent.value()) ||
         !IsStorableText(order.requested_by)) {
@@ -43,19 +44,24 @@ absl::StatusOr<std::vector<domain::ImageOrder>> PgImageOrderStore::Put(
                        "a text holds a NUL byte or bytes that are no UTF-8", "Send text in UTF-8.");
     }
   }
-  SLIPWAY_RETURN_IF_ERROR(database_.Write([&](Transaction& transaction) {
+  const absl::Status status = database_.Write([&](Transaction& transaction) -> absl::Status {
     std::vector<domain::AuditEntry> entries;
+    for (const domain::ImageOrder& order : orders) {
+      entries.push_back(Entry("order_image", order.image, order.agent, cause));
+    }
+    if (!entries.empty()) {
+      SLIPWAY_RETURN_IF_ERROR(CheckCause(database_, transaction, cause, entries.front()));
+    }
     for (domain::ImageOrder& order : orders) {
       const pqxx::result row =
           transaction.Run(kPutOrder, order.image, order.agent.value(), order.requested_by,
                           ToUnixMicros(order.requested_at));
       order.number = row.at(0)["number"].as<std::uint64_t>();
-      entries.push_back(
-          Entry("order_image", order.image, order.agent, {.actor = order.requested_by, .at = {}}));
     }
     AppendAudit(transaction, entries);
     return absl::OkStatus();
-  }));
+  });
+  if (!status.ok()) return status;
   return orders;
 }
 
@@ -63,12 +69,15 @@ absl::StatusOr<int> PgImageOrderStore::Remove(const std::string& image, const Ag
                                               const Cause& cause) {
   if (!IsStorableText(image) || !IsStorableText(agent.value())) return 0;
   int removed = 0;
-  SLIPWAY_RETURN_IF_ERROR(database_.Write([&](Transaction& transaction) {
+  const domain::AuditEntry entry = Entry("forget_image", image, agent, cause);
+  const absl::Status status = database_.Write([&](Transaction& transaction) -> absl::Status {
+    SLIPWAY_RETURN_IF_ERROR(CheckCause(database_, transaction, cause, entry));
     removed =
         static_cast<int>(transaction.Run(kRemoveOrders, image, agent.value()).affected_rows());
-    if (removed > 0) AppendAudit(transaction, {Entry("forget_image", image, agent, cause)});
+    if (removed > 0) AppendAudit(transaction, {entry});
     return absl::OkStatus();
-  }));
+  });
+  if (!status.ok()) return status;
   return removed;
 }
 

@@ -14,8 +14,8 @@ class PgImageOrderStore final : public ImageOrderStore {
  public:
   explicit PgImageOrderStore(Database& database) : database_(database) {}
 
-  absl::StatusOr<std::vector<domain::ImageOrder>> Put(
-      std::vector<domain::ImageOrder> orders) override;
+  absl::StatusOr<std::vector<domain::ImageOrder>> Put(std::vector<domain::ImageOrder> orders,
+                                                      const Cause& cause) override;
   absl::StatusOr<int> Remove(const std::string& image, const AgentId& agent,
                              const Cause& cause) override;
   absl::StatusOr<std::vector<domain::ImageOrder>> List() override;

@@ -29,7 +29,7 @@ RETURNING id)"};
 constexpr Statement kLogin{"logins_get", SLIPWAY_PG_LOGIN_QUERY "AND id = $1"};
 constexpr Statement kLive{"logins_live", SLIPWAY_PG_LOGIN_QUERY
                           "AND expires_at > from_micros($2) AND account_id = $1 "
-                          "ORDER BY created_at DESC"};
+                          "ORDER BY created_at DESC LIMIT 1000"};
 constexpr Statement kEnd{"logins_end", R"(
 UPDATE logins SET ended_at = from_micros($3), ended_why = $4
  WHERE id = $1 AND ($2 = '' OR account_id = $2) AND ended_at IS NULL RETURNING id)"};
@@ -53,10 +53,22 @@ constexpr Statement kFindToken{
     "tokens_find", "SELECT " SLIPWAY_PG_TOKEN_COLUMNS ", " SLIPWAY_PG_ACCOUNT_COLUMNS R"(
   FROM api_tokens t JOIN accounts a ON a.id = t.account_id WHERE t.token_hash = $1)"};
 constexpr Statement kTokens{"tokens_of", "SELECT " SLIPWAY_PG_TOKEN_COLUMNS R"(
-  FROM api_tokens t WHERE t.account_id = $1 ORDER BY t.created_at DESC, t.id)"};
+  FROM api_tokens t WHERE t.account_id = $1
+ ORDER BY coalesce(least(t.revoked_at, t.expires_at) <= from_micros($2), false),
+          t.created_at DESC, t.id
+ LIMIT 1000)"};
 constexpr Statement kRevoke{"tokens_revoke", R"(
 UPDATE api_tokens SET revoked_at = from_micros($3)
  WHERE id = $1 AND ($2 = '' OR account_id = $2) AND revoked_at IS NULL RETURNING id)"};
+constexpr Statement kForgetLogins{"logins_forget", R"(
+DELETE FROM logins WHERE id = ANY (ARRAY(
+  SELECT id FROM logins WHERE least(ended_at, expires_at) < from_micros($1)
+   ORDER BY least(ended_at, expires_at) LIMIT $2)))"};
+constexpr Statement kForgetTokens{"tokens_forget", R"(
+DELETE FROM api_tokens WHERE id = ANY (ARRAY(
+  SELECT id FROM api_tokens
+   WHERE least(revoked_at, expires_at) < from_micros($1) AND expires_at IS NOT NULL
+   ORDER BY least(revoked_at, expires_at) LIMIT $2)))"};
 constexpr Statement kTouch{"tokens_touch", R"(
 UPDATE api_tokens t SET last_used_at = from_micros(u.at)
   FROM unnest($1::text[], $2::bigint[]) AS u(id, at) WHERE t.id = u.id)"};
@@ -183,8 +195,10 @@ absl::StatusOr<std::pair<domain::ApiToken, domain::Account>> PgLoginStore::FindT
       token_hash, "such API token", "NO_SUCH_TOKEN");
 }
 
-absl::StatusOr<std::vector<domain::ApiToken>> PgLoginStore::ListTokens(const AccountId& account) {
-  return Select<domain::ApiToken>(database_, kTokens, TokenFromRow, account.value());
+absl::StatusOr<std::vector<domain::ApiToken>> PgLoginStore::ListTokens(const AccountId& account,
+                                                                       WallTime now) {
+  return Select<domain::ApiToken>(database_, kTokens, TokenFromRow, account.value(),
+                                  ToUnixMicros(now));
 }
 
 absl::Status PgLoginStore::RevokeToken(const ApiTokenId& id, const AccountId& account,
@@ -198,6 +212,17 @@ absl::Status PgLoginStore::RevokeToken(const ApiTokenId& id, const AccountId& ac
                            return NoSuch("NO_SUCH_TOKEN", "API token", id.value());
                          return absl::OkStatus();
                        });
+}
+
+absl::StatusOr<int> PgLoginStore::ForgetEnded(WallTime before, int most) {
+  std::size_t forgotten = 0;
+  const absl::Status status = database_.Write([&](Transaction& transaction) {
+    forgotten = transaction.Run(kForgetLogins, ToUnixMicros(before), most).affected_rows();
+    forgotten += transaction.Run(kForgetTokens, ToUnixMicros(before), most).affected_rows();
+    return absl::OkStatus();
+  });
+  if (!status.ok()) return status;
+  return static_cast<int>(forgotten);
 }
 
 absl::Status PgLoginStore::TouchTokens(const std::map<ApiTokenId, WallTime>& used) {

@@ -25,9 +25,11 @@ class PgLoginStore final : public LoginStore {
                         const Cause& cause) override;
   absl::StatusOr<std::pair<domain::ApiToken, domain::Account>> FindToken(
       const std::string& token_hash) override;
-  absl::StatusOr<std::vector<domain::ApiToken>> ListTokens(const AccountId& account) override;
+  absl::StatusOr<std::vector<domain::ApiToken>> ListTokens(const AccountId& account,
+                                                           WallTime now) override;
   absl::Status RevokeToken(const ApiTokenId& id, const AccountId& account,
                            const Cause& cause) override;
+  absl::StatusOr<int> ForgetEnded(WallTime before, int most) override;
   absl::Status TouchTokens(const std::map<ApiTokenId, WallTime>& used) override;
 
  private:

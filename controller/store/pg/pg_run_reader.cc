@@ -28,16 +28,43 @@ constexpr Statement kTasksOfRun{"reader_tasks_of_run",
                                 "SELECT " SLIPWAY_PG_TASK_COLUMNS
                                 " FROM tasks t WHERE t.run_id = $1 "
                                 "ORDER BY t.depends_on IS NOT NULL, t.sequence"};
-constexpr Statement kListTasks{"reader_list_tasks",
-                               "SELECT " SLIPWAY_PG_TASK_COLUMNS
-                               ", " SLIPWAY_PG_RUN_COLUMNS SLIPWAY_PG_TASK_SOURCES R"(
- WHERE ($1::text IS NULL OR t.run_id = $1)
-   AND ($2::text IS NULL OR t.application_id = $2)
-   AND ($3::text[] = '{}' OR t.state = ANY ($3::text[]))
-   AND t.sequence < $4
-   AND )" SLIPWAY_PG_VISIBLE("t.application_id", "$6", "$7", "$8") R"(
- ORDER BY t.sequence DESC
- LIMIT $5)"};
+// The newest rows of `table` in some applications: $1, their ids; $2, the sequence to begin below;
+// $3, how many at most. They are of no more applications than they are many, which are those whose
+// newest row is the newest: so neither the length of the table nor that of an application's part
+// matters, and of how many applications one look-up each.
+#define SLIPWAY_PG_NEWEST(table, condition)                                          \
+  "WITH newest AS (SELECT seen.id FROM unnest($1::text[]) AS seen(id) "              \
+  "CROSS JOIN LATERAL (SELECT n.sequence FROM " table                                \
+  " n WHERE n.application_id = seen.id AND n.sequence < $2 AND " condition           \
+  " ORDER BY n.sequence DESC LIMIT 1) AS top ORDER BY top.sequence DESC LIMIT $3), " \
+  "page AS (SELECT own.sequence FROM newest "                                        \
+  "CROSS JOIN LATERAL (SELECT n.sequence FROM " table                                \
+  " n WHERE n.application_id = newest.id AND n.sequence < $2 AND " condition         \
+  " ORDER BY n.sequence DESC LIMIT $3) AS own ORDER BY own.sequence DESC LIMIT $3) "
+
+#define SLIPWAY_PG_IN_STATES(task) "($4::text[] = '{}' OR " task ".state = ANY ($4::text[]))"
+// Each takes $2, the sequence to begin below; $3, how many; $4, states.
+constexpr Statement kListTasks{
+    "reader_list_tasks",
+    "SELECT " SLIPWAY_PG_TASK_COLUMNS ", " SLIPWAY_PG_RUN_COLUMNS SLIPWAY_PG_TASK_SOURCES
+    "WHERE $1::text[] IS NULL AND t.sequence < $2 AND " SLIPWAY_PG_IN_STATES(
+        "t") " ORDER BY t.sequence DESC LIMIT $3"};
+constexpr Statement kListTasksOfSome{
+    "reader_list_tasks_of_some",
+    SLIPWAY_PG_NEWEST("tasks", SLIPWAY_PG_IN_STATES("n")) "SELECT " SLIPWAY_PG_TASK_COLUMNS
+                                                          ", " SLIPWAY_PG_RUN_COLUMNS R"(
+  FROM page p
+ CROSS JOIN LATERAL (SELECT * FROM tasks WHERE sequence = p.sequence OFFSET 0) AS t
+ CROSS JOIN LATERAL (SELECT * FROM runs WHERE id = t.run_id OFFSET 0) AS r
+  JOIN applications a ON a.id = r.application_id
+ ORDER BY t.sequence DESC)"};
+constexpr Statement kListTasksOfRun{"reader_list_tasks_of_run",
+                                    "SELECT " SLIPWAY_PG_TASK_COLUMNS
+                                    ", " SLIPWAY_PG_RUN_COLUMNS SLIPWAY_PG_TASK_SOURCES
+                                    "WHERE t.run_id = $5 AND t.sequence < $2 AND "
+                                    SLIPWAY_PG_IN_STATES("t")
+                                    " AND ($1::text[] IS NULL OR t.application_id = ANY "
+                                    "($1::text[])) ORDER BY t.sequence DESC LIMIT $3"};
 constexpr Statement kListSteps{"reader_list_steps", R"(
 SELECT task_id, attempt, number, name, state, to_micros(started_at) AS started_at,
        to_micros(finished_at) AS finished_at, detail
@@ -60,12 +87,26 @@ SELECT verdict, resolved_by, to_micros(resolved_at) AS resolved_at,
   FROM publish_resolutions
  WHERE task_id = $1)"};
 constexpr Statement kListReleases{"reader_list_releases", SLIPWAY_PG_RELEASE_QUERY R"(
- WHERE ($1::text IS NULL OR l.application_id = $1)
-   AND ($2 = '' OR l.platform = $2)
-   AND l.sequence < $3
-   AND )" SLIPWAY_PG_VISIBLE("l.application_id", "$5", "$6", "$7") R"(
+ WHERE $1::text[] IS NULL AND l.sequence < $2 AND ($4 = '' OR l.platform = $4)
  ORDER BY l.sequence DESC
- LIMIT $4)"};
+ LIMIT $3)"};
+constexpr Statement kListReleasesOfSome{
+    "reader_list_releases_of_some",
+    SLIPWAY_PG_NEWEST("releases", "($4 = '' OR n.platform = $4)") SLIPWAY_PG_RELEASE_QUERY
+    "WHERE l.sequence = ANY (ARRAY(SELECT sequence FROM page)) ORDER BY l.sequence DESC"};
+
+constexpr Statement kBuiltOf{"reader_built_of", R"(
+SELECT b.application_id, b.commit_id, b.platform, b.task_id, t.run_id,
+       coalesce(t.result -> 'build' ->> 'version', '') AS version,
+       coalesce(to_micros(t.finished_at), 0) AS finished_at
+  FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::text[])) AS w(application_id, commit_id)
+ -- Looked up, however small the table was when this was planned.
+ CROSS JOIN LATERAL (SELECT * FROM built_commits
+                      WHERE application_id = w.application_id AND commit_id = w.commit_id
+                     OFFSET 0) AS b
+  JOIN tasks t ON t.id = b.task_id
+ WHERE )" SLIPWAY_PG_VISIBLE("b.application_id", "$3", "$4", "$5") R"(
+ ORDER BY b.application_id, b.commit_id, b.platform)"};
 
 // What a lookup is for, and the reason when there is none.
 struct Kind {
@@ -126,8 +167,6 @@ TaskWithRun TaskWithRunFromRow(const pqxx::row& row) {
   return {.task = TaskFromRow(row), .run = RunFromRow(row)};
 }
 
-const char* OrNull(const std::string* text) { return text == nullptr ? nullptr : text->c_str(); }
-
 // Moves the row that was read beyond a full page into a token.
 template <typename Value>
 std::string CutToPage(std::vector<Value>& values, const std::vector<std::int64_t>& sequences,
@@ -161,7 +200,6 @@ absl::StatusOr<TaskPage> PgRunReader::ListTasks(const TaskFilter& filter) {
       (filter.application && !IsStorableText(filter.application->value()))) {
     return page;
   }
-  const ViewerArguments viewer(filter.viewer);
   std::string states = "{";
   for (const domain::TaskState state : filter.states) {
     if (states.size() > 1) states += ',';
@@ -170,10 +208,15 @@ absl::StatusOr<TaskPage> PgRunReader::ListTasks(const TaskFilter& filter) {
   states += '}';
   std::vector<std::int64_t> sequences;
   SLIPWAY_RETURN_IF_ERROR(database_.Read([&](Transaction& transaction) {
-    for (const pqxx::row& row : transaction.Run(
-             kListTasks, OrNull(filter.run ? &filter.run->value() : nullptr),
-             OrNull(filter.application ? &filter.application->value() : nullptr), states, below,
-             filter.page_size + 1, viewer.account, viewer.holdable, viewer.only)) {
+    const auto seen = SeenApplications(transaction, filter.viewer, filter.application);
+    if (seen && *seen == kNoApplications) return absl::OkStatus();
+    const char* ids = seen ? seen->c_str() : nullptr;
+    const int most = filter.page_size + 1;
+    const pqxx::result rows =
+        filter.run
+            ? transaction.Run(kListTasksOfRun, ids, below, most, states, filter.run->value())
+            : transaction.Run(seen ? kListTasksOfSome : kListTasks, ids, below, most, states);
+    for (const pqxx::row& row : rows) {
       page.tasks.push_back(TaskWithRunFromRow(row));
       sequences.push_back(row["t_sequence"].as<std::int64_t>());
     }
@@ -210,13 +253,13 @@ absl::StatusOr<ReleasePage> PgRunReader::ListReleases(const ReleaseFilter& filte
       (filter.application && !IsStorableText(filter.application->value()))) {
     return page;
   }
-  const ViewerArguments viewer(filter.viewer);
   std::vector<std::int64_t> sequences;
   SLIPWAY_RETURN_IF_ERROR(database_.Read([&](Transaction& transaction) {
-    for (const pqxx::row& row : transaction.Run(
-             kListReleases, OrNull(filter.application ? &filter.application->value() : nullptr),
-             filter.platform, below, filter.page_size + 1, viewer.account, viewer.holdable,
-             viewer.only)) {
+    const auto seen = SeenApplications(transaction, filter.viewer, filter.application);
+    if (seen && *seen == kNoApplications) return absl::OkStatus();
+    for (const pqxx::row& row :
+         transaction.Run(seen ? kListReleasesOfSome : kListReleases, seen ? seen->c_str() : nullptr,
+                         below, filter.page_size + 1, filter.platform)) {
       page.releases.push_back(ReleaseFromRow(row));
       sequences.push_back(row["sequence"].as<std::int64_t>());
     }
@@ -224,6 +267,35 @@ absl::StatusOr<ReleasePage> PgRunReader::ListReleases(const ReleaseFilter& filte
   }));
   page.next_page_token = CutToPage(page.releases, sequences, filter.page_size);
   return page;
+}
+
+absl::StatusOr<std::vector<BuiltCommit>> PgRunReader::BuiltOf(
+    const Viewer& viewer, const std::vector<CommitOfApplication>& commits) {
+  std::vector<BuiltCommit> built;
+  std::vector<std::string> applications;
+  std::vector<std::string> ids;
+  for (const CommitOfApplication& wanted : commits) {
+    if (!IsStorableText(wanted.application.value()) || !IsStorableText(wanted.commit)) continue;
+    applications.push_back(wanted.application.value());
+    ids.push_back(wanted.commit);
+  }
+  if (ids.empty()) return built;
+  const ViewerArguments arguments(viewer);
+  SLIPWAY_RETURN_IF_ERROR(database_.Read([&](Transaction& transaction) {
+    for (const pqxx::row& row :
+         transaction.Run(kBuiltOf, TextArray(applications), TextArray(ids), arguments.account,
+                         arguments.holdable, arguments.only)) {
+      built.push_back({.application = ApplicationId(row["application_id"].as<std::string>()),
+                       .commit = row["commit_id"].as<std::string>(),
+                       .platform = row["platform"].as<std::string>(),
+                       .task = TaskId(row["task_id"].as<std::string>()),
+                       .run = RunId(row["run_id"].as<std::string>()),
+                       .version = row["version"].as<std::string>(),
+                       .built_at = FromUnixMicros(row["finished_at"].as<std::int64_t>())});
+    }
+    return absl::OkStatus();
+  }));
+  return built;
 }
 
 }  // namespace slipway::store::pg

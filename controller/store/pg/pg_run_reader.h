@@ -25,6 +25,8 @@ class PgRunReader final : public RunReader {
   absl::StatusOr<domain::Resolution> ResolutionOf(const TaskId& publish_task) override;
   absl::StatusOr<domain::Release> ReleaseOfTask(const TaskId& publish_task) override;
   absl::StatusOr<ReleasePage> ListReleases(const ReleaseFilter& filter) override;
+  absl::StatusOr<std::vector<BuiltCommit>> BuiltOf(
+      const Viewer& viewer, const std::vector<CommitOfApplication>& commits) override;
 
  private:
   Database& database_;

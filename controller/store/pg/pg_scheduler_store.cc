@@ -148,7 +148,14 @@ WITH c AS (
 )" SLIPWAY_PG_FIND_TASKS R"(
    WHERE t.ctid = found.place AND t.attempt = c.attempt
      AND position(' ' || t.kind || '/' || t.state || ' ' IN c.allowed) > 0
-  RETURNING t.id, t.attempt, c.release, c.resolution
+  RETURNING t.id, t.attempt, t.application_id, t.platform, t.sequence, c.release, c.resolution,
+            CASE WHEN t.kind = 'build' AND t.state = 'succeeded'
+                 THEN nullif(c.result #>> '{build,commit}', '') END AS built_commit
+), built AS (
+  INSERT INTO built_commits AS b (application_id, commit_id, platform, task_id)
+  SELECT DISTINCT ON (1, 2, 3) application_id, built_commit, platform, id
+    FROM done WHERE built_commit IS NOT NULL ORDER BY 1, 2, 3, sequence DESC
+  ON CONFLICT (application_id, commit_id, platform) DO UPDATE SET task_id = excluded.task_id
 ), ended AS (
   -- Not a join, which a plan made while the table was small would do by reading all of it.
   DELETE FROM unfinished WHERE task_id = ANY (ARRAY(SELECT id FROM done))
@@ -259,43 +266,6 @@ UPDATE agents a
 RETURNING a.id, was.mode, was.mode_reason, was.mode_by, to_micros(was.mode_since) AS mode_since,
           to_micros(was.mode_until) AS mode_until)"};
 
-constexpr Statement kUnfinishedTasks{"scheduler_unfinished_tasks",
-                                     "SELECT " SLIPWAY_PG_TASK_COLUMNS R"(
-  FROM unfinished u
-  JOIN tasks t ON t.id = u.task_id
- WHERE t.state IN ('waiting', 'queued', 'offered', 'running', 'unknown')
- ORDER BY t.sequence)"};
-constexpr Statement kUnfinishedSubmitters{"scheduler_unfinished_submitters", R"(
-SELECT r.id, r.submitted_by
-  FROM runs r
- WHERE r.id IN (SELECT t.run_id FROM unfinished u JOIN tasks t ON t.id = u.task_id))"};
-constexpr Statement kRoster{"scheduler_roster", R"(
-SELECT id, name, labels, last_seen IS NOT NULL AS seen FROM agents
- WHERE mode NOT IN ('retired', 'revoked'))"};
-constexpr Statement kUnfinishedPermits{"scheduler_unfinished_permits", R"(
-SELECT p.task_id, p.attempt, p.nonce, p.manifest, to_micros(p.not_after) AS not_after,
-       p.deadline_micros, to_micros(p.client_ended_at) AS client_ended_at, p.reported
-  FROM unfinished u
-  JOIN publish_permits p ON p.task_id = u.task_id
-  JOIN tasks t ON t.id = p.task_id
- ORDER BY t.sequence)"};
-
-constexpr Statement kAvailability{"scheduler_availability", R"(
-SELECT id, mode, mode_reason, mode_by, to_micros(mode_since) AS mode_since,
-       to_micros(mode_until) AS mode_until
-  FROM agents
- WHERE mode NOT IN ('active', 'retired', 'revoked'))"};
-
-constexpr Statement kOpenResolutions{"scheduler_open_resolutions", R"(
-SELECT r.task_id, r.attempt, t.agent_id, r.verdict
-  FROM publish_resolutions r
-  JOIN tasks t ON t.id = r.task_id
-  LEFT JOIN publish_permits p ON p.task_id = r.task_id
- WHERE r.late_at IS NULL AND NOT coalesce(p.reported, false)
-   -- Nothing is heard any more of an agent that left the farm.
-   AND NOT EXISTS (SELECT FROM agents a
-                    WHERE a.id = t.agent_id AND a.mode IN ('retired', 'revoked')))"};
-
 // In the order of Change's alternatives.
 constexpr const Statement* kStatements[] = {&kCreateRun,   &kOfferTask,       &kStartTask,
                                             &kRequeueTask, &kReleaseTask,     &kRequestCancel,
@@ -320,7 +290,7 @@ class BatchWriter {
       : changes_(changes), transaction_(transaction) {
     json_.reserve(changes.size());
     audit_.reserve(changes.size());
-    outcome_ = RightsOf(changes, transaction);
+    outcome_ = rights_ = RightsOf(changes, transaction);
     std::vector<bool> wanted;
     for (std::size_t i = 0; i < changes.size(); ++i) {
       const json::object object = ChangeToJson(changes[i]);
@@ -361,6 +331,7 @@ class BatchWriter {
   }
 
   std::vector<absl::Status> TakeOutcome() { return std::move(outcome_); }
+  std::vector<absl::Status> TakeRights() { return std::move(rights_); }
 
  private:
   [[nodiscard]] std::string RowsOf(std::span<const std::size_t> members) const {
@@ -433,6 +404,7 @@ class BatchWriter {
   std::vector<std::optional<domain::AuditEntry>> audit_;  // nullopt: nothing to say
   std::vector<ChangeGroup> groups_;
   std::vector<absl::Status> outcome_;
+  std::vector<absl::Status> rights_;  // to each change
 };
 
 }  // namespace
@@ -442,52 +414,41 @@ absl::StatusOr<Epoch> PgSchedulerStore::BecomeLeader() { return database_.BeginT
 absl::StatusOr<std::vector<absl::Status>> PgSchedulerStore::Commit(
     const std::vector<Change>& changes) {
   std::vector<absl::Status> outcome;
+  std::vector<absl::Status> rights;
   const absl::Status fast = database_.Write([&](Transaction& transaction) {
     BatchWriter writer(changes, transaction);
     writer.ApplyFast();
     outcome = writer.TakeOutcome();
+    rights = writer.TakeRights();
     return absl::OkStatus();
   });
-  if (fast.ok()) return outcome;
+  if (fast.ok()) {
+    EnterRefusals(database_, changes, rights);
+    return outcome;
+  }
   // Only what the server said about a statement can be some row's fault.
   if (IsInfrastructureError(fast) || SqlState(fast).empty()) return fast;
   const absl::Status careful = database_.Write([&](Transaction& transaction) {
     BatchWriter writer(changes, transaction);
     absl::Status status = writer.ApplyCarefully();
     outcome = writer.TakeOutcome();
+    rights = writer.TakeRights();
     return status;
   });
   if (!careful.ok()) return careful;
+  EnterRefusals(database_, changes, rights);
   return outcome;
 }
 
-absl::StatusOr<Unfinished> PgSchedulerStore::LoadUnfinished() {
-  Unfinished unfinished;
-  SLIPWAY_RETURN_IF_ERROR(database_.Write([&](Transaction& transaction) {
-    for (const pqxx::row& row : transaction.Run(kUnfinishedTasks)) {
-      unfinished.tasks.push_back(TaskFromRow(row));
-    }
-    for (const pqxx::row& row : transaction.Run(kUnfinishedPermits)) {
-      unfinished.permits.push_back(PermitFromRow(row));
-    }
-    for (const pqxx::row& row : transaction.Run(kAvailability)) {
-      unfinished.availability.emplace(row["id"].as<std::string>(), AvailabilityFromRow(row));
-    }
-    for (const pqxx::row& row : transaction.Run(kRoster)) {
-      unfinished.agents.push_back({.id = AgentId(row["id"].as<std::string>()),
-                                   .name = row["name"].as<std::string>(),
-                                   .labels = LabelsFromJson(row["labels"].as<std::string>()),
-                                   .seen = row["seen"].as<bool>()});
-    }
-    for (const pqxx::row& row : transaction.Run(kUnfinishedSubmitters)) {
-      unfinished.submitters.emplace(RunId(row[0].as<std::string>()), row[1].as<std::string>());
-    }
-    for (const pqxx::row& row : transaction.Run(kOpenResolutions)) {
-      unfinished.resolved.push_back(OpenResolutionFromRow(row));
-    }
+absl::StatusOr<std::vector<absl::Status>> PgSchedulerStore::CheckRights(
+    const std::vector<Change>& changes) {
+  std::vector<absl::Status> rights;
+  SLIPWAY_RETURN_IF_ERROR(database_.Read([&](Transaction& transaction) {
+    rights = RightsOf(changes, transaction);
     return absl::OkStatus();
   }));
-  return unfinished;
+  EnterRefusals(database_, changes, rights);
+  return rights;
 }
 
 }  // namespace slipway::store::pg

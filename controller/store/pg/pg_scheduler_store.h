@@ -19,6 +19,8 @@ class PgSchedulerStore final : public SchedulerStore {
 
   absl::StatusOr<Epoch> BecomeLeader() override;
   absl::StatusOr<std::vector<absl::Status>> Commit(const std::vector<Change>& changes) override;
+  absl::StatusOr<std::vector<absl::Status>> CheckRights(
+      const std::vector<Change>& changes) override;
   absl::StatusOr<Unfinished> LoadUnfinished() override;
 
  private:

@@ -132,7 +132,8 @@ absl::Status CheckUnused(Transaction& transaction, const Target& target, const c
   return MakeError(
       absl::StatusCode::kFailedPrecondition, "TARGET_IN_USE",
       fmt::format("{}: {} publish(es) to target '{}' are not finished", what, count, KeyOf(target)),
-      "Wait until they have ended, or cancel them.");
+      "Wait until they have ended, cancel them, or say how unknown ones ended: `slipway releases "
+      "resolve`.");
 }
 
 absl::StatusOr<Environment> LockEnvironment(Transaction& transaction, const std::string& name,

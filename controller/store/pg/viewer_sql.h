@@ -1,10 +1,14 @@
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "common/base/ids.h"
 #include "controller/store/pg/authority_check.h"
 #include "controller/store/pg/rows.h"
+#include "controller/store/pg/session.h"
 #include "controller/store/viewer.h"
 
 // How lists are narrowed to what their viewer sees. Private to this library.
@@ -32,5 +36,12 @@ struct ViewerArguments {
   std::string holdable;
   std::string only;
 };
+
+// The applications that the viewer sees, of which only `application` counts when there is one: a
+// value of the type text[] as its text. nullopt: all there are. For lists of what belongs to
+// applications, whose statements begin with these. Throws.
+std::optional<std::string> SeenApplications(Transaction& transaction, const Viewer& viewer,
+                                            const std::optional<ApplicationId>& application);
+constexpr std::string_view kNoApplications = "{}";
 
 }  // namespace slipway::store::pg

@@ -500,6 +500,7 @@ ALTER TABLE ONLY public.unfinished
     ADD CONSTRAINT unfinished_pkey PRIMARY KEY (task_id);
 CREATE UNIQUE INDEX agents_name ON public.agents USING btree (name) WHERE (mode <> ALL (ARRAY['retired'::text, 'revoked'::text]));
 CREATE INDEX api_tokens_of_account ON public.api_tokens USING btree (account_id, created_at);
+CREATE INDEX api_tokens_over ON public.api_tokens USING btree (LEAST(revoked_at, expires_at)) WHERE (expires_at IS NOT NULL);
 CREATE INDEX artifacts_newest ON public.artifacts USING btree (application_id, created_at DESC, manifest);
 CREATE INDEX audit_actions ON public.audit USING btree (action COLLATE "C", sequence) WHERE (action <> ALL (ARRAY['create_run'::text, 'offer_task'::text, 'start_task'::text, 'finish_task'::text]));
 CREATE INDEX audit_blocks ON public.audit USING brin (at, actor text_bloom_ops, subject text_bloom_ops) WITH (pages_per_range='32', autosummarize='on');
@@ -513,6 +514,7 @@ CREATE INDEX grants_of_group ON public.grants USING btree (group_id, application
 CREATE INDEX group_members_of_group ON public.group_members USING btree (group_id);
 CREATE INDEX join_tokens_by_age ON public.join_tokens USING btree (created_at);
 CREATE INDEX logins_live ON public.logins USING btree (account_id, created_at) WHERE (ended_at IS NULL);
+CREATE INDEX logins_over ON public.logins USING btree (LEAST(ended_at, expires_at));
 CREATE INDEX releases_of_application ON public.releases USING btree (application_id, sequence);
 CREATE INDEX tasks_of_application ON public.tasks USING btree (application_id, sequence);
 CREATE INDEX tasks_of_run ON public.tasks USING btree (run_id, sequence);

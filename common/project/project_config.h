@@ -11,7 +11,7 @@
 
 // slipway.yaml: what a repository says about its own build. Hostile input; what an operator decides
 // (proxies, hosts, certificates, mounts) cannot be said here.
-namespace slipway::workspace {
+namespace slipway::project {
 
 enum class NetworkAccess {
   kNone,
@@ -79,4 +79,4 @@ inline constexpr std::size_t kMaxProjectConfigBytes = 256 * 1024;
 [[nodiscard]] absl::StatusOr<ProjectConfig> ParseProjectConfig(
     std::string_view text, std::string_view file_name = kProjectConfigFile);
 
-}  // namespace slipway::workspace
+}  // namespace slipway::project

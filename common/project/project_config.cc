@@ -1,4 +1,4 @@
-#include "agent/workspace/project_config.h"
+#include "common/project/project_config.h"
 
 #include <fmt/format.h>
 
@@ -9,7 +9,7 @@
 #include "common/config/document.h"
 #include "common/status/status.h"
 
-namespace slipway::workspace {
+namespace slipway::project {
 namespace {
 
 using config::Document;
@@ -254,4 +254,4 @@ absl::StatusOr<ProjectConfig> ParseProjectConfig(std::string_view text,
   return project;
 }
 
-}  // namespace slipway::workspace
+}  // namespace slipway::project

@@ -1,0 +1,66 @@
+#include "controller/catalog/repository_view.h"
+
+#include <array>
+#include <string_view>
+#include <utility>
+
+#include "common/project/project_config.h"
+#include "common/status/status.h"
+
+namespace slipway::catalog {
+namespace {
+
+// A fetch tells the commit of HEAD, not its branch: one with a usual name goes first, and else the
+// only one that is there.
+std::string DefaultBranch(const git::VersionList& list, const std::string& commit) {
+  std::vector<std::string> there;
+  for (const git::Version& version : list.versions) {
+    if (!version.is_tag && version.commit.commit == commit) there.push_back(version.name);
+  }
+  for (const char* usual : {"main", "master", "trunk", "develop"}) {
+    for (const std::string& name : there) {
+      if (name == usual) return name;
+    }
+  }
+  return there.size() == 1 ? there.front() : "";
+}
+
+absl::StatusOr<std::vector<DeclaredPlatform>> ReadPlatforms(const git::CommitReader& reader,
+                                                            const std::string& commit) {
+  SLIPWAY_ASSIGN_OR_RETURN(
+      const std::string text,
+      reader.ReadFile(commit, project::kProjectConfigFile, project::kMaxProjectConfigBytes));
+  SLIPWAY_ASSIGN_OR_RETURN(const project::ProjectConfig config, project::ParseProjectConfig(text));
+  std::vector<DeclaredPlatform> platforms;
+  for (const project::PlatformConfig& platform : config.platforms) {
+    platforms.push_back({.name = platform.name, .app_id = platform.app_id});
+  }
+  return platforms;
+}
+
+}  // namespace
+
+absl::StatusOr<RepositoryView> ReadView(const git::CommitReader& reader,
+                                        const git::VersionLimits& limits, WallTime fetched_at) {
+  RepositoryView view;
+  view.fetched_at = fetched_at;
+  SLIPWAY_ASSIGN_OR_RETURN(view.versions, reader.ListVersions(limits));
+  view.default_commit = reader.DefaultCommit();
+  if (view.default_commit.empty()) {
+    view.platforms_problem = MakeError(absl::StatusCode::kNotFound, "REF_UNKNOWN",
+                                       "the repository has no commit on its default branch");
+    return view;
+  }
+  view.default_branch = DefaultBranch(view.versions, view.default_commit);
+  auto platforms = ReadPlatforms(reader, view.default_commit);
+  if (platforms.ok()) {
+    view.platforms = *std::move(platforms);
+  } else if (platforms.status().code() == absl::StatusCode::kDataLoss) {
+    return platforms.status();
+  } else {
+    view.platforms_problem = platforms.status();
+  }
+  return view;
+}
+
+}  // namespace slipway::catalog

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <compare>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/base/time.h"
+#include "common/git/commit_reader.h"
+
+namespace slipway::catalog {
+
+// What a fetch needs to get at a repository. What is known is kept by it: who reads with one
+// credential sees nothing that was read with another.
+struct Repository {
+  // As given to git; may hold a user name and password.
+  std::string url;
+  friend auto operator<=>(const Repository&, const Repository&) = default;
+};
+
+// A platform that slipway.yaml declares.
+struct DeclaredPlatform {
+  std::string name;
+  std::string app_id;  // may be empty
+  friend bool operator==(const DeclaredPlatform&, const DeclaredPlatform&) = default;
+};
+
+// A repository as it was at one moment.
+struct RepositoryView {
+  git::VersionList versions;
+  // Empty: there is none, or which of several branches it is cannot be told.
+  std::string default_branch;
+  // 40 hex digits; empty: the repository has no default branch.
+  std::string default_commit;
+  // Of slipway.yaml at default_commit, in its order.
+  std::vector<DeclaredPlatform> platforms;
+  // Why there are none.
+  absl::Status platforms_problem;
+  WallTime fetched_at;
+};
+
+// What is known of a repository.
+struct Knowledge {
+  // nullptr: nothing yet.
+  std::shared_ptr<const RepositoryView> view;
+  // Why the newest fetch brought nothing: REPOSITORY_… and what else git may meet.
+  absl::Status problem;
+  // A fetch is under way.
+  bool fetching = false;
+};
+
+// Reads a bare mirror. Hostile input: everything is read up to a limit only.
+[[nodiscard]] absl::StatusOr<RepositoryView> ReadView(const git::CommitReader& reader,
+                                                      const git::VersionLimits& limits,
+                                                      WallTime fetched_at);
+
+}  // namespace slipway::catalog
