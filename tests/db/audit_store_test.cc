@@ -83,7 +83,9 @@ TEST_CASE("Audit: eight who write through several stores at once leave one unbro
             status = applications.Create(Shop("app-" + name, name), {.actor = "admin", .at = {}})
                          .status();
             break;
-          case 2: status = agents.AddJoinToken(Token("token-" + name)); break;
+          case 2:
+            status = agents.AddJoinToken(Token("token-" + name), {.actor = "admin", .at = {}});
+            break;
           default: status = scheduler.Commit({Run(name), Run(name + "x")}).status(); break;
         }
         failed += status.ok() ? 0 : 1;
@@ -185,7 +187,7 @@ TEST_CASE("Audit: what is wanted of an agent has the digests of before and after
   Trail trail;
   PgAgentStore agents(*trail.database);
   PgSchedulerStore scheduler(*trail.database);
-  REQUIRE_OK(agents.AddJoinToken(Token("token")));
+  REQUIRE_OK(agents.AddJoinToken(Token("token"), {.actor = "admin", .at = {}}));
   REQUIRE_OK(agents.Join("token",
                          {.id = AgentId("a"),
                           .name = "mill",

@@ -128,6 +128,24 @@ TEST_CASE("Scheduler: a canceled publish gets no permit", "[unit][scheduler]") {
   CHECK(farm.Told<protocol::PermitDenied>()->failure.klass == FailureClass::kCanceled);
 }
 
+TEST_CASE("Scheduler: all that a cancel brings about rests on the right to it",
+          "[unit][scheduler]") {
+  Farm farm;
+  farm.Submit({Farm::Build("b"), Farm::Publish("after", "b")});
+  const Basis basis{"10.0.0.1",
+                    {{.need = domain::Authority::Need::kAccount, .account = AccountId("dev")}}};
+  farm.Do(Cancel{Ticket(9), TaskId("b"), "dev", "wrong", basis});
+  // The request, the build's end and that of the publish after it.
+  CHECK(farm.changes.size() == 3);
+  for (const store::Change& change : farm.changes) {
+    std::visit(
+        [&](const auto& one) {
+          if constexpr (requires { one.cause; }) CHECK(one.cause.authorities == basis.authorities);
+        },
+        change);
+  }
+}
+
 TEST_CASE("Scheduler: a lost publish is unknown with a permit, failed without, never queued again",
           "[unit][scheduler]") {
   for (const bool permitted : {true, false}) {

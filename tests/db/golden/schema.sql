@@ -148,6 +148,13 @@ CREATE TABLE public.blob_marks (
     digest bytea NOT NULL,
     marked_at timestamp with time zone NOT NULL
 );
+CREATE TABLE public.built_commits (
+    application_id text NOT NULL,
+    commit_id text NOT NULL,
+    platform text NOT NULL,
+    task_id text NOT NULL
+)
+WITH (fillfactor='80');
 CREATE TABLE public.creation_requests (
     account text NOT NULL,
     request_id text NOT NULL,
@@ -444,6 +451,8 @@ ALTER TABLE ONLY public.blob_holds
     ADD CONSTRAINT blob_holds_pkey PRIMARY KEY (application_id, digest);
 ALTER TABLE ONLY public.blob_marks
     ADD CONSTRAINT blob_marks_pkey PRIMARY KEY (digest);
+ALTER TABLE ONLY public.built_commits
+    ADD CONSTRAINT built_commits_pkey PRIMARY KEY (application_id, commit_id, platform);
 ALTER TABLE ONLY public.creation_requests
     ADD CONSTRAINT creation_requests_pkey PRIMARY KEY (account, request_id);
 ALTER TABLE ONLY public.environments
