@@ -63,8 +63,11 @@ constexpr ReasonRemedy kEntries[] = {
     {"BAD_PASSWORD", {"Choose one of 10 to 1024 bytes.", "请使用 10 到 1024 字节的密码。"}},
     {"BAD_REFRESH", {"Log in again.", "请重新登录。"}},
     {"BAD_REPOSITORY",
-     {"Use https://…, ssh://… or user@host:path; `allow_local_repositories` allows paths.",
-      "请使用 https://…、ssh://… 或 user@host:path；`allow_local_repositories` 可放行本地路径。"}},
+     {"Use https://…, ssh://… or user@host:path; `allow_local_repositories` allows paths. For the "
+      "password `slipway apps set-repository-credential`.",
+      "请使用 https://…、ssh://… 或 user@host:path；`allow_local_repositories` "
+      "可放行本地路径。密码请用 "
+      "`slipway apps set-repository-credential` 设置。"}},
     {"BAD_REPOSITORY_CREDENTIAL",
      {"Give user and password or token for https, a private key for ssh.",
       "https 请提供用户名和密码或令牌，ssh 请提供私钥。"}},
@@ -130,8 +133,10 @@ constexpr ReasonRemedy kEntries[] = {
       "请检查地址、防火墙以及控制器证书中的名称。"}},
     {"CONTROL_DIR_TAMPERED", {"Look at what the build runs.", "请检查构建运行的内容。"}},
     {"CREDENTIAL_BROKEN",
-     {"Seal it again with `slipway credentials seal`.",
-      "请用 `slipway credentials seal` 重新密封。"}},
+     {"Seal it again with `slipway credentials seal`; for a repository, `slipway apps "
+      "set-repository-credential`.",
+      "请用 `slipway credentials seal` 重新密封；仓库凭证请用 `slipway apps "
+      "set-repository-credential`。"}},
     {"CREDENTIAL_FOREIGN",
      {"Seal this application's own key for this farm and platform.",
       "请为本农场和该平台密封本应用自己的密钥。"}},
