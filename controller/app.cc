@@ -215,16 +215,15 @@ class RealApp final : public App {
     Services(FarmId farm, RealApp& app, api::Deps deps)
         : peers(farm, app.stores_->agents, app.clock_,
                 {.overlap = app.options_.agent_certificate_overlap}),
-          credentials({app.stores_->cached_credentials, farm, app.keys_.sealing}),
           agent({*app.gateway_, peers, *app.logs_, *app.archive_, app.stores_->reader,
-                 deps.applications, credentials}),
+                 deps.applications, *app.credentials_}),
           enrollment(farm, {app.keys_.ca, app.stores_->agents, peers, app.clock_},
                      app.options_.agent_certificate_lifetime),
           task(deps),
           application(deps,
                       {farm, app.keys_.sealing.certificate_pem, kVersion,
                        app.options_.allow_local_repositories},
-                      credentials),
+                      *app.credentials_),
           catalog({deps.auth, deps.targets, app.stores_->accounts}),
           release(deps, *app.archive_),
           agent_admin(deps, *app.gateway_, app.keys_.ca_fingerprint),
@@ -234,9 +233,8 @@ class RealApp final : public App {
           account({deps.auth, app.stores_->accounts, app.stores_->logins, deps.applications,
                    app.clock_}),
           audit(deps, app.stores_->audit),
-          overview(deps, *app.versions_, farm) {}
+          overview(deps, *app.versions_, app.stores_->cached_credentials, farm) {}
     agent_gateway::PeerCheck peers;
-    credentials::RepositoryCredentials credentials;
     agent_gateway::AgentService agent;
     agent_gateway::EnrollmentService enrollment;
     api::TaskService task;
@@ -263,8 +261,7 @@ class RealApp final : public App {
       connection.connection = cluster_->ConnectionString();
       log::Info("database_ready", {{"adopted", cluster_->adopted() ? "true" : "false"}});
     }
-    // A fresh database has no place yet to say who leads. In any other nothing is written, not even
-    // a migration, before the term of whoever led until now is over.
+    // Where somebody may lead, nothing is written before that term is over, not even a migration.
     SLIPWAY_ASSIGN_OR_RETURN(const auto found,
                              store::pg::Migrate(connection, store::pg::BuiltInMigrations(),
                                                 store::pg::MigrationMode::kList));
@@ -324,6 +321,8 @@ class RealApp final : public App {
     catalog::VersionReaderOptions reading = options_.repositories;
     reading.mirrors.work_dir = options_.data_dir + "/repositories";
     if (options_.allow_local_repositories) reading.mirrors.allowed_schemes.insert("file");
+    credentials_.emplace(stores_->cached_credentials, farm_, keys_.sealing);
+    reading.open_credential = credentials_->OpenerFor(stores_->cached_applications);
     SLIPWAY_ASSIGN_OR_RETURN(versions_, catalog::VersionReader::Create(std::move(reading), clock_));
     return absl::OkStatus();
   }
@@ -470,6 +469,7 @@ class RealApp final : public App {
   std::unique_ptr<work::WorkPool> reads_;
   std::unique_ptr<work::WorkPool> submits_;
   std::unique_ptr<work::WorkPool> log_writes_;
+  std::optional<credentials::RepositoryCredentials> credentials_;
   std::unique_ptr<catalog::VersionReader> versions_;
   std::unique_ptr<agent_gateway::Gateway> gateway_;
   std::unique_ptr<access::Access> access_;

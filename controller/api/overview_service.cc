@@ -82,7 +82,7 @@ std::vector<OfferedTarget> TargetsIn(const std::vector<std::string>& environment
 grpc::ServerUnaryReactor* OverviewService::ListVersions(grpc::CallbackServerContext* context,
                                                         const v1::ListVersionsRequest* request,
                                                         v1::ListVersionsResponse* response) {
-  return NewVersionsCall(*context, deps_, versions_, *request, *response);
+  return NewVersionsCall(*context, deps_, versions_, credentials_, *request, *response);
 }
 
 grpc::Status OverviewService::GetOverview(grpc::ServerContext* context,
@@ -138,13 +138,14 @@ absl::Status OverviewService::Describe(const access::Caller& caller,
   std::map<ApplicationId, int> places;
   for (std::size_t i = 0; i < applications.size(); ++i) {
     const ApplicationId& id = applications[i].id;
+    SLIPWAY_ASSIGN_OR_RETURN(const auto credential, credentials_.Find(id));
     const OverviewParts parts{
         .application = applications[i],
         .allowed = allowed[i],
         .targets = TargetsIn(environments[{id, Operation::kPublish}], *targets),
         .approves_in = environments[{id, Operation::kApprove}],
         .deploys_in = environments[{id, Operation::kDeploy}],
-        .known = versions_.Look(RepositoryOf(applications[i])),
+        .known = versions_.Look(RepositoryOf(applications[i], credential)),
         .agents = agents,
         .versions = versions};
     places[id] = response.applications_size();

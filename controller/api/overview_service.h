@@ -7,6 +7,7 @@
 #include "controller/api/overview.h"
 #include "controller/api/task_service.h"
 #include "controller/catalog/version_reader.h"
+#include "controller/store/repository_credential_store.h"
 #include "slipway/v1/overview.grpc.pb.h"
 
 namespace slipway::api {
@@ -15,9 +16,10 @@ namespace slipway::api {
 class OverviewService final
     : public v1::OverviewService::WithCallbackMethod_ListVersions<v1::OverviewService::Service> {
  public:
-  // `versions` must outlive it.
-  OverviewService(const Deps& deps, catalog::VersionReader& versions, FarmId farm)
-      : deps_(deps), versions_(versions), farm_(std::move(farm)) {}
+  // `versions` and `credentials` must outlive it.
+  OverviewService(const Deps& deps, catalog::VersionReader& versions,
+                  store::RepositoryCredentialStore& credentials, FarmId farm)
+      : deps_(deps), versions_(versions), credentials_(credentials), farm_(std::move(farm)) {}
 
   grpc::ServerUnaryReactor* ListVersions(grpc::CallbackServerContext* context,
                                          const v1::ListVersionsRequest* request,
@@ -37,6 +39,7 @@ class OverviewService final
 
   const Deps deps_;
   catalog::VersionReader& versions_;
+  store::RepositoryCredentialStore& credentials_;
   const FarmId farm_;
 };
 

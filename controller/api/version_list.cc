@@ -144,8 +144,12 @@ v1::RepositoryState ToProto(const catalog::Knowledge& known) {
   return out;
 }
 
-catalog::Repository RepositoryOf(const domain::Application& application) {
-  return {.url = application.repository};
+catalog::Repository RepositoryOf(const domain::Application& application,
+                                 const std::optional<domain::RepositoryCredential>& credential) {
+  if (!credential) return {.url = application.repository};
+  return {.url = application.repository,
+          .application = application.id.value(),
+          .credential = credential->digest};
 }
 
 }  // namespace slipway::api

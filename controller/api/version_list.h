@@ -1,12 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "controller/catalog/repository_view.h"
 #include "controller/domain/application.h"
+#include "controller/domain/repository_credential.h"
 #include "controller/store/run_reader.h"
 #include "slipway/v1/overview.pb.h"
 
@@ -31,7 +33,9 @@ struct VersionPage {
 [[nodiscard]] v1::BuiltVersion ToProto(const store::BuiltCommit& built);
 [[nodiscard]] v1::RepositoryState ToProto(const catalog::Knowledge& known);
 
-// Where the controller reads the versions of an application.
-[[nodiscard]] catalog::Repository RepositoryOf(const domain::Application& application);
+// Where the controller reads the versions of an application, with its credential if it has one.
+[[nodiscard]] catalog::Repository RepositoryOf(
+    const domain::Application& application,
+    const std::optional<domain::RepositoryCredential>& credential);
 
 }  // namespace slipway::api

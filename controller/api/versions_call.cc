@@ -26,11 +26,12 @@ constexpr std::size_t kMaxWaiting = 10'000;
 class VersionsCall final : public grpc::ServerUnaryReactor {
  public:
   VersionsCall(grpc::CallbackServerContext& context, const Deps& deps,
-               catalog::VersionReader& versions, const v1::ListVersionsRequest& request,
-               v1::ListVersionsResponse& response)
+               catalog::VersionReader& versions, store::RepositoryCredentialStore& credentials,
+               const v1::ListVersionsRequest& request, v1::ListVersionsResponse& response)
       : context_(context),
         deps_(deps),
         versions_(versions),
+        credentials_(credentials),
         request_(request),
         response_(response) {}
 
@@ -77,16 +78,17 @@ class VersionsCall final : public grpc::ServerUnaryReactor {
       }
       asked_ = true;
     }
-    versions_.Ask(RepositoryOf(*application_),
-                  [call = std::weak_ptr(self)](const catalog::Knowledge& known) {
-                    if (const auto alive = call.lock()) alive->Known(alive, known);
-                  });
+    versions_.Ask(*repository_, [call = std::weak_ptr(self)](const catalog::Knowledge& known) {
+      if (const auto alive = call.lock()) alive->Known(alive, known);
+    });
   }
 
   absl::Status Find() {
     SLIPWAY_ASSIGN_OR_RETURN(caller_, deps_.auth.Authenticate(context_));
     SLIPWAY_ASSIGN_OR_RETURN(application_,
                              FindApplication(deps_, *caller_, request_.application()));
+    SLIPWAY_ASSIGN_OR_RETURN(const auto credential, credentials_.Find(application_->id));
+    repository_ = RepositoryOf(*application_, credential);
     return CheckRequest(request_);
   }
 
@@ -107,7 +109,7 @@ class VersionsCall final : public grpc::ServerUnaryReactor {
     deps_.pool.Post([self, known = std::move(known)] {
       if (!self->BeginWork()) return;
       const absl::Status answered =
-          self->Answer(known ? *known : self->versions_.Look(RepositoryOf(*self->application_)));
+          self->Answer(known ? *known : self->versions_.Look(*self->repository_));
       const std::lock_guard lock(self->mu_);
       self->FinishLocked(answered);
     });
@@ -149,6 +151,7 @@ class VersionsCall final : public grpc::ServerUnaryReactor {
   grpc::CallbackServerContext& context_;
   const Deps& deps_;
   catalog::VersionReader& versions_;
+  store::RepositoryCredentialStore& credentials_;
   const v1::ListVersionsRequest& request_;
   v1::ListVersionsResponse& response_;
   std::shared_ptr<VersionsCall> self_;
@@ -157,6 +160,7 @@ class VersionsCall final : public grpc::ServerUnaryReactor {
   // Set by Begin, constant once asked_.
   std::optional<access::Caller> caller_;
   std::optional<domain::Application> application_;
+  std::optional<catalog::Repository> repository_;
 
   std::mutex mu_;
   bool asked_ = false;
@@ -169,9 +173,11 @@ class VersionsCall final : public grpc::ServerUnaryReactor {
 
 grpc::ServerUnaryReactor* NewVersionsCall(grpc::CallbackServerContext& context, const Deps& deps,
                                           catalog::VersionReader& versions,
+                                          store::RepositoryCredentialStore& credentials,
                                           const v1::ListVersionsRequest& request,
                                           v1::ListVersionsResponse& response) {
-  auto call = std::make_shared<VersionsCall>(context, deps, versions, request, response);
+  auto call =
+      std::make_shared<VersionsCall>(context, deps, versions, credentials, request, response);
   call->Start(call);
   return call.get();
 }

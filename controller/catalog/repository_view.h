@@ -17,6 +17,10 @@ namespace slipway::catalog {
 struct Repository {
   // As given to git; may hold a user name and password.
   std::string url;
+  // The application whose own credential opens it; empty: none is needed.
+  std::string application{};
+  // Which of the application's credentials, one after another; whatever tells them apart.
+  std::string credential{};
   friend auto operator<=>(const Repository&, const Repository&) = default;
 };
 

@@ -161,7 +161,8 @@ void VersionReader::Fetch(const Repository& repository) {
 
 absl::StatusOr<RepositoryView> VersionReader::FetchView(const Repository& repository) {
   if (stop_.stop_requested()) return absl::CancelledError("the controller is being stopped");
-  SLIPWAY_ASSIGN_OR_RETURN(const std::string mirror, mirrors_->PathOf(repository.url));
+  const git::Source source = SourceOf(repository);
+  SLIPWAY_ASSIGN_OR_RETURN(const std::string mirror, mirrors_->PathOf(source));
   absl::StatusOr<RepositoryView> view;
   {
     const auto own = LockOf(mirror);
@@ -169,15 +170,15 @@ absl::StatusOr<RepositoryView> VersionReader::FetchView(const Repository& reposi
     ++fetches_;
     const bool open = IsOpen(repository);
     if (!open) unlink((mirror + kFetchedFile).c_str());
-    SLIPWAY_RETURN_IF_ERROR(mirrors_->Refresh(repository.url, stop_.get_token()));
+    SLIPWAY_RETURN_IF_ERROR(mirrors_->Refresh(source, stop_.get_token()));
     const auto read = [&]() -> absl::StatusOr<RepositoryView> {
-      SLIPWAY_ASSIGN_OR_RETURN(const auto reader, mirrors_->Reader(repository.url));
+      SLIPWAY_ASSIGN_OR_RETURN(const auto reader, mirrors_->Reader(source));
       return ReadView(reader, options_.limits, clock_.Wall());
     };
     view = read();
     if (view.status().code() == absl::StatusCode::kDataLoss) {
-      SLIPWAY_RETURN_IF_ERROR(mirrors_->Remake(repository.url, stop_.get_token()));
-      SLIPWAY_RETURN_IF_ERROR(mirrors_->Refresh(repository.url, stop_.get_token()));
+      SLIPWAY_RETURN_IF_ERROR(mirrors_->Remake(source, stop_.get_token()));
+      SLIPWAY_RETURN_IF_ERROR(mirrors_->Refresh(source, stop_.get_token()));
       view = read();
     }
     if (view.ok() && open) {
@@ -190,19 +191,28 @@ absl::StatusOr<RepositoryView> VersionReader::FetchView(const Repository& reposi
   return view;
 }
 
+git::Source VersionReader::SourceOf(const Repository& repository) const {
+  if (repository.application.empty()) return repository.url;
+  return {repository.url, repository.application,
+          [this, application = repository.application](const std::stop_token&) {
+            return options_.open_credential(application);
+          }};
+}
+
 bool VersionReader::IsOpen(const Repository& repository) const {
+  if (!repository.application.empty()) return false;
   const auto url = git::ParseRepositoryUrl(repository.url, options_.mirrors.allowed_schemes);
   return url.ok() && url->username.empty() && url->password.empty();
 }
 
 std::optional<RepositoryView> VersionReader::StoredView(const Repository& repository) {
-  const auto mirror = mirrors_->PathOf(repository.url);
+  const auto mirror = mirrors_->PathOf(SourceOf(repository));
   if (!mirror.ok() || !IsOpen(repository)) return std::nullopt;
   const auto own = LockOf(*mirror);
   const std::lock_guard lock(*own);
   const auto fetched_at = FetchedAt(*mirror);
   if (!fetched_at) return std::nullopt;
-  const auto reader = mirrors_->Reader(repository.url);
+  const auto reader = mirrors_->Reader(SourceOf(repository));
   if (!reader.ok()) return std::nullopt;
   auto view = ReadView(*reader, options_.limits, *fetched_at);
   if (!view.ok()) return std::nullopt;

@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/time.h"
+#include "common/crypto/repository_credential.h"
 #include "common/git/mirror_cache.h"
 #include "controller/catalog/repository_view.h"
 #include "controller/work/work_pool.h"
@@ -40,6 +41,10 @@ struct VersionReaderOptions {
   std::size_t max_mirrors = 200;
   std::int64_t max_bytes = std::int64_t{20} << 30;
   git::VersionLimits limits;
+  // The credential of Repository::application, right before a fetch; of none, never called.
+  // May block. Thread-safe.
+  std::function<absl::StatusOr<crypto::RepositoryCredential>(const std::string& application)>
+      open_credential;
 };
 
 // What people may choose from: the versions of repositories, read from mirrors that are the
@@ -91,6 +96,7 @@ class VersionReader {
   [[nodiscard]] absl::StatusOr<RepositoryView> FetchView(const Repository& repository);
   // From the mirror as an earlier process left it; nullopt: there is none that may be shown.
   [[nodiscard]] std::optional<RepositoryView> StoredView(const Repository& repository);
+  [[nodiscard]] git::Source SourceOf(const Repository& repository) const;
   // It is read without a credential.
   [[nodiscard]] bool IsOpen(const Repository& repository) const;
   [[nodiscard]] std::shared_ptr<std::mutex> LockOf(const std::string& mirror);

@@ -41,10 +41,10 @@ std::string RepositoryCredentials::OriginOf(const domain::Application& applicati
 absl::StatusOr<crypto::RepositoryCredential> RepositoryCredentials::OpenSealed(
     const domain::Application& application, const std::string& sealed) const {
   SLIPWAY_ASSIGN_OR_RETURN(const git::RepositoryUrl url, UrlOf(application));
-  SLIPWAY_ASSIGN_OR_RETURN(crypto::RepositoryCredential credential,
-                           crypto::OpenRepositoryCredential(
-                               sealed, deps_.sealing.certificate_pem, deps_.sealing.key_pem.view(),
-                               {deps_.farm, application.id, url.Origin()}));
+  SLIPWAY_ASSIGN_OR_RETURN(
+      crypto::RepositoryCredential credential,
+      crypto::OpenRepositoryCredential(sealed, sealing_.certificate_pem, sealing_.key_pem.view(),
+                                       {farm_, application.id, url.Origin()}));
   SLIPWAY_RETURN_IF_ERROR(CheckKind(url, credential.kind));
   return credential;
 }
@@ -68,8 +68,17 @@ absl::StatusOr<domain::RepositoryCredential> RepositoryCredentials::Examine(
 
 absl::StatusOr<crypto::RepositoryCredential> RepositoryCredentials::Open(
     const domain::Application& application) const {
-  SLIPWAY_ASSIGN_OR_RETURN(const std::string sealed, deps_.store.Sealed(application.id));
+  SLIPWAY_ASSIGN_OR_RETURN(const std::string sealed, store_.Sealed(application.id));
   return OpenSealed(application, sealed);
+}
+
+std::function<absl::StatusOr<crypto::RepositoryCredential>(const std::string& id)>
+RepositoryCredentials::OpenerFor(store::ApplicationStore& applications) const {
+  return
+      [this, &applications](const std::string& id) -> absl::StatusOr<crypto::RepositoryCredential> {
+        SLIPWAY_ASSIGN_OR_RETURN(const auto application, applications.Get(ApplicationId(id)));
+        return Open(application);
+      };
 }
 
 }  // namespace slipway::credentials

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -9,6 +10,7 @@
 #include "common/crypto/repository_credential.h"
 #include "controller/domain/application.h"
 #include "controller/domain/repository_credential.h"
+#include "controller/store/catalog_store.h"
 #include "controller/store/repository_credential_store.h"
 
 namespace slipway::credentials {
@@ -17,13 +19,10 @@ namespace slipway::credentials {
 // the caller keeps them, and are in no message of an error. Thread-safe.
 class RepositoryCredentials {
  public:
-  // All must outlive this.
-  struct Deps {
-    store::RepositoryCredentialStore& store;
-    FarmId farm;
-    const crypto::KeyAndCertificate& sealing;
-  };
-  explicit RepositoryCredentials(Deps deps) : deps_(std::move(deps)) {}
+  // Both references must outlive this.
+  RepositoryCredentials(store::RepositoryCredentialStore& store, FarmId farm,
+                        const crypto::KeyAndCertificate& sealing)
+      : store_(store), farm_(std::move(farm)), sealing_(sealing) {}
 
   // Opens `sealed` once to see that it is for this application and could be used for its
   // repository; what may be told of it, without set_at and set_by. kPermissionDenied
@@ -37,16 +36,22 @@ class RepositoryCredentials {
   [[nodiscard]] absl::StatusOr<crypto::RepositoryCredential> Open(
       const domain::Application& application) const;
 
+  // Open() by the application's id, for who knows no more; this and `applications` must outlive it.
+  [[nodiscard]] std::function<absl::StatusOr<crypto::RepositoryCredential>(const std::string& id)>
+  OpenerFor(store::ApplicationStore& applications) const;
+
   // What a credential for the application's repository is bound to; empty: nothing can be.
   [[nodiscard]] static std::string OriginOf(const domain::Application& application);
 
-  [[nodiscard]] store::RepositoryCredentialStore& store() const { return deps_.store; }
+  [[nodiscard]] store::RepositoryCredentialStore& store() const { return store_; }
 
  private:
   [[nodiscard]] absl::StatusOr<crypto::RepositoryCredential> OpenSealed(
       const domain::Application& application, const std::string& sealed) const;
 
-  const Deps deps_;
+  store::RepositoryCredentialStore& store_;
+  const FarmId farm_;
+  const crypto::KeyAndCertificate& sealing_;
 };
 
 }  // namespace slipway::credentials

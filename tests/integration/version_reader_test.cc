@@ -11,6 +11,7 @@
 
 #include "common/status/status.h"
 #include "tests/support/git_fixture.h"
+#include "tests/support/git_servers.h"
 #include "tests/support/silent_server.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/wait_until.h"
@@ -217,6 +218,38 @@ TEST_CASE("VersionReader: what one credential opened is shown to no other", "[in
     const Knowledge known = world.Ask({.url = url});
     CHECK_FALSE(known.view);
     CHECK_FALSE(known.problem.ok());
+  }
+}
+
+TEST_CASE("VersionReader: a private repository is read with its application's credential alone",
+          "[integration]") {
+  World world;
+  const std::string commit = world.git.Commit("secret");
+  const testing::GitHttpServer server(world.temp.path(), "bob", "right-passw0rd");
+  world.options.open_credential = [](const std::string& application) {
+    return absl::StatusOr<crypto::RepositoryCredential>(crypto::RepositoryCredential{
+        crypto::RepositoryCredentialKind::kHttps, "bob",
+        crypto::SecretBytes::CopyOf(application == "shop" ? "right-passw0rd" : "wr0ng"), ""});
+  };
+  world.Restart();
+  const Repository shop{.url = server.Url("origin"), .application = "shop", .credential = "1"};
+  const Knowledge known = world.Ask(shop);
+  REQUIRE_OK(known.problem);
+  REQUIRE(known.view);
+  CHECK(known.view->default_commit == commit);
+  Repository bakery = shop;
+  bakery.application = "bakery";
+  for (const Repository& other : {bakery, Repository{.url = shop.url}}) {
+    const Knowledge refused = world.Ask(other);
+    CHECK_FALSE(refused.view);
+    CHECK_THAT(refused.problem,
+               StatusIs(absl::StatusCode::kPermissionDenied, "REPOSITORY_ACCESS_DENIED"));
+  }
+  // Nor by the next process, before it has asked the server.
+  world.Restart();
+  for (const Repository& other : {bakery, Repository{.url = shop.url}}) {
+    CHECK_FALSE(world.reader->Look(other).view);
+    CHECK_FALSE(world.Ask(other).view);
   }
 }
 
