@@ -1,9 +1,9 @@
-// A stand-in for the WeChat upload cloud: a proxy that takes CONNECT to servicewechat.com only, and
-// behind it a TLS server with a certificate of a CA made for this purpose.
+// A stand-in for the upload clouds of WeChat, Alipay and Douyin: a proxy that takes CONNECT to their hosts
+// only, and behind it a TLS server with a certificate of a CA made for this purpose.
 //
 //   node server.mjs STATE_DIR LISTEN_ADDRESS PORT
 //
-// STATE_DIR holds certs/ and apps/ (see platform.mjs). Written there: requests.jsonl (every request with
+// STATE_DIR holds certs/ and apps/ (see apps.mjs). Written there: requests.jsonl (every request with
 // the size of its body; of uploads also version and file names), releases.jsonl (what was accepted),
 // ready.json (the proxy's address, when it listens).
 import fs from 'node:fs';
@@ -11,12 +11,20 @@ import http from 'node:http';
 import https from 'node:https';
 import net from 'node:net';
 import path from 'node:path';
-import { platform } from './platform.mjs';
+import { platform as alipay } from './alipay.mjs';
+import { platform as douyin } from './douyin.mjs';
+import { platform as weixin } from './weixin.mjs';
 
 const [directory, address, port] = process.argv.slice(2);
-const HOST = 'servicewechat.com';
 const append = (file, document) => fs.appendFileSync(path.join(directory, file), `${JSON.stringify({ time: new Date().toISOString(), ...document })}\n`);
-const answer = platform(directory, (release) => append('releases.jsonl', release));
+const recordRelease = (release) => append('releases.jsonl', release);
+const douyinCloud = douyin(directory, recordRelease);
+const CLOUDS = new Map([
+  ['servicewechat.com', weixin(directory, recordRelease)],
+  ['ideservice.alipay.com', alipay(directory, recordRelease)],
+  ['developer.toutiao.com', douyinCloud],
+  ['microapp.bytedance.com', douyinCloud],
+]);
 
 // The TLS server sees connections from this process; the proxy knows who asked. Keyed by local port.
 const askedBy = new Map();
@@ -25,17 +33,18 @@ async function handle(request, response) {
   const parts = [];
   for await (const part of request) parts.push(part);
   const raw = Buffer.concat(parts);
-  const url = new URL(request.url, `https://${HOST}`);
+  const host = (request.headers.host || '').replace(/:\d+$/, '');
+  const url = new URL(request.url, 'https://standin');
   const ip = askedBy.get(request.socket.remotePort) || request.socket.remoteAddress;
   let reply;
   try {
-    reply = answer({ path: url.pathname, query: url.searchParams, raw, ip });
+    reply = CLOUDS.get(host)?.({ method: request.method, path: url.pathname, query: url.searchParams, headers: request.headers, raw, ip });
   } catch (error) {
     reply = { status: 500, type: 'text/plain', text: `stand-in: ${error.message}` };
   }
   reply ??= { status: 404, type: 'text/plain', text: 'the stand-in has no such address' };
   const outcome = reply.hang ? 'hang' : reply.reset ? 'reset' : reply.status || 200;
-  append('requests.jsonl', { ip, method: request.method, path: url.pathname, bytes: raw.length, outcome, ...reply.note });
+  append('requests.jsonl', { ip, host, method: request.method, path: url.pathname, bytes: raw.length, outcome, ...reply.note });
   if (reply.hang) return;
   if (reply.reset) {
     request.socket.destroy();
@@ -57,7 +66,7 @@ const proxy = http.createServer((request, response) => {
 });
 proxy.on('connect', (request, client, head) => {
   client.on('error', () => {});
-  if (request.url !== `${HOST}:443`) {
+  if (!request.url.endsWith(':443') || !CLOUDS.has(request.url.slice(0, -4))) {
     append('requests.jsonl', { refusedConnect: request.url });
     client.end('HTTP/1.1 403 Forbidden\r\n\r\n');
     return;

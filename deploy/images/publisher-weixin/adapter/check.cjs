@@ -1,14 +1,8 @@
 // What can be known about a product before any byte leaves: it is a mini program, it is this one, and
 // its version is one the platform takes.
 'use strict';
-const fs = require('fs');
 const path = require('path');
-
-const build = (reason, remedy) => ({ class: 'build', reason, remedy });
-
-function readJson(file) {
-  return JSON.parse(fs.readFileSync(file, 'utf8').replace(/^\uFEFF/, ''));
-}
+const { build, productFile, rootInside } = require('./common/check.cjs');
 
 // The client compiles the product in the process that holds the upload key. Less runs scripts of the
 // product (`@plugin`) and takes in any file it can read (`@import (inline)`, `data-uri`), the key too;
@@ -29,43 +23,20 @@ function unsafeSetting(setting) {
 
 // Returns null, or {class, reason, remedy}.
 function checkProduct(request) {
-  const config = path.join(request.projectDir, 'project.config.json');
-  let project;
-  try {
-    project = readJson(config);
-  } catch (error) {
-    return error.code === 'ENOENT'
-      ? build('the product has no project.config.json', 'output')
-      : build(`project.config.json: ${error.message}`, 'output');
-  }
+  const config = productFile(request.projectDir, 'project.config.json');
+  if (config.problem) return config.problem;
+  const project = config.json;
   if (project.appid !== request.appId) {
     return build(`project.config.json says appid "${project.appid}", slipway.yaml says app_id "${request.appId}"`, 'appid');
   }
-  for (const setting of [project.setting, request.settings]) {
-    const unsafe = unsafeSetting(setting);
-    if (unsafe) return build(`project.config.json: ${unsafe}`, 'compiler');
-  }
-  const root = path.resolve(request.projectDir, project.miniprogramRoot || '.');
-  const inside = (child, parent) => child === parent || child.startsWith(`${parent}/`);
-  let real;
-  try {
-    real = fs.realpathSync(root);
-  } catch {
-    return build(`miniprogramRoot "${project.miniprogramRoot}" of project.config.json does not exist in the product`, 'output');
-  }
-  if (!inside(real, fs.realpathSync(request.projectDir))) {
-    return build(`miniprogramRoot "${project.miniprogramRoot}" of project.config.json points outside of the product`, 'output');
-  }
+  const unsafe = unsafeSetting(project.setting);
+  if (unsafe) return build(`project.config.json: ${unsafe}`, 'compiler');
+  const root = rootInside(request, project.miniprogramRoot, 'miniprogramRoot of project.config.json:');
+  if (root.problem) return root.problem;
   // A mini game has game.json in its place.
   const entry = project.compileType === 'game' ? 'game.json' : 'app.json';
-  try {
-    readJson(path.join(real, entry));
-  } catch (error) {
-    const where = path.join(project.miniprogramRoot || '', entry);
-    return error.code === 'ENOENT'
-      ? build(`the product has no ${where}`, 'output')
-      : build(`${where}: ${error.message}`, 'output');
-  }
+  const app = productFile(root.directory, entry, path.join(project.miniprogramRoot || '', entry));
+  if (app.problem) return app.problem;
   if (!/^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$/.test(request.version)) {
     return build(`version "${request.version}" is not one WeChat takes`, 'version');
   }

@@ -1,30 +1,17 @@
 // servicewechat.com as miniprogram-ci sees it: random strings for one use, RSA signatures checked with
 // the public key, refusals in the platform's manner. Shapes follow what the client parses; the texts of
-// refusals other than "invalid ip" and the size limit are this stand-in's own.
+// refusals other than "invalid ip" and the size limit are this stand-in's own. Further settings of
+// apps/APPID.json (apps.mjs has those of all platforms):
+//   fault      also noqr (a preview without its code), ticket (a refusal about the credential)
+//   maxMainKB  limit per package, 2048 when absent
 import crypto from 'node:crypto';
 import fs from 'node:fs';
-import path from 'node:path';
 import zlib from 'node:zlib';
+import { application, injected } from './apps.mjs';
 
 const HELP = 'https://developers.weixin.qq.com/miniprogram/dev/devtools/ci.html';
 const MAX_UNPACKED = 256 << 20;
 const previewCode = fs.readFileSync(new URL('preview-code.png', import.meta.url)).toString('base64');
-
-// One registered application: apps/APPID.pub is its public key, apps/APPID.json (may be absent) its
-// settings. Read at every request, so tests and demonstrations change them at run time:
-//   fault       on upload and preview: hang | reset | html502 | notjson | noqr | refuse | ticket | slow |
-//               lost (accepted, then the connection is cut before the answer)
-//   slowMs      how long a slow upload, accepted at once, waits for its answer; 5000 when absent
-//   proveFault  on getrandstr: hang | reset | html502 | notjson
-//   allowIps    addresses that may ask; maxMainKB  limit per package, 2048 when absent
-function application(directory, appId) {
-  if (!/^[A-Za-z0-9_-]{1,64}$/.test(appId || '')) return null;
-  const read = (extension) => {
-    try { return fs.readFileSync(path.join(directory, 'apps', appId + extension), 'utf8'); } catch { return null; }
-  };
-  const publicKey = read('.pub');
-  return publicKey && { ...JSON.parse(read('.json') || '{}'), publicKey };
-}
 
 // 0xbe | 0 | infoLength | dataLength | 0xed | count | {nameLength name offset size}* | data, big endian.
 export function unpack(buffer) {
@@ -40,16 +27,6 @@ export function unpack(buffer) {
     files.set(name, buffer.subarray(offset, offset + next()));
   }
   return files;
-}
-
-function injected(fault) {
-  switch (fault) {
-    case 'hang': return { hang: true };
-    case 'reset': return { reset: true };
-    case 'html502': return { status: 502, type: 'text/html', text: '<html><body><h1>502 Bad Gateway</h1></body></html>' };
-    case 'notjson': return { text: 'ok' };
-    default: return null;
-  }
 }
 
 const refuse = (errCode, errMsg) => ({ json: { errCode, errMsg }, note: { refused: errMsg } });

@@ -1,0 +1,205 @@
+// Publishes one finished mini program product, and says truthfully what came of it; or asks what became
+// of an earlier publish (probe), or only whether the credential is good (verify).
+//
+//   SLIPWAY_PUBLISH_REQUEST=/path/request.json node publish.cjs
+//
+// This process only supervises. The work (child.cjs) runs in a child, because the platforms' clients
+// set no timeouts, run processes of their own and may die; whatever happens to it, result.json is
+// written, whole or not at all, and names the failure by class. Exit status: 0 published, 1 not (or
+// not known). The contract of request and result is docs/adapters.md.
+'use strict';
+const childProcess = require('child_process');
+const fs = require('fs');
+const os = require('os');
+const path = require('path');
+const { classify } = require('./classify.cjs');
+const { CONTRACT_VERSION, readRequest } = require('./request.cjs');
+const { remedyFor } = require('./remedies.cjs');
+
+const say = (text) => process.stdout.write(`${text}\n`);
+
+// What the child has told so far. `uploadStarted` is the line between "certainly not published" and
+// "perhaps": it is set when the first byte of the upload may have left. `published` is what the platform
+// has confirmed already, when there is something left to do that can only add to it.
+const progress = { stage: 'check', uploadStarted: false, uploadBytes: null, httpStatus: null, published: null };
+
+function finish(platform, request, outcome) {
+  const failed = !outcome.ok;
+  const result = {
+    contractVersion: CONTRACT_VERSION,
+    ok: outcome.ok,
+    platform: platform.name,
+    mode: request.mode,
+    appId: request.appId,
+    version: request.mode === 'preview' ? platform.previewVersion ?? request.version : request.version,
+    stage: progress.stage,
+    link: outcome.link ?? null,
+    qrText: outcome.qrText ?? null,
+    qrImageUrl: outcome.qrImageUrl ?? null,
+    qrFile: outcome.qrFile ?? null,
+    qrExpiresAt: outcome.qrExpiresAt ?? null,
+    sizes: outcome.sizes ?? [],
+    ...(outcome.probe ? { probe: outcome.probe } : {}),
+    class: failed ? outcome.class : null,
+    clientCode: outcome.clientCode ?? null,
+    apiCode: outcome.apiCode ?? null,
+    apiInnerCode: outcome.apiInnerCode ?? null,
+    reason: failed ? outcome.reason : null,
+    ...(failed ? remedyFor(platform, outcome) : { remedy: null, remedyZh: null }),
+    retryable: failed && outcome.class === 'network' && !progress.uploadStarted,
+    uploadStarted: progress.uploadStarted,
+    uploadBytes: progress.uploadBytes,
+  };
+  if (request.outDir) {
+    const target = path.join(request.outDir, 'result.json');
+    const file = fs.openSync(`${target}.part`, 'w', 0o644);
+    fs.writeSync(file, `${JSON.stringify(result, null, 1)}\n`);
+    fs.fsyncSync(file);
+    fs.closeSync(file);
+    fs.renameSync(`${target}.part`, target);
+  }
+  if (failed && request.operation === 'probe') {
+    say(`the platform could not be asked (${result.class}): ${result.reason}`);
+  } else if (failed) {
+    say(`not published (${result.class}, at ${result.stage}): ${result.reason}`);
+    say(`  what to do: ${result.remedy}`);
+    say(`  怎么办：${result.remedyZh}`);
+  }
+  process.exitCode = failed ? 1 : 0;
+}
+
+// For the farm's list of steps: each stage as it begins. Its loss costs nothing but that.
+function announce(request, stage) {
+  try {
+    fs.appendFileSync(path.join(request.outDir, 'progress'), `${stage}\n`);
+  } catch { /* the result says how far it came */ }
+}
+
+// The child sees the operator's proxy and CA only: proxies of the environment would win over them in
+// the client, and may not be the ones this target is allowed to use.
+function childEnvironment(platform, request, work) {
+  const env = {
+    PATH: process.env.PATH, LANG: 'C.UTF-8', HOME: work, TMPDIR: work, NODE_ENV: 'production', ...platform.environment?.(work) };
+  const bundles = [process.env.NODE_EXTRA_CA_CERTS, request.caFile].filter(Boolean);
+  if (bundles.length > 0) {
+    env.NODE_EXTRA_CA_CERTS = path.join(work, 'ca.pem');
+    const text = [...new Set(bundles)].map((file) => fs.readFileSync(file, 'utf8')).join('\n');
+    fs.writeFileSync(env.NODE_EXTRA_CA_CERTS, text);
+  }
+  return env;
+}
+
+function runClient(platform, request, work) {
+  return new Promise((resolve) => {
+    const child = childProcess.fork(path.join(__dirname, 'child.cjs'), [], {
+      cwd: work,  // clients make cache folders in the current directory
+      env: childEnvironment(platform, request, work),
+      detached: true,  // a group of its own, so that the client's processes end with it
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    });
+    let settled = false;
+    let stderr = '';
+    const settle = (outcome) => {
+      if (settled) return;
+      settled = true;
+      clearTimeout(timer);
+      try { process.kill(-child.pid, 'SIGKILL'); } catch { /* all of it has ended */ }
+      resolve(outcome);
+    };
+    const fail = (error) => {
+      if (progress.published) {
+        say(`published, but then: ${error.message}`);
+        settle({ ok: true, ...progress.published });
+      } else {
+        settle(classify(platform, error, progress, request));
+      }
+    };
+    const interrupted = (what) => fail({ kind: 'interrupted', message: what });
+    const timer = setTimeout(
+      () => interrupted(`no answer within ${request.deadlineSeconds} s; the client was stopped`), request.deadlineSeconds * 1000);
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) {
+      process.once(signal, () => interrupted(`stopped by ${signal}`));
+    }
+    child.stderr.on('data', (data) => { stderr = (stderr + data).slice(-2000); });
+    child.on('message', (message) => {
+      switch (message.event) {
+        case 'stage':
+          progress.stage = message.stage;
+          announce(request, message.stage);
+          break;
+        case 'proved': say(`credential proved: ${platform.words.platform} accepts the ${platform.words.credential} of ${request.appId}`); break;
+        case 'client': say(`${message.doing} with ${message.client}`); break;
+        case 'upload-started':
+          if (!progress.uploadStarted) {
+            progress.uploadStarted = true;
+            progress.uploadBytes = message.bytes;
+            const size = message.bytes ? ` ${Math.ceil(message.bytes / 1000)} kB` : '';
+            say(`uploading${size} as ${request.mode === 'preview' ? 'preview' : `version ${request.version}`} …`);
+          }
+          break;
+        case 'http-status': progress.httpStatus = message.status; break;
+        case 'published': progress.published = message.outcome; break;
+        case 'done': settle({ ok: true, ...message.outcome }); break;
+        case 'failed': fail(message.error); break;
+        default: break;
+      }
+    });
+    child.on('error', (error) => interrupted(`the client could not be started: ${error.message}`));
+    child.on('exit', (code, signal) => interrupted(
+      `the client ended without a result (${signal || `exit status ${code}`})${stderr ? `: ${stderr.trim().split('\n').pop()}` : ''}`));
+    // The credential's path is told over the channel: arguments and environment can be read by others.
+    child.send({ request });
+  });
+}
+
+function closingWords(platform, request, outcome) {
+  if (request.operation === 'verify') return `verified: nothing was sent`;
+  if (request.operation === 'probe') return outcome.probe.words;
+  return request.mode === 'preview' ? 'preview made' : `uploaded: ${platform.describe?.(request) ?? `version ${request.version}`}`;
+}
+
+async function main(platform, request) {
+  if (request.operation === 'publish') {
+    const problem = platform.check(request);
+    if (problem) {
+      finish(platform, request, { ok: false, ...problem });
+      return;
+    }
+    say(`product checked: ${request.appId}, version ${request.version}`);
+  }
+  const work = fs.mkdtempSync(path.join(os.tmpdir(), 'publish-'));
+  try {
+    const outcome = await runClient(platform, request, work);
+    if (outcome.ok) say(closingWords(platform, request, outcome));
+    finish(platform, request, outcome);
+  } finally {
+    fs.rmSync(work, { recursive: true, force: true });
+  }
+}
+
+const farmFault = (reason) => ({ ok: false, class: 'infrastructure', remedy: 'request', reason });
+
+async function start(platform) {
+  process.umask(0o022);  // the agent reads the result under another uid
+  let request;
+  try {
+    request = readRequest(process.env.SLIPWAY_PUBLISH_REQUEST, platform);
+  } catch (error) {
+    finish(platform, { ...error.partial }, { ...farmFault(error.message), ...error.outcome });
+    return;
+  }
+  try {
+    await main(platform, request);
+  } catch (error) {
+    finish(platform, request, farmFault(`publish adapter: ${error.message}`));
+  }
+}
+
+function run(platform) {
+  start(platform).catch((error) => {
+    say(`publish adapter: the result cannot be written: ${error.message}`);
+    process.exitCode = 1;
+  }).finally(() => process.exit());
+}
+
+module.exports = { run };
