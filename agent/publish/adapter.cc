@@ -6,7 +6,6 @@
 #include <boost/json.hpp>
 #include <charconv>
 #include <chrono>
-#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -18,13 +17,8 @@ namespace {
 namespace json = boost::json;
 using protocol::FailureClass;
 
-// Options that are fields of the request, by their names there.
-constexpr std::pair<std::string_view, const char*> kFields[] = {
-    {"robot", "robot"},
-    {"prove_timeout_seconds", "proveTimeoutSeconds"},
-    {"use_project_config", "useProjectConfig"},
-};
-
+// Shorter strings of a credential are names ("tool-1"), which its refusals have to name.
+constexpr std::size_t kMinSecretWord = 32;
 constexpr std::size_t kMaxText = 4096;
 constexpr std::size_t kMaxLink = 2048;
 constexpr std::size_t kMaxProbeText = 1024;
@@ -119,11 +113,22 @@ absl::StatusOr<protocol::ProbeOutcome> ParseProbe(const json::value& value) {
   return probe;
 }
 
+void AddStrings(const json::value& value, std::vector<std::string>& words) {
+  if (const json::string* text = value.if_string()) {
+    if (text->size() >= kMinSecretWord) words.emplace_back(text->data(), text->size());
+  } else if (const json::object* object = value.if_object()) {
+    for (const auto& member : *object) AddStrings(member.value(), words);
+  } else if (const json::array* array = value.if_array()) {
+    for (const json::value& element : *array) AddStrings(element, words);
+  }
+}
+
 }  // namespace
 
 std::string EncodeRequest(const AdapterRequest& request) {
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(request.deadline).count();
   json::object root = {
+      {"contractVersion", kContractVersion},
       {"operation", request.probe ? "probe" : "publish"},
       {"platform", request.platform},
       {"appId", request.app_id},
@@ -139,19 +144,21 @@ std::string EncodeRequest(const AdapterRequest& request) {
   if (!request.product_dir.empty()) root["projectDir"] = request.product_dir;
   if (!request.ca_file.empty()) root["caFile"] = request.ca_file;
   if (!request.proxy.empty()) root["proxy"] = request.proxy;
-  json::object settings;
-  for (const auto& [key, value] : request.options) {
-    const auto* const field =
-        std::find_if(std::begin(kFields), std::end(kFields),
-                     [&name = key](const auto& known) { return known.first == name; });
-    if (field != std::end(kFields)) {
-      root[field->second] = AsValue(value);
-    } else {
-      settings[key] = AsValue(value);
-    }
-  }
-  if (!settings.empty()) root["settings"] = std::move(settings);
+  json::object options;
+  for (const auto& [key, value] : request.options) options[key] = AsValue(value);
+  if (!options.empty()) root["options"] = std::move(options);
   return json::serialize(root);
+}
+
+std::vector<std::string> SecretWords(std::string_view credential) {
+  std::vector<std::string> words = {std::string(credential)};
+  boost::system::error_code error;
+  json::parse_options limits;
+  limits.max_depth = 8;
+  const json::value parsed =
+      json::parse(json::string_view(credential.data(), credential.size()), error, {}, limits);
+  if (!error) AddStrings(parsed, words);
+  return words;
 }
 
 absl::StatusOr<AdapterResult> ParseResult(std::string_view text) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "common/base/time.h"
@@ -13,9 +14,11 @@
 // The contract with a platform's adapter: a program in the farm's publisher image that reads
 // request.json, proves the credential, then uploads the product with the platform's own client, or
 // (operation "probe") asks the platform what became of an earlier upload, and writes result.json,
-// whole or not at all. Pure functions.
+// whole or not at all. docs/adapters.md is its text. Pure functions.
 namespace slipway::publish {
 
+// Rises when an adapter that knows the former version could misread a request.
+inline constexpr int kContractVersion = 1;
 // How a publisher image starts its adapter, and where the adapter finds its request.
 inline constexpr std::string_view kAdapterArgv[] = {"node", "/opt/slipway/adapter/publish.cjs"};
 inline constexpr char kRequestVariable[] = "SLIPWAY_PUBLISH_REQUEST";
@@ -40,12 +43,15 @@ struct AdapterRequest {
   std::string ca_file;  // empty: none
   std::string proxy;    // empty: direct
   Duration deadline{};
-  // From slipway.yaml: "robot", "prove_timeout_seconds" and "use_project_config" are the adapter's
-  // own, everything else is a setting of the platform's compiler. The adapter knows which there
-  // are.
+  // From slipway.yaml, as they are there; numbers and true/false as such. The adapter knows which
+  // there are.
   std::map<std::string, std::string> options;
 };
 [[nodiscard]] std::string EncodeRequest(const AdapterRequest& request);
+
+// What a log may not show of a credential: all of it, and what is secret inside when it is JSON.
+// Holds plain secrets: wipe it.
+[[nodiscard]] std::vector<std::string> SecretWords(std::string_view credential);
 
 struct AdapterResult {
   // How far it came: "check", "prove", then the mode; empty: it did not say.

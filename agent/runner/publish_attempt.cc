@@ -221,9 +221,9 @@ PublishAttempt::Trouble PublishAttempt::StartClient(ClientPermit permit) {
   const RunnerOptions& options = context_.options;
   std::string secret(permit.secret.view());
   if (ready.ok()) {
-    std::vector<std::string> masks = {secret};
+    std::vector<std::string> masks = publish::SecretWords(secret);
     ready = init.SetMasks(masks, session_.CallDeadline());
-    WipeString(masks.front());
+    for (std::string& mask : masks) WipeString(mask);
   }
   if (ready.ok()) {
     init::WriteSecret file{.path = std::string(inside::kSecrets) + "/credential",

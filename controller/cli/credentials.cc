@@ -8,11 +8,11 @@
 
 #include "common/base/ids.h"
 #include "common/crypto/credential.h"
-#include "common/crypto/private_key.h"
 #include "common/fs/files.h"
 #include "common/status/status.h"
 #include "controller/cli/commands.h"
 #include "controller/cli/new_file.h"
+#include "controller/cli/platform_key.h"
 #include "controller/cli/table.h"
 
 namespace slipway::cli {
@@ -47,39 +47,15 @@ absl::StatusOr<Key> ReadKey(const std::string& path, Text text) {
   return key;
 }
 
-// Empty: the platform can be asked with this key. Of platforms that are not known here nothing is
-// said.
-std::string WhyUnusable(const std::string& platform, std::string_view key, Text text) {
-  if (platform != "weixin") return "";
-  switch (crypto::ClassifyPrivateKey(key)) {
-    case crypto::PrivateKeyKind::kRsa: return "";
-    case crypto::PrivateKeyKind::kOtherAlgorithm:
-      return text("a private key, but not an RSA key, which weixin's upload key is",
-                  "是私钥，但不是 RSA 密钥；微信的上传密钥是 RSA 密钥");
-    case crypto::PrivateKeyKind::kEncrypted:
-      return text("the private key is behind a password, which nobody could type at a publish",
-                  "私钥带有密码，发布时无人能输入");
-    case crypto::PrivateKeyKind::kPublic:
-      return text("a public key or certificate, not the private key", "是公钥或证书，不是私钥");
-    case crypto::PrivateKeyKind::kNone: break;
-  }
-  return text("no private key in PEM form (-----BEGIN RSA PRIVATE KEY-----), or a damaged one",
-              "不是 PEM 格式的私钥（-----BEGIN RSA PRIVATE KEY-----），或已损坏");
-}
-
 }  // namespace
 
 Outcome SealCredential(Session& session, const SealFlags& flags) {
   const Text t = session.text;
   prctl(PR_SET_DUMPABLE, 0);
   SLIPWAY_ASSIGN_OR_RETURN(Key key, ReadKey(flags.key_file, t));
-  if (const std::string why = WhyUnusable(flags.platform, key.bytes.view(), t); !why.empty()) {
-    return MakeError(
-        absl::StatusCode::kInvalidArgument, "BAD_KEY_FILE",
-        fmt::format("{}: {}", flags.key_file, why),
-        t("Give the code upload key that the WeChat console handed out "
-          "(private.<app id>.key), unchanged.",
-          "请使用微信公众平台下发的代码上传密钥文件（private.<app id>.key），不要改动。"));
+  if (const auto bad = CheckPlatformKey(flags.platform, key.bytes.view(), t)) {
+    return MakeError(absl::StatusCode::kInvalidArgument, "BAD_KEY_FILE",
+                     fmt::format("{}: {}", flags.key_file, bad->why), bad->remedy);
   }
   if (key.open_to_others) {
     session.err << fmt::format(

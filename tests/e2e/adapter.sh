@@ -75,6 +75,7 @@ PYTHON
     --volume "$work/product/$product:/product:ro" --volume "$out/in:/in:ro" --volume "$out/out:/out" --volume "$work/keys/$key.key:/key:ro" \
     "$image" \
     /bin/sh -c '(umask 377; cat /key >/secret/upload.key); exec node /opt/slipway/adapter/publish.cjs' >"$out/output" 2>&1 || status=$?
+  # shellcheck disable=SC2034  # for the test that sources this
   milliseconds=$(($(date +%s%3N) - started))
   echo "$status" >"$out/exit"
   tail -n "+$((before + 1))" "$work/cloud/requests.jsonl" >"$out/requests"

@@ -3,6 +3,8 @@
 # cloud. One line "ok"/"not ok" per claim, at the end "N passed, M failed".
 #
 #   tests/e2e/adapter_alipay_test.sh     needs a Docker Engine; makes the images when they are missing
+# Variables come from and go to adapter.sh.
+# shellcheck disable=SC2034,SC2154
 set -euo pipefail
 platform=alipay
 app=2021000000000001
@@ -103,6 +105,6 @@ TABLE
 
 canceled "a publish stopped after the upload began is unknown" '{"fault": "hang"}' 'uploading' \
   'r["class"] == "publish_unknown" and "SIGTERM" in r["reason"] and len(uploads) == 1'
-accepted_are 3
+accepted_are 3  # the upload, that without its code and that whose answer was lost
 echo "one upload took $success_ms ms"
 finish

@@ -3,6 +3,8 @@
 # the stand-in cloud. One line "ok"/"not ok" per claim, at the end "N passed, M failed".
 #
 #   tests/e2e/adapter_test.sh            needs a Docker Engine; makes the images when they are missing
+# Variables come from and go to adapter.sh.
+# shellcheck disable=SC2034,SC2154
 set -euo pipefail
 platform=weixin
 app=wx5e1f0c2d3b4a6978

@@ -360,7 +360,7 @@ class Farm:
         until("all containers of attempts to be gone", lambda: not self.containers(), seconds)
 
     def fault(self, settings):
-        """How the stand-in misbehaves from now on; see deploy/demo/standin/platform.mjs."""
+        """How the stand-in misbehaves from now on; see deploy/demo/standin/apps.mjs."""
         (self.cloud / "apps" / f"{APP_ID}.json").write_text(json.dumps(settings))
 
     def requests(self):

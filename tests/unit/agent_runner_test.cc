@@ -214,7 +214,7 @@ TEST_CASE("DiskWatch: what is written over the limit ends the script", "[unit]")
   CHECK(machine->klass == protocol::FailureClass::kInfrastructure);
 }
 
-TEST_CASE("Adapter: the request has the adapter's own options apart from the compiler's",
+TEST_CASE("Adapter: the request has the options of slipway.yaml as they are, whatever the platform",
           "[unit]") {
   const std::string json = publish::EncodeRequest({.probe = false,
                                                    .platform = "weixin",
@@ -233,14 +233,26 @@ TEST_CASE("Adapter: the request has the adapter's own options apart from the com
                                                                {"prove_timeout_seconds", "40"},
                                                                {"minify_wxml", "true"}}});
   for (const char* part :
-       {"\"robot\":3", "\"useProjectConfig\":false", "\"proveTimeoutSeconds\":40",
-        "\"settings\":{\"minify_wxml\":true}", "\"deadlineSeconds\":585",
-        "\"proxy\":\"http://proxy:1\"", "\"description\":\"a \\\"b\\\"\""}) {
+       {"\"contractVersion\":1",
+        "\"options\":{\"minify_wxml\":true,\"prove_timeout_seconds\":40,\"robot\":3,"
+        "\"use_project_config\":false}",
+        "\"deadlineSeconds\":585", "\"proxy\":\"http://proxy:1\"",
+        "\"description\":\"a \\\"b\\\"\""}) {
     INFO(json);
     CHECK(json.find(part) != std::string::npos);
   }
   CHECK(json.find("caFile") == std::string::npos);
   CHECK(json.find("\"operation\":\"publish\"") != std::string::npos);
+}
+
+TEST_CASE("Adapter: of a credential in JSON, the key inside may not be shown either", "[unit]") {
+  const std::string key = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQ\n";
+  const std::string identity =
+      R"({"alipay": {"authentication": {"privateKey": "-----BEGIN PRIVATE KEY-----\nMIIEvQIBAD)"
+      R"(ANBgkqhkiG9w0BAQ\n", "toolId": "tool-1"}}})";
+  CHECK(publish::SecretWords(identity) == std::vector<std::string>{identity, key});
+  CHECK(publish::SecretWords(key) == std::vector<std::string>{key});
+  CHECK(publish::SecretWords("a-token\n") == std::vector<std::string>{"a-token\n"});
 }
 
 TEST_CASE("Adapter: a probe's request names no product and its answer is one of three", "[unit]") {

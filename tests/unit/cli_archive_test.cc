@@ -7,6 +7,7 @@
 
 #include "common/crypto/credential.h"
 #include "common/process/process.h"
+#include "controller/cli/platform_key.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
 #include "tests/unit/cli_fixture.h"
@@ -159,9 +160,48 @@ TEST_CASE("slipway credentials seal: what can't be weixin's key is refused with 
     CHECK_THAT(chinese.err.text(), Contains(c.chinese) && Contains("→ 请使用"));
     CHECK_FALSE(std::filesystem::exists(dir / "out"));
     // Of other platforms' keys nothing is known.
-    CliRun elsewhere(f.controller, arguments("alipay", "en"));
+    CliRun elsewhere(f.controller, arguments("baidu", "en"));
     CHECK(elsewhere.Wait() == 0);
     std::filesystem::remove(dir / "out");
+  }
+}
+
+TEST_CASE("slipway credentials seal: each platform's credential has its own form", "[unit][cli]") {
+  const Text english(Language::kEnglish);
+  const TempDir dir;
+  MakeKey(dir / "rsa", "RSA", "rsa_keygen_bits:2048");
+  MakeKey(dir / "ec", "EC", "ec_paramgen_curve:P-256");
+  const auto identity = [&](std::string key) {
+    for (std::size_t at = 0; (at = key.find('\n', at)) != std::string::npos; at += 2) {
+      key.replace(at, 1, "\\n");
+    }
+    return R"({"alipay": {"authentication": {"toolId": "t", "privateKey": ")" + key + "\"}}}";
+  };
+  struct Case {
+    const char* platform;
+    std::string key;
+    const char* why;  // nullptr: it can be used
+  };
+  for (const Case& c : std::vector<Case>{
+           {"alipay", identity(ReadFile(dir / "rsa")), nullptr},
+           {"alipay", identity("MIIEvQ"), nullptr},
+           {"alipay", identity("-----BEGIN RSA PRIVATE KEY-----\nabc\n"), "PKCS#8"},
+           {"alipay", identity(ReadFile(dir / "ec")), "not an RSA"},
+           {"alipay", R"({"alipay": {"authentication": {"toolId": 1}}})", "lacks privateKey"},
+           {"alipay", R"({"alipay": "x"})", "lacks privateKey"},
+           {"alipay", ReadFile(dir / "rsa"), "not JSON"},
+           {"douyin", "0a1b2c\n", nullptr},
+           {"douyin", "two words", "one line"},
+           {"douyin", "two\nlines\n", "one line"},
+           {"douyin", "\n", "one line"},
+           {"baidu", "whatever it is", nullptr}}) {
+    INFO(c.platform << ": " << c.key);
+    const auto bad = CheckPlatformKey(c.platform, c.key, english);
+    CHECK(bad.has_value() == (c.why != nullptr));
+    if (bad && c.why != nullptr) {
+      CHECK_THAT(bad->why, Contains(c.why));
+      CHECK_FALSE(bad->remedy.empty());
+    }
   }
 }
 

@@ -153,7 +153,7 @@ function runClient(platform, request, work) {
 }
 
 function closingWords(platform, request, outcome) {
-  if (request.operation === 'verify') return `verified: nothing was sent`;
+  if (request.operation === 'verify') return 'verified: nothing was sent';
   if (request.operation === 'probe') return outcome.probe.words;
   return request.mode === 'preview' ? 'preview made' : `uploaded: ${platform.describe?.(request) ?? `version ${request.version}`}`;
 }
