@@ -33,4 +33,4 @@ async function proveCredential(request, { privateKey }) {
   await post(request, '/wxa/ci/getattr', { appid: request.appId, signature });
 }
 
-module.exports = { HOST, loadKey, proveCredential };
+module.exports = { HOST, ask: post, loadKey, proveCredential };
