@@ -86,8 +86,6 @@ what the platform's compiler says is a refusal with its log | right | good | {"b
 silence after the upload began ends at the deadline, unknown | right | good | {"fault": "hang"} | {"deadlineSeconds": 7} | r["class"] == "publish_unknown" and r["uploadStarted"] and "7 s" in r["reason"] and len(uploads) == 1
 a connection reset after the upload began is unknown | right | good | {"fault": "reset"} | {} | r["class"] == "publish_unknown" and not r["retryable"] and len(uploads) == 1
 a gateway's HTML answer after the upload began is unknown | right | good | {"fault": "html502"} | {} | r["class"] == "publish_unknown" and "502" in r["reason"] and len(uploads) == 1
-an answer 500 after the upload began is unknown | right | good | {"fault": "error500"} | {} | r["class"] == "publish_unknown" and len(uploads) == 1
-an answer that is not JSON after the upload began is unknown | right | good | {"fault": "notjson"} | {} | r["class"] == "publish_unknown" and len(uploads) == 1
 a slow platform runs into the deadline, unknown | right | good | {"fault": "slow", "slowMs": 60000} | {"deadlineSeconds": 7} | r["class"] == "publish_unknown" and r["uploadStarted"]
 silence before anything was sent is a network failure | right | good | {"proveFault": "hang"} | {"options": {"prove_timeout_seconds": 2}} | r["class"] == "network" and r["retryable"] and r["stage"] == "prove" and not uploads
 a gateway's HTML answer before anything was sent is a network failure | right | good | {"proveFault": "html502"} | {} | r["class"] == "network" and r["retryable"] and "502" in r["reason"] and not uploads

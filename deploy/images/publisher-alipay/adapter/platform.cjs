@@ -21,7 +21,7 @@ function readCredential(text) {
   }
   const { privateKey, toolId } = identity ?? {};
   if (typeof privateKey !== 'string' || typeof toolId !== 'string') throw bad('alipay.authentication lacks privateKey or toolId');
-  if (privateKey.includes('BEGIN RSA')) throw bad('the key must be in PKCS#8 (BEGIN PRIVATE KEY)');
+  if (privateKey.includes('BEGIN RSA')) throw bad('the key must be in PKCS#8 form');
   // The client takes a key without its header and trailer, too.
   const pem = privateKey.includes(KEY_HEADER) ? privateKey : `${KEY_HEADER}\n${privateKey.trim()}\n-----END PRIVATE KEY-----`;
   let key;
