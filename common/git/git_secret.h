@@ -6,7 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/crypto/repository_credential.h"
-#include "common/git/file_support.h"
+#include "common/fs/unique_fd.h"
 #include "common/git/repository_url.h"
 
 // How git gets a secret: through a file that exists in memory only and that git and what it starts
@@ -34,7 +34,7 @@ class GitSecret {
  private:
   [[nodiscard]] absl::StatusOr<int> Hold(std::string_view bytes);
 
-  std::vector<Fd> files_;
+  std::vector<fs::UniqueFd> files_;
   std::string helper_;
   std::string ssh_command_;
 };

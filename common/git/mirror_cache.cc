@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "common/config/document.h"
+#include "common/fs/unique_fd.h"
 #include "common/git/file_support.h"
 #include "common/git/git2_support.h"
 #include "common/git/git_program.h"
@@ -60,7 +61,7 @@ class MirrorLock {
  public:
   static absl::StatusOr<MirrorLock> Take(const std::string& path, MonoTime deadline,
                                          const std::stop_token& stop, const std::string& program) {
-    Fd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    fs::UniqueFd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!fd.valid()) return ErrnoError(errno, "cannot open " + path);
     // flock has no deadline; the wait is rare and short beside a fetch.
     std::mutex mu;
@@ -81,8 +82,8 @@ class MirrorLock {
   }
 
  private:
-  explicit MirrorLock(Fd fd) : fd_(std::move(fd)) {}
-  Fd fd_;
+  explicit MirrorLock(fs::UniqueFd fd) : fd_(std::move(fd)) {}
+  fs::UniqueFd fd_;
 };
 
 // With fsckObjects git keeps one pack per fetch; readers look through all of them.
