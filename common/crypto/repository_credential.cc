@@ -116,19 +116,15 @@ absl::StatusOr<RepositoryCredential> OpenRepositoryCredential(std::string_view s
   SLIPWAY_RETURN_IF_ERROR(document.OpenFrom(sealed_pem, farm_certificate_pem, farm_key_pem));
   // Those for publishing name a platform instead.
   if (!document.Has("purpose") || document.Has("platform")) return Foreign("purpose");
-  const std::pair<std::string_view, std::string_view> parts[] = {
-      {"purpose", kPurpose},
-      {"farm", expected.farm.value()},
-      {"application", expected.application.value()},
-      {"origin", expected.origin}};
-  for (const auto& [name, wanted] : parts) {
-    SLIPWAY_ASSIGN_OR_RETURN(const std::string_view found, document.Get(name));
-    if (found != wanted) return Foreign(name == "origin" ? "server" : name);
-  }
-  SLIPWAY_ASSIGN_OR_RETURN(const std::string_view kind, document.Get("kind"));
-  SLIPWAY_ASSIGN_OR_RETURN(const std::string_view username, document.Get("username"));
-  SLIPWAY_ASSIGN_OR_RETURN(const std::string_view known_hosts, document.Get("knownHosts"));
-  SLIPWAY_ASSIGN_OR_RETURN(const std::string_view secret, document.Get("secret"));
+  SLIPWAY_ASSIGN_OR_RETURN(const std::string_view name,
+                           document.FirstDifference({{"purpose", kPurpose},
+                                                     {"farm", expected.farm.value()},
+                                                     {"application", expected.application.value()},
+                                                     {"origin", expected.origin}}));
+  if (!name.empty()) return Foreign(name == "origin" ? "server" : name);
+  SLIPWAY_ASSIGN_OR_RETURN(const auto fields,
+                           document.GetAll({"kind", "username", "knownHosts", "secret"}));
+  const auto& [kind, username, known_hosts, secret] = fields;
   if (kind != "https" && kind != "ssh") return Bad("its kind is neither https nor ssh");
   RepositoryCredential credential;
   credential.kind =
