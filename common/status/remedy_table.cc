@@ -428,6 +428,11 @@ constexpr ReasonRemedy kEntries[] = {
       "请用 `slipway credentials seal` 重新密封。"}},
     {"SEAL_FOREIGN_KEY", {"Seal it with this farm's certificate.", "请用本农场的证书重新密封。"}},
     {"SECRET_FILE_OPEN_TO_OTHERS", {"Run chmod 600 on the file.", "请对该文件执行 chmod 600。"}},
+    {"SECRET_SHOWN_ONCE",
+     {"Revoke the token and create another with a new request id; give an account another password "
+      "with `slipway accounts reset-password`.",
+      "请吊销该令牌并用新的请求 ID 重新创建；账号请用 `slipway accounts reset-password` "
+      "重设密码。"}},
     {"SESSION_REPLACED",
      {"If two machines use one certificate, join one of them anew.",
       "若两台机器使用同一证书，请让其中一台重新加入。"}},

@@ -49,10 +49,6 @@ bool IsCatalogName(const std::string& name) {
          name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
 }
 
-absl::Status CheckRequestId(const std::string& request_id) {
-  return CheckText("request_id", request_id, 128);
-}
-
 v1::Target ToProto(const domain::Target& target, Wiring wiring) {
   v1::Target out;
   out.set_platform(target.platform);

@@ -122,8 +122,8 @@ class InMemoryAgentStore final : public store::AgentStore {
  public:
   explicit InMemoryAgentStore(InMemoryDatabase& database) : state_(database.state()) {}
   absl::Status AddJoinToken(const domain::JoinToken& token, const store::Cause& cause) override;
-  absl::StatusOr<std::vector<domain::JoinToken>> ListJoinTokens(bool open_only,
-                                                                WallTime now) override;
+  absl::StatusOr<store::Page<domain::JoinToken>> ListJoinTokens(
+      bool open_only, WallTime now, const store::PageRequest& page) override;
   absl::StatusOr<domain::JoinTokenState> RevokeJoinToken(const std::string& short_id,
                                                          const store::Cause& cause) override;
   absl::StatusOr<domain::JoinTokenState> Join(const std::string& token_hash,

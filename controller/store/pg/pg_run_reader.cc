@@ -2,11 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
-#include <limits>
 #include <optional>
 
 #include "common/status/status.h"
+#include "controller/store/pg/page_token.h"
 #include "controller/store/pg/rows.h"
 #include "controller/store/pg/session.h"
 #include "controller/store/pg/viewer_sql.h"
@@ -118,19 +117,6 @@ constexpr Kind kRun = {"run", "NO_SUCH_RUN"};
 constexpr Kind kRelease = {"release", "NO_SUCH_PRODUCT"};
 constexpr Kind kReleaseByTask = {"release by the task", "NO_SUCH_PRODUCT"};
 constexpr Kind kResolution = {"resolution of the task", "NO_SUCH_TASK"};
-
-// A page goes on below the sequence number that its token holds.
-absl::StatusOr<std::int64_t> ParsePageToken(const std::string& token) {
-  if (token.empty()) return std::numeric_limits<std::int64_t>::max();
-  std::int64_t sequence = 0;
-  const auto [end, error] = std::from_chars(token.data(), token.data() + token.size(), sequence);
-  if (error != std::errc() || end != token.data() + token.size() || sequence <= 0) {
-    return MakeError(absl::StatusCode::kInvalidArgument, "BAD_PAGE_TOKEN",
-                     "the page token was not given by an earlier page of this list",
-                     "List again from the start.");
-  }
-  return sequence;
-}
 
 absl::Status CheckPageSize(int size) {
   if (size >= 1 && size <= 1000) return absl::OkStatus();
