@@ -105,7 +105,12 @@ class SubmitCall final : public grpc::ServerUnaryReactor {
     SLIPWAY_ASSIGN_OR_RETURN(auto expanded,
                              Expand(*item.request, application, caller.account, *targets, now));
     std::vector<domain::Authority> authorities;
+    std::vector<domain::TargetUse> uses;
     for (const domain::Task& task : expanded.tasks) {
+      if (task.kind == domain::TaskKind::kPublish) {
+        const domain::Target* target = targets->Find(task.platform, task.target);
+        uses.push_back({task.platform, task.target, target == nullptr ? "" : target->environment});
+      }
       domain::Authority authority = caller.AuthorityFor(QuestionOf(task, *targets));
       if (std::find(authorities.begin(), authorities.end(), authority) != authorities.end())
         continue;
@@ -119,7 +124,7 @@ class SubmitCall final : public grpc::ServerUnaryReactor {
     deps_.scheduler.Submit(
         std::move(expanded.run), std::move(expanded.tasks),
         [self, i](const scheduler::Reply& reply) { self->Replied(self, i, reply); },
-        {caller.address, std::move(authorities)});
+        {caller.address, std::move(authorities), std::move(uses)});
     return absl::OkStatus();
   }
 

@@ -261,7 +261,8 @@ void SchedulerCore::Impl::On(const Submit& event, Moment at) {
   open_.changes.push_back(
       store::CreateRun{{event.run.submitted_by, at.wall, event.basis.from, event.basis.authorities},
                        event.run,
-                       event.tasks});
+                       event.tasks,
+                       event.basis.targets});
 }
 
 void SchedulerCore::Impl::On(const Cancel& event, Moment at) {

@@ -208,6 +208,13 @@ json::object ChangeToJson(const Change& change) {
                      tasks.push_back(ToJson(task));
                    }
                    object["tasks"] = std::move(tasks);
+                   json::array targets;
+                   for (const domain::TargetUse& use : c.targets) {
+                     targets.push_back({{"platform", use.platform},
+                                        {"name", use.name},
+                                        {"environment", use.environment}});
+                   }
+                   object["targets"] = std::move(targets);
                    return object;
                  },
                  [](const OfferTask& c) {

@@ -29,13 +29,25 @@ constexpr Statement kCreateRun{"scheduler_create_run", R"(
 WITH c AS (
   SELECT * FROM ROWS FROM (json_to_recordset($1::json) AS (
     id text, application text, ref text, version text, description text, submitted_by text,
-    submitted_at bigint, request_id text, tasks json)) WITH ORDINALITY
+    submitted_at bigint, request_id text, tasks json, targets json)) WITH ORDINALITY
+), uses AS (
+  SELECT c.id AS run, u.* FROM c
+   CROSS JOIN LATERAL json_to_recordset(c.targets) AS u(platform text, name text, environment text)
+), held AS MATERIALIZED (
+  -- Against whoever changes or deletes one now: either this comes first, and its publishes are
+  -- seen there, or that does, and its outcome is seen here.
+  SELECT platform, name, coalesce(environment, '') AS environment FROM targets
+   WHERE (platform, name) IN (SELECT platform, name FROM uses)
+     FOR KEY SHARE
 ), new_runs AS (
   INSERT INTO runs (id, application_id, ref, version, description, submitted_by, submitted_at,
                     request_id)
   SELECT id, application, ref, version, description, submitted_by, from_micros(submitted_at),
          request_id
     FROM c
+   WHERE c.id NOT IN (SELECT run FROM uses
+                       WHERE (platform, name, environment) NOT IN
+                             (SELECT platform, name, environment FROM held))
   ON CONFLICT (submitted_by, request_id) DO NOTHING
   RETURNING id
 ), new_tasks AS (
@@ -367,7 +379,10 @@ class BatchWriter {
     if (create == nullptr) return Refused(change);
     const pqxx::result existing =
         transaction_.Run(kExistingRun, create->run.submitted_by, create->run.request_id);
-    return absl::AlreadyExistsError(existing.at(0)[0].as<std::string>());
+    if (!existing.empty()) return absl::AlreadyExistsError(existing[0][0].as<std::string>());
+    return MakeError(absl::StatusCode::kFailedPrecondition, "NO_TARGET",
+                     "a target was deleted, or put into another environment, in this moment",
+                     "Submit again; `slipway targets` lists what there is now.");
   }
 
   absl::Status ApplyHalving(std::size_t kind, std::span<const std::size_t> members) {
