@@ -52,7 +52,7 @@ CONCRETE_FOLDERS = {
     "agent/executor/docker": "use the interfaces in agent/executor",
     "agent/executor/host": "use the interfaces in agent/executor",
 }
-WIRING = ("*/app.cc", "*/app_parts.cc", "*/app.h", "*/main.cc", "tests")
+WIRING = ("*/app.cc", "*/app_database.cc", "*/app_database.h", "*/app_parts.cc", "*/app.h", "*/main.cc", "tests")
 
 # --- Third-party headers ------------------------------------------------------------------------
 
