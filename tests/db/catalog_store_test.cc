@@ -11,6 +11,7 @@
 #include "controller/store/pg/pg_target_store.h"
 #include "tests/db/access_fixture.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/wait_until.h"
 
 namespace slipway::testing {
 namespace {
@@ -92,6 +93,54 @@ TEST_CASE("Catalog: a creation that is sent many times at once happens once, for
   CHECK(AtOnce(6, "TARGET_EXISTS", [&](int) {
           return targets.CreateTarget(MakeTarget("trial"), AccessFarm::By("root")).status();
         }) == 1);
+}
+
+TEST_CASE("Catalog: a submit waits for a change of its target that is under way, and heeds it",
+          "[db]") {
+  AccessFarm farm;
+  store::pg::PgTargetStore targets(*farm.database);
+  REQUIRE_OK(targets.CreateEnvironment({.name = "production"}, AccessFarm::By("root")));
+  REQUIRE_OK(targets.CreateTarget(MakeTarget("weixin"), AccessFarm::By("root")));
+  const std::string change = GENERATE(as<std::string>(), "DELETE FROM targets",
+                                      "UPDATE targets SET environment = 'production'",
+                                      "UPDATE targets SET image = 'publisher:2'");
+  // Commits when somebody waits for it; what it reads of `farm` tells that it has the target.
+  absl::Status changed;
+  std::thread other([&] {
+    changed = RunSql(farm.url, "BEGIN;" + change + R"(; SELECT FROM farm;
+DO $$ BEGIN
+  FOR i IN 1..2000 LOOP
+    EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE NOT granted AND locktype = 'transactionid');
+    PERFORM pg_sleep(0.01);
+  END LOOP;
+END $$; COMMIT)")
+                  .status();
+  });
+  const bool under_way = WaitUntil([&] {
+    const auto rows = RunSql(farm.url,
+                             "SELECT FROM pg_locks l JOIN pg_class c ON c.oid = l.relation "
+                             "WHERE c.relname = 'farm' AND l.granted");
+    return rows.ok() && !rows->empty();
+  });
+  store::CreateRun create;
+  create.cause = AccessFarm::By("root");
+  create.run.id = RunId("run-1");
+  create.run.application = ApplicationId("app-shop");
+  create.run.submitted_by = "root";
+  create.run.submitted_at = AccessFarm::Now();
+  create.run.request_id = "one";
+  create.targets = {{"weixin", "weixin", ""}};
+  const auto outcome = farm.scheduler().Commit({create});
+  other.join();
+  CHECK(under_way);
+  CHECK_OK(changed);
+  REQUIRE_OK(outcome);
+  INFO(change);
+  if (change.find("image") == std::string::npos) {
+    CHECK_THAT(outcome->at(0), StatusIs(absl::StatusCode::kFailedPrecondition, "NO_TARGET"));
+  } else {
+    CHECK_OK(outcome->at(0));
+  }
 }
 
 TEST_CASE("Catalog: a request id is forgotten after 30 days", "[db]") {

@@ -200,7 +200,7 @@ TEST_CASE("slipway: logins, API tokens and groups are listed from every page", "
   for (const char* name : {"one", "two", "three"}) {
     f.farm.access.tokens[name].set_id(std::string("token-") + name);
     f.farm.access.groups[name].set_name(std::string("group-") + name);
-    FakeAccess::Login& login = f.farm.access.logins[name];
+    auto& login = f.farm.access.logins[name];
     login.account = "root";
     login.login.set_id(std::string("login-") + name);
   }
