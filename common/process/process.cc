@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -122,6 +123,9 @@ class Launch : public bp::extend::handler {
     // Marked rather than closed: the launcher reports a failed exec through one of them.
     syscall(SYS_close_range, 3U, ~0U, kCloseRangeCloexec);
     for (const int file : files_) fcntl(file, F_SETFD, 0);
+    // What those hold may be secret, and this process's own protection ends with exec.
+    const rlimit no_core{0, 0};
+    if (!files_.empty()) setrlimit(RLIMIT_CORE, &no_core);
     setpgid(0, 0);
     for (int signal_number = 1; signal_number < NSIG; ++signal_number) {
       signal(signal_number, SIG_DFL);
