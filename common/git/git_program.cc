@@ -174,6 +174,9 @@ absl::Status RunGit(const GitCall& call, const std::string& config_file,
   command.cwd = "/";
   command.timeout = call.timeout;
   command.max_output = 16 * 1024;
+  // Else it would wait for a server that says nothing, with the secret, when nobody ends it any
+  // more.
+  command.dies_with_caller = true;
   auto& env = command.env;
   env = environment;
   env.try_emplace("PATH", "/usr/local/bin:/usr/bin:/bin");

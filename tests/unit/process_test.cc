@@ -1,6 +1,7 @@
 #include "common/process/process.h"
 
 #include <fcntl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -63,6 +64,27 @@ TEST_CASE("Run: a program that is given open files writes no core dump of what i
   close(file);
   REQUIRE_OK(with);
   CHECK(with->out == "0\n0\n");
+}
+
+TEST_CASE("Run: a program that dies with its caller does so when that is killed",
+          "[unit][process]") {
+  const testing::TempDir dir;
+  const std::string started = dir / "pid";
+  const pid_t caller = fork();
+  REQUIRE(caller >= 0);
+  if (caller == 0) {
+    Command command = Shell("echo $$ > " + started + ".new; mv " + started + ".new " + started +
+                            "; exec sleep 1000");
+    command.timeout = 1h;
+    command.dies_with_caller = true;
+    (void)Run(command);
+    _exit(0);
+  }
+  const bool runs = testing::WaitUntil([&] { return std::filesystem::exists(started); });
+  kill(caller, SIGKILL);
+  waitpid(caller, nullptr, 0);
+  REQUIRE(runs);
+  CHECK(Gone(std::stoi(testing::ReadFile(started))));
 }
 
 TEST_CASE("Run: the program sees its own environment, directory and an empty input",
