@@ -97,6 +97,18 @@ std::size_t CountPacks(const std::string& git_dir) {
   return packs;
 }
 
+// What a git that was ended, or that refused what came, has left half written: it never takes that
+// away, and each try would leave some more. REQUIRES: the mirror's lock.
+void DropRemains(const std::string& git_dir) {
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(git_dir + "/objects/pack", error), end;
+       !error && it != end; it.increment(error)) {
+    if (it->path().filename().string().rfind("tmp_", 0) != 0) continue;
+    std::error_code stays;
+    std::filesystem::remove(it->path(), stays);
+  }
+}
+
 bool HasCommit(const std::string& dir, std::string_view commit) {
   const auto repository = OpenRepository(dir);
   return repository.ok() && FindCommit(repository->get(), commit).ok();
@@ -308,8 +320,11 @@ absl::Status MirrorCache::FetchOnce(const Mirror& mirror, std::string_view extra
   fetch.max_file_bytes = options_.max_file_bytes;
   fetch.program = options_.program;
   fetch.timeout = std::max<Duration>(deadline - SystemClock().Mono(), std::chrono::milliseconds(1));
+  // Of a process that died meanwhile.
+  DropRemains(mirror.dir);
   auto status = RunGit(fetch, options_.work_dir + "/mirrors/gitconfig",
                        Joined(options_.allowed_schemes), options_.environment, stop);
+  if (!status.ok()) DropRemains(mirror.dir);
   if (GetErrorInfo(status).reason == "REPOSITORY_TIMEOUT") {
     status = WithToolWords(
         MakeError(

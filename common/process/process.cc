@@ -5,6 +5,8 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -81,8 +83,13 @@ bool Drain(int fd, Tail& tail) {
 // take quotes off and cannot hold an empty argument.
 class Launch : public bp::extend::handler {
  public:
-  Launch(char** argv, char** envp, int out, int err, const std::vector<int>& files)
-      : argv_(argv), envp_(envp), out_(out), err_(err), files_(files) {}
+  Launch(char** argv, char** envp, int out, int err, const Command& command)
+      : argv_(argv),
+        envp_(envp),
+        out_(out),
+        err_(err),
+        files_(command.files),
+        dies_with_(command.dies_with_caller ? getpid() : 0) {}
 
   template <typename Executor>
   void on_setup(Executor& executor) const {
@@ -100,7 +107,15 @@ class Launch : public bp::extend::handler {
     // Marked rather than closed: the launcher reports a failed exec through one of them.
     syscall(SYS_close_range, 3U, ~0U, kCloseRangeCloexec);
     for (const int file : files_) fcntl(file, F_SETFD, 0);
+    // What those hold may be secret, and this process's own protection ends with exec.
+    const rlimit no_core{0, 0};
+    if (!files_.empty()) setrlimit(RLIMIT_CORE, &no_core);
     setpgid(0, 0);
+    if (dies_with_ != 0) {
+      // Of the thread, which waits for the program as long as it lives.
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      if (getppid() != dies_with_) _exit(127);
+    }
     for (int signal_number = 1; signal_number < NSIG; ++signal_number) {
       signal(signal_number, SIG_DFL);
     }
@@ -116,6 +131,7 @@ class Launch : public bp::extend::handler {
   const int out_;
   const int err_;
   const std::vector<int>& files_;
+  const pid_t dies_with_;  // 0: it does not
 };
 
 // 0 or an errno value.
@@ -131,7 +147,7 @@ int Spawn(const Command& command, const std::string& program, int out, int err, 
   const std::string directory = command.cwd.empty() ? "." : command.cwd;
   std::error_code error;
   bp::child child(bp::exe = program, bp::start_dir = directory,
-                  Launch(argv.data(), envp.data(), out, err, command.files), error);
+                  Launch(argv.data(), envp.data(), out, err, command), error);
   if (error) return error.value();
   pid = child.id();
   // Supervise waits for it.

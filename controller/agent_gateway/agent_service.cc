@@ -157,7 +157,8 @@ absl::Status AgentService::DoGetCredential(grpc::ServerContext& context,
                      "only a build fetches a repository");
   }
   SLIPWAY_ASSIGN_OR_RETURN(const auto application, deps_.applications.Get(task.application));
-  SLIPWAY_ASSIGN_OR_RETURN(const auto credential, deps_.credentials.Open(application));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto credential,
+                           deps_.credentials.Open(application, request.repository()));
   if (credential.kind == crypto::RepositoryCredentialKind::kSsh) {
     response.mutable_ssh()->set_private_key(std::string(credential.secret.view()));
     response.mutable_ssh()->set_known_hosts(credential.known_hosts);

@@ -37,15 +37,19 @@ absl::Status CheckRepository(const std::string& url, bool allow_local) {
       return bad("holds a blank or control character");
   }
   if (rpc::ValidUtf8(url) != url) return bad("holds bytes that are not text");
+  // As those read it who will fetch it.
+  const bool is_url = git::ParseRepositoryUrl(url, {"https", "http", "ssh", "git"}).ok();
   for (const char* scheme : {"https://", "ssh://", "git://", "http://"}) {
-    if (url.rfind(scheme, 0) == 0) return absl::OkStatus();
+    if (url.rfind(scheme, 0) == 0) return is_url ? absl::OkStatus() : bad("is no git URL");
   }
   if (url.rfind("file://", 0) == 0 || url.front() == '/') {
     return allow_local ? absl::OkStatus() : bad("local repositories are not allowed on this farm");
   }
   if (url.find("::") != std::string::npos) return bad("names a transport helper");
   const auto colon = url.find(':');
-  if (colon != std::string::npos && colon > 0 && url.find('@') < colon) return absl::OkStatus();
+  if (is_url && colon != std::string::npos && colon > 0 && url.find('@') < colon) {
+    return absl::OkStatus();
+  }
   return bad("is no git URL");
 }
 

@@ -95,6 +95,10 @@ absl::StatusOr<domain::Target> TargetFrom(const v1::Target& target) {
       target.ca_pem().find("-----BEGIN CERTIFICATE-----") == std::string::npos) {
     return BadField("ca_pem", "holds no PEM certificate");
   }
+  // Everything of it goes to agents and into containers.
+  if (target.ca_pem().find("PRIVATE KEY-----") != std::string::npos) {
+    return BadField("ca_pem", "holds a private key; give certificates alone");
+  }
   domain::Target out;
   out.name = target.name();
   out.platform = target.platform();

@@ -66,5 +66,32 @@ TEST_CASE("Agent: builds a private repository and keeps nothing of what opens it
   CHECK(Holding(farm, kPassword).empty());
 }
 
+TEST_CASE("Agent: what a token in a URL opened is not read by another application",
+          "[integration]") {
+  AgentFarm farm;
+  farm.CommitScript("mkdir -p dist && echo built >dist/index.html\n");
+  std::string config = ReadFile(farm.path("config.yaml"));
+  config.replace(config.find("allow_file: true"), 16, "allow_http: true");
+  WriteFile(farm.path("config.yaml"), config);
+  // As some servers take a token: for the user name, with an empty password.
+  const GitHttpServer server(std::filesystem::path(farm.repository()).parent_path().string(),
+                             kPassword, "");
+  farm.StartAndConnect();
+  const std::string path = "/repository/.git";
+  v1::TaskSpec spec = farm.BuildSpec();
+  spec.mutable_build()->set_repository(std::string("http://") + kPassword + "@" + server.host() +
+                                       path);
+  const v1::AttemptResult built = farm.Build(spec, farm.Key());
+  INFO(built.ShortDebugString());
+  REQUIRE_FALSE(built.has_failure());
+
+  v1::TaskSpec stranger = farm.BuildSpec(built.build().commit());
+  stranger.set_application("app-2");
+  stranger.mutable_build()->set_repository("http://" + server.host() + path);
+  const v1::AttemptResult refused = farm.Build(stranger, farm.Key());
+  REQUIRE(refused.has_failure());
+  CHECK(refused.failure().reason() == "REPOSITORY_ACCESS_DENIED");
+}
+
 }  // namespace
 }  // namespace slipway::testing

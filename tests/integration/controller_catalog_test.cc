@@ -202,6 +202,10 @@ TEST_CASE("Catalog: only admins change it; what is wrong is named by its field",
   bad("image", [](v1::Target& t) { t.clear_image(); });
   bad("proxy", [](v1::Target& t) { t.set_proxy("proxy:3128"); });
   bad("ca_pem", [](v1::Target& t) { t.set_ca_pem("no"); });
+  bad("ca_pem", [](v1::Target& t) {
+    t.set_ca_pem(
+        "-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n");
+  });
   bad("network", [](v1::Target& t) { t.set_network("lan"); });
   bad("deadline", [](v1::Target& t) { t.mutable_deadline()->set_seconds(9); });
   bad("requirements", [](v1::Target& t) { (*t.mutable_requirements())["a=b"] = "c"; });

@@ -135,6 +135,7 @@ absl::Status PgAccountStore::ChangeGrants(const std::vector<NamedGrant>& add,
                           grant.pages, OperationsArray(grant.operations));
           return absl::OkStatus();
         };
+        transaction.Run(kOneChangeOfGrants);
         for (const NamedGrant& grant : remove) {
           SLIPWAY_RETURN_IF_ERROR(run(kDropGrant, grant));
           if (!grant.operations.empty()) SLIPWAY_RETURN_IF_ERROR(run(kShrinkGrant, grant));

@@ -271,6 +271,7 @@ absl::Status PgAccountStore::Delete(const std::string& name, const Cause& cause)
   return ChangeAudited(
       database_, cause, "delete_account", "account", name, {},
       [&](Transaction& transaction, domain::AuditEntry& entry) -> absl::Status {
+        transaction.Run(kOneChangeOfGrants);
         SLIPWAY_ASSIGN_OR_RETURN(const auto account, LockAccount(transaction, name));
         entry.subject = account.name;
         entry.details.emplace_back("id", account.id.value());
@@ -394,6 +395,7 @@ absl::Status PgAccountStore::DeleteGroup(const std::string& name, const Cause& c
   if (!IsStorableText(name)) return NoSuch("NO_SUCH_GROUP", "group", "");
   return ChangeAudited(database_, cause, "delete_group", "group", name, {},
                        [&](Transaction& transaction) -> absl::Status {
+                         transaction.Run(kOneChangeOfGrants);
                          if (transaction.Run(kDeleteGroup, name).empty()) {
                            return NoSuch("NO_SUCH_GROUP", "group", name);
                          }
