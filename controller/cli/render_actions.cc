@@ -40,7 +40,7 @@ void AddActions(Facts& facts, const google::protobuf::RepeatedPtrField<v1::Objec
       const std::string& why = action.blocked().message();
       auto it = std::find_if(blocked.begin(), blocked.end(),
                              [&](const auto& one) { return one.second == why; });
-      if (it == blocked.end()) it = blocked.insert(blocked.end(), {"", why});
+      if (it == blocked.end()) it = blocked.emplace(blocked.end(), "", why);
       names = &it->first;
     }
     *names += (names->empty() ? "" : t(", ", "、")) + name;

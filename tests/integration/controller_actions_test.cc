@@ -153,6 +153,38 @@ class World {
     return {response.tasks().begin(), response.tasks().end()};
   }
 
+  // Of the application "shop", in a list and alone.
+  std::set<std::string> OfApplication(const std::string& token) {
+    grpc::ClientContext first;
+    first.AddMetadata("authorization", "Bearer " + token);
+    v1::ListApplicationsResponse listed;
+    REQUIRE(farm_.client().applications().ListApplications(&first, {}, &listed).ok());
+    grpc::ClientContext second;
+    second.AddMetadata("authorization", "Bearer " + token);
+    v1::GetApplicationRequest request;
+    request.set_name("shop");
+    v1::Application single;
+    REQUIRE(farm_.client().applications().GetApplication(&second, request, &single).ok());
+    const auto names = [](const v1::Application& application) {
+      std::set<std::string> actions;
+      for (const v1::ObjectAction& one : application.allowed_actions()) {
+        actions.insert(v1::Action_Name(one.action()));
+      }
+      return actions;
+    };
+    for (const v1::Application& application : listed.applications()) {
+      if (application.name() == "shop") CHECK(names(application) == names(single));
+    }
+    return names(single);
+  }
+
+  v1::ListReleasesResponse Releases() {
+    const auto context = farm_.client().Context();
+    v1::ListReleasesResponse response;
+    REQUIRE(farm_.client().releases().ListReleases(context.get(), {}, &response).ok());
+    return response;
+  }
+
   std::map<std::string, std::string> tokens;  // of people, by name
   std::vector<std::string> tasks;
 
@@ -304,6 +336,19 @@ TEST_CASE("Actions: lists say what single answers say", "[integration]") {
       CHECK(AllTold(task) == AllTold(*single));
     }
   }
+  using Names = std::set<std::string>;
+  CHECK(world.OfApplication(world.tokens.at("person-1")).empty());
+  CHECK(world.OfApplication(world.tokens.at("person-2")) ==
+        Names{"ACTION_EDIT", "ACTION_SET_REPOSITORY_CREDENTIAL"});
+  CHECK(world.OfApplication(world.tokens.at("person-3")) == Names{"ACTION_SUBMIT"});
+  CHECK(world.OfApplication(world.tokens.at("admin, narrowed")) == Names{"ACTION_SUBMIT"});
+  CHECK(world.OfApplication(world.tokens.at("admin")) ==
+        Names{"ACTION_EDIT", "ACTION_EDIT_REPOSITORY", "ACTION_SET_REPOSITORY_CREDENTIAL",
+              "ACTION_SUBMIT"});
+  const auto releases = world.Releases();
+  REQUIRE(releases.releases_size() == 1);
+  REQUIRE(releases.releases(0).allowed_actions_size() == 1);
+  CHECK(releases.releases(0).allowed_actions(0).action() == v1::ACTION_DOWNLOAD);
 }
 
 TEST_CASE("Actions: what an answer offers is what the call does, and what it leaves out is refused",
