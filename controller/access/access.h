@@ -113,7 +113,8 @@ class Access {
   [[nodiscard]] absl::StatusOr<std::vector<domain::Operations>> AllowedOperations(
       const Caller& caller, const std::vector<ApplicationId>& applications);
 
-  // Of each question, in their order, without entering refusals anywhere. Reads the database once.
+  // Of each question, in their order, without entering refusals anywhere. Reads the database at
+  // most once, and not when all are about one application whose grants are remembered.
   [[nodiscard]] absl::StatusOr<std::vector<domain::Verdict>> Judge(
       const Caller& caller, const std::vector<domain::Question>& questions);
 

@@ -14,6 +14,8 @@
 #include "controller/api/convert.h"
 #include "controller/api/fields.h"
 #include "controller/api/guard.h"
+#include "controller/api/task_actions.h"
+#include "controller/domain/task_actions.h"
 
 namespace slipway::api {
 namespace {
@@ -55,6 +57,14 @@ absl::Status CheckRepository(const std::string& url, bool allow_local) {
 
 absl::Status CheckDescription(const std::string& text) {
   return CheckText("description", text, 1024, Lines::kMany);
+}
+
+void AddAllowed(const access::Caller& caller, domain::Operations held,
+                v1::Application& application) {
+  AddTo(*application.mutable_allowed_operations(), held);
+  const bool administers =
+      access::Access::CheckAdministers(caller, domain::Authority::Need::kAdmin).ok();
+  AddTo(*application.mutable_allowed_actions(), domain::ActionsOfApplication(held, administers));
 }
 
 }  // namespace
@@ -176,7 +186,7 @@ absl::Status ApplicationService::DoList(grpc::ServerContext& context,
   for (std::size_t i = 0; i < ids.size(); ++i) {
     v1::Application& listed = *response.add_applications();
     listed = ToProto(page.applications[i]);
-    AddTo(*listed.mutable_allowed_operations(), allowed[i]);
+    AddAllowed(caller, allowed[i], listed);
   }
   response.set_next_page_token(page.next_page_token);
   response.set_total(page.total);
@@ -192,7 +202,7 @@ absl::Status ApplicationService::Describe(const access::Caller& caller,
   if (credential) *response.mutable_repository_credential() = ToProto(*credential);
   SLIPWAY_ASSIGN_OR_RETURN(const auto allowed,
                            deps_.auth.access().AllowedOperations(caller, {application.id}));
-  AddTo(*response.mutable_allowed_operations(), allowed.front());
+  AddAllowed(caller, allowed.front(), response);
   return absl::OkStatus();
 }
 

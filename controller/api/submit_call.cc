@@ -15,6 +15,7 @@
 #include "controller/api/fields.h"
 #include "controller/api/guard.h"
 #include "controller/api/submit.h"
+#include "controller/api/task_actions.h"
 
 namespace slipway::api {
 namespace {
@@ -65,6 +66,7 @@ class SubmitCall final : public EndingCall {
       FinishLocked(caller.ok() ? refused_ : caller.status());
       return;
     }
+    caller_ = *caller;
     for (std::size_t i = 0; i < items_.size(); ++i) {
       if (absl::Status refused = Submit(self, i, *caller); !refused.ok()) {
         Replied(self, i, {scheduler::Ticket(), std::move(refused), RunId()});
@@ -103,6 +105,11 @@ class SubmitCall final : public EndingCall {
     for (const domain::Task& task : expanded.tasks) {
       *item.response.add_tasks() = ToProto(task, expanded.run, "");
     }
+    std::vector<ShownTask> shown;
+    for (std::size_t t = 0; t < expanded.tasks.size(); ++t) {
+      shown.push_back({&expanded.tasks[t], item.response.mutable_tasks(static_cast<int>(t))});
+    }
+    SLIPWAY_RETURN_IF_ERROR(AddActions(deps_, caller, shown));
     deps_.scheduler.Submit(
         std::move(expanded.run), std::move(expanded.tasks),
         [self, i](const scheduler::Reply& reply) { self->Replied(self, i, reply); },
@@ -144,7 +151,7 @@ class SubmitCall final : public EndingCall {
   // The same submit was made before.
   void DescribeExisting(Item& item) {
     if (item.status.code() != absl::StatusCode::kAlreadyExists) return;
-    auto tasks = DescribeRun(deps_, RunId(item.response.run()));
+    auto tasks = DescribeRun(deps_, *caller_, RunId(item.response.run()));
     item.status = tasks.status();
     item.response.clear_tasks();
     if (!tasks.ok()) return;
@@ -161,6 +168,8 @@ class SubmitCall final : public EndingCall {
   std::vector<Item> items_;
   const absl::Status refused_;
   const Answer answer_;
+  // Set before anything is submitted.
+  std::optional<access::Caller> caller_;
   std::size_t left_;  // items without a reply, and one for Begin
 };
 

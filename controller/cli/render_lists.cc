@@ -112,6 +112,7 @@ std::string RenderArchived(const v1::Archived& archived, const View& view) {
     facts.Add(t("link", "链接"), release.link());
     facts.Add(t("code", "二维码内容"), release.qr_text());
   }
+  AddActions(facts, archived.allowed_actions(), view);
   return facts.Render();
 }
 

@@ -115,7 +115,8 @@ class AccountStore {
   // kNotFound NO_SUCH_GROUP.
   [[nodiscard]] virtual absl::Status DeleteGroup(const std::string& name, const Cause& cause) = 0;
 
-  // All or none. kNotFound names what is not there.
+  // All or none. kNotFound names what is not there: NO_SUCH_ACCOUNT, NO_SUCH_GROUP,
+  // NO_SUCH_APPLICATION, and of what is added NO_SUCH_ENVIRONMENT.
   [[nodiscard]] virtual absl::Status ChangeGrants(const std::vector<NamedGrant>& add,
                                                   const std::vector<NamedGrant>& remove,
                                                   const Cause& cause) = 0;

@@ -155,6 +155,7 @@ TEST_CASE("AccountStore: a change of grants is made as a whole or not at all", "
 
 TEST_CASE("AccountStore: lists go on where the page before ended", "[db]") {
   AccessFarm farm;
+  farm.MakeEnvironments();
   for (int i = 0; i < 25; ++i) {
     const std::string name = "account-" + std::to_string(i);
     farm.Add(name, AccountKind::kMember);

@@ -221,4 +221,56 @@ TEST_CASE(
   CHECK(of(Operation::kPublish).size() == 2);
 }
 
+TEST_CASE("Catalog: a grant for what is not there is refused, and changes nothing", "[db]") {
+  AccessFarm farm;
+  store::pg::PgTargetStore targets(*farm.database);
+  farm.Add("mei", domain::AccountKind::kDeveloper);
+  const AccountId mei("acct-mei");
+  const auto give = [&](const std::string& application, const std::string& environment) {
+    const store::NamedGrant good{
+        .account = "mei", .application = "shop", .operations = {Operation::kPackage}};
+    return farm.accounts().ChangeGrants({good,
+                                         {.account = "mei",
+                                          .application = application,
+                                          .operations = {Operation::kPublish},
+                                          .environment = environment}},
+                                        {}, AccessFarm::By("root"));
+  };
+  CHECK_THAT(give("shop", "nowhere"), StatusIs(absl::StatusCode::kNotFound, "NO_SUCH_ENVIRONMENT"));
+  CHECK_THAT(give("nothing", ""), StatusIs(absl::StatusCode::kNotFound, "NO_SUCH_APPLICATION"));
+  CHECK(farm.accounts().GrantsOf(mei, {ApplicationId("app-shop")})->empty());
+  farm.MakeEnvironments();
+  CHECK_OK(give("shop", "test"));
+  // However it came there, it can be taken.
+  REQUIRE_OK(RunSql(farm.url, "UPDATE grants SET environment = 'gone' WHERE environment <> ''"));
+  REQUIRE_OK(farm.accounts().ChangeGrants(
+      {}, {{.account = "mei", .application = "shop", .environment = "gone"}},
+      AccessFarm::By("root")));
+  CHECK(farm.accounts().GrantsOf(mei, {ApplicationId("app-shop")})->size() == 1);
+}
+
+TEST_CASE("Catalog: an environment that is deleted while it is granted is not both", "[db]") {
+  AccessFarm farm;
+  store::pg::PgTargetStore targets(*farm.database);
+  farm.Add("mei", domain::AccountKind::kDeveloper);
+  const store::NamedGrant grant{.account = "mei",
+                                .application = "shop",
+                                .operations = {Operation::kPublish},
+                                .environment = "test"};
+  for (int i = 0; i < 20; ++i) {
+    REQUIRE_OK(targets.CreateEnvironment({.name = "test"}, AccessFarm::By("root")));
+    absl::Status granted;
+    std::thread other(
+        [&] { granted = farm.accounts().ChangeGrants({grant}, {}, AccessFarm::By("root")); });
+    const absl::Status deleted =
+        targets.DeleteEnvironment("test", std::nullopt, AccessFarm::By("root"));
+    other.join();
+    CHECK(granted.ok() != deleted.ok());
+    if (granted.ok()) {
+      REQUIRE_OK(farm.accounts().ChangeGrants({}, {grant}, AccessFarm::By("root")));
+      REQUIRE_OK(targets.DeleteEnvironment("test", std::nullopt, AccessFarm::By("root")));
+    }
+  }
+}
+
 }  // namespace slipway::testing

@@ -39,6 +39,7 @@ void CheckSum(AccessFarm& farm, const AccountId& account) {
 TEST_CASE("SummedGrantsOf: follows whatever is given and taken, by environment, page and group",
           "[db]") {
   AccessFarm farm;
+  farm.MakeEnvironments();
   const auto mei = farm.Add("mei", AccountKind::kMember);
   const auto li = farm.Add("li", AccountKind::kMember);
   std::mt19937 random(7);
@@ -84,6 +85,7 @@ TEST_CASE("SummedGrantsOf: follows whatever is given and taken, by environment, 
 
 TEST_CASE("SummedGrantsOf: two who give and take at once leave the right sum", "[db]") {
   AccessFarm farm;
+  farm.MakeEnvironments();
   const auto mei = farm.Add("mei", AccountKind::kMember);
   std::atomic<int> refused = 0;
   const auto change = [&](const char* environment) {

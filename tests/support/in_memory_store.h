@@ -67,6 +67,8 @@ class InMemoryRunReader final : public store::RunReader {
   absl::StatusOr<std::vector<domain::Step>> ListSteps(const TaskId& id) override;
   absl::StatusOr<domain::Release> GetRelease(const ReleaseId& id) override;
   absl::StatusOr<domain::Resolution> ResolutionOf(const TaskId& publish_task) override;
+  absl::StatusOr<std::map<TaskId, domain::Resolution>> ResolutionsOf(
+      const std::vector<TaskId>& publish_tasks) override;
   absl::StatusOr<domain::Release> ReleaseOfTask(const TaskId& publish_task) override;
   absl::StatusOr<store::ReleasePage> ListReleases(const store::ReleaseFilter& filter) override;
   absl::StatusOr<std::vector<store::BuiltCommit>> BuiltOf(

@@ -85,6 +85,11 @@ SELECT verdict, resolved_by, to_micros(resolved_at) AS resolved_at,
        coalesce(probe_task, '') AS probe_task, reason, late_result
   FROM publish_resolutions
  WHERE task_id = $1)"};
+constexpr Statement kResolutionsOf{"reader_resolutions_of", R"(
+SELECT task_id, verdict, resolved_by, to_micros(resolved_at) AS resolved_at,
+       coalesce(probe_task, '') AS probe_task, reason, late_result
+  FROM publish_resolutions
+ WHERE task_id = ANY ($1::text[]))"};
 constexpr Statement kListReleases{"reader_list_releases", SLIPWAY_PG_RELEASE_QUERY R"(
  WHERE $1::text[] IS NULL AND l.sequence < $2 AND ($4 = '' OR l.platform = $4)
  ORDER BY l.sequence DESC
@@ -229,6 +234,19 @@ absl::StatusOr<domain::Release> PgRunReader::ReleaseOfTask(const TaskId& publish
 absl::StatusOr<domain::Resolution> PgRunReader::ResolutionOf(const TaskId& publish_task) {
   return FindOne<domain::Resolution>(database_, kResolutionOf, publish_task.value(), kResolution,
                                      ResolutionFromRow);
+}
+
+absl::StatusOr<std::map<TaskId, domain::Resolution>> PgRunReader::ResolutionsOf(
+    const std::vector<TaskId>& publish_tasks) {
+  std::vector<std::string> ids;
+  for (const TaskId& task : publish_tasks) ids.push_back(task.value());
+  using Row = std::pair<TaskId, domain::Resolution>;
+  SLIPWAY_ASSIGN_OR_RETURN(
+      const auto found,
+      FindAll<Row>(database_, kResolutionsOf, TextArray(ids), [](const pqxx::row& row) {
+        return Row(TaskId(row["task_id"].as<std::string>()), ResolutionFromRow(row));
+      }));
+  return std::map<TaskId, domain::Resolution>(found.begin(), found.end());
 }
 
 absl::StatusOr<ReleasePage> PgRunReader::ListReleases(const ReleaseFilter& filter) {
