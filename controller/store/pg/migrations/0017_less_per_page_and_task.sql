@@ -69,10 +69,8 @@ END
 $$;
 CREATE FUNCTION tasks_are_left() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF CASE TG_TABLE_NAME
-       WHEN 'runs' THEN EXISTS (SELECT FROM tasks t WHERE t.run_id IN (SELECT id FROM removed))
-       ELSE EXISTS (SELECT FROM tasks t WHERE t.depends_on IN (SELECT id FROM removed))
-     END THEN
+  IF (TG_TABLE_NAME = 'runs' AND EXISTS (SELECT FROM tasks t WHERE t.run_id IN (SELECT id FROM removed)))
+     OR (TG_TABLE_NAME = 'tasks' AND EXISTS (SELECT FROM tasks t WHERE t.depends_on IN (SELECT id FROM removed))) THEN
     RAISE EXCEPTION 'tasks are left that refer to what was removed from %', TG_TABLE_NAME
       USING ERRCODE = 'foreign_key_violation';
   END IF;
