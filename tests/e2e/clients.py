@@ -151,7 +151,7 @@ def reflection(farm):
     expect(listed.returncode == 0, listed.stderr)
     wanted = {"slipway.v1." + name for path in (REPOSITORY / "proto/slipway/v1").glob("*.proto")
               for name in re.findall(r"^service (\w+) ", path.read_text(), re.M)}
-    expect(len(wanted) >= 10 and set(listed.stdout.split()) == wanted | {"grpc.health.v1.Health"}, listed.stdout, wanted)
+    expect(len(wanted) >= 10 and set(listed.stdout.split()) == wanted | {"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}, listed.stdout, wanted)
     methods = buf_curl(farm, "--list-methods", url, token=False)
     expect_in("slipway.v1.TaskService/SubmitRun", methods.stdout)
     answer = buf_curl(farm, f"{url}/slipway.v1.ApplicationService/ListApplications")

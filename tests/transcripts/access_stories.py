@@ -77,6 +77,7 @@ def access(story, farm):
 def clients(story, farm):
     text = "for i in 1 2 3; do echo step $i of 3; sleep 1; done\nmkdir out; echo x >out/x"
     farm.application("shop").commit({"slipway.yaml": lab(text)})
+    farm.slipway("targets", "create", "demo", "--image", "slipway-test-min:1")
     (story.desk / "ca.pem").symlink_to(farm.folder / "controller/ca.pem")
     (story.desk / "bin/buf").symlink_to(buf())
     story.say("A service account with an API token that can only build `shop`, made by an admin:")
@@ -103,10 +104,10 @@ def clients(story, farm):
     farm.finish(run)
     story.run(f"{call} {url}.TaskService/ListTasks -d '{{\"run\":\"{run}\"}}' | python3 -m json.tool | grep -E 'id|state'")
     story.say("What changes nothing can be asked with GET:")
-    story.run(f"curl -sG -H @header --data-urlencode 'message={{\"application\":\"shop\"}}' -d connect=v1 -d encoding=json {url}.ApplicationService/ListVersions; echo")
+    story.run(f"curl -sG -H @header --data-urlencode 'message={{\"application\":\"shop\"}}' -d connect=v1 -d encoding=json {url}.OverviewService/ListVersions; echo")
     story.say("What the token is not for is refused, with the reason and what to do:")
     publish = submit.replace("build-7", "build-8").replace("]}", "],\"publish\":true}")
-    story.run(f"{call} {url}.TaskService/SubmitRun -d '{publish}' | python3 -m json.tool")
+    story.run(f"{call} {url}.TaskService/SubmitRun -d '{publish}' | python3 -m json.tool --no-ensure-ascii")
     story.say("""The gRPC port tells what it serves (reflection), so a client that never heard of Slipway can call it. Here it is buf; grpcurl asks the same
         question.""")
     grpc = f"https://localhost:{farm.port}"

@@ -85,7 +85,7 @@ TEST_CASE("RepositoryCredential: one from before servers could have authorities 
           "[unit][crypto]") {
   const KeyAndCertificate farm = NewFarm();
   const auto sealed = Seal(
-      R"({"purpose":"repository","farm":"farm-1","application":"11111111-1111-4111-8111-111111111111",)"
+      R"({"version":1,"purpose":"repository","farm":"farm-1","application":"11111111-1111-4111-8111-111111111111",)"
       R"("origin":"https://git.example","kind":"https","username":"bob","knownHosts":"","secret":"x"})",
       farm.certificate_pem);
   REQUIRE_OK(sealed);
