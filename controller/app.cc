@@ -2,9 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
-#include <grpcpp/health_check_service_interface.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -36,6 +34,7 @@
 #include "controller/api/overview_service.h"
 #include "controller/api/release_service.h"
 #include "controller/api/session_service.h"
+#include "controller/api/standard_services.h"
 #include "controller/api/task_service.h"
 #include "controller/app_database.h"
 #include "controller/artifacts/artifact_archive.h"
@@ -273,9 +272,7 @@ class RealApp final : public App {
          data_.stores().agents, *logs_, watch_, data_.stores().cached_targets, *reads_, *submits_,
          streams_, *rights_, clock_}));
 
-    // So that grpcurl and probes need no files of ours. Both are for builders made afterwards.
-    grpc::EnableDefaultHealthCheckService(true);
-    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    api::ServeReflectionAndHealth();
     grpc::ServerBuilder builder;
     grpc::ResourceQuota quota("slipway");
     quota.SetMaxThreads(kMaxServerThreads);

@@ -46,6 +46,7 @@ absl::StatusOr<crypto::RepositoryCredential> FetchRepositoryCredential(
     credential.known_hosts = response.ssh().known_hosts();
   } else {
     credential.username = response.https().username();
+    credential.ca_certificates = response.https().ca_certificates();
     credential.secret = TakeSecret(*response.mutable_https()->mutable_password());
   }
   SLIPWAY_RETURN_IF_ERROR(crypto::CheckRepositoryCredential(credential));

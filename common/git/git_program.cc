@@ -124,6 +124,15 @@ absl::Status Classify(const std::string& words, const GitCall& call) {
             : fmt::format("Add the repository server's key to known_hosts of the {}'s user.",
                           program));
   }
+  if (ContainsAny(words,
+                  {"server certificate verification failed", "SSL certificate problem",
+                   "does not match target host name", "no alternative certificate subject"})) {
+    return error(
+        StatusCode::kFailedPrecondition, "REPOSITORY_UNTRUSTED", "nobody vouches for the server of",
+        fmt::format("Give its authority's certificate with the credential (`slipway apps "
+                    "set-repository-credential`, --ca-file), or let the {}'s machine trust it.",
+                    program));
+  }
   if (ContainsAny(words, {"transport '", "not allowed"}) && remote != nullptr &&
       ContainsAny(words, {"transport '"})) {
     return error(
@@ -201,6 +210,11 @@ absl::Status RunGit(const GitCall& call, const std::string& config_file,
       // Bound to the origin: after a redirection, no other server is given the password.
       config.emplace_back(fmt::format("credential.{}.helper", call.remote->Origin()),
                           secret->credential_helper());
+    }
+    if (!secret->ca_file().empty()) {
+      // It outranks the configuration; a directory would add to it.
+      env["GIT_SSL_CAINFO"] = secret->ca_file();
+      env.erase("GIT_SSL_CAPATH");
     }
     if (!secret->ssh_command().empty()) {
       env["GIT_SSH_COMMAND"] = secret->ssh_command();

@@ -99,6 +99,10 @@ absl::StatusOr<GitSecret> GitSecret::Make(const RepositoryUrl& url,
     return made;
   }
   if (credential != nullptr && !http) return WrongKind(url, credential->kind);
+  if (credential != nullptr && !credential->ca_certificates.empty()) {
+    SLIPWAY_ASSIGN_OR_RETURN(const int file, made.Hold(credential->ca_certificates));
+    made.ca_file_ = fmt::format("/proc/self/fd/{}", file);
+  }
   const std::string_view user = credential != nullptr ? credential->username : url.username;
   const std::string_view password =
       credential != nullptr ? credential->secret.view() : std::string_view(url.password);

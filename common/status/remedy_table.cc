@@ -402,6 +402,11 @@ constexpr ReasonRemedy kEntries[] = {
     {"REPOSITORY_UNREACHABLE",
      {"Check URL, network, proxy and known_hosts of the agent's user.",
       "请检查地址、网络、代理服务器以及代理用户的 known_hosts。"}},
+    {"REPOSITORY_UNTRUSTED",
+     {"Give its authority's certificate with `slipway apps set-repository-credential … --ca-file`, "
+      "or let the machine trust it.",
+      "请用 `slipway apps set-repository-credential … --ca-file` "
+      "提供颁发机构的证书，或让该机器信任它。"}},
     {"REPOSITORY_URL_INVALID",
      {"Use https or ssh; `git.allow_file` and `git.allow_http` of the agent allow more.",
       "请使用 https 或 ssh；代理的 `git.allow_file` 和 `git.allow_http` 可放行其他形式。"}},

@@ -165,6 +165,7 @@ absl::Status AgentService::DoGetCredential(grpc::ServerContext& context,
   } else {
     response.mutable_https()->set_username(credential.username);
     response.mutable_https()->set_password(std::string(credential.secret.view()));
+    response.mutable_https()->set_ca_certificates(credential.ca_certificates);
   }
   return absl::OkStatus();
 }

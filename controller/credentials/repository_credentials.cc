@@ -61,6 +61,7 @@ absl::StatusOr<domain::RepositoryCredential> RepositoryCredentials::Examine(
   about.digest = crypto::Sha256Of(sealed).Hex();
   if (credential.kind == RepositoryCredentialKind::kHttps) {
     about.username = credential.username;
+    about.pinned_hosts = !credential.ca_certificates.empty();
     return about;
   }
   SLIPWAY_ASSIGN_OR_RETURN(const crypto::SshKey key, crypto::ReadSshKey(credential.secret.view()));
