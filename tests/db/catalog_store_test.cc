@@ -118,7 +118,7 @@ END $$; COMMIT)")
   });
   const bool under_way = WaitUntil([&] {
     const auto rows = RunSql(farm.url,
-                             "SELECT FROM pg_locks l JOIN pg_class c ON c.oid = l.relation "
+                             "SELECT 1 FROM pg_locks l JOIN pg_class c ON c.oid = l.relation "
                              "WHERE c.relname = 'farm' AND l.granted");
     return rows.ok() && !rows->empty();
   });
