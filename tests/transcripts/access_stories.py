@@ -193,7 +193,9 @@ def repositories(story, farm):
 
 
 def play_repositories(story, farm, https, ssh):
-    for path, name in ((https.password, "token"), (https.ca, "company-ca.pem"), (ssh.key, "shop-key"), (ssh.known_hosts, "known")):
+    (story.desk / "token").write_text(https.password.read_text() + "\n")
+    (story.desk / "token").chmod(0o600)
+    for path, name in ((https.ca, "company-ca.pem"), (ssh.key, "shop-key"), (ssh.known_hosts, "known")):
         shutil.copy(path, story.desk / name)
     story.say("A git server of the company's own: behind a password, with a certificate of the company's own authority. Nobody here trusts it yet:")
     story.run(f"slipway apps create shop --repository {https.url('shop')}")
@@ -212,7 +214,8 @@ def play_repositories(story, farm, https, ssh):
     story.run(f"slipway apps create app --repository {ssh.url('app')}")
     story.run("slipway apps set-repository-credential app --ssh-key-file shop-key --known-hosts known")
     story.run("slipway submit --app app --platform demo --follow")
-    story.say("The secrets themselves are in no file of controller and agent, the database's included:")
+    story.say("The secrets themselves are in no file of controller and agent, the database's included. (The search finds them where they are.)")
     places = f"{farm.folder}/controller {farm.folder}/controller.log {farm.folder}/agent-1 {farm.folder}/agent-1.log"
-    story.run(f"sed -n 3p shop-key | cat token - >secrets; grep -raF -f secrets {places} || echo found nothing")
+    story.run("cat token >secrets; sed -n 3p shop-key >>secrets; grep -lF -f secrets token shop-key")
+    story.run(f"grep -rlaF -f secrets {places}", status=1)
     story.run("slipway audit list --action set_repository_credential")

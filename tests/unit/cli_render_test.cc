@@ -114,7 +114,7 @@ TEST_CASE("Failure: class, message, the tool's own words and the remedy in the l
   failure.set_remedy("Seal the current key.");
   failure.set_remedy_zh("请重新密封当前密钥。");
   CHECK(RenderFailure(failure, "  ", PlainView()) ==
-        "  class   credential (the publishing credential)\n"
+        "  class   credential (the publishing or the repository's credential)\n"
         "  reason  KEY_REFUSED\n"
         "  the platform refused the key\n"
         "  in its own words:\n"
