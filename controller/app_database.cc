@@ -68,7 +68,7 @@ absl::Status AppDatabase::Answers() const {
   return database_->Read([](auto&) { return absl::OkStatus(); });
 }
 
-void AppDatabase::EnterRefusalsIn(store::pg::RefusalRecorder* refusals) {
+void AppDatabase::EnterRefusalsIn(store::RefusalRecorder* refusals) {
   if (database_) database_->EnterRefusalsIn(refusals);
 }
 

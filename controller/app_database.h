@@ -80,7 +80,7 @@ class AppDatabase {
   [[nodiscard]] absl::Status Answers() const;
   // Where changes that are refused in their transactions are entered; nullptr: nowhere. Before the
   // start nothing happens.
-  void EnterRefusalsIn(store::pg::RefusalRecorder* refusals);
+  void EnterRefusalsIn(store::RefusalRecorder* refusals);
 
  private:
   // By another controller, so that this one did not start.

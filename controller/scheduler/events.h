@@ -14,6 +14,7 @@
 #include "common/protocol/messages.h"
 #include "controller/domain/agent.h"
 #include "controller/domain/authority.h"
+#include "controller/domain/target.h"
 #include "controller/domain/task.h"
 
 // What goes into a SchedulerCore and what comes out of it, as values.
