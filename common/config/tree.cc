@@ -218,10 +218,25 @@ absl::Status CheckNesting(std::string_view text, const std::string& file) {
   return absl::OkStatus();
 }
 
+// yaml-cpp ends a document at what it cannot read (a comma, a closing bracket) without taking it,
+// and would begin the next one there for ever. Only these lines begin documents.
+std::size_t MostDocuments(std::string_view text) {
+  std::size_t most = 1;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::string_view line = text.substr(at);
+    if (line.substr(0, 3) == "---" || line.substr(0, 3) == "...") ++most;
+    const std::size_t end = line.find('\n');
+    if (end == std::string_view::npos) break;
+    at += end + 1;
+  }
+  return most;
+}
+
 absl::StatusOr<std::vector<Tree>> AllTrees(std::string_view text, const std::string& file_name,
                                            const ParseLimits& limits) {
   SLIPWAY_RETURN_IF_ERROR(CheckBytes(text, file_name, limits));
   SLIPWAY_RETURN_IF_ERROR(CheckNesting(text, file_name));
+  const std::size_t most = MostDocuments(text);
   std::vector<Tree> trees;
   try {
     std::istringstream in{std::string(text)};
@@ -231,6 +246,10 @@ absl::StatusOr<std::vector<Tree>> AllTrees(std::string_view text, const std::str
       tree.file_name = file_name;
       Builder builder(tree.root, limits.max_depth);
       if (!parser.HandleNextDocument(builder)) break;
+      if (trees.size() == most) {
+        return Error(file_name, tree.root.line, tree.root.column,
+                     "not valid YAML: nothing can begin or go on like this");
+      }
       trees.push_back(std::move(tree));
     }
   } catch (const Refused& refused) {

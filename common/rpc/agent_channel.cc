@@ -4,7 +4,11 @@ namespace slipway::rpc {
 
 grpc::ChannelArguments AgentChannelArguments() {
   grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
+  // Above the time between two inventories (15 s), whose answers put the next ping off: an agent
+  // with nothing to do pings only a controller that does not answer. An inventory that the network
+  // does not take ends the connection as early as a ping would, by TCP's own timeout, which gRPC
+  // sets.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   // MIN is how long one attempt may take. Thousands that come back at once take the controller

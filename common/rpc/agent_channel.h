@@ -5,7 +5,7 @@
 namespace slipway::rpc {
 
 // How an agent's channel to its controller behaves: each channel has a connection of its own, one
-// whose other end is silent is given up after about 15 s, and however long the controller was away,
+// whose other end is silent is given up after 25 s at most, and however long the controller was away,
 // the next attempt to connect begins within two seconds of its return, or four where a dead network
 // swallowed the last. Also what programs use that stand in for agents.
 [[nodiscard]] grpc::ChannelArguments AgentChannelArguments();

@@ -155,6 +155,17 @@ TEST_CASE("Document: text made to exhaust the parser ends soon", "[unit][config]
   }
 }
 
+TEST_CASE("Document: what no document can begin with is told, and reading ends", "[unit][config]") {
+  for (const char* text :
+       {",a: 1\n", "a: 1\n,b: 2\n", "]", "a: 1\n}\n", "---\n,\n", "a: 1\n...\n,"}) {
+    INFO(text);
+    CHECK_THAT(ErrorOf(text), Catch::StartsWith("f.yaml:"));
+    CHECK_THAT(Document::ParseAll(text, "f.yaml").status(),
+               StatusIs(absl::StatusCode::kInvalidArgument, "CONFIG_INVALID"));
+  }
+  CHECK(Document::ParseAll("---\na: 1\n---\nb: 2\n...\nc: 3\n...\n", "f.yaml")->size() == 3);
+}
+
 TEST_CASE("Document: a file that is missing or not regular says so", "[unit][config]") {
   CHECK_THAT(Document::Load("/nonexistent/x.yaml").status(),
              StatusIs(absl::StatusCode::kNotFound, "/nonexistent/x.yaml"));

@@ -194,6 +194,21 @@ TEST_CASE("DockerEngine: a connection that the Engine closed meanwhile is replac
   CHECK(server.connections() == 2);
 }
 
+TEST_CASE("DockerEngine: a question that a closing connection swallowed is asked once more",
+          "[unit][docker]") {
+  const Reply swallowed = {.bytes = "", .close_after = true};
+  ScriptedSocket server(
+      {Pong(), Answer(200, kRunning), swallowed, Answer(200, kRunning), swallowed, swallowed});
+  const auto engine = Engine(server.path());
+  CHECK_OK(engine->Inspect(kId, kTimeout));
+  CHECK_OK(engine->Inspect(kId, kTimeout));
+  CHECK(server.connections() == 2);
+  CHECK(engine->TimesLost() == 1);
+  CHECK_THAT(engine->Inspect(kId, kTimeout).status(),
+             StatusIs(absl::StatusCode::kUnavailable, "ENGINE_CONNECTION_LOST"));
+  CHECK(server.requests().size() == 6);
+}
+
 TEST_CASE("DockerEngine: a call whose answer was lost is not made twice", "[unit][docker]") {
   ScriptedSocket server({Pong(), {.bytes = "", .close_after = true}, Answer(200, "{}")});
   const auto engine = Engine(server.path());
@@ -253,6 +268,7 @@ TEST_CASE("DockerEngine: an Engine that was restarted between two calls is notic
   CHECK_OK(engine->Inspect(kId, kTimeout));
   CHECK(engine->TimesLost() == 0);
   CHECK_OK(engine->Inspect(kId, kTimeout));
+  REQUIRE(WaitUntil([&] { return server.closed() == 1; }));
   CHECK_OK(engine->Inspect(kId, kTimeout));
   CHECK(engine->TimesLost() == 1);
 }

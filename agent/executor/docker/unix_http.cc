@@ -203,21 +203,25 @@ absl::StatusOr<std::unique_ptr<UnixHttpClient::Connection>> UnixHttpClient::Conn
 
 absl::StatusOr<HttpResponse> UnixHttpClient::Send(const HttpRequest& request, MonoTime deadline) {
   std::unique_ptr<Connection> connection = TakeIdle();
+  bool may_repeat = connection && request.method == Method::kGet;
   if (!connection) {
     SLIPWAY_ASSIGN_OR_RETURN(connection, Connect(request, deadline));
   }
   const http::request<http::string_body> message = ToMessage(request);
-  http::response_parser<http::string_body> parser;
-  parser.body_limit(max_response_bytes_);
-
-  const std::optional<error_code> error = connection->Exchange(message, parser, deadline);
-  if (!error) return TimeoutError(request);
-  if (*error) {
+  std::optional<http::response_parser<http::string_body>> parser;
+  while (true) {
+    parser.emplace();
+    parser->body_limit(max_response_bytes_);
+    const std::optional<error_code> error = connection->Exchange(message, *parser, deadline);
+    if (!error) return TimeoutError(request);
+    if (!*error) break;
     ++times_lost_;
-    return ExchangeError(request, *error);
+    if (!may_repeat || parser->got_some()) return ExchangeError(request, *error);
+    may_repeat = false;
+    SLIPWAY_ASSIGN_OR_RETURN(connection, Connect(request, deadline));
   }
-  const bool keep_alive = parser.keep_alive();
-  http::response<http::string_body> answer = parser.release();
+  const bool keep_alive = parser->keep_alive();
+  http::response<http::string_body> answer = parser->release();
   if (keep_alive) PutBack(std::move(connection));
   return HttpResponse{.status = static_cast<int>(answer.result_int()),
                       .api_version = std::string(answer["Api-Version"]),

@@ -31,8 +31,10 @@ struct HttpResponse {
 };
 
 // HTTP/1.1 to the Docker Engine on a Unix socket, one request at a time per connection, with idle
-// connections kept for the next request. A request is never sent twice, and none outlives its
-// deadline: not in connecting to a listener that takes no more connections either.
+// connections kept for the next request. A request is never sent twice, but for a GET that a kept
+// connection took and that got no byte of an answer: the Engine may close what is idle at any
+// moment. None outlives its deadline: not in connecting to a listener that takes no more
+// connections either.
 // Thread-safe.
 class UnixHttpClient {
  public:
