@@ -270,8 +270,8 @@ TEST_CASE("SchedulerStore: who left the farm stays away, and leaves the name to 
   const auto all = farm.store().List();
   REQUIRE_OK(all);
   REQUIRE(all->size() == 2);
-  CHECK(all->objects.at(0).id == AgentId("again"));
-  CHECK(all->objects.at(1).availability.mode == AgentMode::kRetired);
+  CHECK(all->at(0).id == AgentId("again"));
+  CHECK(all->at(1).availability.mode == AgentMode::kRetired);
 }
 
 }  // namespace slipway::testing

@@ -29,7 +29,7 @@ absl::Status InMemoryAgentStore::AddJoinToken(const domain::JoinToken& token,
   }
   SLIPWAY_ASSIGN_OR_RETURN(
       const bool made, ClaimRequest(state_, cause, "join token",
-                                    std::to_string(ToMicros(token.expires_at - token.created_at))));
+                                    std::to_string((token.expires_at - token.created_at).count())));
   if (made) {
     return MakeError(absl::StatusCode::kAlreadyExists, "SECRET_SHOWN_ONCE",
                      "the same request has made a join token before");
