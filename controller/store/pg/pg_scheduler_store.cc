@@ -43,7 +43,7 @@ WITH c AS (
   -- seen there, or that does, and its outcome is seen here.
   SELECT platform, name, coalesce(environment, '') AS environment FROM targets
    WHERE (platform, name) IN (SELECT platform, name FROM uses)
-     FOR KEY SHARE
+     FOR SHARE
 ), new_runs AS (
   INSERT INTO runs (id, application_id, ref, version, description, submitted_by, submitted_at,
                     request_id)
