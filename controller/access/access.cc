@@ -175,7 +175,8 @@ absl::Status Access::EndLogin(const Caller& caller, const LoginId& id) {
       id, admin ? AccountId() : caller.account.id, "ended by " + caller.account.name,
       CauseOf(caller,
               {caller.AuthorityFor(admin ? Authority::Need::kAdmin : Authority::Need::kAccount)}));
-  Changed();
+  // Nobody may make everybody's rights be read anew by naming what does not exist.
+  if (!absl::IsNotFound(ended)) Changed();
   return ended;
 }
 
@@ -188,7 +189,7 @@ absl::Status Access::RevokeToken(const Caller& caller, const ApiTokenId& id) {
       id, admin ? AccountId() : caller.account.id,
       CauseOf(caller,
               {caller.AuthorityFor(admin ? Authority::Need::kAdmin : Authority::Need::kAccount)}));
-  Changed();
+  if (!absl::IsNotFound(revoked)) Changed();
   return revoked;
 }
 

@@ -371,10 +371,15 @@ TEST_CASE("Access: nobody ends another's login or token, but an admin does", "[d
   const auto li = door.access.Login("li", kPassword, "", "10.0.0.2");
   REQUIRE_OK(li);
   const LoginId of_li = door.Caller(li->access).login;
+  int changes = 0;
+  const auto listening = door.access.OnChange([&] { ++changes; });
   CHECK(ReasonOf(door.access.EndLogin(mei, of_li)) == "NO_SUCH_LOGIN");
+  CHECK(ReasonOf(door.access.RevokeToken(mei, ApiTokenId("none"))) == "NO_SUCH_TOKEN");
+  CHECK(changes == 0);
   CHECK_OK(door.Try(li->access));
   const access::Caller root{.account = door.farm.root};
   CHECK_OK(door.access.EndLogin(root, of_li));
+  CHECK(changes == 1);
   CHECK(ReasonOf(door.Try(li->access)) == "BAD_TOKEN");
 }
 
