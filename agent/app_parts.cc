@@ -216,8 +216,8 @@ absl::Status App::OpenRunner(const std::string& init_binary) {
            .trees = *trees_,
            .parse_spec = link::ParseTaskSpec,
            .repository_credential =
-               [channel](const AttemptKey& key) {
-                 return link::FetchRepositoryCredential(channel, key);
+               [channel](const AttemptKey& key, const std::string& repository) {
+                 return link::FetchRepositoryCredential(channel, key, repository);
                },
            .make_sink =
                [channel](const AttemptKey& key) { return link::MakeArtifactSink(channel, key); },

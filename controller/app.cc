@@ -2,9 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
-#include <grpcpp/health_check_service_interface.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -36,7 +34,9 @@
 #include "controller/api/overview_service.h"
 #include "controller/api/release_service.h"
 #include "controller/api/session_service.h"
+#include "controller/api/standard_services.h"
 #include "controller/api/task_service.h"
+#include "controller/app_database.h"
 #include "controller/artifacts/artifact_archive.h"
 #include "controller/artifacts/directory_blob_store.h"
 #include "controller/audit/refusal_writer.h"
@@ -49,25 +49,6 @@
 #include "controller/logs/log_store.h"
 #include "controller/runs/run_orders.h"
 #include "controller/scheduler/scheduler.h"
-#include "controller/store/cached_repository_credentials.h"
-#include "controller/store/cached_stores.h"
-#include "controller/store/cached_target_store.h"
-#include "controller/store/pg/database.h"
-#include "controller/store/pg/embedded_cluster.h"
-#include "controller/store/pg/leadership.h"
-#include "controller/store/pg/migrations.h"
-#include "controller/store/pg/migrator.h"
-#include "controller/store/pg/pg_account_store.h"
-#include "controller/store/pg/pg_agent_store.h"
-#include "controller/store/pg/pg_artifact_index.h"
-#include "controller/store/pg/pg_audit_store.h"
-#include "controller/store/pg/pg_catalog_stores.h"
-#include "controller/store/pg/pg_image_order_store.h"
-#include "controller/store/pg/pg_login_store.h"
-#include "controller/store/pg/pg_repository_credential_store.h"
-#include "controller/store/pg/pg_run_reader.h"
-#include "controller/store/pg/pg_scheduler_store.h"
-#include "controller/store/pg/pg_target_store.h"
 #include "controller/work/recurring.h"
 #include "controller/work/work_pool.h"
 
@@ -98,7 +79,8 @@ class RealApp final : public App {
     SLIPWAY_RETURN_IF_ERROR(MakeFolder(options_.data_dir, 0711));
     SLIPWAY_ASSIGN_OR_RETURN(lock_, LockFolder(options_.data_dir));
     // 2. The database answers, has our schema, and we lead.
-    SLIPWAY_RETURN_IF_ERROR(StartDatabase());
+    SLIPWAY_RETURN_IF_ERROR(
+        data_.Start(options_, [this](const absl::Status& status) { Fatal(status); }));
     // 3. Keys: who we are for agents and clients.
     SLIPWAY_RETURN_IF_ERROR(LoadIdentity());
     // 4. Logs and blobs.
@@ -146,21 +128,13 @@ class RealApp final : public App {
     housekeeping_.reset();
     // 4. What was refused, files, then leadership, then the database.
     auth_.reset();
-    if (database_) database_->EnterRefusalsIn(nullptr);
+    data_.EnterRefusalsIn(nullptr);
     refusals_.reset();
     access_.reset();
     archive_.reset();
     blobs_.reset();
     logs_.reset();
-    stores_.reset();
-    leadership_.reset();
-    database_.reset();
-    // The server stays when another controller leads on it; the next start here adopts it.
-    if (cluster_ && !fatal_ && !database_is_led_) {
-      if (const absl::Status status = cluster_->Stop(); !status.ok()) {
-        log::Warn("database_stop", {{"error", std::string(status.message())}});
-      }
-    }
+    data_.Stop(fatal_);
   }
 
   Duration idle_for() const override {
@@ -177,63 +151,29 @@ class RealApp final : public App {
   std::string token_file() const override { return options_.data_dir + "/admin.token"; }
 
  private:
-  struct Stores {
-    explicit Stores(store::pg::Database& database)
-        : scheduler(database),
-          reader(database),
-          applications(database),
-          agents(database),
-          accounts(database),
-          logins(database),
-          cached_applications(applications),
-          repository_credentials(database),
-          cached_credentials(repository_credentials),
-          targets(database),
-          cached_targets(targets),
-          farm(database),
-          artifacts(database),
-          image_orders(database),
-          audit(database) {}
-    store::pg::PgSchedulerStore scheduler;
-    store::pg::PgRunReader reader;
-    store::pg::PgApplicationStore applications;
-    store::pg::PgAgentStore agents;
-    store::pg::PgAccountStore accounts;
-    store::pg::PgLoginStore logins;
-    store::CachedApplicationStore cached_applications;
-    store::pg::PgRepositoryCredentialStore repository_credentials;
-    store::CachedRepositoryCredentials cached_credentials;
-    store::pg::PgTargetStore targets;
-    store::CachedTargetStore cached_targets;
-    store::pg::PgFarmStore farm;
-    store::pg::PgArtifactIndex artifacts;
-    store::pg::PgImageOrderStore image_orders;
-    store::pg::PgAuditStore audit;
-  };
-
   struct Services {
     Services(FarmId farm, RealApp& app, api::Deps deps)
-        : peers(farm, app.stores_->agents, app.clock_,
+        : peers(farm, app.data_.stores().agents, app.clock_,
                 {.overlap = app.options_.agent_certificate_overlap}),
-          agent({*app.gateway_, peers, *app.logs_, *app.archive_, app.stores_->reader,
+          agent({*app.gateway_, peers, *app.logs_, *app.archive_, app.data_.stores().reader,
                  deps.applications, *app.credentials_}),
-          enrollment(farm, {app.keys_.ca, app.stores_->agents, peers, app.clock_},
+          enrollment(farm, {app.keys_.ca, app.data_.stores().agents, peers, app.clock_},
                      app.options_.agent_certificate_lifetime),
           task(deps),
           application(deps,
                       {farm, app.keys_.sealing.certificate_pem, kVersion,
                        app.options_.allow_local_repositories},
                       *app.credentials_),
-          catalog({deps.auth, deps.targets, app.stores_->accounts}),
+          catalog({deps.auth, deps.targets, app.data_.stores().accounts}),
           release(deps, *app.archive_),
           agent_admin(deps, *app.gateway_, app.keys_.ca_fingerprint),
-          agent_images(deps, *app.gateway_, app.stores_->image_orders),
-          session({deps.auth, app.stores_->accounts, app.stores_->logins, deps.applications,
-                   app.clock_}),
-          account({deps.auth, app.stores_->accounts, app.stores_->logins, deps.applications,
-                   app.clock_}),
-          audit(deps, app.stores_->audit),
-          overview(deps, *app.versions_, app.stores_->cached_credentials, farm) {}
+          agent_images(deps, *app.gateway_, app.data_.stores().image_orders),
+          session({deps.auth, app.data_.stores().accounts, app.data_.stores().logins,
+                   deps.applications, app.clock_}),
+          account({deps.auth, app.data_.stores().accounts, app.data_.stores().logins,
+                   deps.applications, app.clock_}),
+          audit(deps, app.data_.stores().audit),
+          overview(deps, *app.versions_, app.data_.stores().cached_credentials, farm) {}
     agent_gateway::PeerCheck peers;
     agent_gateway::AgentService agent;
     agent_gateway::EnrollmentService enrollment;
@@ -249,50 +189,12 @@ class RealApp final : public App {
     api::OverviewService overview;
   };
 
-  absl::Status StartDatabase() {
-    store::pg::DatabaseOptions connection;
-    connection.application_name = fmt::format("slipway-controller-{}", NewId("").substr(0, 10));
-    connection.connection = options_.database_url;
-    if (connection.connection.empty()) {
-      store::pg::EmbeddedClusterOptions cluster;
-      cluster.root_dir = options_.data_dir + "/postgres";
-      cluster.os_user = options_.postgres_user;
-      SLIPWAY_ASSIGN_OR_RETURN(cluster_, store::pg::EmbeddedCluster::Start(cluster));
-      connection.connection = cluster_->ConnectionString();
-      log::Info("database_ready", {{"adopted", cluster_->adopted() ? "true" : "false"}});
-    }
-    // Where somebody may lead, nothing is written before that term is over, not even a migration.
-    SLIPWAY_ASSIGN_OR_RETURN(const auto found,
-                             store::pg::Migrate(connection, store::pg::BuiltInMigrations(),
-                                                store::pg::MigrationMode::kList));
-    if (found.version_before == 0) SLIPWAY_RETURN_IF_ERROR(MigrateSchema(connection));
-    SLIPWAY_ASSIGN_OR_RETURN(database_, store::pg::Database::Open(connection));
-    store::pg::LeadershipOptions leadership;
-    leadership.database = connection;
-    auto acquired = store::pg::Leadership::Acquire(
-        leadership, [this](const absl::Status& status) { Fatal(status); });
-    database_is_led_ = GetErrorInfo(acquired.status()).reason == "LEADERSHIP_HELD";
-    SLIPWAY_ASSIGN_OR_RETURN(leadership_, std::move(acquired));
-    stores_ = std::make_unique<Stores>(*database_);
-    SLIPWAY_ASSIGN_OR_RETURN(epoch_, stores_->scheduler.BecomeLeader());
-    if (found.version_before != 0) SLIPWAY_RETURN_IF_ERROR(MigrateSchema(connection));
-    return absl::OkStatus();
-  }
-
-  static absl::Status MigrateSchema(const store::pg::DatabaseOptions& connection) {
-    SLIPWAY_ASSIGN_OR_RETURN(const auto report,
-                             store::pg::Migrate(connection, store::pg::BuiltInMigrations(),
-                                                store::pg::MigrationMode::kApply));
-    for (const std::string& file : report.files) log::Info("migrated", {{"file", file}});
-    return absl::OkStatus();
-  }
-
   absl::Status LoadIdentity() {
-    SLIPWAY_ASSIGN_OR_RETURN(farm_, stores_->farm.GetOrCreateFarmId());
+    SLIPWAY_ASSIGN_OR_RETURN(farm_, data_.stores().farm.GetOrCreateFarmId());
     const std::string dir = options_.data_dir + "/keys";
     SLIPWAY_RETURN_IF_ERROR(MakeFolder(dir, 0700));
-    SLIPWAY_ASSIGN_OR_RETURN(const auto agents, stores_->agents.List());
-    SLIPWAY_ASSIGN_OR_RETURN(const auto applications, stores_->applications.List({}));
+    SLIPWAY_ASSIGN_OR_RETURN(const auto agents, data_.stores().agents.List());
+    SLIPWAY_ASSIGN_OR_RETURN(const auto applications, data_.stores().applications.List({}));
     const bool in_use = !agents.empty() || applications.total > 0;
     SLIPWAY_ASSIGN_OR_RETURN(
         keys_, LoadOrCreateFarmKeys(
@@ -303,12 +205,12 @@ class RealApp final : public App {
     if (chmod(ca_file().c_str(), 0644) != 0) return ErrnoError(errno, ca_file());
     SLIPWAY_ASSIGN_OR_RETURN(auto session_key, LoadOrCreateSessionKey(dir + "/session.key"));
     access_ = std::make_unique<access::Access>(
-        access::Access::Options{}, stores_->accounts, stores_->logins,
+        access::Access::Options{}, data_.stores().accounts, data_.stores().logins,
         access::SessionTokens(std::move(session_key)), clock_);
-    refusals_ = std::make_unique<audit::RefusalWriter>(stores_->audit);
-    database_->EnterRefusalsIn(refusals_.get());
+    refusals_ = std::make_unique<audit::RefusalWriter>(data_.stores().audit);
+    data_.EnterRefusalsIn(refusals_.get());
     return EnsureFirstAdmin(
-        stores_->accounts, stores_->logins,
+        data_.stores().accounts, data_.stores().logins,
         {.password_file = options_.data_dir + "/admin.password", .token_file = token_file()},
         clock_.Wall());
   }
@@ -317,35 +219,36 @@ class RealApp final : public App {
     SLIPWAY_ASSIGN_OR_RETURN(logs_, logs::LogStore::Make({.root = options_.data_dir + "/logs"}));
     SLIPWAY_ASSIGN_OR_RETURN(blobs_,
                              artifacts::DirectoryBlobStore::Open(options_.data_dir + "/blobs"));
-    archive_ = std::make_unique<artifacts::ArtifactArchive>(*blobs_, stores_->artifacts, clock_);
+    archive_ =
+        std::make_unique<artifacts::ArtifactArchive>(*blobs_, data_.stores().artifacts, clock_);
     catalog::VersionReaderOptions reading = options_.repositories;
     reading.mirrors.work_dir = options_.data_dir + "/repositories";
     if (options_.allow_local_repositories) reading.mirrors.allowed_schemes.insert("file");
-    credentials_.emplace(stores_->cached_credentials, farm_, keys_.sealing);
-    reading.open_credential = credentials_->OpenerFor(stores_->cached_applications);
+    credentials_.emplace(data_.stores().cached_credentials, farm_, keys_.sealing);
+    reading.open_credential = credentials_->OpenerFor(data_.stores().cached_applications);
     SLIPWAY_ASSIGN_OR_RETURN(versions_, catalog::VersionReader::Create(std::move(reading), clock_));
     return absl::OkStatus();
   }
 
   absl::Status StartScheduling() {
-    orders_.reset(new runs::RunOrders({stores_->reader, stores_->cached_applications,
-                                       stores_->cached_credentials, *logs_, *archive_, watch_,
-                                       stores_->cached_targets, clock_, farm_, keys_.sealing,
+    orders_.reset(new runs::RunOrders({data_.stores().reader, data_.stores().cached_applications,
+                                       data_.stores().cached_credentials, *logs_, *archive_, watch_,
+                                       data_.stores().cached_targets, clock_, farm_, keys_.sealing,
                                        options_.public_url}));
     scheduler::Scheduler::Options options;
     options.core.no_agent_grace = options_.no_agent_grace;
     options.core.max_unfinished = options_.max_unfinished;
     options.core.publish_margin = options_.publish_margin;
     options.on_lost_leadership = [this](const absl::Status& status) { Fatal(status); };
-    scheduler_ = std::make_unique<scheduler::Scheduler>(std::move(options), stores_->scheduler,
-                                                        *orders_, clock_);
+    scheduler_ = std::make_unique<scheduler::Scheduler>(std::move(options),
+                                                        data_.stores().scheduler, *orders_, clock_);
     reads_ = std::make_unique<work::WorkPool>(kReadThreads);
     submits_ = std::make_unique<work::WorkPool>(kReadThreads);
     log_writes_ = std::make_unique<work::WorkPool>(kLogThreads);
     gateway_ = std::make_unique<agent_gateway::Gateway>(
-        *scheduler_, stores_->agents, clock_,
-        agent_gateway::Gateway::Pools{.database = *reads_, .disk = *log_writes_}, epoch_);
-    SLIPWAY_ASSIGN_OR_RETURN(auto image_orders, stores_->image_orders.List());
+        *scheduler_, data_.stores().agents, clock_,
+        agent_gateway::Gateway::Pools{.database = *reads_, .disk = *log_writes_}, data_.epoch());
+    SLIPWAY_ASSIGN_OR_RETURN(auto image_orders, data_.stores().image_orders.List());
     gateway_->SetImageOrders(std::move(image_orders));
     return scheduler_->Start(*gateway_);
   }
@@ -365,12 +268,11 @@ class RealApp final : public App {
     rights_changes_ = access_->OnChange([this] { rights_->Changed(); });
     services_.reset(new Services(
         farm_, *this,
-        {*auth_, *scheduler_, stores_->reader, stores_->cached_applications, stores_->agents,
-         *logs_, watch_, stores_->cached_targets, *reads_, *submits_, streams_, *rights_, clock_}));
+        {*auth_, *scheduler_, data_.stores().reader, data_.stores().cached_applications,
+         data_.stores().agents, *logs_, watch_, data_.stores().cached_targets, *reads_, *submits_,
+         streams_, *rights_, clock_}));
 
-    // So that grpcurl and probes need no files of ours. Both are for builders made afterwards.
-    grpc::EnableDefaultHealthCheckService(true);
-    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    api::ServeReflectionAndHealth();
     grpc::ServerBuilder builder;
     grpc::ResourceQuota quota("slipway");
     quota.SetMaxThreads(kMaxServerThreads);
@@ -407,10 +309,8 @@ class RealApp final : public App {
   absl::Status ServeHttp(const crypto::KeyAndCertificate& certificate) {
     if (options_.http_listen == kNoHttp) return absl::OkStatus();
     sampled_ = AddControllerMetrics(registry_, *scheduler_, kVersion);
-    ready_check_.reset(
-        new ReadyCheck({[this] { return idle_for(); },
-                        [this] { return database_->Read([](auto&) { return absl::OkStatus(); }); },
-                        *reads_, clock_}));
+    ready_check_.reset(new ReadyCheck(
+        {[this] { return idle_for(); }, [this] { return data_.Answers(); }, *reads_, clock_}));
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
     arguments.SetMaxSendMessageSize(kMaxMessageBytes);
@@ -445,10 +345,7 @@ class RealApp final : public App {
 
   std::atomic<bool> fatal_{false};
   bool stopped_ = false;
-  // By another controller, so that this one did not start.
-  bool database_is_led_ = false;
   int port_ = 0;
-  Epoch epoch_;
   FarmId farm_;
   FarmKeys keys_;
   runs::TaskWatch watch_;
@@ -457,10 +354,7 @@ class RealApp final : public App {
 
   // In the order of construction.
   fs::UniqueFd lock_;
-  std::unique_ptr<store::pg::EmbeddedCluster> cluster_;
-  std::unique_ptr<store::pg::Database> database_;
-  std::unique_ptr<store::pg::Leadership> leadership_;
-  std::unique_ptr<Stores> stores_;
+  AppDatabase data_;
   std::unique_ptr<logs::LogStore> logs_;
   std::unique_ptr<artifacts::BlobStore> blobs_;
   std::unique_ptr<artifacts::ArtifactArchive> archive_;

@@ -29,7 +29,8 @@ absl::Status EnsureFirstAdmin(store::AccountStore& accounts, store::LoginStore& 
     const std::string password = crypto::NewPassword();
     // Before the account: a crash in between leaves a password of nobody's.
     SLIPWAY_RETURN_IF_ERROR(crypto::WriteSecretFile(files.password_file, password + "\n"));
-    const absl::Status created = accounts.Create(*admin, crypto::HashPassword(password), cause);
+    const absl::Status created =
+        accounts.Create(*admin, crypto::HashPassword(password), cause).status();
     if (absl::IsAlreadyExists(created)) {
       std::error_code gone;
       std::filesystem::remove(files.password_file, gone);

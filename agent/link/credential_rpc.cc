@@ -25,12 +25,13 @@ crypto::SecretBytes TakeSecret(std::string& bytes) {
 
 }  // namespace
 
-absl::StatusOr<crypto::RepositoryCredential> FetchRepositoryCredential(const ChannelSource& channel,
-                                                                       const AttemptKey& key) {
+absl::StatusOr<crypto::RepositoryCredential> FetchRepositoryCredential(
+    const ChannelSource& channel, const AttemptKey& key, const std::string& repository) {
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + kCallTime);
   v1::GetRepositoryCredentialRequest request;
   *request.mutable_ref() = rpc::ToProto(key);
+  request.set_repository(repository);
   v1::GetRepositoryCredentialResponse response;
   const auto stub = v1::AgentService::NewStub(channel());
   const absl::Status status =
@@ -45,6 +46,7 @@ absl::StatusOr<crypto::RepositoryCredential> FetchRepositoryCredential(const Cha
     credential.known_hosts = response.ssh().known_hosts();
   } else {
     credential.username = response.https().username();
+    credential.ca_certificates = response.https().ca_certificates();
     credential.secret = TakeSecret(*response.mutable_https()->mutable_password());
   }
   SLIPWAY_RETURN_IF_ERROR(crypto::CheckRepositoryCredential(credential));

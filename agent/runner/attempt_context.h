@@ -44,8 +44,9 @@ struct RunnerParts {
   git::MirrorCache& mirrors;
   workspace::WorkTrees& trees;
   std::function<absl::StatusOr<TaskSpec>(std::string_view)> parse_spec;
-  // Asks the controller; blocks.
-  std::function<absl::StatusOr<crypto::RepositoryCredential>(const AttemptKey&)>
+  // Asks the controller for what opens the repository at this URL; blocks.
+  std::function<absl::StatusOr<crypto::RepositoryCredential>(const AttemptKey&,
+                                                             const std::string& repository)>
       repository_credential = {};
   std::function<std::unique_ptr<artifacts::ArtifactSink>(const AttemptKey&)> make_sink;
   std::function<std::unique_ptr<artifacts::ArtifactSource>(const AttemptKey&)> make_source;

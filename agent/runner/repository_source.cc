@@ -12,12 +12,13 @@ namespace {
 // For the controller's word, while other builds of the application wait for the mirror.
 constexpr Duration kPatience = std::chrono::minutes(5);
 
-absl::StatusOr<crypto::RepositoryCredential> AskCredential(AttemptContext& context) {
+absl::StatusOr<crypto::RepositoryCredential> AskCredential(AttemptContext& context,
+                                                           const std::string& repository) {
   const MonoTime give_up = context.clock.Mono() + kPatience;
   artifacts::Backoff pause({});
   for (;;) {
     absl::StatusOr<crypto::RepositoryCredential> credential =
-        context.parts.repository_credential(context.key);
+        context.parts.repository_credential(context.key, repository);
     if (credential.ok()) context.Hide(credential->secret.view());
     if (credential.ok() || !artifacts::IsTransient(credential.status()) ||
         context.clock.Mono() >= give_up) {
@@ -32,12 +33,13 @@ absl::StatusOr<crypto::RepositoryCredential> AskCredential(AttemptContext& conte
 git::Source SourceOf(AttemptContext& context) {
   const auto& work = std::get<BuildWork>(context.task.work);
   if (work.private_repository) {
-    return {work.repository, context.task.application,
-            [&context](const std::stop_token&) { return AskCredential(context); }};
+    return {work.repository, context.task.application, [&context, &work](const std::stop_token&) {
+              return AskCredential(context, work.repository);
+            }};
   }
-  // What a password opens is not for other applications, wherever it comes from.
+  // What a password or token opens is not for other applications, wherever it comes from.
   return {work.repository,
-          git::HasPassword(work.repository) ? context.task.application : std::string(), nullptr};
+          git::HasLogin(work.repository) ? context.task.application : std::string(), nullptr};
 }
 
 }  // namespace slipway::runner

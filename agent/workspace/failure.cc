@@ -24,7 +24,7 @@ struct Meaning {
 constexpr char kSetCredential[] = "Set it anew with `slipway apps set-repository-credential`.";
 constexpr char kSetCredentialZh[] = "请用 `slipway apps set-repository-credential` 重新设置。";
 
-constexpr std::array<Meaning, 19> kMeanings{{
+constexpr std::array<Meaning, 20> kMeanings{{
     {"REPOSITORY_URL_INVALID", FailureClass::kBuild,
      "Correct the repository's address: https or ssh.", "请检查仓库地址，使用 https 或 ssh。"},
     {"REF_UNKNOWN", FailureClass::kBuild, "Check the branch, tag or commit, and that it is pushed.",
@@ -50,6 +50,10 @@ constexpr std::array<Meaning, 19> kMeanings{{
      "account, key or token that the agent uses.",
      "请用 `slipway apps set-repository-credential` "
      "设置可读取该仓库的凭证，或检查构建机使用的账号、密钥或令牌。"},
+    {"REPOSITORY_UNTRUSTED", FailureClass::kCredential,
+     "Give the certificate of the server's authority with the credential (--ca-file), or let the "
+     "agent's machine trust it.",
+     "请用 --ca-file 随凭证提供服务器证书颁发机构的证书，或让构建机信任它。"},
     // What the controller says of the credential that was set for the repository.
     {"NO_REPOSITORY_CREDENTIAL", FailureClass::kCredential, kSetCredential, kSetCredentialZh},
     {"CREDENTIAL_BROKEN", FailureClass::kCredential, kSetCredential, kSetCredentialZh},

@@ -10,6 +10,7 @@
 #include <type_traits>
 
 #include "common/crypto/hash.h"
+#include "common/fs/unique_fd.h"
 #include "common/git/file_support.h"
 #include "common/status/status.h"
 
@@ -121,14 +122,14 @@ std::optional<TreeRecord> TreeRecord::Parse(std::string_view bytes) {
 std::string CurrentBoot() {
   // /proc files have no size, so not ReadWholeFile.
   std::string text(64, '\0');
-  const git::Fd fd(open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
+  const fs::UniqueFd fd(open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
   const ssize_t got = fd.valid() ? read(fd.get(), text.data(), text.size()) : 0;
   text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
   return text;
 }
 
 absl::Status WaitForLaterStamps(const std::string& probe, std::int64_t ctime_ns) {
-  const git::Fd fd(open(probe.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  const fs::UniqueFd fd(open(probe.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!fd.valid()) return ErrnoError(errno, "cannot open " + probe);
   constexpr auto kPause = std::chrono::microseconds(500);
   // Two seconds, the coarsest grain; bounded for a clock that was set back.

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "agent/workspace/tree_survey.h"
+#include "common/fs/unique_fd.h"
 #include "common/git/file_support.h"
 #include "common/git/trash.h"
 #include "common/status/status.h"
@@ -106,7 +107,7 @@ class Syncer {
       if (before != nullptr && git::AreSame(entry, before)) {
         KeepRecords(git::IsTree(entry) ? path + "/" : path);
       } else if (before != nullptr && git::IsTree(entry) && git::IsTree(before)) {
-        const git::Fd child(openat(fd, name.c_str(), kOpenDirectory));
+        const fs::UniqueFd child(openat(fd, name.c_str(), kOpenDirectory));
         if (!child.valid()) return ErrnoError(errno, "cannot open " + path);
         SLIPWAY_ASSIGN_OR_RETURN(const git::TreePtr subtree, git::Subtree(repository_, entry));
         SLIPWAY_ASSIGN_OR_RETURN(const git::TreePtr old_subtree, git::Subtree(repository_, before));
@@ -155,7 +156,7 @@ class Syncer {
     if (mode != GIT_FILEMODE_TREE && mode != GIT_FILEMODE_COMMIT) {
       return SyncFile(entry, fd, name, path);
     }
-    SLIPWAY_ASSIGN_OR_RETURN(const git::Fd child, EnterDirectory(fd, name, path));
+    SLIPWAY_ASSIGN_OR_RETURN(const fs::UniqueFd child, EnterDirectory(fd, name, path));
     git::TreePtr subtree;
     if (mode == GIT_FILEMODE_TREE) {
       SLIPWAY_ASSIGN_OR_RETURN(subtree, git::Subtree(repository_, entry));
@@ -191,13 +192,13 @@ class Syncer {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<git::Fd> EnterDirectory(int parent, const std::string& name,
-                                         const std::string& path) {
-    git::Fd fd(openat(parent, name.c_str(), kOpenDirectory));
+  absl::StatusOr<fs::UniqueFd> EnterDirectory(int parent, const std::string& name,
+                                              const std::string& path) {
+    fs::UniqueFd fd(openat(parent, name.c_str(), kOpenDirectory));
     if (!fd.valid()) {
       SLIPWAY_RETURN_IF_ERROR(trash_.PutAt(parent, name));
       if (mkdirat(parent, name.c_str(), 0700) != 0) return ErrnoError(errno, "cannot make " + path);
-      fd = git::Fd(openat(parent, name.c_str(), kOpenDirectory));
+      fd = fs::UniqueFd(openat(parent, name.c_str(), kOpenDirectory));
       if (!fd.valid()) return ErrnoError(errno, "cannot open " + path);
     }
     SLIPWAY_RETURN_IF_ERROR(FixDirectory(fd.get(), path));
@@ -313,7 +314,7 @@ class Syncer {
   absl::Status MakeFile(git_blob* blob, std::string_view content, std::uint32_t mode, int fd,
                         const std::string& name, const std::string& path, struct stat& info) {
     constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-    const git::Fd file(openat(fd, name.c_str(), kFlags, 0600));
+    const fs::UniqueFd file(openat(fd, name.c_str(), kFlags, 0600));
     if (!file.valid()) return ErrnoError(errno, "cannot make " + path);
     if (result_.record.attributes.empty()) {
       SLIPWAY_RETURN_IF_ERROR(git::WriteAll(file.get(), content, path));

@@ -15,6 +15,7 @@
 #include "agent/workspace/tree_record.h"
 #include "agent/workspace/tree_sync.h"
 #include "common/base/ids.h"
+#include "common/fs/unique_fd.h"
 #include "common/git/file_support.h"
 #include "common/git/git2_support.h"
 #include "common/git/trash.h"
@@ -52,7 +53,7 @@ absl::StatusOr<WorkTree> SyncSlot(const std::string& slot, git_repository* repos
                                   std::string_view commit, TreeRecord before, TreeTrust trust,
                                   const WorkTreeOptions& options, git::Trash& trash,
                                   const std::stop_token& stop) {
-  const git::Fd root(
+  const slipway::fs::UniqueFd root(
       open((slot + "/tree").c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!root.valid()) return ErrnoError(errno, "cannot open the work tree of " + slot);
   const bool same_commit = before.commit == commit;

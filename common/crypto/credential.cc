@@ -32,22 +32,23 @@ absl::Status CheckBinding(const SealedFields& document, const CredentialBinding&
                      "the credential was sealed for another purpose than publishing",
                      "Seal the platform's key with `slipway credentials seal` and commit it.");
   }
-  const std::pair<std::string_view, std::string_view> parts[] = {
-      {"farm", expected.farm.value()},
-      {"application", expected.application.value()},
-      {"platform", expected.platform}};
-  for (const auto& [name, wanted] : parts) {
-    SLIPWAY_ASSIGN_OR_RETURN(const std::string_view found, document.Get(name));
-    if (found == wanted) continue;
-    return MakeError(
-        StatusCode::kPermissionDenied, "CREDENTIAL_FOREIGN",
-        fmt::format("the credential was sealed for another {}; it is wanted for {} \"{}\"", name,
-                    name, wanted),
-        fmt::format("Seal this application's own credential for platform \"{}\" with `slipway "
-                    "credentials seal` and commit it.",
-                    expected.platform));
-  }
-  return absl::OkStatus();
+  const std::string_view farm = expected.farm.value();
+  const std::string_view application = expected.application.value();
+  SLIPWAY_ASSIGN_OR_RETURN(
+      const std::string_view name,
+      document.FirstDifference(
+          {{"farm", farm}, {"application", application}, {"platform", expected.platform}}));
+  if (name.empty()) return absl::OkStatus();
+  return MakeError(
+      StatusCode::kPermissionDenied, "CREDENTIAL_FOREIGN",
+      fmt::format("the credential was sealed for another {}; it is wanted for {} \"{}\"", name,
+                  name,
+                  name == "farm"          ? farm
+                  : name == "application" ? application
+                                          : std::string_view(expected.platform)),
+      fmt::format("Seal this application's own credential for platform \"{}\" with `slipway "
+                  "credentials seal` and commit it.",
+                  expected.platform));
 }
 
 }  // namespace
@@ -79,9 +80,8 @@ absl::StatusOr<Credential> OpenCredential(std::string_view sealed_pem,
   SealedFields document(kAgain);
   SLIPWAY_RETURN_IF_ERROR(document.OpenFrom(sealed_pem, farm_certificate_pem, farm_key_pem));
   SLIPWAY_RETURN_IF_ERROR(CheckBinding(document, expected));
-  SLIPWAY_ASSIGN_OR_RETURN(const std::string_view kind, document.Get("kind"));
-  SLIPWAY_ASSIGN_OR_RETURN(const std::string_view app_id, document.Get("appId"));
-  SLIPWAY_ASSIGN_OR_RETURN(const std::string_view secret, document.Get("secret"));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto fields, document.GetAll({"kind", "appId", "secret"}));
+  const auto& [kind, app_id, secret] = fields;
   SLIPWAY_RETURN_IF_ERROR(CheckField("kind", kind));
   SLIPWAY_RETURN_IF_ERROR(CheckField("appId", app_id));
   SLIPWAY_RETURN_IF_ERROR(CheckSecret(secret));

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/crypto/pki.h"
 #include "common/crypto/sealed_fields.h"
 #include "common/crypto/ssh_key.h"
 #include "common/status/status.h"
@@ -19,6 +20,7 @@ constexpr char kPurpose[] = "repository";
 constexpr std::size_t kMaxUser = 256;
 constexpr std::size_t kMaxPassword = 4 * 1024;
 constexpr std::size_t kMaxKnownHosts = 16 * 1024;
+constexpr std::size_t kMaxAuthorities = 32 * 1024;
 
 absl::Status Bad(std::string_view why) {
   return MakeError(StatusCode::kInvalidArgument, "BAD_REPOSITORY_CREDENTIAL",
@@ -60,6 +62,25 @@ absl::Status CheckKnownHosts(std::string_view text) {
   return absl::OkStatus();
 }
 
+absl::Status CheckAuthorities(std::string_view text) {
+  constexpr std::string_view kBegin = "-----BEGIN CERTIFICATE-----";
+  if (text.empty()) return absl::OkStatus();
+  if (text.size() > kMaxAuthorities) return Bad("the authorities' certificates exceed 32 KiB");
+  if (text.find("PRIVATE KEY") != std::string_view::npos) {
+    return Bad("beside the authorities' certificates is a private key");
+  }
+  std::size_t at = text.find(kBegin);
+  if (at == std::string_view::npos) return Bad("the authorities' file has no PEM certificate");
+  for (int number = 1; at != std::string_view::npos; ++number) {
+    const std::size_t next = text.find(kBegin, at + kBegin.size());
+    if (!ReadCertificate(text.substr(at, next - at)).ok()) {
+      return Bad(fmt::format("certificate {} of the authorities' file is broken", number));
+    }
+    at = next;
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Foreign(std::string_view what) {
   return MakeError(StatusCode::kPermissionDenied, "CREDENTIAL_FOREIGN",
                    fmt::format("the credential was sealed for another {}", what),
@@ -73,12 +94,13 @@ std::string_view RepositoryCredentialKindName(RepositoryCredentialKind kind) {
 }
 
 RepositoryCredential RepositoryCredential::Clone() const {
-  return {kind, username, SecretBytes::CopyOf(secret.view()), known_hosts};
+  return {kind, username, SecretBytes::CopyOf(secret.view()), known_hosts, ca_certificates};
 }
 
 absl::Status CheckRepositoryCredential(const RepositoryCredential& credential) {
   if (credential.kind == RepositoryCredentialKind::kSsh) {
     if (!credential.username.empty()) return Bad("over SSH the repository's URL names the user");
+    if (!credential.ca_certificates.empty()) return Bad("authorities are for https");
     SLIPWAY_RETURN_IF_ERROR(ReadSshKey(credential.secret.view()).status());
     return CheckKnownHosts(credential.known_hosts);
   }
@@ -89,7 +111,7 @@ absl::Status CheckRepositoryCredential(const RepositoryCredential& credential) {
   if (!IsLine(credential.secret.view(), kMaxPassword)) {
     return Bad("the password must be one line of 1 to 4096 bytes");
   }
-  return absl::OkStatus();
+  return CheckAuthorities(credential.ca_certificates);
 }
 
 absl::StatusOr<std::string> SealRepositoryCredential(const RepositoryBinding& binding,
@@ -104,6 +126,7 @@ absl::StatusOr<std::string> SealRepositoryCredential(const RepositoryBinding& bi
   document.Add("kind", RepositoryCredentialKindName(credential.kind));
   document.Add("username", credential.username);
   document.Add("knownHosts", credential.known_hosts);
+  document.Add("caCertificates", credential.ca_certificates);
   document.Add("secret", credential.secret.view());
   return document.SealFor(farm_certificate_pem);
 }
@@ -116,25 +139,25 @@ absl::StatusOr<RepositoryCredential> OpenRepositoryCredential(std::string_view s
   SLIPWAY_RETURN_IF_ERROR(document.OpenFrom(sealed_pem, farm_certificate_pem, farm_key_pem));
   // Those for publishing name a platform instead.
   if (!document.Has("purpose") || document.Has("platform")) return Foreign("purpose");
-  const std::pair<std::string_view, std::string_view> parts[] = {
-      {"purpose", kPurpose},
-      {"farm", expected.farm.value()},
-      {"application", expected.application.value()},
-      {"origin", expected.origin}};
-  for (const auto& [name, wanted] : parts) {
-    SLIPWAY_ASSIGN_OR_RETURN(const std::string_view found, document.Get(name));
-    if (found != wanted) return Foreign(name == "origin" ? "server" : name);
-  }
-  SLIPWAY_ASSIGN_OR_RETURN(const std::string_view kind, document.Get("kind"));
-  SLIPWAY_ASSIGN_OR_RETURN(const std::string_view username, document.Get("username"));
-  SLIPWAY_ASSIGN_OR_RETURN(const std::string_view known_hosts, document.Get("knownHosts"));
-  SLIPWAY_ASSIGN_OR_RETURN(const std::string_view secret, document.Get("secret"));
+  SLIPWAY_ASSIGN_OR_RETURN(const std::string_view name,
+                           document.FirstDifference({{"purpose", kPurpose},
+                                                     {"farm", expected.farm.value()},
+                                                     {"application", expected.application.value()},
+                                                     {"origin", expected.origin}}));
+  if (!name.empty()) return Foreign(name == "origin" ? "server" : name);
+  SLIPWAY_ASSIGN_OR_RETURN(const auto fields,
+                           document.GetAll({"kind", "username", "knownHosts", "secret"}));
+  const auto& [kind, username, known_hosts, secret] = fields;
   if (kind != "https" && kind != "ssh") return Bad("its kind is neither https nor ssh");
   RepositoryCredential credential;
   credential.kind =
       kind == "ssh" ? RepositoryCredentialKind::kSsh : RepositoryCredentialKind::kHttps;
   credential.username = username;
   credential.known_hosts = known_hosts;
+  // Those that were sealed before servers could have authorities of their own have none.
+  if (document.Has("caCertificates")) {
+    SLIPWAY_ASSIGN_OR_RETURN(credential.ca_certificates, document.Get("caCertificates"));
+  }
   credential.secret = SecretBytes::CopyOf(secret);
   SLIPWAY_RETURN_IF_ERROR(CheckRepositoryCredential(credential));
   return credential;

@@ -39,6 +39,9 @@ struct RepositoryCredential {
   // kSsh only: lines as in a known_hosts file, at most 16 KiB; empty: the server's key is trusted
   // when it is first seen.
   std::string known_hosts;
+  // kHttps only: PEM certificates, at most 32 KiB, of which the server's has to come; empty: of
+  // those that the machine trusts.
+  std::string ca_certificates{};
 
   [[nodiscard]] RepositoryCredential Clone() const;
 };

@@ -74,6 +74,14 @@ absl::StatusOr<std::string_view> SealedFields::Get(std::string_view name) const 
   return std::string_view(text->data(), text->size());
 }
 
+absl::StatusOr<std::string_view> SealedFields::FirstDifference(Wanted wanted) const {
+  for (const auto& [name, text] : wanted) {
+    SLIPWAY_ASSIGN_OR_RETURN(const std::string_view found, Get(name));
+    if (found != text) return name;
+  }
+  return std::string_view();
+}
+
 absl::Status SealedFields::Parse(std::string_view text) {
   unsigned char buffer[kParserBytes];
   json::parse_options options;

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <array>
 #include <boost/json.hpp>
 #include <cstddef>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -10,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "common/crypto/cms.h"
 #include "common/crypto/secret.h"
+#include "common/status/status.h"
 
 // The small JSON documents that credentials are sealed as. Private to this library: it shows
 // Boost.JSON.
@@ -37,6 +40,19 @@ class SealedFields {
   [[nodiscard]] bool Has(std::string_view name) const;
   // Lives as long as this. CREDENTIAL_BROKEN: there is no such text.
   [[nodiscard]] absl::StatusOr<std::string_view> Get(std::string_view name) const;
+  // Several texts, as Get.
+  template <std::size_t kCount>
+  [[nodiscard]] absl::StatusOr<std::array<std::string_view, kCount>> GetAll(
+      const std::string_view (&names)[kCount]) const {
+    std::array<std::string_view, kCount> texts;
+    for (std::size_t i = 0; i < kCount; ++i) {
+      SLIPWAY_ASSIGN_OR_RETURN(texts[i], Get(names[i]));
+    }
+    return texts;
+  }
+  // The first name whose text is not the one that is wanted; "": all are. Errors as Get.
+  using Wanted = std::initializer_list<std::pair<std::string_view, std::string_view>>;
+  [[nodiscard]] absl::StatusOr<std::string_view> FirstDifference(Wanted wanted) const;
 
  private:
   absl::Status Parse(std::string_view text);

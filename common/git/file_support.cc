@@ -2,12 +2,14 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
 
 #include "common/base/ids.h"
+#include "common/fs/unique_fd.h"
 #include "common/status/status.h"
 
 namespace slipway::git {
@@ -30,7 +32,8 @@ absl::Status WriteAll(int fd, std::string_view bytes, std::string_view what) {
 
 absl::Status WriteFileAtomically(const std::string& path, std::string_view bytes) {
   const std::string fresh = path + "." + NewId("");
-  const Fd fd(open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+  const fs::UniqueFd fd(
+      open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd.valid()) return ErrnoError(errno, "cannot make " + fresh);
   absl::Status status = WriteAll(fd.get(), bytes, path);
   if (status.ok() && rename(fresh.c_str(), path.c_str()) != 0) {
@@ -41,7 +44,7 @@ absl::Status WriteFileAtomically(const std::string& path, std::string_view bytes
 }
 
 absl::StatusOr<std::string> ReadWholeFile(const std::string& path, std::size_t max_bytes) {
-  const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  const fs::UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!fd.valid()) return ErrnoError(errno, "cannot open " + path);
   struct stat info {};
   if (fstat(fd.get(), &info) != 0) return ErrnoError(errno, "cannot read " + path);

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "common/config/units.h"
+#include "common/git/clean_text.h"
 #include "common/git/git_secret.h"
 #include "common/git/tool_words.h"
 #include "common/mask/secret_masker.h"
@@ -44,7 +45,8 @@ std::vector<std::string> SecretsOf(const GitCall& call) {
   return secrets;
 }
 
-// git's words for people: no secrets, no control characters but line ends.
+// git's words for people: no secrets, and nothing that steers a terminal or reorders text, for some
+// of them are the server's.
 std::string CleanWords(std::string text, const GitCall& call) {
   std::vector<std::string> secrets = SecretsOf(call);
   text = mask::SecretMasker(secrets).Mask(text);
@@ -53,15 +55,17 @@ std::string CleanWords(std::string text, const GitCall& call) {
     if (secret.size() < mask::kMinSecret) Replace(text, secret);
     explicit_bzero(secret.data(), secret.size());
   }
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < ' ' && c != '\n') c = c == '\r' ? '\n' : '?';
-  }
+  std::replace(text.begin(), text.end(), '\r', '\n');
+  std::replace(text.begin(), text.end(), '\t', ' ');
+  text = CleanText(text, text.size(), TextLines::kMany);
   while (!text.empty() && text.back() == '\n') text.pop_back();
   return text;
 }
 
 // The line that says most: the first "fatal:" or "error:", else the last line.
-std::string_view MainLine(std::string_view words) {
+std::string MainLine(std::string_view words) {
+  // It goes into messages, which headers carry.
+  constexpr std::size_t kMaxLine = 300;
   std::string_view best;
   std::string_view rest = words;
   while (!rest.empty()) {
@@ -70,11 +74,11 @@ std::string_view MainLine(std::string_view words) {
     rest.remove_prefix(std::min(end + 1, rest.size()));
     if (line.rfind("fatal: ", 0) == 0 || line.rfind("error: ", 0) == 0 ||
         line.rfind("ERROR: ", 0) == 0) {
-      return line.substr(7);
+      return CleanText(line.substr(7), kMaxLine);
     }
     if (!line.empty()) best = line;
   }
-  return best.substr(0, 300);
+  return CleanText(best, kMaxLine);
 }
 
 absl::Status Classify(const std::string& words, const GitCall& call) {
@@ -82,7 +86,7 @@ absl::Status Classify(const std::string& words, const GitCall& call) {
   const bool own = call.credential != nullptr;
   const std::string& program = call.program;
   const std::string where = remote == nullptr ? "the mirror" : remote->clean;
-  const std::string_view line = MainLine(words);
+  const std::string line = MainLine(words);
   const auto error = [&](StatusCode code, std::string_view reason, std::string_view what,
                          std::string_view remedy) {
     return WithToolWords(
@@ -119,6 +123,15 @@ absl::Status Classify(const std::string& words, const GitCall& call) {
         own ? "Set the credential again with --known-hosts, with the server's present key."
             : fmt::format("Add the repository server's key to known_hosts of the {}'s user.",
                           program));
+  }
+  if (ContainsAny(words,
+                  {"server certificate verification failed", "SSL certificate problem",
+                   "does not match target host name", "no alternative certificate subject"})) {
+    return error(
+        StatusCode::kFailedPrecondition, "REPOSITORY_UNTRUSTED", "nobody vouches for the server of",
+        fmt::format("Give its authority's certificate with the credential (`slipway apps "
+                    "set-repository-credential`, --ca-file), or let the {}'s machine trust it.",
+                    program));
   }
   if (ContainsAny(words, {"transport '", "not allowed"}) && remote != nullptr &&
       ContainsAny(words, {"transport '"})) {
@@ -170,6 +183,9 @@ absl::Status RunGit(const GitCall& call, const std::string& config_file,
   command.cwd = "/";
   command.timeout = call.timeout;
   command.max_output = 16 * 1024;
+  // Else it would wait for a server that says nothing, with the secret, when nobody ends it any
+  // more.
+  command.dies_with_caller = true;
   auto& env = command.env;
   env = environment;
   env.try_emplace("PATH", "/usr/local/bin:/usr/bin:/bin");
@@ -194,6 +210,11 @@ absl::Status RunGit(const GitCall& call, const std::string& config_file,
       // Bound to the origin: after a redirection, no other server is given the password.
       config.emplace_back(fmt::format("credential.{}.helper", call.remote->Origin()),
                           secret->credential_helper());
+    }
+    if (!secret->ca_file().empty()) {
+      // It outranks the configuration; a directory would add to it.
+      env["GIT_SSL_CAINFO"] = secret->ca_file();
+      env.erase("GIT_SSL_CAPATH");
     }
     if (!secret->ssh_command().empty()) {
       env["GIT_SSH_COMMAND"] = secret->ssh_command();

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/crypto/secret.h"
+#include "common/git/file_support.h"
 #include "common/status/status.h"
 
 namespace slipway::git {
@@ -59,12 +60,12 @@ absl::Status WrongKind(const RepositoryUrl& url, RepositoryCredentialKind kind) 
 
 std::vector<int> GitSecret::files() const {
   std::vector<int> numbers;
-  for (const Fd& file : files_) numbers.push_back(file.get());
+  for (const fs::UniqueFd& file : files_) numbers.push_back(file.get());
   return numbers;
 }
 
 absl::StatusOr<int> GitSecret::Hold(std::string_view bytes) {
-  Fd file(memfd_create("slipway-git", MFD_CLOEXEC));
+  fs::UniqueFd file(memfd_create("slipway-git", MFD_CLOEXEC));
   if (!file.valid()) return ErrnoError(errno, "cannot make a file in memory");
   // ssh refuses keys that others could read.
   if (fchmod(file.get(), 0600) != 0) return ErrnoError(errno, "cannot protect a file in memory");
@@ -98,6 +99,10 @@ absl::StatusOr<GitSecret> GitSecret::Make(const RepositoryUrl& url,
     return made;
   }
   if (credential != nullptr && !http) return WrongKind(url, credential->kind);
+  if (credential != nullptr && !credential->ca_certificates.empty()) {
+    SLIPWAY_ASSIGN_OR_RETURN(const int file, made.Hold(credential->ca_certificates));
+    made.ca_file_ = fmt::format("/proc/self/fd/{}", file);
+  }
   const std::string_view user = credential != nullptr ? credential->username : url.username;
   const std::string_view password =
       credential != nullptr ? credential->secret.view() : std::string_view(url.password);

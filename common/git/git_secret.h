@@ -6,7 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/crypto/repository_credential.h"
-#include "common/git/file_support.h"
+#include "common/fs/unique_fd.h"
 #include "common/git/repository_url.h"
 
 // How git gets a secret: through a file that exists in memory only and that git and what it starts
@@ -26,6 +26,9 @@ class GitSecret {
 
   // A configuration value that gives the password to the URL's server; empty: none is needed.
   [[nodiscard]] const std::string& credential_helper() const { return helper_; }
+  // A file with the only authorities that servers' certificates may come from; empty: as the
+  // environment says.
+  [[nodiscard]] const std::string& ca_file() const { return ca_file_; }
   // What git is to run as ssh; empty: as the environment says.
   [[nodiscard]] const std::string& ssh_command() const { return ssh_command_; }
   // To be left open for git, under the same numbers.
@@ -34,8 +37,9 @@ class GitSecret {
  private:
   [[nodiscard]] absl::StatusOr<int> Hold(std::string_view bytes);
 
-  std::vector<Fd> files_;
+  std::vector<fs::UniqueFd> files_;
   std::string helper_;
+  std::string ca_file_;
   std::string ssh_command_;
 };
 

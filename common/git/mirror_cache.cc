@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "common/config/document.h"
+#include "common/fs/unique_fd.h"
 #include "common/git/file_support.h"
 #include "common/git/git2_support.h"
 #include "common/git/git_program.h"
@@ -60,7 +61,7 @@ class MirrorLock {
  public:
   static absl::StatusOr<MirrorLock> Take(const std::string& path, MonoTime deadline,
                                          const std::stop_token& stop, const std::string& program) {
-    Fd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    fs::UniqueFd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!fd.valid()) return ErrnoError(errno, "cannot open " + path);
     // flock has no deadline; the wait is rare and short beside a fetch.
     std::mutex mu;
@@ -81,8 +82,8 @@ class MirrorLock {
   }
 
  private:
-  explicit MirrorLock(Fd fd) : fd_(std::move(fd)) {}
-  Fd fd_;
+  explicit MirrorLock(fs::UniqueFd fd) : fd_(std::move(fd)) {}
+  fs::UniqueFd fd_;
 };
 
 // With fsckObjects git keeps one pack per fetch; readers look through all of them.
@@ -94,6 +95,18 @@ std::size_t CountPacks(const std::string& git_dir) {
     packs += it->path().extension() == ".pack" ? 1 : 0;
   }
   return packs;
+}
+
+// What a git that was ended, or that refused what came, has left half written: it never takes that
+// away, and each try would leave some more. REQUIRES: the mirror's lock.
+void DropRemains(const std::string& git_dir) {
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(git_dir + "/objects/pack", error), end;
+       !error && it != end; it.increment(error)) {
+    if (it->path().filename().string().rfind("tmp_", 0) != 0) continue;
+    std::error_code stays;
+    std::filesystem::remove(it->path(), stays);
+  }
 }
 
 bool HasCommit(const std::string& dir, std::string_view commit) {
@@ -307,8 +320,11 @@ absl::Status MirrorCache::FetchOnce(const Mirror& mirror, std::string_view extra
   fetch.max_file_bytes = options_.max_file_bytes;
   fetch.program = options_.program;
   fetch.timeout = std::max<Duration>(deadline - SystemClock().Mono(), std::chrono::milliseconds(1));
+  // Of a process that died meanwhile.
+  DropRemains(mirror.dir);
   auto status = RunGit(fetch, options_.work_dir + "/mirrors/gitconfig",
                        Joined(options_.allowed_schemes), options_.environment, stop);
+  if (!status.ok()) DropRemains(mirror.dir);
   if (GetErrorInfo(status).reason == "REPOSITORY_TIMEOUT") {
     status = WithToolWords(
         MakeError(

@@ -16,6 +16,14 @@ absl::Status Invalid(std::string_view what) {
                    "Use a URL like https://host/path.git or ssh://git@host/path.git.");
 }
 
+// "user:password@host:port" of scheme://…; empty: it has another form.
+std::string_view AuthorityOf(std::string_view url) {
+  const std::size_t scheme = url.find("://");
+  if (scheme == std::string_view::npos) return "";
+  const std::size_t begin = scheme + 3;
+  return url.substr(begin, url.find('/', begin) - begin);
+}
+
 struct Span {
   std::size_t begin;
   std::size_t size;
@@ -23,15 +31,12 @@ struct Span {
 
 // Where the password stands, its colon included.
 std::optional<Span> FindPassword(std::string_view url) {
-  const std::size_t scheme = url.find("://");
-  if (scheme == std::string_view::npos) return std::nullopt;
-  const std::size_t begin = scheme + 3;
-  const std::string_view authority = url.substr(begin, url.find('/', begin) - begin);
+  const std::string_view authority = AuthorityOf(url);
   const std::size_t at = authority.rfind('@');
   if (at == std::string_view::npos) return std::nullopt;
   const std::size_t colon = authority.substr(0, at).find(':');
   if (colon == std::string_view::npos) return std::nullopt;
-  return Span{begin + colon, at - colon};
+  return Span{url.find("://") + 3 + colon, at - colon};
 }
 
 int HexValue(char c) {
@@ -64,8 +69,21 @@ bool IsHostChar(char c) {
          std::string_view(".-_:[]").find(c) != std::string_view::npos;
 }
 
+// Brackets stand around an IPv6 address, and only there: for other hosts in them git and we would
+// not agree which server it is.
 bool IsHost(std::string_view host) {
-  return !host.empty() && host.front() != '-' && std::all_of(host.begin(), host.end(), IsHostChar);
+  if (host.empty() || host.front() == '-') return false;
+  const std::size_t end = host.find(']');
+  if (host.front() == '[') {
+    if (end == std::string_view::npos || end < 3) return false;
+    for (const char c : host.substr(1, end - 1)) {
+      if (HexValue(c) < 0 && c != ':' && c != '.') return false;
+    }
+    host.remove_prefix(end + 1);
+    if (!host.empty() && host.front() != ':') return false;
+  }
+  return host.find_first_of("[]") == std::string_view::npos &&
+         std::all_of(host.begin(), host.end(), IsHostChar);
 }
 
 bool IsUser(std::string_view user) {
@@ -112,6 +130,10 @@ absl::StatusOr<RepositoryUrl> ParseNetworkUrl(std::string scheme, std::string_vi
 
 bool HasPassword(std::string_view url) { return FindPassword(url).has_value(); }
 
+bool HasLogin(std::string_view url) {
+  return url.rfind("http", 0) == 0 && AuthorityOf(url).find('@') != std::string_view::npos;
+}
+
 std::string WithoutPassword(std::string_view url) {
   std::string text(url);
   if (const auto found = FindPassword(url)) text.replace(found->begin, found->size, ":***");
@@ -153,6 +175,9 @@ absl::StatusOr<RepositoryUrl> ParseRepositoryUrl(std::string_view text,
   } else if (const std::size_t colon = text.find(':');
              colon != std::string_view::npos && text.find("::") == std::string_view::npos) {
     const std::string_view path = text.substr(colon + 1);
+    if (text.substr(0, colon).find('[') != std::string_view::npos) {
+      return Invalid("this form takes no address in brackets; write ssh://user@[address]/path");
+    }
     if (path.empty() || path.front() == '-') return Invalid("it has no path");
     url = ParseNetworkUrl("ssh", fmt::format("{}{}{}", text.substr(0, colon),
                                              path.front() == '/' ? "" : "/~/", path));

@@ -26,7 +26,10 @@ struct RepositoryUrl {
 // Whether git would be given a password by the URL itself, where everybody who sees the URL reads
 // it.
 [[nodiscard]] bool HasPassword(std::string_view url);
-// The URL without it, for people.
+// Whether git would be given anything by the URL itself to log in with over HTTP: a token may stand
+// there as a user name.
+[[nodiscard]] bool HasLogin(std::string_view url);
+// The URL without its password, for people.
 [[nodiscard]] std::string WithoutPassword(std::string_view url);
 
 // Accepts scheme://…, user@host:path (ssh) and /absolute/path (file). kInvalidArgument, reason

@@ -35,7 +35,6 @@ Trash::Trash(std::string dir, int dir_fd, Duration delay)
 Trash::~Trash() {
   worker_.request_stop();
   worker_.join();
-  close(dir_fd_);
 }
 
 absl::Status Trash::Put(const std::string& path) { return PutAt(AT_FDCWD, path); }
@@ -44,7 +43,7 @@ absl::Status Trash::PutAt(int dir_fd, const std::string& name) {
   // Unique over restarts too.
   static const std::string prefix = NewId("");
   const std::string grave = fmt::format("{}-{}", prefix, next_++);
-  if (renameat(dir_fd, name.c_str(), dir_fd_, grave.c_str()) != 0) {
+  if (renameat(dir_fd, name.c_str(), dir_fd_.get(), grave.c_str()) != 0) {
     return errno == ENOENT ? absl::OkStatus() : ErrnoError(errno, "cannot move away " + name);
   }
   const std::lock_guard lock(mu_);

@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/base/time.h"
+#include "common/fs/unique_fd.h"
 
 namespace slipway::git {
 
@@ -41,7 +42,7 @@ class Trash {
 
   // Constant after construction.
   const std::string dir_;
-  const int dir_fd_;
+  const fs::UniqueFd dir_fd_;
   const Duration delay_;
   // Own synchronisation.
   std::atomic<std::uint64_t> next_{0};

@@ -5,6 +5,8 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,6 +22,7 @@
 #include <utility>
 
 #include "common/base/check.h"
+#include "common/fs/unique_fd.h"
 #include "common/status/status.h"
 
 namespace slipway::process {
@@ -27,38 +30,15 @@ namespace {
 
 namespace bp = boost::process;
 
-class Fd {
- public:
-  Fd() = default;
-  explicit Fd(int fd) : fd_(fd) {}
-  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Fd& operator=(Fd&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  Fd(const Fd&) = delete;
-  Fd& operator=(const Fd&) = delete;
-  ~Fd() { Close(); }
-
-  [[nodiscard]] int get() const { return fd_; }
-  [[nodiscard]] bool valid() const { return fd_ >= 0; }
-  void Close() {
-    if (fd_ >= 0) close(std::exchange(fd_, -1));
-  }
-
- private:
-  int fd_ = -1;
-};
-
 struct Pipe {
-  Fd read;
-  Fd write;
+  fs::UniqueFd read;
+  fs::UniqueFd write;
 };
 
 absl::StatusOr<Pipe> MakePipe() {
   int fds[2];
   if (pipe2(fds, O_CLOEXEC) != 0) return ErrnoError(errno, "cannot make a pipe");
-  Pipe pipe{Fd(fds[0]), Fd(fds[1])};
+  Pipe pipe{fs::UniqueFd(fds[0]), fs::UniqueFd(fds[1])};
   // Only our end: the flag belongs to the open file, and a program may not expect it on its own.
   fcntl(pipe.read.get(), F_SETFL, O_NONBLOCK);
   return pipe;
@@ -103,8 +83,13 @@ bool Drain(int fd, Tail& tail) {
 // take quotes off and cannot hold an empty argument.
 class Launch : public bp::extend::handler {
  public:
-  Launch(char** argv, char** envp, int out, int err, const std::vector<int>& files)
-      : argv_(argv), envp_(envp), out_(out), err_(err), files_(files) {}
+  Launch(char** argv, char** envp, int out, int err, const Command& command)
+      : argv_(argv),
+        envp_(envp),
+        out_(out),
+        err_(err),
+        files_(command.files),
+        dies_with_(command.dies_with_caller ? getpid() : 0) {}
 
   template <typename Executor>
   void on_setup(Executor& executor) const {
@@ -122,7 +107,15 @@ class Launch : public bp::extend::handler {
     // Marked rather than closed: the launcher reports a failed exec through one of them.
     syscall(SYS_close_range, 3U, ~0U, kCloseRangeCloexec);
     for (const int file : files_) fcntl(file, F_SETFD, 0);
+    // What those hold may be secret, and this process's own protection ends with exec.
+    const rlimit no_core{0, 0};
+    if (!files_.empty()) setrlimit(RLIMIT_CORE, &no_core);
     setpgid(0, 0);
+    if (dies_with_ != 0) {
+      // Of the thread, which waits for the program as long as it lives.
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      if (getppid() != dies_with_) _exit(127);
+    }
     for (int signal_number = 1; signal_number < NSIG; ++signal_number) {
       signal(signal_number, SIG_DFL);
     }
@@ -138,6 +131,7 @@ class Launch : public bp::extend::handler {
   const int out_;
   const int err_;
   const std::vector<int>& files_;
+  const pid_t dies_with_;  // 0: it does not
 };
 
 // 0 or an errno value.
@@ -153,7 +147,7 @@ int Spawn(const Command& command, const std::string& program, int out, int err, 
   const std::string directory = command.cwd.empty() ? "." : command.cwd;
   std::error_code error;
   bp::child child(bp::exe = program, bp::start_dir = directory,
-                  Launch(argv.data(), envp.data(), out, err, command.files), error);
+                  Launch(argv.data(), envp.data(), out, err, command), error);
   if (error) return error.value();
   pid = child.id();
   // Supervise waits for it.
@@ -180,7 +174,7 @@ std::string FindProgram(const Command& command) {
 // One running program; leaves no process of its group and no zombie behind.
 class Child {
  public:
-  Child(pid_t pid, Fd pidfd) : pid_(pid), pidfd_(std::move(pidfd)) {}
+  Child(pid_t pid, fs::UniqueFd pidfd) : pid_(pid), pidfd_(std::move(pidfd)) {}
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
   ~Child() {
@@ -213,7 +207,7 @@ class Child {
 
  private:
   const pid_t pid_;
-  Fd pidfd_;
+  fs::UniqueFd pidfd_;
   bool ended_ = false;
   bool reaped_ = false;
   int status_ = 0;
@@ -224,7 +218,7 @@ int MillisUntil(MonoTime now, MonoTime then) {
   return static_cast<int>(std::clamp<std::int64_t>(left, 0, 60'000));
 }
 
-Result Supervise(const Command& command, Child& child, Fd out, Fd err, int wake,
+Result Supervise(const Command& command, Child& child, fs::UniqueFd out, fs::UniqueFd err, int wake,
                  const std::stop_token& stop) {
   const SystemClock clock;
   Tail out_tail(command.max_output);
@@ -255,8 +249,8 @@ Result Supervise(const Command& command, Child& child, Fd out, Fd err, int wake,
                                   {err.get(), POLLIN, 0},
                                   {terminating ? -1 : wake, POLLIN, 0}}};
     if (poll(polled.data(), polled.size(), MillisUntil(now, kill_at)) < 0) continue;
-    if (polled[1].revents != 0 && !Drain(out.get(), out_tail)) out.Close();
-    if (polled[2].revents != 0 && !Drain(err.get(), err_tail)) err.Close();
+    if (polled[1].revents != 0 && !Drain(out.get(), out_tail)) out.Reset();
+    if (polled[2].revents != 0 && !Drain(err.get(), err_tail)) err.Reset();
     if (polled[0].revents != 0) {
       child.NoteEnd();
       if (child.ended()) kill_at = std::min(kill_at, clock.Mono() + kDrainTime);
@@ -297,7 +291,7 @@ absl::StatusOr<Result> Run(const Command& command, const std::stop_token& stop) 
   }
   SLIPWAY_ASSIGN_OR_RETURN(Pipe out, MakePipe());
   SLIPWAY_ASSIGN_OR_RETURN(Pipe err, MakePipe());
-  const Fd wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  const fs::UniqueFd wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake.valid()) return ErrnoError(errno, "cannot make an eventfd");
   pid_t pid = 0;
   const int error = Spawn(command, program, out.write.get(), err.write.get(), pid);
@@ -305,10 +299,10 @@ absl::StatusOr<Result> Run(const Command& command, const std::stop_token& stop) 
     return ErrnoError(error, fmt::format("cannot start {}{}", program,
                                          command.cwd.empty() ? "" : " in " + command.cwd));
   }
-  Child child(pid, Fd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0))));
+  Child child(pid, fs::UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0))));
   if (child.pidfd() < 0) return ErrnoError(errno, "cannot watch the process");
-  out.write.Close();
-  err.write.Close();
+  out.write.Reset();
+  err.write.Reset();
   const std::stop_callback on_stop(stop, [fd = wake.get()] { eventfd_write(fd, 1); });
   return Supervise(command, child, std::move(out.read), std::move(err.read), wake.get(), stop);
 }

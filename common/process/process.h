@@ -20,8 +20,11 @@ struct Command {
   std::map<std::string, std::string> env;
   // Empty: the directory of this process.
   std::string cwd;
-  // Open files of this process that the program gets under the same numbers.
+  // Open files of this process that the program gets under the same numbers. With any, neither it
+  // nor what it starts writes core dumps: what they hold may be secret.
   std::vector<int> files = {};
+  // Killed with this process, however that ends; what it has started itself is not.
+  bool dies_with_caller = false;
   // From start to end of the program and of everything that holds its output open.
   Duration timeout = std::chrono::minutes(10);
   // Between SIGTERM and SIGKILL.

@@ -402,6 +402,11 @@ constexpr ReasonRemedy kEntries[] = {
     {"REPOSITORY_UNREACHABLE",
      {"Check URL, network, proxy and known_hosts of the agent's user.",
       "请检查地址、网络、代理服务器以及代理用户的 known_hosts。"}},
+    {"REPOSITORY_UNTRUSTED",
+     {"Give its authority's certificate with `slipway apps set-repository-credential … --ca-file`, "
+      "or let the machine trust it.",
+      "请用 `slipway apps set-repository-credential … --ca-file` "
+      "提供颁发机构的证书，或让该机器信任它。"}},
     {"REPOSITORY_URL_INVALID",
      {"Use https or ssh; `git.allow_file` and `git.allow_http` of the agent allow more.",
       "请使用 https 或 ssh；代理的 `git.allow_file` 和 `git.allow_http` 可放行其他形式。"}},
@@ -428,6 +433,11 @@ constexpr ReasonRemedy kEntries[] = {
       "请用 `slipway credentials seal` 重新密封。"}},
     {"SEAL_FOREIGN_KEY", {"Seal it with this farm's certificate.", "请用本农场的证书重新密封。"}},
     {"SECRET_FILE_OPEN_TO_OTHERS", {"Run chmod 600 on the file.", "请对该文件执行 chmod 600。"}},
+    {"SECRET_SHOWN_ONCE",
+     {"Revoke the token and create another with a new request id; give an account another password "
+      "with `slipway accounts reset-password`.",
+      "请吊销该令牌并用新的请求 ID 重新创建；账号请用 `slipway accounts reset-password` "
+      "重设密码。"}},
     {"SESSION_REPLACED",
      {"If two machines use one certificate, join one of them anew.",
       "若两台机器使用同一证书，请让其中一台重新加入。"}},

@@ -150,7 +150,8 @@ absl::StatusOr<int> Access::Logout(const Caller& caller, bool everywhere) {
 }
 
 absl::StatusOr<std::pair<domain::ApiToken, std::string>> Access::CreateToken(
-    const Caller& caller, domain::ApiToken wanted, Duration lifetime) {
+    const Caller& caller, domain::ApiToken wanted, Duration lifetime,
+    const std::string& request_id) {
   if (caller.api_token && caller.api_token->narrowed()) return NarrowToken();
   std::vector<Authority> authorities{caller.AuthorityFor(Authority::Need::kAccount)};
   if (wanted.account != caller.account.id) {
@@ -158,7 +159,8 @@ absl::StatusOr<std::pair<domain::ApiToken, std::string>> Access::CreateToken(
     authorities.push_back(caller.AuthorityFor(Authority::Need::kAdmin));
   }
   const crypto::SecretBytes secret = crypto::NewToken(kApiTokenPrefix);
-  const store::Cause cause = CauseOf(caller, std::move(authorities));
+  store::Cause cause = CauseOf(caller, std::move(authorities));
+  cause.request_id = request_id;
   wanted.id = ApiTokenId(NewId("token-"));
   wanted.created_at = cause.at;
   wanted.expires_at = cause.at + lifetime;
@@ -173,7 +175,8 @@ absl::Status Access::EndLogin(const Caller& caller, const LoginId& id) {
       id, admin ? AccountId() : caller.account.id, "ended by " + caller.account.name,
       CauseOf(caller,
               {caller.AuthorityFor(admin ? Authority::Need::kAdmin : Authority::Need::kAccount)}));
-  Changed();
+  // Nobody may make everybody's rights be read anew by naming what does not exist.
+  if (!absl::IsNotFound(ended)) Changed();
   return ended;
 }
 
@@ -186,7 +189,7 @@ absl::Status Access::RevokeToken(const Caller& caller, const ApiTokenId& id) {
       id, admin ? AccountId() : caller.account.id,
       CauseOf(caller,
               {caller.AuthorityFor(admin ? Authority::Need::kAdmin : Authority::Need::kAccount)}));
-  Changed();
+  if (!absl::IsNotFound(revoked)) Changed();
   return revoked;
 }
 

@@ -94,9 +94,10 @@ class Access {
   [[nodiscard]] absl::StatusOr<int> Logout(const Caller& caller, bool everywhere);
   [[nodiscard]] absl::Status ChangePassword(const Caller& caller, const std::string& old_password,
                                             const std::string& new_password);
-  // The token and its secret.
+  // The token and its secret. `request_id` as in store::Cause; see LoginStore::AddToken.
   [[nodiscard]] absl::StatusOr<std::pair<domain::ApiToken, std::string>> CreateToken(
-      const Caller& caller, domain::ApiToken wanted, Duration lifetime);
+      const Caller& caller, domain::ApiToken wanted, Duration lifetime,
+      const std::string& request_id = "");
   // Of the caller's own account, or of any when it administers.
   [[nodiscard]] absl::Status EndLogin(const Caller& caller, const LoginId& id);
   [[nodiscard]] absl::Status RevokeToken(const Caller& caller, const ApiTokenId& id);
@@ -112,7 +113,8 @@ class Access {
   [[nodiscard]] absl::StatusOr<std::vector<domain::Operations>> AllowedOperations(
       const Caller& caller, const std::vector<ApplicationId>& applications);
 
-  // Of each question, in their order, without entering refusals anywhere. Reads the database once.
+  // Of each question, in their order, without entering refusals anywhere. Reads the database at
+  // most once, and not when all are about one application whose grants are remembered.
   [[nodiscard]] absl::StatusOr<std::vector<domain::Verdict>> Judge(
       const Caller& caller, const std::vector<domain::Question>& questions);
 

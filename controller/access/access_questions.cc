@@ -44,9 +44,12 @@ absl::StatusOr<std::vector<domain::Verdict>> Access::Judge(
   for (const domain::Question& question : questions) applications.insert(question.application);
   std::vector<domain::Verdict> verdicts;
   if (applications.empty()) return verdicts;
-  SLIPWAY_ASSIGN_OR_RETURN(
-      const auto grants,
-      accounts_.GrantsOf(caller.account.id, {applications.begin(), applications.end()}));
+  const auto read = [&] {
+    return applications.size() == 1
+               ? cached_.Grants(caller.account.id, *applications.begin())
+               : accounts_.GrantsOf(caller.account.id, {applications.begin(), applications.end()});
+  };
+  SLIPWAY_ASSIGN_OR_RETURN(const auto grants, read());
   const auto held = ByApplication(grants, applications);
   for (const domain::Question& question : questions) {
     verdicts.push_back(domain::Decide(caller.holder(), held.at(question.application), question));

@@ -157,13 +157,15 @@ absl::Status AgentService::DoGetCredential(grpc::ServerContext& context,
                      "only a build fetches a repository");
   }
   SLIPWAY_ASSIGN_OR_RETURN(const auto application, deps_.applications.Get(task.application));
-  SLIPWAY_ASSIGN_OR_RETURN(const auto credential, deps_.credentials.Open(application));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto credential,
+                           deps_.credentials.Open(application, request.repository()));
   if (credential.kind == crypto::RepositoryCredentialKind::kSsh) {
     response.mutable_ssh()->set_private_key(std::string(credential.secret.view()));
     response.mutable_ssh()->set_known_hosts(credential.known_hosts);
   } else {
     response.mutable_https()->set_username(credential.username);
     response.mutable_https()->set_password(std::string(credential.secret.view()));
+    response.mutable_https()->set_ca_certificates(credential.ca_certificates);
   }
   return absl::OkStatus();
 }

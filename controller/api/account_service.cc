@@ -48,10 +48,11 @@ grpc::Status AccountService::CreateAccount(grpc::ServerContext* context,
                 [&](const store::Cause& cause) { return DoCreate(*request, cause, *response); });
 }
 
-absl::Status AccountService::DoCreate(const v1::CreateAccountRequest& request,
-                                      const store::Cause& cause,
+absl::Status AccountService::DoCreate(const v1::CreateAccountRequest& request, store::Cause cause,
                                       v1::CreateAccountResponse& response) {
   domain::Account account;
+  SLIPWAY_RETURN_IF_ERROR(CheckRequestId(request.request_id()));
+  cause.request_id = request.request_id();
   SLIPWAY_RETURN_IF_ERROR(CheckName("name", request.name()));
   SLIPWAY_ASSIGN_OR_RETURN(account.kind, KindFrom("kind", request.kind()));
   account.profile = {.full_name = request.full_name(),
@@ -77,11 +78,34 @@ absl::Status AccountService::DoCreate(const v1::CreateAccountRequest& request,
   account.name = request.name();
   account.created_at = cause.at;
   account.created_by = cause.actor;
-  SLIPWAY_RETURN_IF_ERROR(
+  SLIPWAY_ASSIGN_OR_RETURN(
+      const auto created,
       deps_.accounts.Create(account, service ? "" : crypto::HashPassword(password), cause));
-  *response.mutable_account() = ToProto(account);
+  if (created.before && !service) {
+    SLIPWAY_RETURN_IF_ERROR(CheckRepeated(created.account, request.password()));
+  }
+  *response.mutable_account() = ToProto(created.account);
   if (request.password().empty()) response.set_password(password);
   return absl::OkStatus();
+}
+
+absl::Status AccountService::CheckRepeated(const domain::Account& account,
+                                           const std::string& password) {
+  if (password.empty()) {
+    return MakeError(absl::StatusCode::kAlreadyExists, "SECRET_SHOWN_ONCE",
+                     fmt::format("the account '{}' was made by the same request before; its "
+                                 "password was shown then and is not kept",
+                                 account.name),
+                     "Give it another: slipway accounts reset-password NAME.");
+  }
+  if (account.state == domain::AccountState::kDeleted) return absl::OkStatus();
+  SLIPWAY_ASSIGN_OR_RETURN(const auto kept, deps_.accounts.FindPassword(account.name));
+  if (crypto::FitsPassword(kept.second, password)) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kAlreadyExists, "REQUEST_ID_REUSED",
+                   fmt::format("the request made the account '{}' before, whose password is "
+                               "another one",
+                               account.name),
+                   "Use a new request id for another creation.");
 }
 
 grpc::Status AccountService::UpdateAccount(grpc::ServerContext* context,
@@ -207,13 +231,20 @@ absl::Status AccountService::DoPutGroup(const v1::AccountGroup& group, const sto
   return absl::OkStatus();
 }
 
-grpc::Status AccountService::ListGroups(grpc::ServerContext* context, const v1::ListGroupsRequest*,
+grpc::Status AccountService::ListGroups(grpc::ServerContext* context,
+                                        const v1::ListGroupsRequest* request,
                                         v1::ListGroupsResponse* response) {
   const auto caller = deps_.auth.RequireAdmin(*context);
   if (!caller.ok()) return rpc::ToGrpc(*context, caller.status());
-  const auto groups = deps_.accounts.ListGroups();
+  const auto size = PageSizeFrom(request->page_size());
+  if (!size.ok()) return rpc::ToGrpc(*context, size.status());
+  const auto groups = deps_.accounts.ListGroups({.size = *size, .token = request->page_token()});
   if (!groups.ok()) return rpc::ToGrpc(*context, groups.status());
-  for (const domain::AccountGroup& group : *groups) *response->add_groups() = ToProto(group);
+  for (const domain::AccountGroup& group : groups->objects) {
+    *response->add_groups() = ToProto(group);
+  }
+  response->set_next_page_token(groups->next_page_token);
+  response->set_total(groups->total);
   return grpc::Status::OK;
 }
 

@@ -41,8 +41,10 @@ class AccountService final : public v1::AccountService::Service {
   template <typename Body>
   grpc::Status Change(grpc::ServerContext& context, const Body& body);
 
-  absl::Status DoCreate(const v1::CreateAccountRequest& request, const store::Cause& cause,
+  absl::Status DoCreate(const v1::CreateAccountRequest& request, store::Cause cause,
                         v1::CreateAccountResponse& response);
+  // Whether what a request made before may be its answer: the password is the account's.
+  absl::Status CheckRepeated(const domain::Account& account, const std::string& password);
   absl::Status DoUpdate(const v1::UpdateAccountRequest& request, const store::Cause& cause,
                         v1::Account& response);
   absl::Status DoReset(const std::string& name, const store::Cause& cause, std::string& password);

@@ -14,6 +14,7 @@
 #include "common/rpc/health_convert.h"
 #include "common/status/status.h"
 #include "controller/agent_gateway/text.h"
+#include "controller/api/access_convert.h"
 #include "controller/api/agent_selection.h"
 #include "controller/api/await_reply.h"
 #include "controller/api/fields.h"
@@ -254,13 +255,16 @@ absl::Status AgentAdminService::DoCreateToken(grpc::ServerContext& context,
                      "lifetime: not between 1 minute and 7 days",
                      "Leave it out for one hour, or choose one in between.");
   }
+  SLIPWAY_RETURN_IF_ERROR(CheckRequestId(request.request_id()));
+  store::Cause cause = CauseOf(caller);
+  cause.request_id = request.request_id();
   const crypto::SecretBytes secret = crypto::NewToken("");
   domain::JoinToken token;
   token.token_hash = crypto::HashToken(secret.view()).Hex();
   token.created_at = deps_.clock.Wall();
   token.created_by = caller.account.name;
   token.expires_at = token.created_at + lifetime;
-  SLIPWAY_RETURN_IF_ERROR(deps_.agents.AddJoinToken(token, CauseOf(caller)));
+  SLIPWAY_RETURN_IF_ERROR(deps_.agents.AddJoinToken(token, cause));
   response.set_token(fmt::format("SLP1-{}-{}", ca_fingerprint_.Hex(), secret.view()));
   *response.mutable_expires_at() = rpc::ToProto(token.expires_at);
   response.set_id(domain::ShortId(token));
@@ -278,12 +282,16 @@ absl::Status AgentAdminService::DoListTokens(grpc::ServerContext& context,
                                              v1::ListJoinTokensResponse& response) {
   SLIPWAY_RETURN_IF_ERROR(deps_.auth.RequireOperator(context).status());
   const WallTime now = deps_.clock.Wall();
-  SLIPWAY_ASSIGN_OR_RETURN(const auto tokens,
-                           deps_.agents.ListJoinTokens(!request.include_closed(), now));
+  SLIPWAY_ASSIGN_OR_RETURN(const int size, PageSizeFrom(request.page_size()));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto tokens, deps_.agents.ListJoinTokens(
+                                                  !request.include_closed(), now,
+                                                  {.size = size, .token = request.page_token()}));
+  response.set_next_page_token(tokens.next_page_token);
+  response.set_total(tokens.total);
   SLIPWAY_ASSIGN_OR_RETURN(const auto agents, deps_.agents.List());
   std::map<AgentId, std::string> names;
   for (const domain::Agent& agent : agents) names.emplace(agent.id, agent.name);
-  for (const domain::JoinToken& token : tokens) {
+  for (const domain::JoinToken& token : tokens.objects) {
     v1::JoinToken& out = *response.add_tokens();
     out.set_id(domain::ShortId(token));
     out.set_state(std::string(domain::JoinTokenStateName(domain::StateAt(token, now))));

@@ -14,6 +14,8 @@
 #include "controller/api/convert.h"
 #include "controller/api/fields.h"
 #include "controller/api/guard.h"
+#include "controller/api/task_actions.h"
+#include "controller/domain/task_actions.h"
 
 namespace slipway::api {
 namespace {
@@ -37,20 +39,32 @@ absl::Status CheckRepository(const std::string& url, bool allow_local) {
       return bad("holds a blank or control character");
   }
   if (rpc::ValidUtf8(url) != url) return bad("holds bytes that are not text");
+  // As those read it who will fetch it.
+  const bool is_url = git::ParseRepositoryUrl(url, {"https", "http", "ssh", "git"}).ok();
   for (const char* scheme : {"https://", "ssh://", "git://", "http://"}) {
-    if (url.rfind(scheme, 0) == 0) return absl::OkStatus();
+    if (url.rfind(scheme, 0) == 0) return is_url ? absl::OkStatus() : bad("is no git URL");
   }
   if (url.rfind("file://", 0) == 0 || url.front() == '/') {
     return allow_local ? absl::OkStatus() : bad("local repositories are not allowed on this farm");
   }
   if (url.find("::") != std::string::npos) return bad("names a transport helper");
   const auto colon = url.find(':');
-  if (colon != std::string::npos && colon > 0 && url.find('@') < colon) return absl::OkStatus();
+  if (is_url && colon != std::string::npos && colon > 0 && url.find('@') < colon) {
+    return absl::OkStatus();
+  }
   return bad("is no git URL");
 }
 
 absl::Status CheckDescription(const std::string& text) {
   return CheckText("description", text, 1024, Lines::kMany);
+}
+
+void AddAllowed(const access::Caller& caller, domain::Operations held,
+                v1::Application& application) {
+  AddTo(*application.mutable_allowed_operations(), held);
+  const bool administers =
+      access::Access::CheckAdministers(caller, domain::Authority::Need::kAdmin).ok();
+  AddTo(*application.mutable_allowed_actions(), domain::ActionsOfApplication(held, administers));
 }
 
 }  // namespace
@@ -172,7 +186,7 @@ absl::Status ApplicationService::DoList(grpc::ServerContext& context,
   for (std::size_t i = 0; i < ids.size(); ++i) {
     v1::Application& listed = *response.add_applications();
     listed = ToProto(page.applications[i]);
-    AddTo(*listed.mutable_allowed_operations(), allowed[i]);
+    AddAllowed(caller, allowed[i], listed);
   }
   response.set_next_page_token(page.next_page_token);
   response.set_total(page.total);
@@ -188,7 +202,7 @@ absl::Status ApplicationService::Describe(const access::Caller& caller,
   if (credential) *response.mutable_repository_credential() = ToProto(*credential);
   SLIPWAY_ASSIGN_OR_RETURN(const auto allowed,
                            deps_.auth.access().AllowedOperations(caller, {application.id}));
-  AddTo(*response.mutable_allowed_operations(), allowed.front());
+  AddAllowed(caller, allowed.front(), response);
   return absl::OkStatus();
 }
 

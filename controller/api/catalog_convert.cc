@@ -49,10 +49,6 @@ bool IsCatalogName(const std::string& name) {
          name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
 }
 
-absl::Status CheckRequestId(const std::string& request_id) {
-  return CheckText("request_id", request_id, 128);
-}
-
 v1::Target ToProto(const domain::Target& target, Wiring wiring) {
   v1::Target out;
   out.set_platform(target.platform);
@@ -98,6 +94,10 @@ absl::StatusOr<domain::Target> TargetFrom(const v1::Target& target) {
   if (!target.ca_pem().empty() &&
       target.ca_pem().find("-----BEGIN CERTIFICATE-----") == std::string::npos) {
     return BadField("ca_pem", "holds no PEM certificate");
+  }
+  // Everything of it goes to agents and into containers.
+  if (target.ca_pem().find("PRIVATE KEY-----") != std::string::npos) {
+    return BadField("ca_pem", "holds a private key; give certificates alone");
   }
   domain::Target out;
   out.name = target.name();

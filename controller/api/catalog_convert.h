@@ -21,7 +21,5 @@ absl::StatusOr<domain::Environment> EnvironmentFrom(const v1::Environment& envir
 bool IsPlatformName(const std::string& name);
 // Of an application, target or environment: [a-z0-9][a-z0-9-]{0,62}.
 bool IsCatalogName(const std::string& name);
-// Empty, or at most 128 bytes.
-absl::Status CheckRequestId(const std::string& request_id);
 
 }  // namespace slipway::api

@@ -9,6 +9,7 @@
 #include "common/status/status.h"
 #include "controller/api/access_convert.h"
 #include "controller/api/catalog_convert.h"
+#include "controller/api/fields.h"
 
 namespace slipway::api {
 namespace {

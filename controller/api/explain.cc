@@ -7,6 +7,7 @@
 #include "common/rpc/convert.h"
 #include "common/status/status.h"
 #include "controller/api/convert.h"
+#include "controller/api/task_actions.h"
 
 namespace slipway::api {
 namespace {
@@ -70,10 +71,12 @@ v1::AgentFit ToProto(const scheduler::AgentFit& fit) {
 }
 
 // Without steps; the agent as the farm calls it.
-absl::StatusOr<v1::Task> TaskOf(const Deps& deps, const TaskId& id) {
+absl::StatusOr<v1::Task> TaskOf(const Deps& deps, const access::Caller& caller, const TaskId& id) {
   SLIPWAY_ASSIGN_OR_RETURN(const auto found, deps.reader.GetTask(id));
   SLIPWAY_ASSIGN_OR_RETURN(const std::string agent, AgentName(deps, found.task.agent));
-  return api::ToProto(found.task, found.run, agent);
+  v1::Task out = api::ToProto(found.task, found.run, agent);
+  SLIPWAY_RETURN_IF_ERROR(AddActions(deps, caller, {ShownTask{&found.task, &out}}));
+  return out;
 }
 
 }  // namespace
@@ -121,21 +124,22 @@ absl::StatusOr<v1::ExplainTaskResponse> ExplainTask(const Deps& deps, const acce
           deps.auth.access().Check(caller, sight, absl::NotFoundError("not seen"));
       if (absl::IsNotFound(seen)) continue;
       SLIPWAY_RETURN_IF_ERROR(seen);
-      SLIPWAY_ASSIGN_OR_RETURN(*out.add_first_ahead(), TaskOf(deps, before));
+      SLIPWAY_ASSIGN_OR_RETURN(*out.add_first_ahead(), TaskOf(deps, caller, before));
     }
     if (!why->depends_on.value().empty()) {
-      SLIPWAY_ASSIGN_OR_RETURN(*out.mutable_dependency(), TaskOf(deps, why->depends_on));
+      SLIPWAY_ASSIGN_OR_RETURN(*out.mutable_dependency(), TaskOf(deps, caller, why->depends_on));
     }
     if (why->group) {
       for (const TaskId& holder : why->group->holders) {
-        SLIPWAY_ASSIGN_OR_RETURN(*out.mutable_group()->add_holders(), TaskOf(deps, holder));
+        SLIPWAY_ASSIGN_OR_RETURN(*out.mutable_group()->add_holders(), TaskOf(deps, caller, holder));
       }
       for (const TaskId& before : why->group->first) {
-        SLIPWAY_ASSIGN_OR_RETURN(*out.mutable_group()->add_first_ahead(), TaskOf(deps, before));
+        SLIPWAY_ASSIGN_OR_RETURN(*out.mutable_group()->add_first_ahead(),
+                                 TaskOf(deps, caller, before));
       }
     }
   }
-  SLIPWAY_ASSIGN_OR_RETURN(*out.mutable_task(), TaskOf(deps, id));
+  SLIPWAY_ASSIGN_OR_RETURN(*out.mutable_task(), TaskOf(deps, caller, id));
   return out;
 }
 

@@ -56,6 +56,10 @@ absl::Status CheckText(const char* field, const std::string& text, std::size_t l
   return absl::OkStatus();
 }
 
+absl::Status CheckRequestId(const std::string& request_id) {
+  return CheckText("request_id", request_id, 128);
+}
+
 absl::StatusOr<Labels> RequirementsFrom(
     const char* field, const google::protobuf::Map<std::string, std::string>& labels) {
   if (labels.size() > kMaxRequirements) {

@@ -24,6 +24,9 @@ enum class Lines { kOne, kMany };
 [[nodiscard]] absl::Status CheckText(const char* field, const std::string& text, std::size_t limit,
                                      Lines lines = Lines::kOne);
 
+// Of a creation: empty, or at most 128 bytes.
+[[nodiscard]] absl::Status CheckRequestId(const std::string& request_id);
+
 // At most 32 labels; keys and values as an agent may have them, keys without '='.
 [[nodiscard]] absl::StatusOr<Labels> RequirementsFrom(
     const char* field, const google::protobuf::Map<std::string, std::string>& labels);

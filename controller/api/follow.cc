@@ -36,7 +36,13 @@ class RunFollower final : public FollowStream<v1::WatchRunResponse> {
     if (finished_) return Then::kFinish;
     status = Prepare();
     if (!status.ok()) return Then::kFinish;
-    auto tasks = DescribeRun(deps_, RunId(request_.run()));
+    // As it is now: its rights may be others than when it began.
+    const auto caller = deps_.auth.access().Again(*caller_);
+    if (!caller.ok()) {
+      status = caller.status();
+      return Then::kFinish;
+    }
+    auto tasks = DescribeRun(deps_, *caller, RunId(request_.run()));
     if (!tasks.ok()) {
       status = tasks.status();
       return Then::kFinish;
@@ -55,6 +61,7 @@ class RunFollower final : public FollowStream<v1::WatchRunResponse> {
     if (subscription_) return absl::OkStatus();
     const RunId id(request_.run());
     SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.Authenticate(context()));
+    caller_ = caller;
     SLIPWAY_ASSIGN_OR_RETURN(const auto run, FindRun(deps_, caller, id));
     SLIPWAY_RETURN_IF_ERROR(EndUnless(deps_.rights, SeesStill(deps_, caller, run.application)));
     SLIPWAY_ASSIGN_OR_RETURN(const auto tasks, deps_.reader.TasksOfRun(id));
@@ -70,6 +77,7 @@ class RunFollower final : public FollowStream<v1::WatchRunResponse> {
 
   const Deps deps_;
   const v1::WatchRunRequest request_;
+  std::optional<access::Caller> caller_;
   std::shared_ptr<void> subscription_;
   std::string last_;
   bool finished_ = false;

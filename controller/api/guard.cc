@@ -6,16 +6,6 @@ namespace slipway::api {
 
 using domain::Operation;
 
-domain::Question QuestionOf(const domain::Task& task, const domain::Targets& targets) {
-  domain::Question question{.application = task.application, .operation = Operation::kPackage};
-  if (task.kind == domain::TaskKind::kBuild) return question;
-  question.operation =
-      task.kind == domain::TaskKind::kPublish ? Operation::kPublish : Operation::kManage;
-  const domain::Target* target = targets.Find(task.platform, task.target);
-  if (target != nullptr) question.environment = target->environment;
-  return question;
-}
-
 absl::StatusOr<domain::Application> FindApplication(const Deps& deps, const access::Caller& caller,
                                                     const std::string& name, Operation operation) {
   SLIPWAY_ASSIGN_OR_RETURN(auto application, deps.applications.GetByName(name));

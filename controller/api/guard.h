@@ -5,15 +5,12 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "controller/api/task_service.h"
-#include "controller/domain/target.h"
+#include "controller/domain/task_actions.h"
 #include "controller/store/viewer.h"
 
 // What a caller may see and do of runs, tasks and applications. What it does not see is answered
 // like what is not there.
 namespace slipway::api {
-
-// What doing something with this task, or making one like it, asks for.
-[[nodiscard]] domain::Question QuestionOf(const domain::Task& task, const domain::Targets& targets);
 
 // kNotFound NO_SUCH_APPLICATION; kPermissionDenied when it is visible and `operation` is not held.
 [[nodiscard]] absl::StatusOr<domain::Application> FindApplication(

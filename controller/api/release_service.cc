@@ -14,6 +14,8 @@
 #include "controller/api/convert.h"
 #include "controller/api/fields.h"
 #include "controller/api/guard.h"
+#include "controller/api/task_actions.h"
+#include "controller/domain/task_actions.h"
 
 namespace slipway::api {
 namespace {
@@ -72,10 +74,7 @@ absl::StatusOr<ReleaseService::Product> ReleaseService::Find(const access::Calle
                                              "such product", "NO_SUCH_PRODUCT");
   if (absl::IsNotFound(seen)) return NoSuchProduct(name, release ? kNoRelease : kNoTask);
   SLIPWAY_RETURN_IF_ERROR(seen);
-  const auto& result = product.build.task.result;
-  if (!result || !result->build || result->build->manifest.IsZero()) {
-    return NoSuchProduct(name, "the build has no product");
-  }
+  SLIPWAY_RETURN_IF_ERROR(domain::CheckProduct(product.build.task));
   SLIPWAY_ASSIGN_OR_RETURN(const auto siblings, deps_.reader.TasksOfRun(product.build.run.id));
   for (const domain::Task& sibling : siblings) {
     if (sibling.depends_on == product.build.task.id) product.publish = sibling;
@@ -112,7 +111,10 @@ absl::Status ReleaseService::DoList(grpc::ServerContext& context,
   }
   filter.page_token = request.page_token();
   SLIPWAY_ASSIGN_OR_RETURN(const auto page, deps_.reader.ListReleases(filter));
-  for (const auto& release : page.releases) *response.add_releases() = ToProto(release);
+  for (const auto& release : page.releases) {
+    *response.add_releases() = ToProto(release);
+    AddActions(*response.mutable_releases()->rbegin());
+  }
   response.set_next_page_token(page.next_page_token);
   return absl::OkStatus();
 }
@@ -144,6 +146,7 @@ absl::Status ReleaseService::DoGet(grpc::ServerContext& context, const std::stri
   response.set_log_size(result.log.size);
   response.set_log_root(rpc::ToProto(result.log.root));
   response.set_publish_state(PublishState(product.publish));
+  AddActions(response);
   return absl::OkStatus();
 }
 
@@ -205,32 +208,24 @@ absl::Status ReleaseService::DoResolve(grpc::ServerContext& context,
       SLIPWAY_RETURN_IF_ERROR(reply.status);
     }
   }
-  SLIPWAY_ASSIGN_OR_RETURN(*response.mutable_task(), DescribeTask(deps_, id));
+  SLIPWAY_ASSIGN_OR_RETURN(*response.mutable_task(), DescribeTask(deps_, caller, id));
   return absl::OkStatus();
 }
 
 absl::Status ReleaseService::CheckSame(const v1::ResolvePublishRequest& request,
                                        const domain::Task& task) {
-  const std::string& id = task.id.value();
-  if (!domain::IsTerminal(task.state)) {
-    return MakeError(absl::StatusCode::kFailedPrecondition, "NOT_UNKNOWN",
-                     fmt::format("task {} is {}: it will say itself what came of it", id,
-                                 domain::TaskStateName(task.state)),
-                     "Only a publish of unknown outcome is resolved; follow this one to its end.");
+  if (task.state == domain::TaskState::kUnknown) {
+    return MakeError(absl::StatusCode::kUnavailable, "COMMIT_IN_DOUBT",
+                     "nobody knows whether the word is stored", "Ask again.");
   }
   const auto resolution = deps_.reader.ResolutionOf(task.id);
-  if (resolution.status().code() == absl::StatusCode::kNotFound) {
-    return MakeError(absl::StatusCode::kFailedPrecondition, "ALREADY_FINISHED",
-                     fmt::format("task {} is {} already", id, domain::TaskStateName(task.state)));
+  if (!resolution.ok()) {
+    if (!absl::IsNotFound(resolution.status())) return resolution.status();
+    return domain::CheckUnknown(task, nullptr);
   }
-  SLIPWAY_RETURN_IF_ERROR(resolution.status());
   const bool published = resolution->verdict == domain::PublishVerdict::kPublished;
   if (request.has_probe() || request.has_published() == published) return absl::OkStatus();
-  return MakeError(absl::StatusCode::kFailedPrecondition, "ALREADY_RESOLVED",
-                   fmt::format("task {} was resolved as {} by {}: {}", id,
-                               published ? "published" : "not published", resolution->resolved_by,
-                               resolution->reason),
-                   "What was said stands.");
+  return domain::CheckUnknown(task, &*resolution);
 }
 
 absl::StatusOr<RunId> ReleaseService::StartProbe(const v1::ResolvePublishRequest& request,

@@ -108,11 +108,16 @@ grpc::Status SessionService::ListLogins(grpc::ServerContext* context,
   if (!caller.ok()) return rpc::ToGrpc(*context, caller.status());
   const auto account = AccountOf(*caller, request->account());
   if (!account.ok()) return rpc::ToGrpc(*context, account.status());
-  const auto logins = deps_.logins.LiveLogins(account->id, deps_.clock.Wall());
+  const auto size = PageSizeFrom(request->page_size());
+  if (!size.ok()) return rpc::ToGrpc(*context, size.status());
+  const auto logins = deps_.logins.LiveLogins(account->id, deps_.clock.Wall(),
+                                              {.size = *size, .token = request->page_token()});
   if (!logins.ok()) return rpc::ToGrpc(*context, logins.status());
-  for (const domain::Login& login : *logins) {
+  for (const domain::Login& login : logins->objects) {
     *response->add_logins() = ToProto(login, caller->login);
   }
+  response->set_next_page_token(logins->next_page_token);
+  response->set_total(logins->total);
   return grpc::Status::OK;
 }
 
@@ -146,6 +151,7 @@ absl::Status SessionService::DoCreateToken(grpc::ServerContext& context,
                                            const v1::CreateApiTokenRequest& request,
                                            v1::CreateApiTokenResponse& response) {
   SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.Authenticate(context));
+  SLIPWAY_RETURN_IF_ERROR(CheckRequestId(request.request_id()));
   SLIPWAY_RETURN_IF_ERROR(CheckName("name", request.name()));
   SLIPWAY_ASSIGN_OR_RETURN(const auto account, AccountOf(caller, request.account()));
   domain::ApiToken wanted;
@@ -163,7 +169,8 @@ absl::Status SessionService::DoCreateToken(grpc::ServerContext& context,
     wanted.applications.push_back(application.id);
   }
   SLIPWAY_ASSIGN_OR_RETURN(const Duration lifetime, LifetimeFrom(request));
-  const auto made = deps_.auth.access().CreateToken(caller, std::move(wanted), lifetime);
+  const auto made =
+      deps_.auth.access().CreateToken(caller, std::move(wanted), lifetime, request.request_id());
   deps_.auth.NoteRefusal(caller, "create_api_token", "account", account.name, made.status());
   SLIPWAY_RETURN_IF_ERROR(made.status());
   *response.mutable_token() = Describe(made->first, account.name);
@@ -178,12 +185,17 @@ grpc::Status SessionService::ListApiTokens(grpc::ServerContext* context,
   if (!caller.ok()) return rpc::ToGrpc(*context, caller.status());
   const auto account = AccountOf(*caller, request->account());
   if (!account.ok()) return rpc::ToGrpc(*context, account.status());
+  const auto size = PageSizeFrom(request->page_size());
+  if (!size.ok()) return rpc::ToGrpc(*context, size.status());
   deps_.auth.access().FlushTokenUse();
-  const auto tokens = deps_.logins.ListTokens(account->id, deps_.clock.Wall());
+  const auto tokens = deps_.logins.ListTokens(account->id, deps_.clock.Wall(),
+                                              {.size = *size, .token = request->page_token()});
   if (!tokens.ok()) return rpc::ToGrpc(*context, tokens.status());
-  for (const domain::ApiToken& token : *tokens) {
+  for (const domain::ApiToken& token : tokens->objects) {
     *response->add_tokens() = Describe(token, account->name);
   }
+  response->set_next_page_token(tokens->next_page_token);
+  response->set_total(tokens->total);
   return grpc::Status::OK;
 }
 

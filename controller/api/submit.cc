@@ -12,6 +12,7 @@
 #include "common/status/status.h"
 #include "controller/api/catalog_convert.h"
 #include "controller/api/fields.h"
+#include "controller/domain/task_actions.h"
 
 namespace slipway::api {
 namespace {
@@ -126,15 +127,8 @@ absl::StatusOr<Expanded> Expand(const v1::SubmitRunRequest& request,
     expanded.tasks.push_back(build);
     if (!request.publish()) continue;
 
+    SLIPWAY_RETURN_IF_ERROR(domain::CheckTarget(targets, platform, request.target()));
     const domain::Target* target = targets.Find(platform, request.target());
-    if (target == nullptr) {
-      return MakeError(absl::StatusCode::kFailedPrecondition, "NO_TARGET",
-                       request.target().empty()
-                           ? fmt::format("there is no publish target for platform '{}'", platform)
-                           : fmt::format("there is no publish target '{}' for platform '{}'",
-                                         request.target(), platform),
-                       "An admin adds it: slipway targets create, or slipway apply.");
-    }
     domain::Task publish = build;
     publish.id = TaskId(NewId("task-"));
     publish.kind = domain::TaskKind::kPublish;

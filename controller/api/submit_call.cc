@@ -1,13 +1,9 @@
 #include "controller/api/submit_call.h"
 
-#include <grpcpp/alarm.h>
-
 #include <algorithm>
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -15,9 +11,11 @@
 #include "common/status/status.h"
 #include "controller/api/await_reply.h"
 #include "controller/api/convert.h"
+#include "controller/api/ending_call.h"
 #include "controller/api/fields.h"
 #include "controller/api/guard.h"
 #include "controller/api/submit.h"
+#include "controller/api/task_actions.h"
 
 namespace slipway::api {
 namespace {
@@ -34,9 +32,9 @@ struct Item {
 };
 
 // Takes the account, hands every run to the scheduler, and answers when the last of them has its
-// reply. What reads the database runs on the pool. While that works nobody else ends the call,
-// because request, response and context die soon after Finish. Everything else is guarded by mu_.
-class SubmitCall final : public grpc::ServerUnaryReactor {
+// reply. What reads the database runs on the pool. Everything is guarded by mu_, but for what the
+// one who works on the call uses.
+class SubmitCall final : public EndingCall {
  public:
   // Fills in the response and gives the status of the call.
   using Answer = std::function<absl::Status(std::vector<Item>& items)>;
@@ -44,7 +42,7 @@ class SubmitCall final : public grpc::ServerUnaryReactor {
   // `refused`: the request as a whole, told to callers with a good token only.
   SubmitCall(grpc::CallbackServerContext& context, const Deps& deps, std::vector<Item> items,
              absl::Status refused, Answer answer)
-      : context_(context),
+      : EndingCall(context),
         deps_(deps),
         items_(std::move(items)),
         refused_(std::move(refused)),
@@ -52,37 +50,23 @@ class SubmitCall final : public grpc::ServerUnaryReactor {
         left_(items_.size() + 1) {}
 
   void Start(const std::shared_ptr<SubmitCall>& self) {
-    self_ = self;
-    alarm_.Set(std::chrono::system_clock::now() + kCommitPatience,
-               [call = std::weak_ptr(self)](bool rang) {
-                 if (const auto alive = call.lock(); rang && alive) alive->EndEarly(NoReply());
-               });
+    Keep(self, kCommitPatience, [](const auto& call) { call->EndEarly(NoReply()); });
     if (deps_.submits.TryPost([self] { self->Begin(self); }, kMaxWaiting)) return;
     EndEarly(MakeError(absl::StatusCode::kResourceExhausted, "QUEUE_FULL",
                        "too many submits are waiting", "Try again in a few seconds."));
   }
 
-  void OnCancel() override { EndEarly(absl::CancelledError("the client has left")); }
-
-  void OnDone() override {
-    alarm_.Cancel();
-    const auto self = std::move(self_);
-  }
-
  private:
   void Begin(const std::shared_ptr<SubmitCall>& self) {
-    {
-      const std::lock_guard lock(mu_);
-      // Its client has left, or it waited too long: the request is gone as well.
-      if (finished_) return;
-      working_ = true;
-    }
+    // Its client has left, or it waited too long: the request is gone as well.
+    if (!BeginWork()) return;
     const auto caller = deps_.auth.Authenticate(context_);
     if (!caller.ok() || !refused_.ok()) {
       const std::lock_guard lock(mu_);
       FinishLocked(caller.ok() ? refused_ : caller.status());
       return;
     }
+    caller_ = *caller;
     for (std::size_t i = 0; i < items_.size(); ++i) {
       if (absl::Status refused = Submit(self, i, *caller); !refused.ok()) {
         Replied(self, i, {scheduler::Ticket(), std::move(refused), RunId()});
@@ -105,7 +89,12 @@ class SubmitCall final : public grpc::ServerUnaryReactor {
     SLIPWAY_ASSIGN_OR_RETURN(auto expanded,
                              Expand(*item.request, application, caller.account, *targets, now));
     std::vector<domain::Authority> authorities;
+    std::vector<domain::TargetUse> uses;
     for (const domain::Task& task : expanded.tasks) {
+      if (task.kind == domain::TaskKind::kPublish) {
+        const domain::Target* target = targets->Find(task.platform, task.target);
+        uses.push_back({task.platform, task.target, target == nullptr ? "" : target->environment});
+      }
       domain::Authority authority = caller.AuthorityFor(QuestionOf(task, *targets));
       if (std::find(authorities.begin(), authorities.end(), authority) != authorities.end())
         continue;
@@ -116,10 +105,15 @@ class SubmitCall final : public grpc::ServerUnaryReactor {
     for (const domain::Task& task : expanded.tasks) {
       *item.response.add_tasks() = ToProto(task, expanded.run, "");
     }
+    std::vector<ShownTask> shown;
+    for (std::size_t t = 0; t < expanded.tasks.size(); ++t) {
+      shown.push_back({&expanded.tasks[t], item.response.mutable_tasks(static_cast<int>(t))});
+    }
+    SLIPWAY_RETURN_IF_ERROR(AddActions(deps_, caller, shown));
     deps_.scheduler.Submit(
         std::move(expanded.run), std::move(expanded.tasks),
         [self, i](const scheduler::Reply& reply) { self->Replied(self, i, reply); },
-        {caller.address, std::move(authorities)});
+        {caller.address, std::move(authorities), std::move(uses)});
     return absl::OkStatus();
   }
 
@@ -157,7 +151,7 @@ class SubmitCall final : public grpc::ServerUnaryReactor {
   // The same submit was made before.
   void DescribeExisting(Item& item) {
     if (item.status.code() != absl::StatusCode::kAlreadyExists) return;
-    auto tasks = DescribeRun(deps_, RunId(item.response.run()));
+    auto tasks = DescribeRun(deps_, *caller_, RunId(item.response.run()));
     item.status = tasks.status();
     item.response.clear_tasks();
     if (!tasks.ok()) return;
@@ -170,31 +164,13 @@ class SubmitCall final : public grpc::ServerUnaryReactor {
     for (v1::Task& task : *tasks) *item.response.add_tasks() = std::move(task);
   }
 
-  void EndEarly(const absl::Status& why) {
-    const std::lock_guard lock(mu_);
-    if (!over_) over_ = why;
-    if (!working_) FinishLocked(*over_);
-  }
-
-  void FinishLocked(const absl::Status& status) {
-    if (finished_) return;
-    finished_ = true;
-    Finish(rpc::ToGrpc(context_, status));
-  }
-
-  grpc::CallbackServerContext& context_;
   const Deps& deps_;
   std::vector<Item> items_;
   const absl::Status refused_;
   const Answer answer_;
-  std::shared_ptr<SubmitCall> self_;
-  grpc::Alarm alarm_;
-
-  std::mutex mu_;
-  std::size_t left_;                  // items without a reply, and one for Begin
-  bool working_ = false;              // Begin or End runs, or End is about to
-  std::optional<absl::Status> over_;  // why the call ends before its replies
-  bool finished_ = false;
+  // Set before anything is submitted.
+  std::optional<access::Caller> caller_;
+  std::size_t left_;  // items without a reply, and one for Begin
 };
 
 grpc::ServerUnaryReactor* StartCall(grpc::CallbackServerContext& context, const Deps& deps,

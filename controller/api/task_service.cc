@@ -14,6 +14,7 @@
 #include "controller/api/follow.h"
 #include "controller/api/guard.h"
 #include "controller/api/submit_call.h"
+#include "controller/api/task_actions.h"
 
 namespace slipway::api {
 namespace {
@@ -25,6 +26,7 @@ std::string CutReason(const std::string& reason) {
   return agent_gateway::StorableText(reason, kMaxReason);
 }
 
+// Without actions.
 absl::StatusOr<v1::Task> Describe(const Deps& deps, const domain::Task& task,
                                   const domain::Run& run) {
   SLIPWAY_ASSIGN_OR_RETURN(const std::string agent, AgentName(deps, task.agent));
@@ -55,12 +57,16 @@ absl::StatusOr<std::string> AgentName(const Deps& deps, const AgentId& id) {
   return agent.status();
 }
 
-absl::StatusOr<v1::Task> DescribeTask(const Deps& deps, const TaskId& id) {
+absl::StatusOr<v1::Task> DescribeTask(const Deps& deps, const access::Caller& caller,
+                                      const TaskId& id) {
   SLIPWAY_ASSIGN_OR_RETURN(const auto found, deps.reader.GetTask(id));
-  return Describe(deps, found.task, found.run);
+  SLIPWAY_ASSIGN_OR_RETURN(v1::Task out, Describe(deps, found.task, found.run));
+  SLIPWAY_RETURN_IF_ERROR(AddActions(deps, caller, {ShownTask{&found.task, &out}}));
+  return out;
 }
 
-absl::StatusOr<std::vector<v1::Task>> DescribeRun(const Deps& deps, const RunId& id) {
+absl::StatusOr<std::vector<v1::Task>> DescribeRun(const Deps& deps, const access::Caller& caller,
+                                                  const RunId& id) {
   SLIPWAY_ASSIGN_OR_RETURN(const auto run, deps.reader.GetRun(id));
   SLIPWAY_ASSIGN_OR_RETURN(const auto tasks, deps.reader.TasksOfRun(id));
   std::vector<v1::Task> out;
@@ -68,6 +74,9 @@ absl::StatusOr<std::vector<v1::Task>> DescribeRun(const Deps& deps, const RunId&
     SLIPWAY_ASSIGN_OR_RETURN(auto described, Describe(deps, task, run));
     out.push_back(std::move(described));
   }
+  std::vector<ShownTask> shown;
+  for (std::size_t i = 0; i < tasks.size(); ++i) shown.push_back({&tasks[i], &out[i]});
+  SLIPWAY_RETURN_IF_ERROR(AddActions(deps, caller, shown));
   return out;
 }
 
@@ -89,7 +98,7 @@ grpc::Status TaskService::GetTask(grpc::ServerContext* context, const v1::GetTas
   if (!caller.ok()) return rpc::ToGrpc(*context, caller.status());
   const auto seen = FindTask(deps_, *caller, TaskId(request->id()));
   if (!seen.ok()) return rpc::ToGrpc(*context, seen.status());
-  auto task = DescribeTask(deps_, TaskId(request->id()));
+  auto task = DescribeTask(deps_, *caller, TaskId(request->id()));
   if (task.ok()) *response = std::move(*task);
   return rpc::ToGrpc(*context, task.status());
 }
@@ -150,6 +159,11 @@ absl::Status TaskService::DoList(grpc::ServerContext& context, const v1::ListTas
     const auto name = names.find(task.agent);
     *response.add_tasks() = ToProto(task, run, name == names.end() ? "" : name->second);
   }
+  std::vector<ShownTask> shown;
+  for (std::size_t i = 0; i < page.tasks.size(); ++i) {
+    shown.push_back({&page.tasks[i].task, response.mutable_tasks(static_cast<int>(i))});
+  }
+  SLIPWAY_RETURN_IF_ERROR(AddActions(deps_, caller, shown));
   response.set_next_page_token(page.next_page_token);
   return absl::OkStatus();
 }
@@ -177,12 +191,10 @@ absl::Status TaskService::DoCancel(grpc::ServerContext& context,
                            }));
   if (reply.status.code() == absl::StatusCode::kNotFound) {
     SLIPWAY_ASSIGN_OR_RETURN(const auto found, deps_.reader.GetTask(id));
-    return MakeError(
-        absl::StatusCode::kFailedPrecondition, "ALREADY_FINISHED",
-        fmt::format("task {} is {} already", id.value(), domain::TaskStateName(found.task.state)));
+    return domain::AlreadyFinished(found.task);
   }
   SLIPWAY_RETURN_IF_ERROR(reply.status);
-  SLIPWAY_ASSIGN_OR_RETURN(*response.mutable_task(), DescribeTask(deps_, id));
+  SLIPWAY_ASSIGN_OR_RETURN(*response.mutable_task(), DescribeTask(deps_, caller, id));
   return absl::OkStatus();
 }
 

@@ -78,8 +78,11 @@ class TaskService final
 
 // The agent's name, its id when there is no such agent, or nothing for no id. Reads the database.
 absl::StatusOr<std::string> AgentName(const Deps& deps, const AgentId& id);
-// A task as clients see it, with its agent's name, steps and release. Reads the database.
-absl::StatusOr<v1::Task> DescribeTask(const Deps& deps, const TaskId& id);
-absl::StatusOr<std::vector<v1::Task>> DescribeRun(const Deps& deps, const RunId& run);
+// A task as the caller sees it, with its agent's name, steps and release, and what the caller may
+// do with it. Reads the database.
+absl::StatusOr<v1::Task> DescribeTask(const Deps& deps, const access::Caller& caller,
+                                      const TaskId& id);
+absl::StatusOr<std::vector<v1::Task>> DescribeRun(const Deps& deps, const access::Caller& caller,
+                                                  const RunId& run);
 
 }  // namespace slipway::api

@@ -20,7 +20,8 @@ constexpr int kMaxPage = 1000;
 constexpr int kDefaultPage = 100;
 constexpr std::size_t kMaxMatch = 128;
 constexpr std::size_t kMaxName = 255;
-constexpr std::size_t kMaxToken = 2048;
+// Of the longest name that git keeps, a path's length, and the rest.
+constexpr std::size_t kMaxToken = 2 * 4096 + 64;
 // No commit is read as being later.
 constexpr std::int64_t kLatestMicros = 9'000'000'000'000'000;
 

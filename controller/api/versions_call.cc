@@ -1,7 +1,5 @@
 #include "controller/api/versions_call.h"
 
-#include <grpcpp/alarm.h>
-
 #include <chrono>
 #include <memory>
 #include <mutex>
@@ -10,6 +8,7 @@
 
 #include "common/rpc/grpc_status.h"
 #include "common/status/status.h"
+#include "controller/api/ending_call.h"
 #include "controller/api/guard.h"
 #include "controller/api/version_list.h"
 
@@ -21,14 +20,13 @@ constexpr auto kPatience = std::chrono::seconds(10);
 constexpr std::size_t kMaxWaiting = 10'000;
 
 // Finds the application, asks for its repository, and answers with what that brings or, when it
-// takes too long, with what is known. What reads the database runs on the pool; while it does,
-// nobody else ends the call, because request, response and context die soon after Finish.
-class VersionsCall final : public grpc::ServerUnaryReactor {
+// takes too long, with what is known. What reads the database runs on the pool.
+class VersionsCall final : public EndingCall {
  public:
   VersionsCall(grpc::CallbackServerContext& context, const Deps& deps,
                catalog::VersionReader& versions, store::RepositoryCredentialStore& credentials,
                const v1::ListVersionsRequest& request, v1::ListVersionsResponse& response)
-      : context_(context),
+      : EndingCall(context),
         deps_(deps),
         versions_(versions),
         credentials_(credentials),
@@ -36,34 +34,15 @@ class VersionsCall final : public grpc::ServerUnaryReactor {
         response_(response) {}
 
   void Start(const std::shared_ptr<VersionsCall>& self) {
-    self_ = self;
-    alarm_.Set(std::chrono::system_clock::now() + kPatience,
-               [call = std::weak_ptr(self)](bool rang) {
-                 if (const auto alive = call.lock(); rang && alive) alive->Ring(alive);
-               });
+    Keep(self, kPatience, [](const auto& call) { call->Ring(call); });
     if (deps_.pool.TryPost([self] { self->Begin(self); }, kMaxWaiting)) return;
     EndEarly(Busy());
-  }
-
-  void OnCancel() override { EndEarly(absl::CancelledError("the client has left")); }
-
-  void OnDone() override {
-    alarm_.Cancel();
-    const auto self = std::move(self_);
   }
 
  private:
   static absl::Status Busy() {
     return MakeError(absl::StatusCode::kResourceExhausted, "QUEUE_FULL",
                      "too many calls are waiting", "Try again in a few seconds.");
-  }
-
-  // False: the call is over.
-  bool BeginWork() {
-    const std::lock_guard lock(mu_);
-    if (finished_ || working_) return false;
-    working_ = true;
-    return true;
   }
 
   void Begin(const std::shared_ptr<VersionsCall>& self) {
@@ -96,8 +75,7 @@ class VersionsCall final : public grpc::ServerUnaryReactor {
     {
       const std::lock_guard lock(mu_);
       if (!asked_) {
-        if (!over_) over_ = Busy();
-        if (!working_) FinishLocked(*over_);
+        EndEarlyLocked(Busy());
         return;
       }
     }
@@ -136,37 +114,18 @@ class VersionsCall final : public grpc::ServerUnaryReactor {
     return absl::OkStatus();
   }
 
-  void EndEarly(const absl::Status& why) {
-    const std::lock_guard lock(mu_);
-    if (!over_) over_ = why;
-    if (!working_) FinishLocked(*over_);
-  }
-
-  void FinishLocked(const absl::Status& status) {
-    if (finished_) return;
-    finished_ = true;
-    Finish(rpc::ToGrpc(context_, status));
-  }
-
-  grpc::CallbackServerContext& context_;
   const Deps& deps_;
   catalog::VersionReader& versions_;
   store::RepositoryCredentialStore& credentials_;
   const v1::ListVersionsRequest& request_;
   v1::ListVersionsResponse& response_;
-  std::shared_ptr<VersionsCall> self_;
-  grpc::Alarm alarm_;
 
   // Set by Begin, constant once asked_.
   std::optional<access::Caller> caller_;
   std::optional<domain::Application> application_;
   std::optional<catalog::Repository> repository_;
 
-  std::mutex mu_;
-  bool asked_ = false;
-  bool working_ = false;              // request, response and context are in use
-  std::optional<absl::Status> over_;  // why the call ends before its answer
-  bool finished_ = false;
+  bool asked_ = false;  // guarded by mu_
 };
 
 }  // namespace

@@ -70,6 +70,7 @@ VersionReader::VersionReader(VersionReaderOptions options, const Clock& clock,
     : options_(std::move(options)),
       clock_(clock),
       mirrors_(std::move(mirrors)),
+      queue_(options_.max_fetches),
       pool_(options_.max_fetches) {}
 
 VersionReader::~VersionReader() { stop_.request_stop(); }
@@ -112,9 +113,26 @@ bool VersionReader::IsDueLocked(const Entry& entry, Duration good_for) const {
 }
 
 bool VersionReader::BeginLocked(const Repository& repository, Entry& entry) {
-  if (!pool_.TryPost([this, repository] { Fetch(repository); }, options_.max_waiting)) return false;
+  if (queue_.waiting() >= options_.max_waiting) return false;
+  queue_.Push(repository);
   entry.known.fetching = true;
+  if (workers_ < options_.max_fetches) {
+    ++workers_;
+    pool_.Post([this] { Work(); });
+  }
   return true;
+}
+
+void VersionReader::Work() {
+  std::unique_lock lock(mu_);
+  while (const std::optional<Repository> next = queue_.Take()) {
+    lock.unlock();
+    const absl::Status outcome = Fetch(*next);
+    lock.lock();
+    queue_.Ended(*next, outcome);
+  }
+  // What may not run now is taken by the worker whose fetch it waits for.
+  --workers_;
 }
 
 void VersionReader::DropSurplusLocked() {
@@ -129,7 +147,7 @@ void VersionReader::DropSurplusLocked() {
   }
 }
 
-void VersionReader::Fetch(const Repository& repository) {
+absl::Status VersionReader::Fetch(const Repository& repository) {
   bool first = false;
   {
     const std::lock_guard lock(mu_);
@@ -157,6 +175,7 @@ void VersionReader::Fetch(const Repository& repository) {
     DropSurplusLocked();
   }
   for (const OnKnowledge& done : waiting) done(known);
+  return known.problem;
 }
 
 absl::StatusOr<RepositoryView> VersionReader::FetchView(const Repository& repository) {
@@ -193,9 +212,8 @@ absl::StatusOr<RepositoryView> VersionReader::FetchView(const Repository& reposi
 
 git::Source VersionReader::SourceOf(const Repository& repository) const {
   if (repository.application.empty()) return repository.url;
-  return {repository.url, repository.application,
-          [this, application = repository.application](const std::stop_token&) {
-            return options_.open_credential(application);
+  return {repository.url, repository.application, [this, repository](const std::stop_token&) {
+            return options_.open_credential(repository.application, repository.url);
           }};
 }
 

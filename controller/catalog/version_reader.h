@@ -16,6 +16,7 @@
 #include "common/base/time.h"
 #include "common/crypto/repository_credential.h"
 #include "common/git/mirror_cache.h"
+#include "controller/catalog/fetch_queue.h"
 #include "controller/catalog/repository_view.h"
 #include "controller/work/work_pool.h"
 
@@ -27,8 +28,8 @@ namespace slipway::catalog {
 struct VersionReaderOptions {
   // Mirrors live under its work_dir; fetch_timeout is the longest that one fetch may take.
   git::MirrorOptions mirrors = DefaultMirrorOptions();
-  // At once, of all repositories.
-  int max_fetches = 2;
+  // At once, of all repositories; of one server at most one less, unless it is 1.
+  int max_fetches = 3;
   // Repositories whose fetch has not begun; more are answered at once with what is known.
   std::size_t max_waiting = 200;
   // Whoever asks is content with a fetch that ended this long ago.
@@ -41,9 +42,10 @@ struct VersionReaderOptions {
   std::size_t max_mirrors = 200;
   std::int64_t max_bytes = std::int64_t{20} << 30;
   git::VersionLimits limits;
-  // The credential of Repository::application, right before a fetch; of none, never called.
-  // May block. Thread-safe.
-  std::function<absl::StatusOr<crypto::RepositoryCredential>(const std::string& application)>
+  // The credential of Repository::application for the server of Repository::url, right before a
+  // fetch; of none, never called. May block. Thread-safe.
+  std::function<absl::StatusOr<crypto::RepositoryCredential>(const std::string& application,
+                                                             const std::string& url)>
       open_credential;
 };
 
@@ -92,7 +94,10 @@ class VersionReader {
   // False: too many wait.
   [[nodiscard]] bool BeginLocked(const Repository& repository, Entry& entry);
   void DropSurplusLocked();
-  void Fetch(const Repository& repository);
+  // On a thread of the pool: fetches what may be fetched, until nothing is left.
+  void Work();
+  // What came of it.
+  [[nodiscard]] absl::Status Fetch(const Repository& repository);
   [[nodiscard]] absl::StatusOr<RepositoryView> FetchView(const Repository& repository);
   // From the mirror as an earlier process left it; nullopt: there is none that may be shown.
   [[nodiscard]] std::optional<RepositoryView> StoredView(const Repository& repository);
@@ -113,6 +118,8 @@ class VersionReader {
   std::mutex mu_;
   // Guarded by mu_.
   std::map<Repository, Entry> entries_;
+  FetchQueue queue_;
+  int workers_ = 0;
   // One mirror may be read with several credentials: each fetches and reads by itself.
   std::map<std::string, std::shared_ptr<std::mutex>> mirror_locks_;
 

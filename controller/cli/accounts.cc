@@ -1,17 +1,18 @@
 #include <fmt/format.h>
 
+#include "common/base/ids.h"
 #include "common/status/status.h"
 #include "controller/cli/access_commands.h"
 #include "controller/cli/access_words.h"
+#include "controller/cli/all_pages.h"
 #include "controller/cli/render_access.h"
+#include "controller/cli/repeat_call.h"
 #include "controller/cli/table.h"
 
 namespace slipway::cli {
 namespace {
 
 using Accounts = v1::AccountService::Stub;
-
-constexpr int kPage = 1000;
 
 std::string MadeSentence(const std::string& account, Text t) {
   return fmt::format(
@@ -32,16 +33,10 @@ absl::Status NothingToChange(Text t) {
 Outcome ListAccounts(Session& session, bool deleted) {
   SLIPWAY_ASSIGN_OR_RETURN(const Client* client, session.Controller());
   v1::ListAccountsRequest request;
-  request.set_page_size(kPage);
   request.set_deleted(deleted);
   v1::ListAccountsResponse all;
-  do {
-    v1::ListAccountsResponse page;
-    SLIPWAY_RETURN_IF_ERROR(
-        client->Call(client->accounts(), &Accounts::ListAccounts, request, page));
-    all.mutable_accounts()->MergeFrom(page.accounts());
-    request.set_page_token(page.next_page_token());
-  } while (!request.page_token().empty());
+  SLIPWAY_RETURN_IF_ERROR(
+      ReadAllPages(*client, client->accounts(), &Accounts::ListAccounts, request, all));
   session.Print(all, RenderAccounts);
   return ExitCode::kOk;
 }
@@ -60,6 +55,7 @@ Outcome ShowAccount(Session& session, const std::string& name) {
 Outcome CreateAccount(Session& session, const AccountFlags& flags) {
   const Text t = session.text;
   v1::CreateAccountRequest request;
+  request.set_request_id(NewUuid());
   request.set_name(flags.name);
   SLIPWAY_ASSIGN_OR_RETURN(const auto kind, ParseKind(flags.kind, t));
   request.set_kind(kind);
@@ -75,7 +71,7 @@ Outcome CreateAccount(Session& session, const AccountFlags& flags) {
   SLIPWAY_ASSIGN_OR_RETURN(const Client* client, session.Controller());
   v1::CreateAccountResponse response;
   SLIPWAY_RETURN_IF_ERROR(
-      client->Call(client->accounts(), &Accounts::CreateAccount, request, response));
+      CallAgain(*client, client->accounts(), &Accounts::CreateAccount, request, response));
   if (session.as_document) {
     session.PrintDocument(response);
   } else if (response.password().empty()) {

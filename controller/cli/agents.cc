@@ -2,11 +2,14 @@
 
 #include <algorithm>
 
+#include "common/base/ids.h"
 #include "common/config/units.h"
 #include "common/rpc/convert.h"
 #include "common/status/status.h"
+#include "controller/cli/all_pages.h"
 #include "controller/cli/commands.h"
 #include "controller/cli/format.h"
+#include "controller/cli/repeat_call.h"
 
 namespace slipway::cli {
 namespace {
@@ -95,13 +98,14 @@ Outcome ChangeAgents(Session& session, v1::AgentAction action, const ChangeAgent
 
 Outcome CreateJoinToken(Session& session, const std::string& lifetime) {
   v1::CreateJoinTokenRequest request;
+  request.set_request_id(NewUuid());
   if (!lifetime.empty()) {
     SLIPWAY_ASSIGN_OR_RETURN(*request.mutable_lifetime(), DurationFlag(lifetime, "--lifetime"));
   }
   SLIPWAY_ASSIGN_OR_RETURN(const Client* client, session.Controller());
   v1::CreateJoinTokenResponse response;
   SLIPWAY_RETURN_IF_ERROR(
-      client->Call(client->agents(), &Agents::CreateJoinToken, request, response));
+      CallAgain(*client, client->agents(), &Agents::CreateJoinToken, request, response));
   if (session.as_document) {
     session.PrintDocument(response);
     return ExitCode::kOk;
@@ -123,7 +127,7 @@ Outcome ListJoinTokens(Session& session, bool all) {
   request.set_include_closed(all);
   v1::ListJoinTokensResponse response;
   SLIPWAY_RETURN_IF_ERROR(
-      client->Call(client->agents(), &Agents::ListJoinTokens, request, response));
+      ReadAllPages(*client, client->agents(), &Agents::ListJoinTokens, request, response));
   session.Print(response, RenderJoinTokens);
   return ExitCode::kOk;
 }

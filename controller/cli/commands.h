@@ -130,6 +130,7 @@ struct RepositoryCredentialFlags {
   std::string password_file;  // with https_user; "-": standard input
   std::string ssh_key_file;
   std::string known_hosts_file;  // with ssh_key_file; may be empty
+  std::string ca_file;           // with https_user; may be empty
   bool none = false;
 };
 // Seals it here; the secret leaves this program only sealed.

@@ -124,7 +124,8 @@ std::string FailureClassName(v1::FailureClass failure_class, Text t) {
         return t("the agent or its container went away", "代理或其容器中途消失");
       case v1::FAILURE_CLASS_INFRASTRUCTURE: return t("the farm itself", "构建农场自身的问题");
       case v1::FAILURE_CLASS_POLICY: return t("a rule forbids it", "被规则禁止");
-      case v1::FAILURE_CLASS_CREDENTIAL: return t("the publishing credential", "发布凭证的问题");
+      case v1::FAILURE_CLASS_CREDENTIAL:
+        return t("the publishing or the repository's credential", "发布凭证或仓库凭证的问题");
       case v1::FAILURE_CLASS_PLATFORM_REFUSED: return t("the platform said no", "平台拒绝");
       case v1::FAILURE_CLASS_NETWORK:
         return t("repository or platform not reachable; nothing was published",

@@ -190,6 +190,10 @@ void Grammar::AddRepositoryCredential(CLI::App& apps) {
   Option(set, "--password-file", flags.password_file,
          "File with the password or token; '-': standard input", "密码或令牌文件；'-' 为标准输入")
       ->type_name("FILE");
+  Option(set, "--ca-file", flags.ca_file,
+         "Certificates of the server's authority (else those that the machines trust)",
+         "服务器证书颁发机构的证书（缺省为各机器所信任的）")
+      ->type_name("FILE");
   Option(set, "--ssh-key-file", flags.ssh_key_file, "Private key without passphrase, for ssh",
          "不带口令的私钥（ssh）")
       ->type_name("FILE");

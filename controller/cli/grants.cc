@@ -6,6 +6,7 @@
 #include "common/status/status.h"
 #include "controller/cli/access_commands.h"
 #include "controller/cli/access_words.h"
+#include "controller/cli/all_pages.h"
 #include "controller/cli/render_access.h"
 #include "controller/cli/table.h"
 
@@ -14,7 +15,6 @@ namespace {
 
 using Accounts = v1::AccountService::Stub;
 
-constexpr int kPage = 1000;
 constexpr std::string_view kGroup = "group:";
 // How often a change of members is made anew when somebody else changed the group meanwhile.
 constexpr int kChangeTries = 4;
@@ -95,14 +95,9 @@ Outcome ListGrants(Session& session, const ListGrantsFlags& flags) {
     request.set_account(flags.subject);
   }
   request.set_application(flags.application);
-  request.set_page_size(kPage);
   v1::ListGrantsResponse all;
-  do {
-    v1::ListGrantsResponse page;
-    SLIPWAY_RETURN_IF_ERROR(client->Call(client->accounts(), &Accounts::ListGrants, request, page));
-    all.mutable_grants()->MergeFrom(page.grants());
-    request.set_page_token(page.next_page_token());
-  } while (!request.page_token().empty());
+  SLIPWAY_RETURN_IF_ERROR(
+      ReadAllPages(*client, client->accounts(), &Accounts::ListGrants, request, all));
   session.Print(all, RenderGrants);
   return ExitCode::kOk;
 }
@@ -137,8 +132,8 @@ Outcome RemoveGrants(Session& session, const GrantFlags& flags) {
 Outcome ListGroups(Session& session) {
   SLIPWAY_ASSIGN_OR_RETURN(const Client* client, session.Controller());
   v1::ListGroupsResponse response;
-  SLIPWAY_RETURN_IF_ERROR(
-      client->Call(client->accounts(), &Accounts::ListGroups, v1::ListGroupsRequest(), response));
+  SLIPWAY_RETURN_IF_ERROR(ReadAllPages(*client, client->accounts(), &Accounts::ListGroups,
+                                       v1::ListGroupsRequest(), response));
   session.Print(response, RenderGroups);
   return ExitCode::kOk;
 }
@@ -148,8 +143,8 @@ Outcome SetGroup(Session& session, const GroupFlags& flags) {
   absl::Status status;
   for (int i = 0; i < kChangeTries; ++i) {
     v1::ListGroupsResponse groups;
-    SLIPWAY_RETURN_IF_ERROR(
-        client->Call(client->accounts(), &Accounts::ListGroups, v1::ListGroupsRequest(), groups));
+    SLIPWAY_RETURN_IF_ERROR(ReadAllPages(*client, client->accounts(), &Accounts::ListGroups,
+                                         v1::ListGroupsRequest(), groups));
     v1::PutGroupRequest request;
     *request.mutable_group() = Changed(groups, flags);
     v1::AccountGroup group;

@@ -6,6 +6,7 @@
 
 #include "common/status/status.h"
 #include "controller/cli/access_commands.h"
+#include "controller/cli/all_pages.h"
 #include "controller/cli/farm_identity.h"
 #include "controller/cli/render_access.h"
 #include "controller/cli/table.h"
@@ -234,7 +235,7 @@ Outcome ListLogins(Session& session, const std::string& account) {
   request.set_account(account);
   v1::ListLoginsResponse response;
   SLIPWAY_RETURN_IF_ERROR(
-      client->Call(client->sessions(), &Sessions::ListLogins, request, response));
+      ReadAllPages(*client, client->sessions(), &Sessions::ListLogins, request, response));
   session.Print(response, RenderLogins);
   return ExitCode::kOk;
 }

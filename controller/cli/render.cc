@@ -199,6 +199,7 @@ std::string RenderTask(const v1::Task& task, const View& view) {
                   : fmt::format(fmt::runtime(t("{}, {} bytes missing", "{}，缺失 {} 字节")),
                                 FormatBytes(log.size()), log.missing()));
   }
+  AddActions(facts, task.allowed_actions(), view);
   std::string text = facts.Render();
   if (!task.steps().empty()) text += fmt::format("{}\n{}", t("steps", "步骤"), Steps(task, view));
   if (task.result().has_failure() && task.state() != v1::TASK_STATE_SUCCEEDED) {

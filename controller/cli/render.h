@@ -5,7 +5,9 @@
 #include "absl/status/status.h"
 #include "common/base/time.h"
 #include "controller/cli/style.h"
+#include "controller/cli/table.h"
 #include "controller/cli/text.h"
+#include "slipway/v1/action.pb.h"
 #include "slipway/v1/agent_admin.pb.h"
 #include "slipway/v1/application.pb.h"
 #include "slipway/v1/audit.pb.h"
@@ -43,6 +45,11 @@ struct View {
 // One line per entry.
 [[nodiscard]] std::string RenderAudit(const v1::ListAuditEntriesResponse& entries,
                                       const View& view);
+
+// What the reader may do with the object ("you may"), and what it may but not now, with the reason.
+// Of tasks and products.
+void AddActions(Facts& facts, const google::protobuf::RepeatedPtrField<v1::ObjectAction>& actions,
+                const View& view);
 
 // Class, message, the tool's own words and what to do, each line behind `indent`.
 [[nodiscard]] std::string RenderFailure(const v1::Failure& failure, const std::string& indent,

@@ -27,6 +27,9 @@ std::string CredentialWords(const v1::RepositoryCredential& credential, Text t) 
                             : t("server's key as first seen", "服务器公钥以首次见到的为准"));
   } else {
     words = fmt::format("https, {}", credential.username());
+    if (credential.pinned_hosts()) {
+      words += t(", server's authority given", "，已指定服务器证书颁发机构");
+    }
   }
   return fmt::format(fmt::runtime(t("{}; set {} by {}", "{}；{} 由 {} 设置")), words,
                      FormatTime(credential.set_at()), credential.set_by());
@@ -112,6 +115,7 @@ std::string RenderArchived(const v1::Archived& archived, const View& view) {
     facts.Add(t("link", "链接"), release.link());
     facts.Add(t("code", "二维码内容"), release.qr_text());
   }
+  AddActions(facts, archived.allowed_actions(), view);
   return facts.Render();
 }
 

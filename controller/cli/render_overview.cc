@@ -59,7 +59,7 @@ std::string StateWords(const v1::RepositoryState& repository, Text t) {
 std::string RenderVersions(const v1::ListVersionsResponse& versions, const View& view) {
   const Text t = view.text;
   if (versions.versions().empty()) {
-    if (versions.repository().has_problem()) return "\n";
+    if (versions.repository().has_problem()) return "";
     return versions.repository().has_fetched_at()
                ? t("no versions\n", "没有版本\n")
                : t("the repository is being read; ask again in a moment\n",

@@ -59,24 +59,28 @@ absl::StatusOr<SecretBytes> ReadPassword(Session& session, const std::string& pa
   return password;
 }
 
+// What is no secret; "" for no path.
+absl::StatusOr<std::string> ReadText(const std::string& path) {
+  if (path.empty()) return "";
+  const fs::UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.valid()) return ErrnoError(errno, path);
+  std::string text(kMaxFile, '\0');
+  SLIPWAY_ASSIGN_OR_RETURN(const std::size_t size, fs::ReadFull(file.get(), text, path));
+  text.resize(size);
+  return text;
+}
+
 absl::StatusOr<RepositoryCredential> ReadCredential(Session& session,
                                                     const RepositoryCredentialFlags& flags) {
   RepositoryCredential credential;
   if (!flags.ssh_key_file.empty()) {
     credential.kind = RepositoryCredentialKind::kSsh;
     SLIPWAY_ASSIGN_OR_RETURN(credential.secret, ReadBytes(session, flags.ssh_key_file));
-    if (!flags.known_hosts_file.empty()) {
-      const fs::UniqueFd file(open(flags.known_hosts_file.c_str(), O_RDONLY | O_CLOEXEC));
-      if (!file.valid()) return ErrnoError(errno, flags.known_hosts_file);
-      credential.known_hosts.resize(kMaxFile);
-      SLIPWAY_ASSIGN_OR_RETURN(
-          const std::size_t size,
-          fs::ReadFull(file.get(), credential.known_hosts, flags.known_hosts_file));
-      credential.known_hosts.resize(size);
-    }
+    SLIPWAY_ASSIGN_OR_RETURN(credential.known_hosts, ReadText(flags.known_hosts_file));
     return credential;
   }
   credential.username = flags.https_user;
+  SLIPWAY_ASSIGN_OR_RETURN(credential.ca_certificates, ReadText(flags.ca_file));
   SLIPWAY_ASSIGN_OR_RETURN(credential.secret, ReadPassword(session, flags.password_file));
   return credential;
 }
@@ -90,12 +94,14 @@ Outcome SetRepositoryCredential(Session& session, const RepositoryCredentialFlag
                    (flags.ssh_key_file.empty() ? 0 : 1);
   const bool https = !flags.https_user.empty();
   if (ways != 1 || https == flags.password_file.empty() ||
-      (flags.ssh_key_file.empty() && !flags.known_hosts_file.empty())) {
-    return UsageError(MakeError(
-        absl::StatusCode::kInvalidArgument, "BAD_FLAGS",
-        t("one of --https-user with --password-file, --ssh-key-file and --none",
-          "--https-user 与 --password-file、--ssh-key-file、--none 三者选一"),
-        t("--known-hosts goes with --ssh-key-file.", "--known-hosts 与 --ssh-key-file 同用。")));
+      (flags.ssh_key_file.empty() && !flags.known_hosts_file.empty()) ||
+      (!https && !flags.ca_file.empty())) {
+    return UsageError(
+        MakeError(absl::StatusCode::kInvalidArgument, "BAD_FLAGS",
+                  t("one of --https-user with --password-file, --ssh-key-file and --none",
+                    "--https-user 与 --password-file、--ssh-key-file、--none 三者选一"),
+                  t("--known-hosts goes with --ssh-key-file, --ca-file with --https-user.",
+                    "--known-hosts 与 --ssh-key-file 同用，--ca-file 与 --https-user 同用。")));
   }
   v1::SetRepositoryCredentialRequest request;
   request.set_name(flags.application);

@@ -1,38 +1,17 @@
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "common/base/ids.h"
 #include "common/config/units.h"
-#include "common/status/remedies.h"
 #include "common/status/status.h"
 #include "controller/cli/commands.h"
 #include "controller/cli/follow.h"
 #include "controller/cli/format.h"
 #include "controller/cli/qr_output.h"
+#include "controller/cli/repeat_call.h"
 #include "controller/cli/table.h"
 
 namespace slipway::cli {
 namespace {
-
-// How often a submit whose answer got lost is asked again; the request id makes that safe.
-constexpr int kSubmitTries = 4;
-
-absl::StatusOr<v1::SubmitRunResponse> Send(const Client& client,
-                                           const v1::SubmitRunRequest& request) {
-  absl::Status status;
-  Duration wait = std::chrono::milliseconds(300);
-  for (int i = 0; i < kSubmitTries; ++i) {
-    v1::SubmitRunResponse response;
-    status = client.Call(client.tasks(), &v1::TaskService::Stub::SubmitRun, request, response);
-    if (status.ok()) return response;
-    if (!IsPassing(status) || i + 1 == kSubmitTries) return status;
-    const Duration hint = RetryAfter(status).value_or(std::chrono::milliseconds(0));
-    if (!client.WaitToRetry(client.stop(), std::max(wait, hint))) return InterruptedError();
-    wait *= 2;
-  }
-  return status;
-}
 
 std::string Heading(const std::string& run, const v1::SubmitRunResponse& response,
                     const View& view) {
@@ -134,7 +113,9 @@ Outcome Submit(Session& session, const SubmitFlags& flags) {
                              ReadQueueTimeout(flags.queue_timeout));
   }
   SLIPWAY_ASSIGN_OR_RETURN(const Client* client, session.Controller());
-  SLIPWAY_ASSIGN_OR_RETURN(const auto response, Send(*client, request));
+  v1::SubmitRunResponse response;
+  SLIPWAY_RETURN_IF_ERROR(
+      CallAgain(*client, client->tasks(), &v1::TaskService::Stub::SubmitRun, request, response));
   if (session.as_document && !flags.follow) {
     session.PrintDocument(response);
     return ExitCode::kOk;

@@ -1,12 +1,15 @@
 #include <fmt/format.h>
 
+#include "common/base/ids.h"
 #include "common/config/units.h"
 #include "common/rpc/convert.h"
 #include "common/status/status.h"
 #include "controller/cli/access_commands.h"
 #include "controller/cli/access_words.h"
+#include "controller/cli/all_pages.h"
 #include "controller/cli/format.h"
 #include "controller/cli/render_access.h"
+#include "controller/cli/repeat_call.h"
 #include "controller/cli/table.h"
 
 namespace slipway::cli {
@@ -19,6 +22,7 @@ using Sessions = v1::SessionService::Stub;
 Outcome CreateApiToken(Session& session, const TokenFlags& flags) {
   const Text t = session.text;
   v1::CreateApiTokenRequest request;
+  request.set_request_id(NewUuid());
   request.set_name(flags.name);
   request.set_account(flags.account);
   for (const std::string& word : flags.operations) {
@@ -34,7 +38,7 @@ Outcome CreateApiToken(Session& session, const TokenFlags& flags) {
   SLIPWAY_ASSIGN_OR_RETURN(const Client* client, session.Controller());
   v1::CreateApiTokenResponse response;
   SLIPWAY_RETURN_IF_ERROR(
-      client->Call(client->sessions(), &Sessions::CreateApiToken, request, response));
+      CallAgain(*client, client->sessions(), &Sessions::CreateApiToken, request, response));
   if (session.as_document) {
     session.PrintDocument(response);
     return ExitCode::kOk;
@@ -58,7 +62,7 @@ Outcome ListApiTokens(Session& session, const std::string& account) {
   request.set_account(account);
   v1::ListApiTokensResponse response;
   SLIPWAY_RETURN_IF_ERROR(
-      client->Call(client->sessions(), &Sessions::ListApiTokens, request, response));
+      ReadAllPages(*client, client->sessions(), &Sessions::ListApiTokens, request, response));
   session.Print(response, RenderApiTokens);
   return ExitCode::kOk;
 }

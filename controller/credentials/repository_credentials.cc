@@ -14,8 +14,12 @@ namespace {
 
 using crypto::RepositoryCredentialKind;
 
+absl::StatusOr<git::RepositoryUrl> Parsed(const std::string& url) {
+  return git::ParseRepositoryUrl(url, {"https", "http", "ssh", "git", "file"});
+}
+
 absl::StatusOr<git::RepositoryUrl> UrlOf(const domain::Application& application) {
-  return git::ParseRepositoryUrl(application.repository, {"https", "http", "ssh", "git", "file"});
+  return Parsed(application.repository);
 }
 
 absl::Status CheckKind(const git::RepositoryUrl& url, RepositoryCredentialKind kind) {
@@ -57,6 +61,7 @@ absl::StatusOr<domain::RepositoryCredential> RepositoryCredentials::Examine(
   about.digest = crypto::Sha256Of(sealed).Hex();
   if (credential.kind == RepositoryCredentialKind::kHttps) {
     about.username = credential.username;
+    about.pinned_hosts = !credential.ca_certificates.empty();
     return about;
   }
   SLIPWAY_ASSIGN_OR_RETURN(const crypto::SshKey key, crypto::ReadSshKey(credential.secret.view()));
@@ -67,18 +72,27 @@ absl::StatusOr<domain::RepositoryCredential> RepositoryCredentials::Examine(
 }
 
 absl::StatusOr<crypto::RepositoryCredential> RepositoryCredentials::Open(
-    const domain::Application& application) const {
+    const domain::Application& application, const std::string& url) const {
+  const absl::StatusOr<git::RepositoryUrl> asked = Parsed(url);
+  if (!asked.ok() || asked->Origin() != OriginOf(application)) {
+    return MakeError(absl::StatusCode::kPermissionDenied, "CREDENTIAL_FOREIGN",
+                     fmt::format("the repository of application '{}' is not at the server that was "
+                                 "to be asked; its credential is not for that one",
+                                 application.name),
+                     "The repository has moved: submit again.");
+  }
   SLIPWAY_ASSIGN_OR_RETURN(const std::string sealed, store_.Sealed(application.id));
   return OpenSealed(application, sealed);
 }
 
-std::function<absl::StatusOr<crypto::RepositoryCredential>(const std::string& id)>
-RepositoryCredentials::OpenerFor(store::ApplicationStore& applications) const {
-  return
-      [this, &applications](const std::string& id) -> absl::StatusOr<crypto::RepositoryCredential> {
-        SLIPWAY_ASSIGN_OR_RETURN(const auto application, applications.Get(ApplicationId(id)));
-        return Open(application);
-      };
+RepositoryCredentials::Opener RepositoryCredentials::OpenerFor(
+    store::ApplicationStore& applications) const {
+  return [this, &applications](
+             const std::string& id,
+             const std::string& url) -> absl::StatusOr<crypto::RepositoryCredential> {
+    SLIPWAY_ASSIGN_OR_RETURN(const auto application, applications.Get(ApplicationId(id)));
+    return Open(application, url);
+  };
 }
 
 }  // namespace slipway::credentials

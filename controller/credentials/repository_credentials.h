@@ -31,14 +31,16 @@ class RepositoryCredentials {
   [[nodiscard]] absl::StatusOr<domain::RepositoryCredential> Examine(
       const domain::Application& application, const std::string& sealed) const;
 
-  // The application's credential, for the one who is about to fetch. kNotFound, reason
-  // NO_REPOSITORY_CREDENTIAL: it has none; otherwise as Examine.
+  // The application's credential, for the one who is about to fetch `url`. kNotFound, reason
+  // NO_REPOSITORY_CREDENTIAL: it has none; kPermissionDenied, reason CREDENTIAL_FOREIGN: its
+  // repository is not (any more) at the server of `url`; otherwise as Examine.
   [[nodiscard]] absl::StatusOr<crypto::RepositoryCredential> Open(
-      const domain::Application& application) const;
+      const domain::Application& application, const std::string& url) const;
 
   // Open() by the application's id, for who knows no more; this and `applications` must outlive it.
-  [[nodiscard]] std::function<absl::StatusOr<crypto::RepositoryCredential>(const std::string& id)>
-  OpenerFor(store::ApplicationStore& applications) const;
+  using Opener = std::function<absl::StatusOr<crypto::RepositoryCredential>(
+      const std::string& id, const std::string& url)>;
+  [[nodiscard]] Opener OpenerFor(store::ApplicationStore& applications) const;
 
   // What a credential for the application's repository is bound to; empty: nothing can be.
   [[nodiscard]] static std::string OriginOf(const domain::Application& application);

@@ -16,7 +16,8 @@ struct RepositoryCredential {
   RepositoryAccess access = RepositoryAccess::kHttps;
   std::string username{};     // kHttps only
   std::string fingerprint{};  // kSsh only: of the public key, "SHA256:…"
-  bool pinned_hosts = false;  // kSsh only: only servers with the given keys are talked to
+  // Only servers with the given keys, or certificates of the given authorities, are talked to.
+  bool pinned_hosts = false;
   // SHA-256 in hex of the sealed document, which tells one credential from the next.
   std::string digest{};
   WallTime set_at{};

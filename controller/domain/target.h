@@ -46,6 +46,14 @@ struct Target {
   std::string created_by{};
 };
 
+// What a submit took a target for: its rights were asked for this environment.
+struct TargetUse {
+  std::string platform;
+  std::string name;
+  std::string environment;
+  friend bool operator==(const TargetUse&, const TargetUse&) = default;
+};
+
 // All targets at one moment. Constant after construction; thread-safe.
 class Targets {
  public:

@@ -14,6 +14,7 @@
 #include "common/protocol/messages.h"
 #include "controller/domain/agent.h"
 #include "controller/domain/authority.h"
+#include "controller/domain/target.h"
 #include "controller/domain/task.h"
 
 // What goes into a SchedulerCore and what comes out of it, as values.
@@ -36,6 +37,8 @@ struct Origin {
 struct Basis {
   std::string from{};
   std::vector<domain::Authority> authorities{};
+  // Of a submit: what it publishes to.
+  std::vector<domain::TargetUse> targets{};
 };
 
 // Builds are submitted as kQueued, tasks with depends_on as kWaiting.
@@ -173,7 +176,8 @@ struct Outgoing {
 // The answer to a Ticket.
 //   Submit: ok with the run; kAlreadyExists with the run that has the same request id (the caller
 //   reads
-//     it and answers with it); kResourceExhausted, QUEUE_FULL; kInvalidArgument.
+//     it and answers with it); kResourceExhausted, QUEUE_FULL; kFailedPrecondition, NO_TARGET: a
+//     target went, or changed its environment, meanwhile; kInvalidArgument.
 //   Cancel: ok; kNotFound: no unfinished task has this id (the caller looks whether it has
 //   finished);
 //     kFailedPrecondition, PUBLISH_UNKNOWN: it cannot be taken back any more.

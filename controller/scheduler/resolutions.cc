@@ -4,6 +4,7 @@
 
 #include "absl/time/time.h"
 #include "common/status/status.h"
+#include "controller/domain/task_actions.h"
 #include "controller/scheduler/scheduler_impl.h"
 
 // What becomes of a publish whose outcome nobody knew.
@@ -63,6 +64,28 @@ Moment SchedulerCore::Impl::QuietFrom(const Entry& entry) const {
   return {end.now + options_.publish_margin, end.wall + options_.publish_margin};
 }
 
+absl::Status SchedulerCore::Impl::CheckQuiet(const Entry& entry, Moment looked_at,
+                                             Moment at) const {
+  // Neither a word that waited to be heard nor a probe's late result tells of the time since.
+  const Moment known_at{std::min(looked_at.now, at.now), std::min(looked_at.wall, at.wall)};
+  const Moment quiet = QuietFrom(entry);
+  if (known_at.now >= quiet.now && known_at.wall >= quiet.wall) return absl::OkStatus();
+  const WallTime until =
+      quiet.now > at.now ? std::max(quiet.wall, at.wall + (quiet.now - at.now)) : quiet.wall;
+  return MakeError(absl::StatusCode::kFailedPrecondition, "RESOLVE_TOO_EARLY",
+                   "until " + InUtc(until) +
+                       " its client may still be at work, and the platform may show the version "
+                       "late; nobody can say that it is not published",
+                   "Look at the platform after that time and say it then. That it is published "
+                   "may be said at once.");
+}
+
+absl::Status SchedulerCore::Impl::CheckQuiet(const TaskId& id, Moment at) const {
+  const auto it = tasks_.find(id);
+  if (it == tasks_.end() || it->second.task.state != TaskState::kUnknown) return absl::OkStatus();
+  return CheckQuiet(it->second, at, at);
+}
+
 bool SchedulerCore::Impl::OwesWord(const AgentId& agent) const {
   const auto it = owed_.lower_bound({agent, TaskId()});
   return it != owed_.end() && it->first.first == agent;
@@ -87,30 +110,13 @@ void SchedulerCore::Impl::On(const Resolve& event, Moment at) {
 absl::Status SchedulerCore::Impl::Settle(const Resolve& event, Moment looked_at, Moment at) {
   Entry* entry = Find(event.task);
   if (entry == nullptr) return absl::NotFoundError("no unfinished task has this id");
-  if (entry->task.state != TaskState::kUnknown) {
-    return MakeError(absl::StatusCode::kFailedPrecondition, "NOT_UNKNOWN",
-                     "the task is " + std::string(domain::TaskStateName(entry->task.state)) +
-                         ": it will say itself what came of it",
-                     "Only a publish of unknown outcome is resolved; follow this one to its end.");
-  }
+  SLIPWAY_RETURN_IF_ERROR(domain::CheckUnknown(entry->task, nullptr));
   const bool published = event.resolution.verdict == PublishVerdict::kPublished;
   if (!event.result || published != event.release.has_value()) {
     return MakeError(absl::StatusCode::kUnavailable, "COMMIT_IN_DOUBT",
                      "what is known of the publish could not be read", "Ask again.");
   }
-  // Neither a word that waited to be heard nor a probe's late result tells of the time since.
-  const Moment known_at{std::min(looked_at.now, at.now), std::min(looked_at.wall, at.wall)};
-  const Moment quiet = QuietFrom(*entry);
-  if (!published && (known_at.now < quiet.now || known_at.wall < quiet.wall)) {
-    const WallTime until =
-        quiet.now > at.now ? std::max(quiet.wall, at.wall + (quiet.now - at.now)) : quiet.wall;
-    return MakeError(absl::StatusCode::kFailedPrecondition, "RESOLVE_TOO_EARLY",
-                     "until " + InUtc(until) +
-                         " its client may still be at work, and the platform may show the version "
-                         "late; nobody can say that it is not published",
-                     "Look at the platform after that time and say it then. That it is published "
-                     "may be said at once.");
-  }
+  if (!published) SLIPWAY_RETURN_IF_ERROR(CheckQuiet(*entry, looked_at, at));
   if (owed_.contains({entry->task.agent, event.task})) {
     resolved_.insert_or_assign(event.task, domain::OpenResolution{KeyOf(*entry), entry->task.agent,
                                                                   event.resolution.verdict});

@@ -185,6 +185,16 @@ absl::StatusOr<std::optional<Explanation>> Scheduler::Explain(const TaskId& task
   return core_.Explain(task, clock_.Mono(), clock_.Wall());
 }
 
+std::vector<absl::Status> Scheduler::CheckQuiet(const std::vector<TaskId>& tasks) const {
+  std::vector<absl::Status> quiet;
+  const std::lock_guard lock(core_mu_);
+  for (const TaskId& task : tasks) {
+    quiet.push_back(core_.loaded() ? core_.CheckQuiet(task, clock_.Mono(), clock_.Wall())
+                                   : Reloading());
+  }
+  return quiet;
+}
+
 MonoTime Scheduler::last_turn() const { return MonoTime(Duration(last_turn_.load())); }
 
 void Scheduler::NoteTurn() { last_turn_ = clock_.Mono().time_since_epoch().count(); }

@@ -89,6 +89,10 @@ class Scheduler {
   [[nodiscard]] std::vector<Labels> Takers() const;
   // nullopt: no unfinished task has this id. kUnavailable: as in CheckCurrent.
   [[nodiscard]] absl::StatusOr<std::optional<Explanation>> Explain(const TaskId& task) const;
+  // Of each, in their order: whether it may be said now that this publish of unknown outcome is not
+  // published: kFailedPrecondition, reason RESOLVE_TOO_EARLY; kUnavailable: as in CheckCurrent. Ok
+  // for any other task.
+  [[nodiscard]] std::vector<absl::Status> CheckQuiet(const std::vector<TaskId>& tasks) const;
   // When its thread last began something; it never rests for longer than some seconds, and a
   // database that does not answer holds it for as long as statements may take.
   [[nodiscard]] MonoTime last_turn() const;

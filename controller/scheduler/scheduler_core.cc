@@ -6,6 +6,7 @@
 
 #include "common/base/check.h"
 #include "common/status/status.h"
+#include "controller/domain/task_actions.h"
 #include "controller/scheduler/scheduler_impl.h"
 
 namespace slipway::scheduler {
@@ -40,6 +41,9 @@ std::vector<Labels> SchedulerCore::Takers() const { return impl_->Takers(); }
 std::optional<Explanation> SchedulerCore::Explain(const TaskId& task, MonoTime now,
                                                   WallTime wall) const {
   return impl_->Explain(task, {now, wall});
+}
+absl::Status SchedulerCore::CheckQuiet(const TaskId& task, MonoTime now, WallTime wall) const {
+  return impl_->CheckQuiet(task, {now, wall});
 }
 std::vector<AgentView> SchedulerCore::Agents() const { return impl_->Agents(); }
 std::size_t SchedulerCore::unfinished() const { return impl_->unfinished(); }
@@ -261,7 +265,8 @@ void SchedulerCore::Impl::On(const Submit& event, Moment at) {
   open_.changes.push_back(
       store::CreateRun{{event.run.submitted_by, at.wall, event.basis.from, event.basis.authorities},
                        event.run,
-                       event.tasks});
+                       event.tasks,
+                       event.basis.targets});
 }
 
 void SchedulerCore::Impl::On(const Cancel& event, Moment at) {
@@ -273,15 +278,10 @@ void SchedulerCore::Impl::On(const Cancel& event, Moment at) {
     return;
   }
   reply.run = entry->task.run;
-  if (entry->task.state == TaskState::kUnknown) {
-    reply.status = MakeError(absl::StatusCode::kFailedPrecondition, "PUBLISH_UNKNOWN",
-                             "the publish may have happened and cannot be taken back",
-                             "Look at the platform which version it has, then say so: slipway "
-                             "releases resolve.");
-    open_.effects.replies.push_back(std::move(reply));
-    return;
-  }
+  reply.status = domain::CheckCancel(entry->task);
+  const bool refused = !reply.status.ok();
   open_.effects.replies.push_back(std::move(reply));
+  if (refused) return;
   if (!entry->task.cancel_requested) {
     entry->task.cancel_requested = true;
     open_.changes.push_back(store::RequestCancel{

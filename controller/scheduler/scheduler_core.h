@@ -130,6 +130,9 @@ class SchedulerCore {
   [[nodiscard]] std::vector<Labels> Takers() const;
   [[nodiscard]] std::optional<Explanation> Explain(const TaskId& task, MonoTime now,
                                                    WallTime wall) const;
+  // Whether it may be said at this time that a publish of unknown outcome is not published:
+  // kFailedPrecondition, reason RESOLVE_TOO_EARLY. Ok for any other task.
+  [[nodiscard]] absl::Status CheckQuiet(const TaskId& task, MonoTime now, WallTime wall) const;
   // Agents with a session or a current attempt, by id.
   [[nodiscard]] std::vector<AgentView> Agents() const;
   [[nodiscard]] std::size_t unfinished() const;

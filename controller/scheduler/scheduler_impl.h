@@ -47,7 +47,8 @@ class SchedulerCore::Impl {
   [[nodiscard]] std::vector<AgentView> Agents() const;
   [[nodiscard]] std::vector<Labels> Takers() const;
   [[nodiscard]] std::optional<Explanation> Explain(const TaskId& id,
-                                                   Moment at) const;  // explain.cc
+                                                   Moment at) const;         // explain.cc
+  [[nodiscard]] absl::Status CheckQuiet(const TaskId& id, Moment at) const;  // resolutions.cc
   [[nodiscard]] std::size_t unfinished() const { return tasks_.size(); }
   [[nodiscard]] std::size_t queued() const { return queue_.size(); }
   [[nodiscard]] bool loaded() const { return loaded_; }
@@ -172,6 +173,7 @@ class SchedulerCore::Impl {
   // Nothing can be published any more once both clocks are there: the wall clock may be set
   // forward, and the steady one does not know what a restart cost.
   [[nodiscard]] Moment QuietFrom(const Entry& entry) const;
+  [[nodiscard]] absl::Status CheckQuiet(const Entry& entry, Moment looked_at, Moment at) const;
   // Permits of the rows, with their times.
   void LoadPermits(std::vector<domain::PublishPermit> permits, Moment at);
   // The agent may still have something to say about a publish that it began.

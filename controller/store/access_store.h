@@ -12,6 +12,7 @@
 #include "controller/domain/account.h"
 #include "controller/domain/authority.h"
 #include "controller/store/changes.h"
+#include "controller/store/page.h"
 
 // Accounts, groups, grants, logins and API tokens. Every change is audited with it, and refused
 // inside its transaction (kPermissionDenied, the reason of the verdict) when one of
@@ -59,15 +60,22 @@ struct GrantPage {
   std::string next_page_token;
 };
 
+// What the creation of an account gave.
+struct CreatedAccount {
+  domain::Account account;  // as it is now
+  bool before = false;      // the same request had made it; nothing was changed
+};
+
 // Thread-safe.
 class AccountStore {
  public:
   virtual ~AccountStore() = default;
 
-  // kAlreadyExists ACCOUNT_EXISTS. `password_hash` "": it cannot log in.
-  [[nodiscard]] virtual absl::Status Create(const domain::Account& account,
-                                            const std::string& password_hash,
-                                            const Cause& cause) = 0;
+  // kAlreadyExists ACCOUNT_EXISTS: the name is taken; REQUEST_ID_REUSED: cause.request_id was for
+  // something else, whereby passwords are not compared. `password_hash` "": it cannot log in.
+  [[nodiscard]] virtual absl::StatusOr<CreatedAccount> Create(const domain::Account& account,
+                                                              const std::string& password_hash,
+                                                              const Cause& cause) = 0;
   // The account as changed. kNotFound NO_SUCH_ACCOUNT; kAborted CHANGED; kFailedPrecondition
   // LAST_ADMIN. Disabling ends its logins.
   [[nodiscard]] virtual absl::StatusOr<domain::Account> Update(const std::string& name,
@@ -101,11 +109,14 @@ class AccountStore {
   [[nodiscard]] virtual absl::StatusOr<domain::AccountGroup> PutGroup(
       const domain::AccountGroup& group, std::optional<std::int64_t> revision,
       const Cause& cause) = 0;
-  [[nodiscard]] virtual absl::StatusOr<std::vector<domain::AccountGroup>> ListGroups() = 0;
+  // By name. kInvalidArgument: a bad page token.
+  [[nodiscard]] virtual absl::StatusOr<Page<domain::AccountGroup>> ListGroups(
+      const PageRequest& page) = 0;
   // kNotFound NO_SUCH_GROUP.
   [[nodiscard]] virtual absl::Status DeleteGroup(const std::string& name, const Cause& cause) = 0;
 
-  // All or none. kNotFound names what is not there.
+  // All or none. kNotFound names what is not there: NO_SUCH_ACCOUNT, NO_SUCH_GROUP,
+  // NO_SUCH_APPLICATION, and of what is added NO_SUCH_ENVIRONMENT.
   [[nodiscard]] virtual absl::Status ChangeGrants(const std::vector<NamedGrant>& add,
                                                   const std::vector<NamedGrant>& remove,
                                                   const Cause& cause) = 0;
@@ -139,10 +150,11 @@ class LoginStore {
                                                   WallTime expires_at, WallTime now) = 0;
   // kNotFound NO_SUCH_LOGIN: there is none, or it has ended.
   [[nodiscard]] virtual absl::StatusOr<domain::Login> GetLogin(const LoginId& id) = 0;
-  // Those of the account that have not ended and do not expire before `now`. The newest 1000,
-  // newest first.
-  [[nodiscard]] virtual absl::StatusOr<std::vector<domain::Login>> LiveLogins(
-      const AccountId& account, WallTime now) = 0;
+  // Those of the account that have not ended and do not expire before `now`, newest first.
+  // kInvalidArgument BAD_PAGE_TOKEN.
+  [[nodiscard]] virtual absl::StatusOr<Page<domain::Login>> LiveLogins(const AccountId& account,
+                                                                       WallTime now,
+                                                                       const PageRequest& page) = 0;
   // kNotFound NO_SUCH_LOGIN: there is none that lives; of another account than `account`, unless
   // that is empty.
   [[nodiscard]] virtual absl::Status EndLogin(const LoginId& id, const AccountId& account,
@@ -151,15 +163,18 @@ class LoginStore {
   [[nodiscard]] virtual absl::StatusOr<int> EndLogins(const AccountId& account,
                                                       const Cause& cause) = 0;
 
+  // kAlreadyExists SECRET_SHOWN_ONCE, with the id in the message: the same cause.request_id has
+  // made one before; REQUEST_ID_REUSED: it was for something else.
   [[nodiscard]] virtual absl::Status AddToken(const std::string& token_hash,
                                               const domain::ApiToken& token,
                                               const Cause& cause) = 0;
   // With its account, whatever state both are in. kNotFound.
   [[nodiscard]] virtual absl::StatusOr<std::pair<domain::ApiToken, domain::Account>> FindToken(
       const std::string& token_hash) = 0;
-  // The newest 1000, newest first; those that are good before those that have ended by `now`.
-  [[nodiscard]] virtual absl::StatusOr<std::vector<domain::ApiToken>> ListTokens(
-      const AccountId& account, WallTime now) = 0;
+  // Newest first; those that are good before those that have ended by `now`, on all pages the `now`
+  // of the first. kInvalidArgument BAD_PAGE_TOKEN.
+  [[nodiscard]] virtual absl::StatusOr<Page<domain::ApiToken>> ListTokens(
+      const AccountId& account, WallTime now, const PageRequest& page) = 0;
   // As EndLogin, NO_SUCH_TOKEN.
   [[nodiscard]] virtual absl::Status RevokeToken(const ApiTokenId& id, const AccountId& account,
                                                  const Cause& cause) = 0;

@@ -11,6 +11,7 @@
 #include "controller/domain/agent.h"
 #include "controller/domain/application.h"
 #include "controller/store/cause.h"
+#include "controller/store/page.h"
 #include "controller/store/viewer.h"
 
 namespace slipway::store {
@@ -63,11 +64,13 @@ class ApplicationStore {
 class AgentStore {
  public:
   virtual ~AgentStore() = default;
+  // kAlreadyExists SECRET_SHOWN_ONCE, with the short id in the message: the same cause.request_id
+  // has made one before; REQUEST_ID_REUSED: it was for something else.
   [[nodiscard]] virtual absl::Status AddJoinToken(const domain::JoinToken& token,
                                                   const Cause& cause) = 0;
-  // Newest first; open ones only, or the newest 1000 of all.
-  [[nodiscard]] virtual absl::StatusOr<std::vector<domain::JoinToken>> ListJoinTokens(
-      bool open_only, WallTime now) = 0;
+  // Newest first; open ones only, or all. kInvalidArgument BAD_PAGE_TOKEN.
+  [[nodiscard]] virtual absl::StatusOr<Page<domain::JoinToken>> ListJoinTokens(
+      bool open_only, WallTime now, const PageRequest& page) = 0;
   // Ends the open token whose ShortId() this is. The state it was in: anything but kOpen means that
   // nothing was changed.
   [[nodiscard]] virtual absl::StatusOr<domain::JoinTokenState> RevokeJoinToken(

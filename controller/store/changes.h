@@ -8,6 +8,7 @@
 #include "common/base/time.h"
 #include "common/protocol/attempt_result.h"
 #include "controller/domain/agent.h"
+#include "controller/domain/target.h"
 #include "controller/domain/task.h"
 #include "controller/store/cause.h"
 
@@ -16,11 +17,14 @@
 // stored row does not fit it, that change alone is refused and the rest of the batch goes on.
 namespace slipway::store {
 
-// Guard: (submitted_by, request_id) is new. Inserts the run and its tasks.
+// Guard: (submitted_by, request_id) is new, and every target is there, in the same environment; it
+// stays so until the publishes are stored, which keep it from then on. Inserts the run and its
+// tasks.
 struct CreateRun {
   Cause cause;
   domain::Run run;
   std::vector<domain::Task> tasks;
+  std::vector<domain::TargetUse> targets = {};
 };
 
 // queued → offered. Guard: state queued, not cancel_requested, stored attempt = key.attempt - 1.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -80,6 +81,9 @@ class RunReader {
   // How a publish of unknown outcome was resolved. kNotFound: it was not.
   [[nodiscard]] virtual absl::StatusOr<domain::Resolution> ResolutionOf(
       const TaskId& publish_task) = 0;
+  // Of those of the tasks that were, each with its resolution.
+  [[nodiscard]] virtual absl::StatusOr<std::map<TaskId, domain::Resolution>> ResolutionsOf(
+      const std::vector<TaskId>& publish_tasks) = 0;
   // What a publish task made public. kNotFound: nothing (yet).
   [[nodiscard]] virtual absl::StatusOr<domain::Release> ReleaseOfTask(
       const TaskId& publish_task) = 0;

@@ -52,9 +52,9 @@ class SchedulerStore {
 
   // Applies the changes in order in one durable transaction. Entry i of the answer says whether
   // change i was applied (ok) or refused by its guard (kAborted; kAlreadyExists for CreateRun,
-  // whose message is then the id of the run that exists; kInvalidArgument when its data cannot be
-  // stored). A refused change leaves nothing behind. One audit row per applied change that has a
-  // cause.
+  // whose message is then the id of the run that exists, or kFailedPrecondition NO_TARGET;
+  // kInvalidArgument when its data cannot be stored). A refused change leaves nothing behind. One
+  // audit row per applied change that has a cause.
   //
   // An error of the whole call: with InDoubt() the batch may or may not be committed, with any
   // other nothing of it is. The caller drops its state and loads again.

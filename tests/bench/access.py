@@ -1,5 +1,4 @@
-"""What rights cost whoever reads: lists of an account that was granted much, reads by HTTP, and an HTTP call beside the same
-gRPC call."""
+"""What rights cost whoever reads: lists of an account that was granted much, and reads by HTTP."""
 
 import http.client
 import json
@@ -35,6 +34,18 @@ def rows(farm):
                            "slipway", "-c", sql], capture_output=True, text=True)
     if done.returncode != 0:
         raise Failed(f"psql: {done.stderr}")
+
+
+def start_with_reader(farm):
+    """The API token of an account with all those applications."""
+    farm.start()
+    farm.slipway("accounts", "create", "reader", "--kind", "service")
+    token = farm.slipway("tokens", "create", "bench", "--account", "reader").stdout.strip()
+    rows(farm)
+    # What was written past the controller it does not know of.
+    farm.controller.stop()
+    farm.start_controller()
+    return token
 
 
 def http_port(farm):
@@ -85,13 +96,7 @@ def measure(rounds, say):
     farm = Farm(agents=0)
     found = []
     try:
-        farm.start()
-        farm.slipway("accounts", "create", "reader", "--kind", "service")
-        token = farm.slipway("tokens", "create", "bench", "--account", "reader").stdout.strip()
-        rows(farm)
-        # What was written past the controller it does not know of.
-        farm.controller.stop()
-        farm.start_controller()
+        token = start_with_reader(farm)
         port = http_port(farm)
         reader = Reader(port, token)
         _, page = reader.call("ApplicationService/ListApplications", {"pageSize": 100})

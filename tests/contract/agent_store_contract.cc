@@ -1,5 +1,8 @@
 #include <catch2/catch.hpp>
+#include <chrono>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "tests/contract/store_harness.h"
 #include "tests/support/status_matchers.h"
@@ -104,25 +107,76 @@ TEST_CASE("AgentStore: tokens are listed with who made and used them; a revoked 
   store::AgentStore& store = farm.store();
   REQUIRE_OK(store.AddJoinToken(MakeToken("1111111111112222", 1), kAdmin));
   REQUIRE_OK(store.AddJoinToken(MakeToken("3333333333334444", 2), kAdmin));
-  const auto open = store.ListJoinTokens(true, kBefore);
+  const auto open = store.ListJoinTokens(true, kBefore, {});
   REQUIRE_OK(open);
-  REQUIRE(open->size() == 2);
-  CHECK(open->at(0).token_hash == "3333333333334444");
-  CHECK(open->at(0).created_by == "admin");
-  CHECK(store.ListJoinTokens(true, kExpires)->empty());
+  REQUIRE(open->objects.size() == 2);
+  CHECK(open->objects.at(0).token_hash == "3333333333334444");
+  CHECK(open->objects.at(0).created_by == "admin");
+  CHECK(store.ListJoinTokens(true, kExpires, {})->objects.empty());
 
   CHECK(*store.RevokeJoinToken("111111111111", {"eve", kBefore}) == JoinTokenState::kOpen);
   CHECK(*store.RevokeJoinToken("111111111111", {"eve", kBefore}) == JoinTokenState::kRevoked);
   CHECK(*store.RevokeJoinToken("hash-of-id-a", {"eve", kBefore}) == JoinTokenState::kUsed);
   CHECK(*store.RevokeJoinToken("nothing", {"eve", kBefore}) == JoinTokenState::kUnknown);
   CHECK(*store.Join("1111111111112222", MakeAgent("b"), kBefore) == JoinTokenState::kRevoked);
-  const auto all = store.ListJoinTokens(false, kBefore);
+  const auto all = store.ListJoinTokens(false, kBefore, {});
   REQUIRE_OK(all);
-  REQUIRE(all->size() == 3);
-  CHECK(all->at(1).revoked_by == "eve");
-  CHECK(all->at(1).revoked_at == kBefore);
-  CHECK(all->at(2).used_by == AgentId("id-a"));
-  CHECK(all->at(2).used_at == kBefore);
+  REQUIRE(all->objects.size() == 3);
+  CHECK(all->objects.at(1).revoked_by == "eve");
+  CHECK(all->objects.at(1).revoked_at == kBefore);
+  CHECK(all->objects.at(2).used_by == AgentId("id-a"));
+  CHECK(all->objects.at(2).used_at == kBefore);
+}
+
+TEST_CASE("AgentStore: a request id makes one join token, however often it is asked for",
+          "[contract]") {
+  Agents farm;
+  store::AgentStore& store = farm.store();
+  store::Cause cause = kAdmin;
+  cause.request_id = "one";
+  REQUIRE_OK(store.AddJoinToken(MakeToken("1111111111112222"), cause));
+  CHECK_THAT(store.AddJoinToken(MakeToken("3333333333334444"), cause),
+             StatusIs(absl::StatusCode::kAlreadyExists, "SECRET_SHOWN_ONCE"));
+  domain::JoinToken longer = MakeToken("5555555555556666");
+  longer.expires_at += std::chrono::hours(1);
+  CHECK_THAT(store.AddJoinToken(longer, cause),
+             StatusIs(absl::StatusCode::kAlreadyExists, "REQUEST_ID_REUSED"));
+  CHECK(store.ListJoinTokens(true, kBefore, {})->total == 1);
+  // Another's request ids are another's.
+  cause.actor = "eve";
+  CHECK_OK(store.AddJoinToken(MakeToken("3333333333334444"), cause));
+}
+
+TEST_CASE("AgentStore: who walks the pages of join tokens meets each once, whatever comes and goes",
+          "[contract]") {
+  Agents farm;
+  store::AgentStore& store = farm.store();
+  // Two of each time.
+  const auto hash = [](int i) { return std::to_string(100'000'000'000 + i) + "-rest"; };
+  for (int i = 0; i < 10; ++i) REQUIRE_OK(store.AddJoinToken(MakeToken(hash(i), i / 2), kAdmin));
+  std::vector<std::string> met;
+  store::PageRequest page{.size = 3};
+  do {
+    const auto tokens = store.ListJoinTokens(true, kBefore, page);
+    REQUIRE_OK(tokens);
+    CHECK(tokens->objects.size() <= 3);
+    if (page.token.empty()) {
+      CHECK(tokens->total == 10);
+      // A newer one, and the end of one that the pages come to and of one that they are past.
+      REQUIRE_OK(store.AddJoinToken(MakeToken("999999999999", 50), kAdmin));
+      REQUIRE_OK(store.RevokeJoinToken(hash(0).substr(0, 12), {"eve", kBefore}));
+      REQUIRE_OK(store.RevokeJoinToken(hash(9).substr(0, 12), {"eve", kBefore}));
+    }
+    for (const domain::JoinToken& token : tokens->objects) met.push_back(token.token_hash);
+    page.token = tokens->next_page_token;
+  } while (!page.token.empty());
+  CHECK(met.size() == 9);
+  CHECK(std::set(met.begin(), met.end()).size() == 9);
+  CHECK_FALSE(std::set(met.begin(), met.end()).contains(hash(0)));
+  for (const char* token : {"x", "12", "-:x", "99999999999999999999:x"}) {
+    CHECK_THAT(store.ListJoinTokens(true, kBefore, {.size = 3, .token = token}).status(),
+               StatusIs(absl::StatusCode::kInvalidArgument, "BAD_PAGE_TOKEN"));
+  }
 }
 
 TEST_CASE("AgentStore: joins, and tries with a token that is not good any more, are audited",

@@ -313,8 +313,8 @@ TEST_CASE("SchedulerStore: a resolution is stored with the end of its publish, o
   CHECK(resolution->resolved_by == "admin");
   CHECK(resolution->resolved_at == FromUnixMicros(kStart + 11));
   CHECK(resolution->reason == "看过平台后台");
-  CHECK(resolution->probe.value().empty());
-  CHECK_FALSE(resolution->late_result);
+  CHECK((resolution->probe.value().empty() && !resolution->late_result));
+  CHECK(farm.process->reader().ResolutionsOf({TaskId("publish-1"), TaskId("x")})->size() == 1);
   CHECK_FALSE(farm.process->reader().ReleaseOfTask(TaskId("publish-1")).ok());
 }
 

@@ -212,6 +212,37 @@ TEST_CASE("TargetStore: what an unfinished publish rests on stays until it has e
   CHECK_OK(store.DeleteTarget("weixin", "trial", std::nullopt, By("admin")));
 }
 
+TEST_CASE("TargetStore: a submit whose target went or moved meanwhile is refused, alone",
+          "[contract]") {
+  Farm farm;
+  store::TargetStore& store = farm.process->targets();
+  REQUIRE_OK(store.CreateEnvironment(MakeEnvironment("test"), By("admin")));
+  REQUIRE_OK(store.CreateTarget(MakeTarget("trial"), By("admin")));
+  const auto create = [&](const std::string& n, const std::string& environment) {
+    store::CreateRun made = farm.Create(n);
+    made.targets = {{"weixin", "trial", environment}};
+    return made;
+  };
+  const auto no_target = StatusIs(StatusCode::kFailedPrecondition, "NO_TARGET");
+  REQUIRE_OK(store.UpdateTarget(MakeTarget("trial", "test"), std::nullopt, By("admin")));
+  const auto together =
+      farm.process->scheduler().Commit({create("1", ""), create("2", "test"), farm.Create("3")});
+  REQUIRE_OK(together);
+  CHECK_THAT(together->at(0), no_target);
+  CHECK_OK(together->at(1));
+  CHECK_OK(together->at(2));
+  CHECK_THAT(farm.process->reader().GetTask(TaskId("build-1")).status(),
+             StatusIs(StatusCode::kNotFound));
+
+  store::CreateRun nowhere = create("4", "test");
+  nowhere.targets[0].name = "gone";
+  CHECK_THAT(farm.CommitOne(nowhere), no_target);
+  // Repeated, a submit that was stored is answered, whatever became of its target.
+  nowhere = create("2", "");
+  CHECK_THAT(farm.CommitOne(nowhere), StatusIs(StatusCode::kAlreadyExists));
+  CHECK_OK(farm.CommitOne(create("4", "test")));
+}
+
 TEST_CASE(
     "Catalog: a creation asked for again answers what it made, with other contents it is "
     "refused",

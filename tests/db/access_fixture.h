@@ -9,6 +9,7 @@
 #include "controller/store/pg/pg_login_store.h"
 #include "controller/store/pg/pg_run_reader.h"
 #include "controller/store/pg/pg_scheduler_store.h"
+#include "controller/store/pg/pg_target_store.h"
 #include "tests/support/postgres_fixture.h"
 #include "tests/support/status_matchers.h"
 
@@ -53,6 +54,12 @@ struct AccessFarm {
                             .created_by = "root"};
     REQUIRE_OK(accounts().Create(account, password_hash, By("root")));
     return account;
+  }
+  void MakeEnvironments() {
+    store::pg::PgTargetStore targets(*database);
+    for (const char* name : {"production", "test"}) {
+      REQUIRE_OK(targets.CreateEnvironment({.name = name}, By("root")));
+    }
   }
   void Give(const std::string& account, const std::string& application,
             domain::Operations operations, const std::string& environment = "") {

@@ -1,6 +1,9 @@
 #include <catch2/catch.hpp>
 #include <chrono>
+#include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "common/crypto/password.h"
 #include "controller/access/access.h"
@@ -208,7 +211,7 @@ TEST_CASE("Access: an API token lives its time, may be revoked, and makes no oth
       ReasonOf(door.access.CreateToken(caller, {.account = door.farm.root.id, .name = "stolen"}, 1h)
                    .status()) == "ADMIN_ONLY");
   door.access.FlushTokenUse();
-  CHECK(door.logins.ListTokens(door.mei.id, door.clock.Wall())->at(0).last_used_at ==
+  CHECK(door.logins.ListTokens(door.mei.id, door.clock.Wall(), {})->objects.at(0).last_used_at ==
         door.clock.Wall());
   door.clock.passed += 2h;
   CHECK(ReasonOf(door.Try(made->second)) == "BAD_TOKEN");
@@ -246,15 +249,119 @@ SELECT 'hash-' || n, 'old-' || n, 'acct-mei', 'old', from_micros(1),
   }
   CHECK(left("logins") == "351");
   CHECK(left("api_tokens") == "2");
-  const auto tokens = door.logins.ListTokens(door.mei.id, door.clock.Wall());
+  const auto tokens = door.logins.ListTokens(door.mei.id, door.clock.Wall(), {});
   REQUIRE_OK(tokens);
-  REQUIRE(tokens->size() == 2);
-  CHECK(tokens->at(0).name == "kept");
+  REQUIRE(tokens->objects.size() == 2);
+  CHECK(tokens->objects.at(0).name == "kept");
   door.clock.passed += 24h * 31;
   while (door.access.ForgetEnded()) {
   }
   CHECK(left("logins") == "1");
   CHECK(left("api_tokens") == "2");
+}
+
+TEST_CASE("Access: a request id makes one API token, whose secret is not shown again", "[db]") {
+  Door door;
+  const auto caller = door.Caller(door.LogIn().access);
+  domain::ApiToken wanted{.account = door.mei.id, .name = "ci"};
+  wanted.operations = {domain::Operation::kPackage, domain::Operation::kPublish};
+  wanted.applications = {ApplicationId("app-shop"), ApplicationId("app-bakery")};
+  const auto made = door.access.CreateToken(caller, wanted, 1h, "one");
+  REQUIRE_OK(made);
+  door.clock.passed += 1min;
+  std::swap(wanted.applications[0], wanted.applications[1]);
+  const auto again = door.access.CreateToken(caller, wanted, 1h, "one").status();
+  CHECK_THAT(again, StatusIs(absl::StatusCode::kAlreadyExists, "SECRET_SHOWN_ONCE"));
+  CHECK(std::string(again.message()).find(made->first.id.value()) != std::string::npos);
+  CHECK(ReasonOf(door.access.CreateToken(caller, wanted, 2h, "one").status()) ==
+        "REQUEST_ID_REUSED");
+  wanted.operations = {};
+  CHECK(ReasonOf(door.access.CreateToken(caller, wanted, 1h, "one").status()) ==
+        "REQUEST_ID_REUSED");
+  CHECK_OK(door.access.CreateToken(caller, wanted, 1h, "two"));
+  CHECK(door.logins.ListTokens(door.mei.id, door.clock.Wall(), {})->total == 2);
+  CHECK_OK(door.Try(made->second));
+}
+
+// The ids of all pages of two, `between` being called after the first.
+template <typename List, typename Between>
+std::vector<std::string> Walk(const List& list, const Between& between) {
+  std::vector<std::string> ids;
+  store::PageRequest page{.size = 2};
+  do {
+    const auto listed = list(page);
+    REQUIRE_OK(listed);
+    CHECK(listed->objects.size() <= 2);
+    for (const auto& object : listed->objects) ids.push_back(object.id.value());
+    if (page.token.empty()) between();
+    page.token = listed->next_page_token;
+  } while (!page.token.empty());
+  return ids;
+}
+
+TEST_CASE("Access: who walks the pages of logins meets each once, whatever comes and goes",
+          "[db]") {
+  Door door;
+  std::vector<LoginId> made;
+  for (int i = 0; i < 7; ++i) {
+    // Two of each time.
+    if (i % 2 == 0) door.clock.passed += 1min;
+    made.push_back(door.Caller(door.LogIn().access).login);
+  }
+  const auto list = [&](const store::PageRequest& page) {
+    return door.logins.LiveLogins(door.mei.id, door.clock.Wall(), page);
+  };
+  CHECK(list({})->total == 7);
+  const auto met = Walk(list, [&] {
+    door.clock.passed += 1min;
+    (void)door.LogIn();
+    REQUIRE_OK(door.logins.EndLogin(made[6], door.mei.id, "", AccessFarm::By("mei")));
+    REQUIRE_OK(door.logins.EndLogin(made[0], door.mei.id, "", AccessFarm::By("mei")));
+  });
+  CHECK(met.size() == 6);
+  CHECK(met.front() == made[6].value());
+  const std::set<std::string> once(met.begin(), met.end());
+  CHECK(once.size() == 6);
+  for (int i = 1; i < 7; ++i) CHECK(once.contains(made[static_cast<std::size_t>(i)].value()));
+  for (const char* token : {"x", "12", "-3:x", "99999999999999999999:x", "9000000000000000000:x"}) {
+    CHECK_THAT(list({.size = 2, .token = token}).status(),
+               StatusIs(absl::StatusCode::kInvalidArgument, "BAD_PAGE_TOKEN"));
+  }
+}
+
+TEST_CASE("Access: who walks the pages of API tokens meets each once, whatever comes and goes",
+          "[db]") {
+  Door door;
+  const auto caller = door.Caller(door.LogIn().access);
+  std::vector<ApiTokenId> made;
+  const auto make = [&](Duration lifetime) {
+    const auto token =
+        door.access.CreateToken(caller, {.account = door.mei.id, .name = "ci"}, lifetime);
+    REQUIRE_OK(token);
+    made.push_back(token->first.id);
+  };
+  for (int i = 0; i < 3; ++i) make(1h);
+  door.clock.passed += 1min;
+  for (int i = 0; i < 3; ++i) make(i == 0 ? Duration(2min) : Duration(1h));
+  REQUIRE_OK(door.access.RevokeToken(caller, made[4]));
+  const auto list = [&](const store::PageRequest& page) {
+    return door.logins.ListTokens(door.mei.id, door.clock.Wall(), page);
+  };
+  CHECK(list({})->total == 6);
+  CHECK(list({})->objects.back().id == made[4]);
+  const auto met = Walk(list, [&] {
+    // One expires, one is revoked, and there is a newer one: none of them moves.
+    door.clock.passed += 5min;
+    REQUIRE_OK(door.access.RevokeToken(caller, made[1]));
+    make(1h);
+  });
+  CHECK(met.size() == 6);
+  CHECK(std::set(met.begin(), met.end()).size() == 6);
+  CHECK(met.back() == made[4].value());
+  CHECK_FALSE(std::set(met.begin(), met.end()).contains(made[6].value()));
+  CHECK(list({})->total == 7);
+  CHECK_THAT(list({.size = 2, .token = "1:1:1"}).status(),
+             StatusIs(absl::StatusCode::kInvalidArgument, "BAD_PAGE_TOKEN"));
 }
 
 TEST_CASE("Access: nobody ends another's login or token, but an admin does", "[db]") {
@@ -264,10 +371,15 @@ TEST_CASE("Access: nobody ends another's login or token, but an admin does", "[d
   const auto li = door.access.Login("li", kPassword, "", "10.0.0.2");
   REQUIRE_OK(li);
   const LoginId of_li = door.Caller(li->access).login;
+  int changes = 0;
+  const auto listening = door.access.OnChange([&] { ++changes; });
   CHECK(ReasonOf(door.access.EndLogin(mei, of_li)) == "NO_SUCH_LOGIN");
+  CHECK(ReasonOf(door.access.RevokeToken(mei, ApiTokenId("none"))) == "NO_SUCH_TOKEN");
+  CHECK(changes == 0);
   CHECK_OK(door.Try(li->access));
   const access::Caller root{.account = door.farm.root};
   CHECK_OK(door.access.EndLogin(root, of_li));
+  CHECK(changes == 1);
   CHECK(ReasonOf(door.Try(li->access)) == "BAD_TOKEN");
 }
 

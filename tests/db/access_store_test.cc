@@ -49,14 +49,14 @@ TEST_CASE("AccountStore: a name is unique whatever its case and width, also of w
   again.id = AccountId("acct-2");
   for (const char* name : {"mei lin 产品", "ＭＥＩ LIN 产品"}) {
     again.name = name;
-    CHECK_THAT(farm.accounts().Create(again, "", AccessFarm::By("root")),
+    CHECK_THAT(farm.accounts().Create(again, "", AccessFarm::By("root")).status(),
                StatusIs(absl::StatusCode::kAlreadyExists));
     CHECK(farm.accounts().GetByName(name)->id == AccountId("acct-Mei Lin 产品"));
   }
   REQUIRE_OK(farm.accounts().Delete("MEI LIN 产品", AccessFarm::By("root")));
   CHECK_THAT(farm.accounts().GetByName("mei lin 产品").status(),
              StatusIs(absl::StatusCode::kNotFound));
-  CHECK_THAT(farm.accounts().Create(again, "", AccessFarm::By("root")),
+  CHECK_THAT(farm.accounts().Create(again, "", AccessFarm::By("root")).status(),
              StatusIs(absl::StatusCode::kAlreadyExists));
 }
 
@@ -155,6 +155,7 @@ TEST_CASE("AccountStore: a change of grants is made as a whole or not at all", "
 
 TEST_CASE("AccountStore: lists go on where the page before ended", "[db]") {
   AccessFarm farm;
+  farm.MakeEnvironments();
   for (int i = 0; i < 25; ++i) {
     const std::string name = "account-" + std::to_string(i);
     farm.Add(name, AccountKind::kMember);
@@ -298,6 +299,73 @@ TEST_CASE("Rights: what a transaction refuses is entered into the audit trail", 
                              "mei from 10.0.0.7 request_cancel task task-1: NO_SUCH_APPLICATION"});
 }
 
+TEST_CASE("Accounts: a request id makes one account, and its repetition answers that", "[db]") {
+  AccessFarm farm;
+  auto accounts = farm.accounts();
+  store::Cause cause = AccessFarm::By("root");
+  cause.request_id = "one";
+  domain::Account wanted{.id = AccountId("acct-1"),
+                         .name = "Mei",
+                         .kind = AccountKind::kMember,
+                         .created_at = AccessFarm::Now(),
+                         .created_by = "root"};
+  const auto made = accounts.Create(wanted, "hash", cause);
+  REQUIRE_OK(made);
+  CHECK_FALSE(made->before);
+  const std::size_t entries = farm.Actions().size();
+  wanted.id = AccountId("acct-2");
+  const auto again = accounts.Create(wanted, "other hash", cause);
+  REQUIRE_OK(again);
+  CHECK(again->before);
+  CHECK(again->account.id == AccountId("acct-1"));
+  CHECK(accounts.FindPassword("mei")->second == "hash");
+  CHECK(farm.Actions().size() == entries);
+  wanted.profile.post = "designer";
+  CHECK_THAT(accounts.Create(wanted, "hash", cause).status(),
+             StatusIs(absl::StatusCode::kAlreadyExists, "REQUEST_ID_REUSED"));
+  cause.request_id = "two";
+  CHECK_THAT(accounts.Create(wanted, "hash", cause).status(),
+             StatusIs(absl::StatusCode::kAlreadyExists, "ACCOUNT_EXISTS"));
+  // What failed has taken nothing.
+  wanted.name = "li";
+  CHECK_OK(accounts.Create(wanted, "hash", cause));
+  // As it is now.
+  REQUIRE_OK(accounts.Delete("mei", AccessFarm::By("root")));
+  cause.request_id = "one";
+  wanted.name = "Mei";
+  wanted.profile.post = "";
+  const auto gone = accounts.Create(wanted, "hash", cause);
+  REQUIRE_OK(gone);
+  CHECK(gone->account.state == domain::AccountState::kDeleted);
+}
+
+TEST_CASE("Accounts: who walks the pages of groups meets each once, whatever comes and goes",
+          "[db]") {
+  AccessFarm farm;
+  auto accounts = farm.accounts();
+  const auto put = [&](const std::string& name) {
+    REQUIRE_OK(accounts.PutGroup({.id = GroupId("group-" + name), .name = name}, std::nullopt,
+                                 AccessFarm::By("root")));
+  };
+  for (const char* name : {"Bakers", "designers", "Ärzte", "testers", "产品"}) put(name);
+  std::vector<std::string> met;
+  store::PageRequest page{.size = 2};
+  do {
+    const auto groups = accounts.ListGroups(page);
+    REQUIRE_OK(groups);
+    CHECK(groups->objects.size() <= 2);
+    if (page.token.empty()) {
+      CHECK(groups->total == 5);
+      put("artists");
+      REQUIRE_OK(accounts.DeleteGroup("designers", AccessFarm::By("root")));
+      REQUIRE_OK(accounts.DeleteGroup("testers", AccessFarm::By("root")));
+    }
+    for (const auto& group : groups->objects) met.push_back(group.name);
+    page.token = groups->next_page_token;
+  } while (!page.token.empty());
+  CHECK(met == std::vector<std::string>{"Bakers", "designers", "Ärzte", "产品"});
+}
+
 TEST_CASE("Rights: join tokens and images are for operators, in the transaction that changes them",
           "[db]") {
   AccessFarm farm;
@@ -333,7 +401,7 @@ TEST_CASE("Rights: join tokens and images are for operators, in the transaction 
   CHECK_THAT(agents.RevokeJoinToken(std::string(12, 'a'), cause).status(), refused);
   CHECK_THAT(images.Put(wanted, cause).status(), refused);
   CHECK_THAT(images.Remove("node:20", AgentId(), cause).status(), refused);
-  CHECK(agents.ListJoinTokens(true, AccessFarm::Now())->size() == 1);
+  CHECK(agents.ListJoinTokens(true, AccessFarm::Now(), {})->total == 1);
   CHECK(images.List()->size() == 1);
 }
 

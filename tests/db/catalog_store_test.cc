@@ -11,6 +11,7 @@
 #include "controller/store/pg/pg_target_store.h"
 #include "tests/db/access_fixture.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/wait_until.h"
 
 namespace slipway::testing {
 namespace {
@@ -94,6 +95,54 @@ TEST_CASE("Catalog: a creation that is sent many times at once happens once, for
         }) == 1);
 }
 
+TEST_CASE("Catalog: a submit waits for a change of its target that is under way, and heeds it",
+          "[db]") {
+  AccessFarm farm;
+  store::pg::PgTargetStore targets(*farm.database);
+  REQUIRE_OK(targets.CreateEnvironment({.name = "production"}, AccessFarm::By("root")));
+  REQUIRE_OK(targets.CreateTarget(MakeTarget("weixin"), AccessFarm::By("root")));
+  const std::string change = GENERATE(as<std::string>(), "DELETE FROM targets",
+                                      "UPDATE targets SET environment = 'production'",
+                                      "UPDATE targets SET image = 'publisher:2'");
+  // Commits when somebody waits for it; what it reads of `farm` tells that it has the target.
+  absl::Status changed;
+  std::thread other([&] {
+    changed = RunSql(farm.url, "BEGIN;" + change + R"(; SELECT FROM farm;
+DO $$ BEGIN
+  FOR i IN 1..2000 LOOP
+    EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE NOT granted AND locktype = 'transactionid');
+    PERFORM pg_sleep(0.01);
+  END LOOP;
+END $$; COMMIT)")
+                  .status();
+  });
+  const bool under_way = WaitUntil([&] {
+    const auto rows = RunSql(farm.url,
+                             "SELECT 1 FROM pg_locks l JOIN pg_class c ON c.oid = l.relation "
+                             "WHERE c.relname = 'farm' AND l.granted");
+    return rows.ok() && !rows->empty();
+  });
+  store::CreateRun create;
+  create.cause = AccessFarm::By("root");
+  create.run.id = RunId("run-1");
+  create.run.application = ApplicationId("app-shop");
+  create.run.submitted_by = "root";
+  create.run.submitted_at = AccessFarm::Now();
+  create.run.request_id = "one";
+  create.targets = {{"weixin", "weixin", ""}};
+  const auto outcome = farm.scheduler().Commit({create});
+  other.join();
+  CHECK(under_way);
+  CHECK_OK(changed);
+  REQUIRE_OK(outcome);
+  INFO(change);
+  if (change.find("image") == std::string::npos) {
+    CHECK_THAT(outcome->at(0), StatusIs(absl::StatusCode::kFailedPrecondition, "NO_TARGET"));
+  } else {
+    CHECK_OK(outcome->at(0));
+  }
+}
+
 TEST_CASE("Catalog: a request id is forgotten after 30 days", "[db]") {
   AccessFarm farm;
   store::pg::PgTargetStore targets(*farm.database);
@@ -170,6 +219,58 @@ TEST_CASE(
   CHECK(of(Operation::kDeploy).empty());
   farm.Give("mei", "bakery", {Operation::kPublish});
   CHECK(of(Operation::kPublish).size() == 2);
+}
+
+TEST_CASE("Catalog: a grant for what is not there is refused, and changes nothing", "[db]") {
+  AccessFarm farm;
+  store::pg::PgTargetStore targets(*farm.database);
+  farm.Add("mei", domain::AccountKind::kDeveloper);
+  const AccountId mei("acct-mei");
+  const auto give = [&](const std::string& application, const std::string& environment) {
+    const store::NamedGrant good{
+        .account = "mei", .application = "shop", .operations = {Operation::kPackage}};
+    return farm.accounts().ChangeGrants({good,
+                                         {.account = "mei",
+                                          .application = application,
+                                          .operations = {Operation::kPublish},
+                                          .environment = environment}},
+                                        {}, AccessFarm::By("root"));
+  };
+  CHECK_THAT(give("shop", "nowhere"), StatusIs(absl::StatusCode::kNotFound, "NO_SUCH_ENVIRONMENT"));
+  CHECK_THAT(give("nothing", ""), StatusIs(absl::StatusCode::kNotFound, "NO_SUCH_APPLICATION"));
+  CHECK(farm.accounts().GrantsOf(mei, {ApplicationId("app-shop")})->empty());
+  farm.MakeEnvironments();
+  CHECK_OK(give("shop", "test"));
+  // However it came there, it can be taken.
+  REQUIRE_OK(RunSql(farm.url, "UPDATE grants SET environment = 'gone' WHERE environment <> ''"));
+  REQUIRE_OK(farm.accounts().ChangeGrants(
+      {}, {{.account = "mei", .application = "shop", .environment = "gone"}},
+      AccessFarm::By("root")));
+  CHECK(farm.accounts().GrantsOf(mei, {ApplicationId("app-shop")})->size() == 1);
+}
+
+TEST_CASE("Catalog: an environment that is deleted while it is granted is not both", "[db]") {
+  AccessFarm farm;
+  store::pg::PgTargetStore targets(*farm.database);
+  farm.Add("mei", domain::AccountKind::kDeveloper);
+  const store::NamedGrant grant{.account = "mei",
+                                .application = "shop",
+                                .operations = {Operation::kPublish},
+                                .environment = "test"};
+  for (int i = 0; i < 20; ++i) {
+    REQUIRE_OK(targets.CreateEnvironment({.name = "test"}, AccessFarm::By("root")));
+    absl::Status granted;
+    std::thread other(
+        [&] { granted = farm.accounts().ChangeGrants({grant}, {}, AccessFarm::By("root")); });
+    const absl::Status deleted =
+        targets.DeleteEnvironment("test", std::nullopt, AccessFarm::By("root"));
+    other.join();
+    CHECK(granted.ok() != deleted.ok());
+    if (granted.ok()) {
+      REQUIRE_OK(farm.accounts().ChangeGrants({}, {grant}, AccessFarm::By("root")));
+      REQUIRE_OK(targets.DeleteEnvironment("test", std::nullopt, AccessFarm::By("root")));
+    }
+  }
 }
 
 }  // namespace slipway::testing

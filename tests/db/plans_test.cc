@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "controller/store/changes.h"
@@ -44,10 +45,11 @@ Change RunOf(int i) {
 }
 
 // The lines of the plan that read the table `tasks`, each with the line below it.
-std::vector<std::string> ReadsOfTasks(Database& database, const std::string& statement) {
+std::vector<std::string> ReadsOfTasks(Database& database, const std::string& statement,
+                                      const std::string& arguments) {
   std::vector<std::string> reads;
   CHECK_OK(database.Write([&](Transaction& t) {
-    const auto rows = t.work().exec("EXPLAIN EXECUTE " + statement + "('[]')");
+    const auto rows = t.work().exec("EXPLAIN EXECUTE " + statement + arguments);
     for (std::size_t i = 0; i < rows.size(); ++i) {
       const auto line = rows[i][0].as<std::string>();
       const bool reads_tasks = line.find(" on tasks ") != std::string::npos ||
@@ -108,10 +110,14 @@ ANALYZE)"));
                       .result = protocol::AttemptResult(),
                       .release = std::nullopt});
   }
-  for (const char* statement : {"scheduler_offer_task", "scheduler_start_task",
-                                "scheduler_requeue_task", "scheduler_finish_task"}) {
+  const std::vector<std::pair<const char*, const char*>> calls = {
+      {"scheduler_offer_task", "('{}', '{}', '{}', '{}')"},
+      {"scheduler_start_task", "('{}', '{}', '{}')"},
+      {"scheduler_requeue_task", "('[]')"},
+      {"scheduler_finish_task", "('[]')"}};
+  for (const auto& [statement, arguments] : calls) {
     CAPTURE(statement);
-    const auto reads = ReadsOfTasks(**database, statement);
+    const auto reads = ReadsOfTasks(**database, statement, arguments);
     CHECK(reads.size() >= 2);  // the look-up, and the row
     for (const std::string& read : reads) {
       CAPTURE(read);

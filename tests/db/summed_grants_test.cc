@@ -39,6 +39,7 @@ void CheckSum(AccessFarm& farm, const AccountId& account) {
 TEST_CASE("SummedGrantsOf: follows whatever is given and taken, by environment, page and group",
           "[db]") {
   AccessFarm farm;
+  farm.MakeEnvironments();
   const auto mei = farm.Add("mei", AccountKind::kMember);
   const auto li = farm.Add("li", AccountKind::kMember);
   std::mt19937 random(7);
@@ -84,6 +85,7 @@ TEST_CASE("SummedGrantsOf: follows whatever is given and taken, by environment, 
 
 TEST_CASE("SummedGrantsOf: two who give and take at once leave the right sum", "[db]") {
   AccessFarm farm;
+  farm.MakeEnvironments();
   const auto mei = farm.Add("mei", AccountKind::kMember);
   std::atomic<int> refused = 0;
   const auto change = [&](const char* environment) {
@@ -104,6 +106,60 @@ TEST_CASE("SummedGrantsOf: two who give and take at once leave the right sum", "
   CheckSum(farm, mei.id);
   farm.Give("mei", "shop", {Operation::kPreview});
   CheckSum(farm, mei.id);
+}
+
+TEST_CASE(
+    "SummedGrantsOf: lists of grants in any order beside each other, and groups that go, are "
+    "all done",
+    "[db]") {
+  AccessFarm farm;
+  const auto mei = farm.Add("mei", AccountKind::kMember);
+  const auto li = farm.Add("li", AccountKind::kMember);
+  std::atomic<int> refused = 0;
+  const auto note = [&](const absl::Status& status) {
+    if (!status.ok()) ++refused;
+  };
+  const auto change = [&](std::vector<const char*> names) {
+    std::vector<store::NamedGrant> grants;
+    for (const char* name : names) {
+      store::NamedGrant grant;
+      grant.account = name;
+      grant.application = "shop";
+      grant.operations = {Operation::kPackage};
+      grants.push_back(grant);
+    }
+    for (int i = 0; i < 20; ++i) {
+      note(farm.accounts().ChangeGrants(grants, {}, AccessFarm::By("root")));
+      note(farm.accounts().ChangeGrants({}, grants, AccessFarm::By("root")));
+    }
+  };
+  const auto regroup = [&](const std::string& name) {
+    for (int i = 0; i < 20; ++i) {
+      note(farm.accounts()
+               .PutGroup({.id = GroupId("group-" + name + std::to_string(i)),
+                          .name = name,
+                          .description = "",
+                          .members = {"mei", "li"}},
+                         std::nullopt, AccessFarm::By("root"))
+               .status());
+      store::NamedGrant grant;
+      grant.group = name;
+      grant.application = "bakery";
+      grant.operations = {Operation::kView};
+      note(farm.accounts().ChangeGrants({grant}, {}, AccessFarm::By("root")));
+      note(farm.accounts().DeleteGroup(name, AccessFarm::By("root")));
+    }
+  };
+  std::thread others[] = {std::thread([&] {
+                            change({"mei", "li"});
+                          }),
+                          std::thread([&] { regroup("one"); }),
+                          std::thread([&] { regroup("two"); })};
+  change({"li", "mei"});
+  for (std::thread& other : others) other.join();
+  CHECK(refused == 0);
+  CheckSum(farm, mei.id);
+  CheckSum(farm, li.id);
 }
 
 }  // namespace

@@ -177,5 +177,83 @@ SELECT id FROM tasks WHERE application_id IN ('app-0', 'app-3', 'app-5', 'app-29
   CHECK(farm.reader().ListReleases(releases)->releases.empty());
 }
 
+// The names of all pages; each page says how many there are in all.
+std::vector<std::string> NamesSeen(AccessFarm& farm, const store::Viewer& viewer, int page_size,
+                                   std::int64_t total) {
+  std::vector<std::string> names;
+  store::ApplicationFilter filter{.viewer = viewer, .page_size = page_size};
+  do {
+    const auto page = farm.applications().List(filter);
+    REQUIRE_OK(page);
+    CHECK(page->total == total);
+    for (const auto& application : page->applications) names.push_back(application.name);
+    filter.page_token = page->next_page_token;
+  } while (!filter.page_token.empty());
+  return names;
+}
+
+TEST_CASE("Applications: what is held by itself and through groups is listed and counted once",
+          "[db]") {
+  AccessFarm farm;
+  farm.MakeEnvironments();
+  const auto mei = farm.Add("mei", AccountKind::kMember);
+  for (const char* name : {"cafe", "Zoo", "烘焙", "depot"}) {
+    REQUIRE_OK(farm.applications().Create({.id = ApplicationId(std::string("id-") + name),
+                                           .name = name,
+                                           .repository = "https://example.test/x.git",
+                                           .description = "",
+                                           .created_at = AccessFarm::Now(),
+                                           .created_by = "root"},
+                                          AccessFarm::By("root")));
+  }
+  const auto give_group = [&](const char* group, const char* application,
+                              domain::Operations operations) {
+    REQUIRE_OK(farm.accounts().ChangeGrants({{.account = "",
+                                              .group = group,
+                                              .application = application,
+                                              .operations = operations,
+                                              .environment = "",
+                                              .pages = ""}},
+                                            {}, AccessFarm::By("root")));
+  };
+  const store::Viewer viewer{.account = mei.id};
+  using Names = std::vector<std::string>;
+  CHECK(NamesSeen(farm, viewer, 2, 0).empty());
+  farm.Give("mei", "shop", {Operation::kView});
+  farm.Give("mei", "Zoo", {Operation::kPackage}, "test");
+  CHECK(NamesSeen(farm, viewer, 1, 2) == Names{"Zoo", "shop"});
+  for (const char* group : {"Testers", "Bakers"}) {
+    REQUIRE_OK(farm.accounts().PutGroup(
+        {.id = GroupId(group), .name = group, .description = "", .members = {"mei"}}, std::nullopt,
+        AccessFarm::By("root")));
+  }
+  give_group("Testers", "shop", {Operation::kPublish});
+  give_group("Testers", "cafe", {Operation::kPublish});
+  give_group("Bakers", "cafe", {Operation::kView});
+  give_group("Bakers", "烘焙", {Operation::kView});
+  for (const int page_size : {1, 2, 3, 4, 100}) {
+    CAPTURE(page_size);
+    CHECK(NamesSeen(farm, viewer, page_size, 4) == Names{"Zoo", "cafe", "shop", "烘焙"});
+  }
+  // What the kind cannot hold does not count.
+  store::Viewer narrow = viewer;
+  narrow.holdable = {Operation::kPublish};
+  CHECK(NamesSeen(farm, narrow, 1, 2) == Names{"cafe", "shop"});
+  // A token narrowed to applications, one of which is not seen.
+  store::Viewer token = viewer;
+  token.only = {ApplicationId("app-shop"), ApplicationId("id-depot"), ApplicationId("id-Zoo")};
+  CHECK(NamesSeen(farm, token, 1, 2) == Names{"Zoo", "shop"});
+  // Taken back, and its group gone.
+  farm.Take("mei", "shop", {Operation::kView});
+  CHECK(NamesSeen(farm, viewer, 2, 4) == Names{"Zoo", "cafe", "shop", "烘焙"});
+  REQUIRE_OK(farm.accounts().DeleteGroup("Testers", AccessFarm::By("root")));
+  CHECK(NamesSeen(farm, viewer, 2, 3) == Names{"Zoo", "cafe", "烘焙"});
+  give_group("Bakers", "", {Operation::kView});
+  const Names all = {"Zoo", "bakery", "cafe", "depot", "shop", "烘焙"};
+  CHECK(NamesSeen(farm, viewer, 4, 6) == all);
+  CHECK(NamesSeen(farm, token, 1, 3) == Names{"Zoo", "depot", "shop"});
+  CHECK(NamesSeen(farm, {}, 2, 6) == all);
+}
+
 }  // namespace
 }  // namespace slipway::testing

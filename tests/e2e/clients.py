@@ -1,5 +1,5 @@
 """Other people's clients: the Connect protocol's own JavaScript client, over HTTP and over gRPC, without code that was generated
-for it. It is installed by npm in a container, as its lock file says."""
+for it, and buf, which asks the server what it serves. npm installs them in a container, as the lock file says."""
 
 import base64
 import hashlib
@@ -66,6 +66,20 @@ def call(farm, name, **environment):
     return json.loads(done.stdout)
 
 
+def buf():
+    """A gRPC client that knows of services only what the server's reflection tells."""
+    (program,) = installed().glob("node_modules/@bufbuild/buf-*/bin/buf")
+    return str(program)
+
+
+def buf_curl(farm, *arguments, token=True):
+    authority = ["--cacert", str(farm.folder / "controller/ca.pem")]
+    header = farm.folder / "header"
+    header.write_text(f"authorization: Bearer {(farm.folder / 'controller/admin.token').read_text().strip()}\n")
+    return subprocess.run([buf(), "curl", "--protocol", "grpc", *authority, *(["-H", f"@{header}"] if token else []), *arguments],
+                          capture_output=True, text=True, timeout=60, env=dict(os.environ, HOME=str(farm.folder)))
+
+
 @case("a list is the same by JSON, in protobuf, by GET, packed, and over gRPC")
 def lists(farm):
     prepare(farm)
@@ -128,6 +142,27 @@ def given_up(farm):
 
     until("no stream to be open", lambda: streams() == 0, 30)
     farm.slipway("cancel", task["id"])
+
+
+@case("reflection tells a client that knows nothing of the farm what is served, and how to call it")
+def reflection(farm):
+    url = f"https://localhost:{farm.port}"
+    listed = buf_curl(farm, "--list-services", url, token=False)
+    expect(listed.returncode == 0, listed.stderr)
+    wanted = {"slipway.v1." + name for path in (REPOSITORY / "proto/slipway/v1").glob("*.proto")
+              for name in re.findall(r"^service (\w+) ", path.read_text(), re.M)}
+    expect(len(wanted) >= 10 and set(listed.stdout.split()) == wanted | {"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}, listed.stdout, wanted)
+    methods = buf_curl(farm, "--list-methods", url, token=False)
+    expect_in("slipway.v1.TaskService/SubmitRun", methods.stdout)
+    answer = buf_curl(farm, f"{url}/slipway.v1.ApplicationService/ListApplications")
+    expect(answer.returncode == 0, answer.stderr)
+    expect([one["name"] for one in json.loads(answer.stdout)["applications"]] == ["lab"], answer.stdout)
+    healthy = buf_curl(farm, f"{url}/grpc.health.v1.Health/Check", token=False)
+    expect(json.loads(healthy.stdout) == {"status": "SERVING"}, healthy.stdout, healthy.stderr)
+    # What reflection tells is no right.
+    refused = buf_curl(farm, f"{url}/slipway.v1.ApplicationService/ListApplications", token=False)
+    expect(refused.returncode != 0, refused.stdout)
+    expect_in("unauthenticated", refused.stderr)
 
 
 if __name__ == "__main__":

@@ -75,6 +75,17 @@ TEST_CASE("slipway-bench: every task it counts has succeeded in the database, an
   CHECK(b.Agents() == 0);
 }
 
+TEST_CASE("slipway-bench: unary calls are timed, small ones and pages", "[integration]") {
+  Bench b;
+  for (const char* page : {"0", "10"}) {
+    INFO(page);
+    REQUIRE(b.Run({"calls", "--calls", "5", "--page", page}) == 0);
+    CHECK(b.Figure("calls") == 5);
+    CHECK(b.Figure("call_p50_ms") > 0);
+    CHECK(b.Figure("call_p99_ms") >= b.Figure("call_p50_ms"));
+  }
+}
+
 TEST_CASE("slipway-bench: tasks in batches are counted alike", "[integration]") {
   Bench b;
   REQUIRE(b.Run({"tasks", "--agents", "2", "--slots", "8", "--tasks", "55", "--batch", "10"}) == 0);

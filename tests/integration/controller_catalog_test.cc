@@ -13,6 +13,7 @@
 #include "slipway/v1/agent.pb.h"
 #include "slipway/v1/session.grpc.pb.h"
 #include "tests/support/farm_fixture.h"
+#include "tests/support/postgres_fixture.h"
 #include "tests/support/status_matchers.h"
 
 namespace slipway::testing {
@@ -201,6 +202,10 @@ TEST_CASE("Catalog: only admins change it; what is wrong is named by its field",
   bad("image", [](v1::Target& t) { t.clear_image(); });
   bad("proxy", [](v1::Target& t) { t.set_proxy("proxy:3128"); });
   bad("ca_pem", [](v1::Target& t) { t.set_ca_pem("no"); });
+  bad("ca_pem", [](v1::Target& t) {
+    t.set_ca_pem(
+        "-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n");
+  });
   bad("network", [](v1::Target& t) { t.set_network("lan"); });
   bad("deadline", [](v1::Target& t) { t.mutable_deadline()->set_seconds(9); });
   bad("requirements", [](v1::Target& t) { (*t.mutable_requirements())["a=b"] = "c"; });
@@ -322,6 +327,24 @@ TEST_CASE("Catalog: an application's repository is changed by admins, not by who
         "https://git.example/shop.git");
   CHECK_OK(update("https://git.example/moved.git", ""));
   CHECK(response.repository() == "https://git.example/moved.git");
+}
+
+TEST_CASE("Catalog: a submit whose target goes between its question and its commit is refused",
+          "[integration]") {
+  Farm farm;
+  REQUIRE_OK(farm.Create(Farm::Target("trial")));
+  v1::SubmitRunRequest submit = SubmitOf("shop", true, "one");
+  submit.set_target("trial");
+  REQUIRE_OK(farm.fixture.client().Submit(submit));
+  // Behind the controller's back, which is how a submit that is on its way meets it.
+  REQUIRE_OK(
+      RunSql(farm.fixture.options().database_url, "DELETE FROM targets WHERE name = 'trial'"));
+  submit.set_request_id("two");
+  CHECK_THAT(farm.fixture.client().Submit(submit).status(),
+             StatusIs(StatusCode::kFailedPrecondition, "NO_TARGET"));
+  // What was stored before is answered all the same.
+  submit.set_request_id("one");
+  CHECK_OK(farm.fixture.client().Submit(submit));
 }
 
 }  // namespace slipway::testing

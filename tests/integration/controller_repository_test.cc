@@ -44,6 +44,16 @@ struct Farm {
     if (!status.ok()) return status;
     return response;
   }
+  absl::Status Move(const std::string& name, const std::string& repository) {
+    v1::UpdateApplicationRequest request;
+    request.set_name(name);
+    request.set_repository(repository);
+    request.mutable_update_mask()->add_paths("repository");
+    v1::Application response;
+    const auto context = farm.client().Context();
+    return rpc::FromGrpc(*context, farm.client().applications().UpdateApplication(
+                                       context.get(), request, &response));
+  }
   std::string SealedFor(const std::string& name, const RepositoryCredential& credential) {
     const auto application = farm.client().GetApplication(name);
     REQUIRE_OK(application);
@@ -82,10 +92,13 @@ struct Farm {
   std::string certificate;
 };
 
-absl::StatusOr<v1::GetRepositoryCredentialResponse> Ask(FakeAgent& agent, const AttemptKey& key) {
+absl::StatusOr<v1::GetRepositoryCredentialResponse> Ask(
+    FakeAgent& agent, const AttemptKey& key,
+    const std::string& repository = "https://git.example/shop.git") {
   grpc::ClientContext context;
   v1::GetRepositoryCredentialRequest request;
   *request.mutable_ref() = rpc::ToProto(key);
+  request.set_repository(repository);
   v1::GetRepositoryCredentialResponse response;
   const absl::Status status =
       rpc::FromGrpc(context, agent.stub().GetRepositoryCredential(&context, request, &response));
@@ -149,6 +162,10 @@ TEST_CASE("Repository credential: a URL with a password is refused without repea
     CHECK_THAT(std::string(status.message()), !Catch::Contains(kPassword));
     CHECK_THAT(GetErrorInfo(status).remedy, Catch::Contains("set-repository-credential"));
   }
+  for (const std::string url : {"git@[git.example]:x.git", "https://git.example", "ssh://-x/y"}) {
+    CHECK_THAT(f.Create("other", url).status(),
+               StatusIs(StatusCode::kInvalidArgument, "BAD_REPOSITORY"));
+  }
   CHECK_OK(f.Create("other", "https://bob@git.example/x.git"));
   // One from before goes on, and is told without it.
   REQUIRE_OK(RunSql(f.farm.options().database_url,
@@ -193,6 +210,32 @@ TEST_CASE("Repository credential: the agent of the build's attempt gets it, and 
   REQUIRE(without);
   CHECK_FALSE(without->spec.build().private_repository());
   CHECK_THAT(f.Database(), !Catch::Contains(kPassword));
+}
+
+TEST_CASE(
+    "Repository credential: a build that was sent before the repository moved to another "
+    "server does not get the credential of that server",
+    "[integration]") {
+  Farm f;
+  REQUIRE_OK(f.Set("shop", f.SealedFor("shop", Https())));
+  FakeAgent agent(f.farm.Join("builder"));
+  REQUIRE(agent.Reconnect());
+  REQUIRE_OK(f.farm.client().Submit(SubmitOf("shop", false)));
+  const auto start = agent.WaitStart();
+  REQUIRE(start);
+  const std::string sent = start->spec.build().repository();
+  REQUIRE_OK(Ask(agent, start->key, sent));
+
+  REQUIRE_OK(f.Move("shop", "https://new.example/shop.git"));
+  CHECK_THAT(Ask(agent, start->key, sent).status(),
+             StatusIs(StatusCode::kPermissionDenied, "CREDENTIAL_FOREIGN"));
+  REQUIRE_OK(f.Set("shop", f.SealedFor("shop", Https())));
+  for (const std::string& old : {sent, std::string()}) {
+    CHECK_THAT(Ask(agent, start->key, old).status(),
+               StatusIs(StatusCode::kPermissionDenied, "CREDENTIAL_FOREIGN"));
+  }
+  // At its new server, wherever there.
+  CHECK_OK(Ask(agent, start->key, "https://new.example/elsewhere.git"));
 }
 
 }  // namespace

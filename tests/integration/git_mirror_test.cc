@@ -151,6 +151,28 @@ TEST_CASE("MirrorCache: credentials of the URL reach neither messages, arguments
   }
 }
 
+TEST_CASE("MirrorCache: what a hostile server says is short text that steers no terminal",
+          "[integration]") {
+  World world;
+  // As a server's, which git passes on as it comes.
+  const std::string server = world.temp.path() + "/server";
+  testing::WriteFile(server,
+                     "#!/bin/sh\nprintf '2008ERR pay\\302\\2332J\\342\\200\\256load \\377 '\n"
+                     "head -c 8192 /dev/zero | tr '\\0' x\n");
+  chmod(server.c_str(), 0755);
+  MirrorOptions options = world.mirrors->options();
+  options.allowed_schemes.insert("ssh");
+  options.environment["GIT_SSH_COMMAND"] = server;
+  const auto mirrors = MirrorCache::Create(options);
+  REQUIRE_OK(mirrors);
+  const auto failure =
+      workspace::ToFailure((*mirrors)->Resolve("ssh://git@127.0.0.1:1/x.git", "main").status());
+  INFO(failure.message);
+  CHECK_THAT(failure.message, Catch::Contains("pay?2J?load ? xxx"));
+  CHECK_THAT(failure.tool_words, Catch::Contains("pay?2J?load ? xxx"));
+  CHECK(failure.message.size() < 600);
+}
+
 TEST_CASE("MirrorCache: a fetch that hangs ends at its deadline, and at a stop", "[integration]") {
   World world;
   const std::string bin = world.temp.path() + "/bin";
@@ -318,6 +340,13 @@ TEST_CASE("ParseRepositoryUrl: option-like, unknown and forbidden forms are refu
                           "relative/path",
                           "h:-x",
                           "fd::3",
+                          "git@[one.example]:a.git",
+                          "git@[::1]:a.git",
+                          "[one.example:22]:a.git",
+                          "ssh://git@[one.example]/a.git",
+                          "ssh://git@[::1/a.git",
+                          "ssh://git@[::1]x/a.git",
+                          "ssh://git@a]b/a.git",
                           "https://u:%0a@h/p",
                           "https://u:%zz@h/p"}) {
     INFO(url);
@@ -326,6 +355,12 @@ TEST_CASE("ParseRepositoryUrl: option-like, unknown and forbidden forms are refu
   }
   CHECK(ParseRepositoryUrl("git@host:team/app.git", allowed)->clean == "git@host:team/app.git");
   CHECK(ParseRepositoryUrl("ssh://git@host:22/a.git", allowed)->clean == "ssh://git@host:22/a.git");
+  CHECK(ParseRepositoryUrl("ssh://git@[fe80::1]:22/a.git", allowed)->Origin() ==
+        "ssh://git@[fe80::1]:22");
+  CHECK(HasLogin("https://t0ken@host/a.git"));
+  CHECK(HasLogin("http://u:p@host/a.git"));
+  CHECK_FALSE(HasLogin("https://host/a@b.git"));
+  CHECK_FALSE(HasLogin("ssh://git@host/a.git"));
   const auto url = ParseRepositoryUrl("https://u:p%40ss@host:8443/a.git", allowed);
   REQUIRE_OK(url);
   CHECK(url->clean == "https://host:8443/a.git");
@@ -395,6 +430,25 @@ TEST_CASE("MirrorCache: a fetch that would write too much is ended", "[integrati
   REQUIRE_OK(bounded);
   CHECK_THAT((*bounded)->Refresh(world.url()),
              StatusIs(absl::StatusCode::kFailedPrecondition, "REPOSITORY_TOO_LARGE"));
+  const auto remains = [&] {
+    std::string names;
+    for (const auto& item :
+         std::filesystem::recursive_directory_iterator(options.work_dir + "/mirrors")) {
+      const std::string name = item.path().filename().string();
+      if (name.rfind("tmp_", 0) == 0) names += name + "\n";
+    }
+    return names;
+  };
+  // Or trying it again and again would fill the disk.
+  CHECK(remains().empty());
+
+  // As a program leaves it that is killed with its git.
+  testing::WriteFile(*(*bounded)->PathOf(world.url()) + "/objects/pack/tmp_pack_dead", "half");
+  world.git.Write("noise", "little");
+  world.git.Git({"add", "-A"});
+  world.git.Git({"commit", "--quiet", "--amend", "-m", "small"});
+  CHECK_OK((*bounded)->Refresh(world.url()));
+  CHECK(remains().empty());
 }
 
 }  // namespace

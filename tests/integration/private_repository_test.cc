@@ -23,6 +23,7 @@ using testing::ReadFile;
 using testing::SshKeyPair;
 using testing::StatusIs;
 using testing::TempDir;
+using testing::TlsAuthority;
 
 constexpr char kPassword[] = "tok3n/with'odd \"signs\" %$x";
 
@@ -110,6 +111,51 @@ TEST_CASE("Private repository: a wrong or expired password is refused in git's w
   server.SetPassword("another");
   CHECK_THAT(world.mirrors->Resolve(world.For(url, "shop", right), "main").status(),
              StatusIs(absl::StatusCode::kPermissionDenied, "REPOSITORY_ACCESS_DENIED"));
+}
+
+TEST_CASE("Private repository: a server's certificate must be of the authority that was given",
+          "[integration]") {
+  World world;
+  const TlsAuthority ours("our company");
+  const TlsAuthority others("somebody else");
+  const GitHttpServer server(world.temp.path(), "bob", kPassword, ours.server);
+  const std::string url = server.Url("origin");
+  const auto trusting = [](const std::string& authorities) {
+    RepositoryCredential credential = Https(kPassword);
+    credential.ca_certificates = authorities;
+    return credential;
+  };
+  for (const std::string& authorities : {others.authority, std::string()}) {
+    const RepositoryCredential credential = trusting(authorities);
+    const auto status = world.mirrors->Resolve(world.For(url, "shop", credential), "main").status();
+    CHECK_THAT(status, StatusIs(absl::StatusCode::kFailedPrecondition, "REPOSITORY_UNTRUSTED"));
+    const protocol::Failure failure = workspace::ToFailure(status);
+    CHECK(failure.klass == FailureClass::kCredential);
+    CHECK_THAT(failure.remedy, Catch::Contains("--ca-file"));
+    CHECK_THAT(failure.remedy_zh, Catch::Contains("--ca-file"));
+    CHECK_THAT(failure.message + failure.tool_words, !Catch::Contains("tok3n"));
+  }
+  for (const std::string& authorities : {ours.authority, others.authority + ours.authority}) {
+    const RepositoryCredential credential = trusting(authorities);
+    const auto resolved = world.mirrors->Resolve(world.For(url, "shop", credential), "main");
+    REQUIRE_OK(resolved);
+    CHECK(resolved->commit == world.commit);
+  }
+  CHECK_FALSE(world.OnDisk("tok3n"));
+
+  // What the machine trusts is for credentials without an authority of their own, and only for
+  // them.
+  MirrorOptions options = world.mirrors->options();
+  options.work_dir = world.temp.path() + "/second";
+  testing::WriteFile(world.temp.path() + "/trusted.pem", ours.authority);
+  options.environment["GIT_SSL_CAINFO"] = world.temp.path() + "/trusted.pem";
+  const auto mirrors = MirrorCache::Create(options);
+  REQUIRE_OK(mirrors);
+  const RepositoryCredential plain = trusting("");
+  CHECK_OK((*mirrors)->Resolve(world.For(url, "shop", plain), "main"));
+  const RepositoryCredential pinned = trusting(others.authority);
+  CHECK_THAT((*mirrors)->Resolve(world.For(url, "bakery", pinned), "main").status(),
+             StatusIs(absl::StatusCode::kFailedPrecondition, "REPOSITORY_UNTRUSTED"));
 }
 
 TEST_CASE("Private repository: what one application's credential opened no other one reads",

@@ -226,10 +226,12 @@ TEST_CASE("VersionReader: a private repository is read with its application's cr
   World world;
   const std::string commit = world.git.Commit("secret");
   const testing::GitHttpServer server(world.temp.path(), "bob", "right-passw0rd");
-  world.options.open_credential = [](const std::string& application) {
+  world.options.open_credential = [here = server.Url("origin")](const std::string& application,
+                                                                const std::string& url) {
+    const bool right = application == "shop" && url == here;
     return absl::StatusOr<crypto::RepositoryCredential>(crypto::RepositoryCredential{
         crypto::RepositoryCredentialKind::kHttps, "bob",
-        crypto::SecretBytes::CopyOf(application == "shop" ? "right-passw0rd" : "wr0ng"), ""});
+        crypto::SecretBytes::CopyOf(right ? "right-passw0rd" : "wr0ng"), ""});
   };
   world.Restart();
   const Repository shop{.url = server.Url("origin"), .application = "shop", .credential = "1"};
@@ -268,6 +270,18 @@ TEST_CASE("VersionReader: a server that says nothing ends at the deadline and ke
   REQUIRE(ended.wait_for(60s) == std::future_status::ready);
   CHECK_THAT(ended.get().problem,
              StatusIs(absl::StatusCode::kDeadlineExceeded, "REPOSITORY_TIMEOUT"));
+}
+
+TEST_CASE("VersionReader: several repositories of a server that says nothing keep no other back",
+          "[integration]") {
+  SilentServer server;
+  World world;
+  world.options.mirrors.fetch_timeout = 1h;
+  world.git.Commit("first");
+  world.Restart();
+  for (int i = 0; i < 10; ++i) (void)world.reader->Look({.url = server.url() + std::to_string(i)});
+  REQUIRE(testing::WaitUntil([&] { return world.reader->fetches() == 2; }));
+  CHECK(world.Ask(world.repository()).view);
 }
 
 TEST_CASE("VersionReader: its end ends the fetches, and whoever waits is answered",

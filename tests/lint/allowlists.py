@@ -52,7 +52,7 @@ CONCRETE_FOLDERS = {
     "agent/executor/docker": "use the interfaces in agent/executor",
     "agent/executor/host": "use the interfaces in agent/executor",
 }
-WIRING = ("*/app.cc", "*/app_parts.cc", "*/app.h", "*/main.cc", "tests")
+WIRING = ("*/app.cc", "*/app_database.cc", "*/app_database.h", "*/app_parts.cc", "*/app.h", "*/main.cc", "tests")
 
 # --- Third-party headers ------------------------------------------------------------------------
 
@@ -138,8 +138,7 @@ CLOCKS = {  # raw clock reads; everybody else has slipway::Clock or takes `now`
     "agent/executor/docker": "Asio deadlines are steady_clock values",
     "agent/link": "gRPC deadlines are system_clock values",
     "common/rpc": "gRPC deadlines are system_clock values",
-    "controller/api/submit_call.cc": "gRPC alarms take system_clock values",
-    "controller/api/versions_call.cc": "gRPC alarms take system_clock values",
+    "controller/api/ending_call.h": "gRPC alarms take system_clock values",
     "controller/cli": "gRPC deadlines are system_clock values",
     "controller/app.cc": "gRPC deadlines are system_clock values",
     "tests": "deadlines of tests",
@@ -193,7 +192,8 @@ NOT_REASONS = {
                      "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"), "variables that name a CA bundle"),
     **dict.fromkeys(("GIT_ALLOW_PROTOCOL", "GIT_ASKPASS", "GIT_ATTR_NOSYSTEM", "GIT_CONFIG_COUNT",
                      "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "GIT_NO_REPLACE_OBJECTS",
-                     "GIT_SSH_COMMAND", "GIT_SSH_VARIANT", "GIT_TERMINAL_PROMPT", "SSH_ASKPASS"), "variables of git"),
+                     "GIT_SSH_COMMAND", "GIT_SSH_VARIANT", "GIT_SSL_CAPATH", "GIT_TERMINAL_PROMPT",
+                     "SSH_ASKPASS"), "variables of git"),
     **dict.fromkeys(("LC_ALL", "LC_MESSAGES", "NO_COLOR", "GRPC_VERBOSITY", "XDG_CONFIG_HOME"), "variables of programs"),
     **dict.fromkeys(("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"), "variables of systemd"),
     "PG_VERSION": "a file of PostgreSQL",

@@ -1,16 +1,20 @@
-"""A git server over HTTP: git's own http-backend behind basic authentication.
+"""A git server over HTTP or HTTPS: git's own http-backend behind basic authentication.
 
-Usage: git_http_server.py ROOT PORT_FILE USER PASSWORD_FILE. Serves the repositories below ROOT on a
-free port of the loopback, which it writes to PORT_FILE. The password is read for each request.
+Usage: git_http_server.py ROOT PORT_FILE USER PASSWORD_FILE [TLS_FILE]. Serves the repositories below
+ROOT on a free port of the loopback, which it writes to PORT_FILE. The password is read for each
+request. TLS_FILE: its private key and its certificate, in PEM.
 """
 
 import base64
+import contextlib
 import http.server
 import os
+import ssl
 import subprocess
 import sys
 
-ROOT, PORT_FILE, USER, PASSWORD_FILE = sys.argv[1:]
+ROOT, PORT_FILE, USER, PASSWORD_FILE = sys.argv[1:5]
+TLS_FILE = sys.argv[5] if len(sys.argv) > 5 else None
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -54,7 +58,22 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+class Server(http.server.ThreadingHTTPServer):
+    def shutdown_request(self, request):
+        if TLS_FILE:
+            # The answer ends with the connection, so TLS has to say that this is its end.
+            with contextlib.suppress(OSError, ValueError):
+                request.settimeout(5)
+                request.unwrap()
+        super().shutdown_request(request)
+
+
+server = Server(("127.0.0.1", 0), Handler)
+if TLS_FILE:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TLS_FILE)
+    # The handshake is made by the request's own thread, when it reads first.
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
 with open(PORT_FILE + ".new", "w", encoding="utf-8") as file:
     file.write(str(server.server_port))
 os.rename(PORT_FILE + ".new", PORT_FILE)

@@ -50,14 +50,36 @@ class ServerProgram {
   pid_t pid_ = 0;
 };
 
-// git's http-backend behind basic authentication, for the repositories below `root`.
+// A certificate authority of openssl's, and a server's certificate for 127.0.0.1 by it.
+struct TlsAuthority {
+  explicit TlsAuthority(const std::string& name) {
+    const TempDir dir;
+    const auto make = [&](const std::string& arguments) {
+      const std::string command =
+          "cd " + dir.path() + " && openssl req -x509 -newkey ec -pkeyopt " +
+          "ec_paramgen_curve:P-256 -noenc -days 2 " + arguments + " 2>openssl.log";
+      INFO(command);
+      REQUIRE(std::system(command.c_str()) == 0);
+    };
+    make("-subj '/CN=" + name + "' -keyout ca.key -out ca.pem");
+    make(
+        "-subj /CN=git -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,"
+        "CA:FALSE -CA ca.pem -CAkey ca.key -keyout git.key -out git.pem");
+    authority = ReadFile(dir / "ca.pem");
+    server = ReadFile(dir / "git.key") + ReadFile(dir / "git.pem");
+  }
+  std::string authority;  // its certificate
+  std::string server;     // private key and certificate
+};
+
+// git's http-backend behind basic authentication, for the repositories below `root`; over TLS with
+// what `tls` holds, a private key and a certificate.
 class GitHttpServer {
  public:
-  GitHttpServer(const std::string& root, const std::string& user, const std::string& password)
-      : program_((SetPassword(password),
-                  std::vector<std::string>{"python3",
-                                           SLIPWAY_SOURCE_DIR "/tests/support/git_http_server.py",
-                                           root, dir_ / "port", user, dir_ / "password"}),
+  GitHttpServer(const std::string& root, const std::string& user, const std::string& password,
+                const std::string& tls = "")
+      : tls_(!tls.empty()),
+        program_((SetPassword(password), WriteFile(dir_ / "tls", tls), Argv(root, user)),
                  dir_ / "log") {
     const bool listening = WaitUntil([&] { return std::filesystem::exists(dir_ / "port"); });
     INFO(ReadFile(dir_ / "log"));
@@ -67,12 +89,22 @@ class GitHttpServer {
   void SetPassword(const std::string& password) { WriteFile(dir_ / "password", password); }
   // Of the repository at root/path.
   [[nodiscard]] std::string Url(const std::string& path) const {
-    return "http://" + host_ + "/" + path;
+    return (tls_ ? "https://" : "http://") + host_ + "/" + path;
   }
   [[nodiscard]] const std::string& host() const { return host_; }
 
  private:
+  std::vector<std::string> Argv(const std::string& root, const std::string& user) const {
+    std::vector<std::string> argv = {
+        "python3", SLIPWAY_SOURCE_DIR "/tests/support/git_http_server.py",
+        root,      dir_ / "port",
+        user,      dir_ / "password"};
+    if (tls_) argv.push_back(dir_ / "tls");
+    return argv;
+  }
+
   const TempDir dir_;
+  const bool tls_;
   ServerProgram program_;
   std::string host_;
 };

@@ -1,9 +1,13 @@
 #include <algorithm>
+#include <charconv>
+#include <map>
 #include <mutex>
+#include <string>
 #include <tuple>
 #include <utility>
 
 #include "common/status/status.h"
+#include "tests/support/in_memory_creation.h"
 #include "tests/support/in_memory_state.h"
 
 namespace slipway::testing {
@@ -17,25 +21,56 @@ absl::Status NoAgent(const AgentId& id) {
 
 }  // namespace
 
-absl::Status InMemoryAgentStore::AddJoinToken(const domain::JoinToken& token, const store::Cause&) {
+absl::Status InMemoryAgentStore::AddJoinToken(const domain::JoinToken& token,
+                                              const store::Cause& cause) {
   const std::lock_guard lock(state_.mu);
-  if (!state_.join_tokens.try_emplace(token.token_hash, token).second) {
+  if (state_.join_tokens.contains(token.token_hash)) {
     return absl::AlreadyExistsError("this join token exists already");
   }
+  SLIPWAY_ASSIGN_OR_RETURN(
+      const bool made, ClaimRequest(state_, cause, "join token",
+                                    std::to_string((token.expires_at - token.created_at).count())));
+  if (made) {
+    return MakeError(absl::StatusCode::kAlreadyExists, "SECRET_SHOWN_ONCE",
+                     "the same request has made a join token before");
+  }
+  state_.join_tokens.emplace(token.token_hash, token);
   state_.tables.audit.push_back(domain::ShortId(token));
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<domain::JoinToken>> InMemoryAgentStore::ListJoinTokens(bool open_only,
-                                                                                  WallTime now) {
+absl::StatusOr<store::Page<domain::JoinToken>> InMemoryAgentStore::ListJoinTokens(
+    bool open_only, WallTime now, const store::PageRequest& page) {
   const std::lock_guard lock(state_.mu);
-  std::vector<domain::JoinToken> tokens;
+  // Newest first: the keys are negative times.
+  std::map<std::pair<std::int64_t, std::string>, domain::JoinToken> tokens;
   for (const auto& [hash, token] : state_.join_tokens) {
-    if (!open_only || domain::StateAt(token, now) == JoinTokenState::kOpen) tokens.push_back(token);
+    if (open_only && domain::StateAt(token, now) != JoinTokenState::kOpen) continue;
+    tokens.emplace(std::pair(-ToUnixMicros(token.created_at), domain::ShortId(token)), token);
   }
-  std::sort(tokens.begin(), tokens.end(),
-            [](const auto& a, const auto& b) { return a.created_at > b.created_at; });
-  return tokens;
+  store::Page<domain::JoinToken> listed;
+  listed.total = static_cast<std::int64_t>(tokens.size());
+  auto it = tokens.begin();
+  if (!page.token.empty()) {
+    const std::size_t colon = page.token.find(':');
+    std::int64_t micros = 0;
+    const char* const end = page.token.data() + std::min(colon, page.token.size());
+    const auto parsed = std::from_chars(page.token.data(), end, micros);
+    if (colon == std::string::npos || parsed.ec != std::errc() || parsed.ptr != end) {
+      return MakeError(absl::StatusCode::kInvalidArgument, "BAD_PAGE_TOKEN", "not of this list");
+    }
+    it = tokens.upper_bound({-micros, page.token.substr(colon + 1)});
+  }
+  for (; it != tokens.end(); ++it) {
+    if (listed.objects.size() == static_cast<std::size_t>(page.size)) {
+      const domain::JoinToken& last = listed.objects.back();
+      listed.next_page_token =
+          std::to_string(ToUnixMicros(last.created_at)) + ":" + domain::ShortId(last);
+      break;
+    }
+    listed.objects.push_back(it->second);
+  }
+  return listed;
 }
 
 absl::StatusOr<JoinTokenState> InMemoryAgentStore::RevokeJoinToken(const std::string& short_id,

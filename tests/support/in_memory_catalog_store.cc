@@ -108,6 +108,17 @@ absl::StatusOr<domain::Resolution> InMemoryRunReader::ResolutionOf(const TaskId&
   return it->second.second;
 }
 
+absl::StatusOr<std::map<TaskId, domain::Resolution>> InMemoryRunReader::ResolutionsOf(
+    const std::vector<TaskId>& publish_tasks) {
+  const std::lock_guard lock(state_.mu);
+  std::map<TaskId, domain::Resolution> found;
+  for (const TaskId& task : publish_tasks) {
+    const auto it = state_.tables.resolutions.find(task);
+    if (it != state_.tables.resolutions.end()) found.emplace(task, it->second.second);
+  }
+  return found;
+}
+
 absl::StatusOr<domain::Release> InMemoryRunReader::ReleaseOfTask(const TaskId& publish_task) {
   const std::lock_guard lock(state_.mu);
   for (const domain::Release& release : state_.tables.releases) {

@@ -54,12 +54,18 @@ bool Storable(const store::Change& change) {
 // Applies one change, or refuses it and leaves everything as it was.
 class Writer {
  public:
-  explicit Writer(Tables& tables) : tables_(tables) {}
+  Writer(Tables& tables, const Targets& targets) : tables_(tables), targets_(targets) {}
 
   absl::Status operator()(const store::CreateRun& c) {
     const auto request = std::make_pair(c.run.submitted_by, c.run.request_id);
     if (const auto it = tables_.requests.find(request); it != tables_.requests.end()) {
       return absl::AlreadyExistsError(it->second.value());
+    }
+    for (const domain::TargetUse& use : c.targets) {
+      const auto there = targets_.find({use.platform, use.name});
+      if (there == targets_.end() || there->second.environment != use.environment) {
+        return MakeError(absl::StatusCode::kFailedPrecondition, "NO_TARGET", "it went meanwhile");
+      }
     }
     if (tables_.runs.count(c.run.id) != 0) return absl::InvalidArgumentError("the run exists");
     for (const domain::Task& task : c.tasks) {
@@ -237,6 +243,7 @@ class Writer {
   }
 
   Tables& tables_;
+  const Targets& targets_;
 };
 
 std::string AuditLine(const store::Change& change) {
@@ -291,7 +298,7 @@ absl::StatusOr<std::vector<absl::Status>> InMemorySchedulerStore::Commit(
   if (fails && !state_.failing_commits_apply) {
     return absl::UnavailableError("the database went away before the commit");
   }
-  Writer writer(state_.tables);
+  Writer writer(state_.tables, state_.targets);
   std::vector<absl::Status> outcome;
   for (const store::Change& change : changes) {
     outcome.push_back(Storable(change) ? std::visit(writer, change)

@@ -27,6 +27,9 @@ struct Tables {
   std::vector<std::string> audit;
 };
 
+// By platform and name.
+using Targets = std::map<std::pair<std::string, std::string>, domain::Target>;
+
 struct InMemoryDatabase::State {
   // Guards everything else. Not absl::Mutex, which the thread sanitizer does not see.
   mutable std::mutex mu;
@@ -34,8 +37,8 @@ struct InMemoryDatabase::State {
   Tables tables;
   int failing_commits = 0;
   bool failing_commits_apply = false;
-  std::map<std::string, domain::Application> applications;                // by name
-  std::map<std::pair<std::string, std::string>, domain::Target> targets;  // by platform and name
+  std::map<std::string, domain::Application> applications;  // by name
+  Targets targets;
   std::map<std::string, domain::Environment> environments;
   std::int64_t last_revision = 0;
   // By account and request id: what was created, by its key, and the wish as text.

@@ -67,6 +67,8 @@ class InMemoryRunReader final : public store::RunReader {
   absl::StatusOr<std::vector<domain::Step>> ListSteps(const TaskId& id) override;
   absl::StatusOr<domain::Release> GetRelease(const ReleaseId& id) override;
   absl::StatusOr<domain::Resolution> ResolutionOf(const TaskId& publish_task) override;
+  absl::StatusOr<std::map<TaskId, domain::Resolution>> ResolutionsOf(
+      const std::vector<TaskId>& publish_tasks) override;
   absl::StatusOr<domain::Release> ReleaseOfTask(const TaskId& publish_task) override;
   absl::StatusOr<store::ReleasePage> ListReleases(const store::ReleaseFilter& filter) override;
   absl::StatusOr<std::vector<store::BuiltCommit>> BuiltOf(
@@ -122,8 +124,8 @@ class InMemoryAgentStore final : public store::AgentStore {
  public:
   explicit InMemoryAgentStore(InMemoryDatabase& database) : state_(database.state()) {}
   absl::Status AddJoinToken(const domain::JoinToken& token, const store::Cause& cause) override;
-  absl::StatusOr<std::vector<domain::JoinToken>> ListJoinTokens(bool open_only,
-                                                                WallTime now) override;
+  absl::StatusOr<store::Page<domain::JoinToken>> ListJoinTokens(
+      bool open_only, WallTime now, const store::PageRequest& page) override;
   absl::StatusOr<domain::JoinTokenState> RevokeJoinToken(const std::string& short_id,
                                                          const store::Cause& cause) override;
   absl::StatusOr<domain::JoinTokenState> Join(const std::string& token_hash,

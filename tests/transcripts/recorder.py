@@ -12,6 +12,15 @@ import subprocess
 from farm import REPOSITORY, Failed, program, until
 
 DOCS = REPOSITORY / "docs/operations"
+STORIES = {}  # name → title, options of its farm, function
+
+
+def story(name, title, **options):
+    """Makes the function under it the story `name`."""
+    def add(function):
+        STORIES[name] = (title, options, function)
+        return function
+    return add
 
 
 class Recorder:

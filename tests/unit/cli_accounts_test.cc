@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/unit/cli_fixture.h"
@@ -174,6 +175,46 @@ TEST_CASE("slipway tokens: a secret is printed once and alone", "[unit][cli]") {
   CHECK(again.Wait() == 3);
   CliRun forever(f.controller, {"tokens", "create", "x", "--lifetime", "for ever"});
   CHECK(forever.Wait() == 2);
+}
+
+TEST_CASE(
+    "slipway tokens create: a lost answer is asked for with the same request id, makes no "
+    "second token and says which one to revoke",
+    "[unit][cli]") {
+  Fixture f;
+  f.farm.access.lost_tokens = 1;
+  CliRun create(f.controller, {"tokens", "create", "ci"});
+  CHECK(create.Wait() == 3);
+  CHECK(create.out.text().empty());
+  CHECK_THAT(create.err.text(), Contains("token-1") && Contains("Revoke the token"));
+  REQUIRE(f.farm.access.token_requests.size() == 2);
+  CHECK(f.farm.access.token_requests[0].request_id().size() == 36);
+  CHECK(f.farm.access.token_requests[0].request_id() ==
+        f.farm.access.token_requests[1].request_id());
+  CliRun other(f.controller, {"tokens", "create", "ci"});
+  CHECK(other.Wait() == 0);
+}
+
+TEST_CASE("slipway: logins, API tokens and groups are listed from every page", "[unit][cli]") {
+  Fixture f;
+  for (const char* name : {"one", "two", "three"}) {
+    f.farm.access.tokens[name].set_id(std::string("token-") + name);
+    f.farm.access.groups[name].set_name(std::string("group-") + name);
+    auto& login = f.farm.access.logins[name];
+    login.account = "root";
+    login.login.set_id(std::string("login-") + name);
+  }
+  const std::vector<std::pair<std::string, std::vector<std::string>>> lists{
+      {"token-", {"tokens", "list"}},
+      {"login-", {"logins", "--account", "root"}},
+      {"group-", {"groups", "list"}}};
+  for (const auto& [prefix, command] : lists) {
+    CliRun list(f.controller, command);
+    CHECK(list.Wait() == 0);
+    for (const char* name : {"one", "two", "three"}) {
+      CHECK_THAT(list.out.text(), Contains(prefix + name));
+    }
+  }
 }
 
 }  // namespace

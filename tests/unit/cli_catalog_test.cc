@@ -130,6 +130,9 @@ TEST_CASE("Catalog file: every mistake of every document is told with its line a
              Contains("farm.yaml:5:7: name: environment 'a' is described more than once"));
   CHECK_THAT(MistakesIn("kind: target\nplatform: p\nimage: i\nca_file: empty.pem\n"),
              Contains("farm.yaml:4:10: ca_file: holds no PEM certificate"));
+  CHECK_THAT(MistakesIn("kind: target\nplatform: p\nimage: i\nca: '-----BEGIN CERTIFICATE----- "
+                        "-----BEGIN RSA PRIVATE KEY-----'\n"),
+             Contains("farm.yaml:4:5: ca: holds a private key"));
   CHECK_THAT(MistakesIn("- a\n"), Contains("expected a map"));
   CHECK_THAT(MistakesIn("---\n---\n"), Contains("the file is empty"));
 }

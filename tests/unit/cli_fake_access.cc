@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <string>
 #include <string_view>
 
 #include "common/base/time.h"
@@ -21,6 +23,18 @@ grpc::Status Refuse(ServerContext& context, absl::StatusCode code, const char* r
 
 grpc::Status Stranger(ServerContext& context) {
   return Refuse(context, absl::StatusCode::kUnauthenticated, "BAD_TOKEN", "who are you?");
+}
+
+// Pages of one object each, so that clients have to walk.
+template <typename Entries, typename Request, typename Response, typename Add>
+void AnswerPage(const Entries& entries, const Request& request, Response& response,
+                const Add& add) {
+  auto it = entries.upper_bound(request.page_token());
+  response.set_total(static_cast<std::int64_t>(entries.size()));
+  if (it == entries.end()) return;
+  const std::string key = it->first;
+  add(it->second);
+  if (++it != entries.end()) response.set_next_page_token(key);
 }
 
 std::string TokenOf(const ServerContext& context) {
@@ -106,12 +120,15 @@ class Sessions final : public v1::SessionService::Service {
     const std::string caller = CallerOf(access_, *context);
     if (caller.empty()) return Stranger(*context);
     const std::lock_guard lock(access_.mu);
-    for (const auto& [id, login] : access_.logins) {
-      if (login.account != (request->account().empty() ? caller : request->account())) continue;
+    std::map<std::string, FakeAccess::Login> logins = access_.logins;
+    std::erase_if(logins, [&](const auto& entry) {
+      return entry.second.account != (request->account().empty() ? caller : request->account());
+    });
+    AnswerPage(logins, *request, *response, [&](const FakeAccess::Login& login) {
       v1::Login& listed = *response->add_logins();
       listed = login.login;
       listed.set_current(login.access == TokenOf(*context));
-    }
+    });
     return grpc::Status::OK;
   }
 
@@ -144,7 +161,16 @@ class Sessions final : public v1::SessionService::Service {
     const std::string caller = CallerOf(access_, *context);
     if (caller.empty()) return Stranger(*context);
     const std::lock_guard lock(access_.mu);
+    const auto same = [&](const auto& before) {
+      return !request->request_id().empty() && before.request_id() == request->request_id();
+    };
+    const bool repeated =
+        std::any_of(access_.token_requests.begin(), access_.token_requests.end(), same);
     access_.token_requests.push_back(*request);
+    if (repeated) {
+      return Refuse(*context, absl::StatusCode::kAlreadyExists, "SECRET_SHOWN_ONCE",
+                    "the API token 'token-1' was made by the same request before");
+    }
     v1::ApiToken& token = *response->mutable_token();
     token.set_id(fmt::format("token-{}", access_.token_requests.size()));
     token.set_name(request->name());
@@ -153,14 +179,19 @@ class Sessions final : public v1::SessionService::Service {
     *token.mutable_applications() = request->applications();
     response->set_secret("slt_" + token.id());
     access_.tokens[response->secret()] = token;
+    if (access_.lost_tokens > 0) {
+      --access_.lost_tokens;
+      return {grpc::StatusCode::UNAVAILABLE, "the answer got lost"};
+    }
     return grpc::Status::OK;
   }
 
-  grpc::Status ListApiTokens(ServerContext* context, const v1::ListApiTokensRequest*,
+  grpc::Status ListApiTokens(ServerContext* context, const v1::ListApiTokensRequest* request,
                              v1::ListApiTokensResponse* response) override {
     if (CallerOf(access_, *context).empty()) return Stranger(*context);
     const std::lock_guard lock(access_.mu);
-    for (const auto& [secret, token] : access_.tokens) *response->add_tokens() = token;
+    AnswerPage(access_.tokens, *request, *response,
+               [&](const v1::ApiToken& token) { *response->add_tokens() = token; });
     return grpc::Status::OK;
   }
 
@@ -278,11 +309,12 @@ class Accounts final : public v1::AccountService::Service {
     return grpc::Status::OK;
   }
 
-  grpc::Status ListGroups(ServerContext* context, const v1::ListGroupsRequest*,
+  grpc::Status ListGroups(ServerContext* context, const v1::ListGroupsRequest* request,
                           v1::ListGroupsResponse* response) override {
     if (auto refused = RequireAdmin(*context); !refused.ok()) return refused;
     const std::lock_guard lock(access_.mu);
-    for (const auto& [name, group] : access_.groups) *response->add_groups() = group;
+    AnswerPage(access_.groups, *request, *response,
+               [&](const v1::AccountGroup& group) { *response->add_groups() = group; });
     return grpc::Status::OK;
   }
 

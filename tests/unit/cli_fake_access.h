@@ -41,6 +41,7 @@ struct FakeAccess {
   std::vector<v1::Grant> grants;
   int access_seconds = 300;  // how long access tokens last, as their answer says
   int pairs = 0;
+  int lost_tokens = 0;     // so many are made, and then answered UNAVAILABLE
   int lost_refreshes = 0;  // so many are answered UNAVAILABLE before they take effect
   int changed_groups = 0;  // so many PutGroup are answered ABORTED
   // What was asked.

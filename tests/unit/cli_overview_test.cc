@@ -50,6 +50,9 @@ TEST_CASE("RenderVersions: no versions, or none that are known", "[unit][cli]") 
   CHECK_THAT(RenderVersions(response, PlainView()), Contains("being read"));
   response.mutable_repository()->mutable_fetched_at()->set_seconds(1);
   CHECK_THAT(RenderVersions(response, PlainView()), Contains("no versions"));
+  // What is wrong is told beside it.
+  response.mutable_repository()->mutable_problem()->set_message("gone");
+  CHECK(RenderVersions(response, PlainView()).empty());
   *response.mutable_repository()->mutable_problem() = rpc::ToCallError(
       MakeError(absl::StatusCode::kUnavailable, "REPOSITORY_UNREACHABLE", "cannot fetch x"));
   CHECK_THAT(RenderRepositoryProblem(response.repository(), PlainView()),

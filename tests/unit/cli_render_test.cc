@@ -114,7 +114,7 @@ TEST_CASE("Failure: class, message, the tool's own words and the remedy in the l
   failure.set_remedy("Seal the current key.");
   failure.set_remedy_zh("请重新密封当前密钥。");
   CHECK(RenderFailure(failure, "  ", PlainView()) ==
-        "  class   credential (the publishing credential)\n"
+        "  class   credential (the publishing or the repository's credential)\n"
         "  reason  KEY_REFUSED\n"
         "  the platform refused the key\n"
         "  in its own words:\n"
@@ -188,6 +188,27 @@ TEST_CASE("Lists: nothing to list is said, states and failure classes are shown"
   (*agent.mutable_labels())["arch"] = "amd64";
   CHECK_THAT(RenderAgents(agents, PlainView()),
              Contains("online") && Contains("1/4") && Contains("arch=amd64,os=linux"));
+}
+
+TEST_CASE("RenderTask: says what the reader may do, and what not now and why", "[unit][cli]") {
+  v1::Task task;
+  task.set_id("task-1");
+  task.set_state(v1::TASK_STATE_FAILED);
+  CHECK_THAT(RenderTask(task, PlainView()), !Contains("you may") && !Contains("not now"));
+  task.add_allowed_actions()->set_action(v1::ACTION_READ_LOG);
+  task.add_allowed_actions()->set_action(v1::ACTION_SUBMIT_AGAIN);
+  for (const v1::Action action :
+       {v1::ACTION_CANCEL, v1::ACTION_PROBE, static_cast<v1::Action>(99)}) {
+    v1::ObjectAction& blocked = *task.add_allowed_actions();
+    blocked.set_action(action);
+    blocked.mutable_blocked()->set_message("task task-1 is failed already");
+  }
+  CHECK_THAT(RenderTask(task, PlainView()),
+             Contains("you may  read the log, submit again\n") &&
+                 Contains("not now  cancel, have the platform asked: task task-1 is failed "
+                          "already\n"));
+  CHECK_THAT(RenderTask(task, PlainView(kChinese)),
+             Contains("查看日志、再次提交") && Contains("取消、向平台查询：task"));
 }
 
 TEST_CASE("RenderTask: an unknown publish took until its last step, however late one looks",

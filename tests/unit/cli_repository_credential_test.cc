@@ -42,10 +42,23 @@ TEST_CASE("slipway apps set-repository-credential: the secret leaves the program
   CHECK(opened->username == "bob");
   CHECK(opened->secret.view() == "tok3n");
 
+  WriteFile(dir / "ca.pem", sealing->certificate_pem);
+  f.farm.application.mutable_repository_credential()->set_pinned_hosts(true);
+  CliRun own(f.controller, Setting({"--https-user", "bob", "--password-file", dir / "password",
+                                    "--ca-file", dir / "ca.pem"}));
+  CHECK(own.Wait() == 0);
+  CHECK_THAT(own.out.text(), Contains("https, bob, server's authority given"));
+  REQUIRE(f.farm.repository_credentials.size() == 2);
+  const auto pinned = crypto::OpenRepositoryCredential(
+      f.farm.repository_credentials[1], sealing->certificate_pem, sealing->key_pem.view(),
+      {FarmId("farm-1"), ApplicationId(f.farm.application.id()), "https://git.example"});
+  REQUIRE_OK(pinned);
+  CHECK(pinned->ca_certificates == sealing->certificate_pem);
+
   CliRun none(f.controller, Setting({"--none"}));
   CHECK(none.Wait() == 0);
-  REQUIRE(f.farm.repository_credentials.size() == 2);
-  CHECK(f.farm.repository_credentials[1].empty());
+  REQUIRE(f.farm.repository_credentials.size() == 3);
+  CHECK(f.farm.repository_credentials[2].empty());
 }
 
 TEST_CASE("slipway apps set-repository-credential: what could not work is refused at once",
@@ -53,17 +66,24 @@ TEST_CASE("slipway apps set-repository-credential: what could not work is refuse
   Fixture f;
   const TempDir dir;
   WriteFile(dir / "file", "hello\n");
-  for (const std::vector<std::string>& flags : {std::vector<std::string>{},
-                                                {"--https-user", "bob"},
-                                                {"--none", "--https-user", "bob"},
-                                                {"--password-file", dir / "file"},
-                                                {"--none", "--known-hosts", dir / "file"}}) {
+  for (const std::vector<std::string>& flags :
+       {std::vector<std::string>{},
+        {"--https-user", "bob"},
+        {"--none", "--https-user", "bob"},
+        {"--password-file", dir / "file"},
+        {"--none", "--known-hosts", dir / "file"},
+        {"--none", "--ca-file", dir / "file"},
+        {"--ssh-key-file", dir / "file", "--ca-file", dir / "file"}}) {
     CliRun run(f.controller, Setting(flags));
     CHECK(run.Wait() == 2);
   }
   CliRun key(f.controller, Setting({"--ssh-key-file", dir / "file"}));
   CHECK(key.Wait() == 1);
   CHECK_THAT(key.err.text(), Contains("no private key") && Contains("ssh-keygen"));
+  CliRun authority(f.controller, Setting({"--https-user", "bob", "--password-file", dir / "file",
+                                          "--ca-file", dir / "file"}));
+  CHECK(authority.Wait() == 1);
+  CHECK_THAT(authority.err.text(), Contains("no PEM certificate"));
   CHECK(f.farm.repository_credentials.empty());
 }
 

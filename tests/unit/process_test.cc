@@ -1,5 +1,9 @@
 #include "common/process/process.h"
 
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <csignal>
@@ -46,6 +50,41 @@ TEST_CASE("Run: gives both streams and the exit code", "[unit][process]") {
   CHECK(result->out == "out\n");
   CHECK(result->err == "err\n");
   CHECK_FALSE(result->Succeeded());
+}
+
+TEST_CASE("Run: a program that is given open files writes no core dump of what it reads there",
+          "[unit][process]") {
+  Command command = Shell("ulimit -S -c; ulimit -H -c");
+  const auto without = Run(command);
+  REQUIRE_OK(without);
+  INFO(without->out);
+  const int file = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  command.files = {file};
+  const auto with = Run(command);
+  close(file);
+  REQUIRE_OK(with);
+  CHECK(with->out == "0\n0\n");
+}
+
+TEST_CASE("Run: a program that dies with its caller does so when that is killed",
+          "[unit][process]") {
+  const testing::TempDir dir;
+  const std::string started = dir / "pid";
+  const pid_t caller = fork();
+  REQUIRE(caller >= 0);
+  if (caller == 0) {
+    Command command = Shell("echo $$ > " + started + ".new; mv " + started + ".new " + started +
+                            "; exec sleep 1000");
+    command.timeout = 1h;
+    command.dies_with_caller = true;
+    (void)Run(command);
+    _exit(0);
+  }
+  const bool runs = testing::WaitUntil([&] { return std::filesystem::exists(started); });
+  kill(caller, SIGKILL);
+  waitpid(caller, nullptr, 0);
+  REQUIRE(runs);
+  CHECK(Gone(std::stoi(testing::ReadFile(started))));
 }
 
 TEST_CASE("Run: the program sees its own environment, directory and an empty input",

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "common/crypto/cms.h"
 #include "common/crypto/credential.h"
 #include "common/crypto/pki.h"
 #include "common/crypto/ssh_key.h"
@@ -68,6 +69,31 @@ TEST_CASE("RepositoryCredential: what is sealed for an application is opened for
   CHECK(again->kind == RepositoryCredentialKind::kSsh);
   CHECK(again->secret.view() == key);
   CHECK(again->known_hosts == hosts);
+
+  RepositoryCredential own = Https("bob", kPassword);
+  own.ca_certificates = "our company\n" + farm.certificate_pem + NewFarm().certificate_pem;
+  const auto https = SealRepositoryCredential(kHere, own, farm.certificate_pem);
+  REQUIRE_OK(https);
+  const auto third =
+      OpenRepositoryCredential(*https, farm.certificate_pem, farm.key_pem.view(), kHere);
+  REQUIRE_OK(third);
+  CHECK(third->ca_certificates == own.ca_certificates);
+  CHECK(third->Clone().ca_certificates == own.ca_certificates);
+}
+
+TEST_CASE("RepositoryCredential: one from before servers could have authorities of their own opens",
+          "[unit][crypto]") {
+  const KeyAndCertificate farm = NewFarm();
+  const auto sealed = Seal(
+      R"({"version":1,"purpose":"repository","farm":"farm-1","application":"11111111-1111-4111-8111-111111111111",)"
+      R"("origin":"https://git.example","kind":"https","username":"bob","knownHosts":"","secret":"x"})",
+      farm.certificate_pem);
+  REQUIRE_OK(sealed);
+  const auto opened =
+      OpenRepositoryCredential(*sealed, farm.certificate_pem, farm.key_pem.view(), kHere);
+  REQUIRE_OK(opened);
+  CHECK(opened->username == "bob");
+  CHECK(opened->ca_certificates.empty());
 }
 
 TEST_CASE("RepositoryCredential: another farm, application, server or purpose gets nothing",
@@ -115,6 +141,16 @@ TEST_CASE("RepositoryCredential: what git could not use is refused before it is 
   RepositoryCredential mixed = Https("bob", "x");
   mixed.known_hosts = "git.example ssh-ed25519 AAAA\n";
   CHECK_FALSE(CheckRepositoryCredential(mixed).ok());
+  const std::string certificate = NewFarm().certificate_pem;
+  for (const std::string& authorities :
+       {std::string("git.example"), std::string("-----BEGIN CERTIFICATE-----\nAAAA\n"),
+        certificate + certificate.substr(0, certificate.size() / 2),
+        certificate + "-----BEGIN EC PRIVATE KEY-----\n", certificate + std::string(40'000, '#')}) {
+    RepositoryCredential own = Https("bob", "x");
+    own.ca_certificates = authorities;
+    CHECK_THAT(CheckRepositoryCredential(own),
+               StatusIs(StatusCode::kInvalidArgument, "BAD_REPOSITORY_CREDENTIAL"));
+  }
   const std::string key = NewKey("-t ed25519 -N ''");
   for (const std::string& hosts :
        {std::string("git.example ssh-ed25519"), std::string("a b c\n\x01 b c"),
@@ -122,6 +158,9 @@ TEST_CASE("RepositoryCredential: what git could not use is refused before it is 
     CHECK_THAT(CheckRepositoryCredential(Ssh(key, hosts)),
                StatusIs(StatusCode::kInvalidArgument, "BAD_REPOSITORY_CREDENTIAL"));
   }
+  RepositoryCredential mistaken = Ssh(key);
+  mistaken.ca_certificates = certificate;
+  CHECK_FALSE(CheckRepositoryCredential(mistaken).ok());
 }
 
 TEST_CASE("SshKey: type and fingerprint are those that ssh-keygen tells", "[unit][crypto]") {

@@ -75,4 +75,12 @@ struct LogsFlags {
 // is, and whether each follower gets every byte.
 [[nodiscard]] Measured MeasureLogs(const Bench& bench, const LogsFlags& flags);
 
+struct CallsFlags {
+  int calls = 2000;
+  // Applications of a page to list; 0: who the caller is.
+  int page = 0;
+};
+// Unary calls by gRPC over one connection, one after another: how long each takes.
+[[nodiscard]] Measured MeasureCalls(const Bench& bench, const CallsFlags& flags);
+
 }  // namespace slipway::bench

@@ -56,6 +56,7 @@ class Program {
     AddAgents();
     AddBuilds();
     AddLogs();
+    AddCalls();
     app_.footer(t_(
         "Mock agents join the farm for the time of a measurement, take only the tasks made for\n"
         "them and are thrown out at the end; an application bench-… with its finished tasks\n"
@@ -164,6 +165,15 @@ class Program {
            "本机控制器的进程号，用于测量其 CPU；0 为不测");
   }
 
+  void AddCalls() {
+    CLI::App* calls = Command("calls", "Unary calls, one after another", "依次进行的单次调用",
+                              [this](const Bench& bench) { return MeasureCalls(bench, calls_); });
+    Number(calls, "--calls", calls_.calls, 1, 10'000'000, "Calls to make", "调用次数");
+    Number(calls, "--page", calls_.page, 0, 1000,
+           "Applications to list with each; 0: who the caller is",
+           "每次列出的应用数；0 为查询调用者身份");
+  }
+
   const Text t_;
   CLI::App app_{t_("Measures a Slipway farm under load.", "对 Slipway 农场进行压力测量。")};
   std::function<Measured(const Bench&)> action_;
@@ -174,6 +184,7 @@ class Program {
   AgentsFlags agents_;
   BuildsFlags builds_;
   LogsFlags logs_;
+  CallsFlags calls_;
 };
 
 }  // namespace

@@ -112,6 +112,10 @@ void CatalogReader::ReadTarget(Section root, const std::string& folder) {
       target.ca_pem().find("-----BEGIN CERTIFICATE-----") == std::string::npos) {
     root.Fail(key, "holds no PEM certificate");
   }
+  // Here, so that it does not leave this machine.
+  if (target.ca_pem().find("PRIVATE KEY-----") != std::string::npos) {
+    root.Fail(key, "holds a private key; give certificates alone");
+  }
   CheckOnce(root, fmt::format("target '{}/{}'", target.platform(), target.name()));
   catalog_.targets.push_back(std::move(target));
 }

@@ -59,6 +59,12 @@ absl::Status ChangeAudited(Database& database, const Cause& cause, std::string_v
   });
 }
 
+// Changes of grants come one after another, from their first row on: the sum of them locks its
+// table at the end of each statement (0012_held_applications.sql), and whoever holds rows of grants
+// by then and waits for it would be waited for.
+inline constexpr Statement kOneChangeOfGrants{
+    "grants_one_change", "LOCK TABLE granted_applications IN SHARE ROW EXCLUSIVE MODE"};
+
 // What an entry may say of lists: entries are read many at once.
 std::string Clipped(const std::string& text);
 

@@ -1,9 +1,12 @@
 #include "controller/store/pg/audit_digest.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <map>
+#include <set>
 #include <string_view>
+#include <vector>
 
 #include "common/base/time.h"
 #include "common/crypto/hash.h"
@@ -58,6 +61,24 @@ std::string AuditDigest(const domain::Account& account) {
       .Add("post", account.profile.post)
       .Add("employee_number", account.profile.employee_number)
       .Add("email", account.profile.email)
+      .Digest();
+}
+
+std::string AuditDigest(const domain::ApiToken& token) {
+  std::vector<std::string_view> operations;
+  for (const domain::Operation operation : token.operations.List()) {
+    operations.push_back(domain::OperationName(operation));
+  }
+  std::set<std::string> applications;
+  for (const ApplicationId& id : token.applications) applications.insert(id.value());
+  return CanonicalObject()
+      .Add("id", token.id.value())
+      .Add("account", token.account.value())
+      .Add("name", token.name)
+      .Add("operations", fmt::format("{}", fmt::join(operations, ",")))
+      .Add("applications", fmt::format("{}", fmt::join(applications, ",")))
+      .Add("created_at", ToUnixMicros(token.created_at))
+      .Add("expires_at", ToUnixMicros(token.expires_at))
       .Digest();
 }
 

@@ -13,6 +13,7 @@
 namespace slipway::store::pg {
 
 std::string AuditDigest(const domain::Account& account);
+std::string AuditDigest(const domain::ApiToken& token);
 std::string AuditDigest(const domain::Application& application);
 std::string AuditDigest(const domain::Availability& availability);
 std::string AuditDigest(const domain::Environment& environment);

@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <map>
+#include <string>
 #include <type_traits>
 #include <variant>
 
 #include "controller/store/pg/audit_digest.h"
 #include "controller/store/pg/rows.h"
+#include "controller/store/pg/run_batch.h"
 #include "controller/store/pg/session.h"
 
 namespace slipway::store::pg {
@@ -39,8 +41,7 @@ std::vector<std::string> Touched(const Change& change) {
   return {SubjectOf(change)};
 }
 
-// Which kinds and stored states let a task become `to`: " build/running build/offered ".
-std::string AllowedBefore(TaskState to) {
+std::string MakeAllowedBefore(TaskState to) {
   std::string allowed = " ";
   for (const TaskKind kind : {TaskKind::kBuild, TaskKind::kPublish, TaskKind::kProbe}) {
     for (int value = static_cast<int>(TaskState::kWaiting);
@@ -51,6 +52,19 @@ std::string AllowedBefore(TaskState to) {
     }
   }
   return allowed;
+}
+
+// Which kinds and stored states let a task become `to`: " build/running build/offered ".
+const std::string& AllowedBefore(TaskState to) {
+  static const std::map<TaskState, std::string> allowed = [] {
+    std::map<TaskState, std::string> all;
+    for (int value = static_cast<int>(TaskState::kWaiting);
+         value <= static_cast<int>(TaskState::kUnknown); ++value) {
+      all[static_cast<TaskState>(value)] = MakeAllowedBefore(static_cast<TaskState>(value));
+    }
+    return all;
+  }();
+  return allowed.at(to);
 }
 
 json::object AvailabilityToJson(const SetAvailability& change) {
@@ -199,28 +213,55 @@ std::string SubjectOf(const Change& change) {
                     change);
 }
 
+bool ReadsArrays(const Change& change) {
+  return std::holds_alternative<CreateRun>(change) || std::holds_alternative<OfferTask>(change) ||
+         std::holds_alternative<StartTask>(change);
+}
+
+std::vector<std::string> ArrayArguments(const std::vector<Change>& batch,
+                                        std::span<const std::size_t> members) {
+  if (std::holds_alternative<CreateRun>(batch[members[0]])) {
+    RunBatch runs;
+    for (const std::size_t i : members) runs.Add(std::get<CreateRun>(batch[i]));
+    return runs.TakeArguments();
+  }
+  TextArrayWriter tasks;
+  TextArrayWriter attempts;
+  TextArrayWriter agents;
+  TextArrayWriter times;
+  for (const std::size_t i : members) {
+    const auto add = [&](const AttemptKey& key, WallTime time) {
+      tasks.Add(key.task.value());
+      attempts.Add(std::to_string(key.attempt.value()));
+      times.Add(std::to_string(ToUnixMicros(time)));
+    };
+    if (const auto* offer = std::get_if<OfferTask>(&batch[i])) {
+      add(offer->key, offer->deadline);
+      agents.Add(offer->agent.value());
+    } else {
+      const auto& start = std::get<StartTask>(batch[i]);
+      add(start.key, start.cause.at);
+    }
+  }
+  if (std::holds_alternative<StartTask>(batch[members[0]])) {
+    return {tasks.Take(), attempts.Take(), times.Take()};
+  }
+  return {tasks.Take(), attempts.Take(), agents.Take(), times.Take()};
+}
+
+bool IsStorable(const Change& change) {
+  if (const auto* create = std::get_if<CreateRun>(&change)) return IsStorable(*create);
+  if (const auto* offer = std::get_if<OfferTask>(&change)) {
+    return IsStorableText(offer->key.task.value()) && IsStorableText(offer->agent.value());
+  }
+  return IsStorableText(SubjectOf(change));
+}
+
 json::object ChangeToJson(const Change& change) {
   return std::visit(
-      Overloaded{[](const CreateRun& c) {
-                   json::object object = ToJson(c.run);
-                   json::array tasks;
-                   for (const domain::Task& task : c.tasks) {
-                     tasks.push_back(ToJson(task));
-                   }
-                   object["tasks"] = std::move(tasks);
-                   return object;
-                 },
-                 [](const OfferTask& c) {
-                   json::object object = Keyed(c.key);
-                   object["agent"] = c.agent.value();
-                   object["deadline"] = ToUnixMicros(c.deadline);
-                   return object;
-                 },
-                 [](const StartTask& c) {
-                   json::object object = Keyed(c.key);
-                   object["at"] = ToUnixMicros(c.cause.at);
-                   return object;
-                 },
+      Overloaded{[](const CreateRun&) { return json::object(); },
+                 [](const OfferTask&) { return json::object(); },
+                 [](const StartTask&) { return json::object(); },
                  [](const RequeueTask& c) {
                    json::object object = Keyed(c.key);
                    object["at"] = ToUnixMicros(c.cause.at);

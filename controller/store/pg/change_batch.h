@@ -2,6 +2,7 @@
 
 #include <boost/json/object.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -28,7 +29,20 @@ std::vector<ChangeGroup> GroupChanges(const std::vector<Change>& batch,
 // What a statement's rows name a change by: its task, or for CreateRun the run.
 std::string SubjectOf(const Change& change);
 
-// The change as the statements of PgSchedulerStore read it.
+// True: the statement for such changes reads ArrayArguments, of others ChangeToJson. Arrays cost
+// the server half; those are the changes that every build makes and that have few columns or, many
+// of them, the same values.
+bool ReadsArrays(const Change& change);
+
+// The arguments of the statement for changes of one kind.
+// REQUIRES: ReadsArrays and IsStorable of each.
+std::vector<std::string> ArrayArguments(const std::vector<Change>& batch,
+                                        std::span<const std::size_t> members);
+
+// False: a text in it holds a NUL byte or is no UTF-8. REQUIRES: ReadsArrays(change).
+bool IsStorable(const Change& change);
+
+// The change as its statement reads it. REQUIRES: not ReadsArrays(change).
 boost::json::object ChangeToJson(const Change& change);
 
 // False: a text in it holds a NUL byte or is no UTF-8, which PostgreSQL cannot store.

@@ -33,7 +33,7 @@ absl::StatusOr<std::optional<std::string>> ClaimRequest(Transaction& transaction
   }
   const pqxx::row before = transaction.Run(kClaimedRequest, cause.actor, cause.request_id).at(0);
   const std::string made = before["key"].as<std::string>();
-  if (before["object"].as<std::string>() == kind && made == key &&
+  if (before["object"].as<std::string>() == kind &&
       before["contents"].as<std::string>() == contents) {
     return std::optional(made);
   }
@@ -41,6 +41,14 @@ absl::StatusOr<std::optional<std::string>> ClaimRequest(Transaction& transaction
                    fmt::format("the request id '{}' was used for the {} '{}', with other contents",
                                cause.request_id, before["object"].as<std::string>(), made),
                    "Use a new request id for another creation.");
+}
+
+absl::Status SecretShownOnce(std::string_view object, const std::string& key) {
+  return MakeError(absl::StatusCode::kAlreadyExists, "SECRET_SHOWN_ONCE",
+                   fmt::format("the {} '{}' was made by the same request before; its secret was "
+                               "shown then and is not kept",
+                               object, key),
+                   "Revoke it if nobody has the secret, and create another with a new request id.");
 }
 
 absl::Status CheckRevision(std::optional<std::int64_t> seen, std::int64_t stored,

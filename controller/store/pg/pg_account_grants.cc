@@ -19,6 +19,9 @@ constexpr Statement kGroupId{"accounts_group_id", R"(
 SELECT id FROM groups WHERE name_key = )" SLIPWAY_PG_NAME_KEY("$1")};
 constexpr Statement kApplicationId{"accounts_application_id",
                                    "SELECT id FROM applications WHERE name = $1"};
+// It stays while the transaction lasts.
+constexpr Statement kEnvironment{"accounts_environment",
+                                 "SELECT name FROM environments WHERE name = $1 FOR KEY SHARE"};
 // NULLs are equal here, and so are they in the table's unique constraint.
 constexpr Statement kAddGrant{"accounts_add_grant", R"(
 INSERT INTO grants AS g (account_id, group_id, application_id, environment, pages, operations)
@@ -135,11 +138,17 @@ absl::Status PgAccountStore::ChangeGrants(const std::vector<NamedGrant>& add,
                           grant.pages, OperationsArray(grant.operations));
           return absl::OkStatus();
         };
+        transaction.Run(kOneChangeOfGrants);
         for (const NamedGrant& grant : remove) {
           SLIPWAY_RETURN_IF_ERROR(run(kDropGrant, grant));
           if (!grant.operations.empty()) SLIPWAY_RETURN_IF_ERROR(run(kShrinkGrant, grant));
         }
-        for (const NamedGrant& grant : add) SLIPWAY_RETURN_IF_ERROR(run(kAddGrant, grant));
+        for (const NamedGrant& grant : add) {
+          SLIPWAY_RETURN_IF_ERROR(IdOf(transaction, kEnvironment, grant.environment,
+                                       "NO_SUCH_ENVIRONMENT", "environment")
+                                      .status());
+          SLIPWAY_RETURN_IF_ERROR(run(kAddGrant, grant));
+        }
         return absl::OkStatus();
       });
 }

@@ -8,6 +8,8 @@
 #include "common/status/status.h"
 #include "controller/store/pg/access_sql.h"
 #include "controller/store/pg/audit_digest.h"
+#include "controller/store/pg/creation_request.h"
+#include "controller/store/pg/page_token.h"
 
 namespace slipway::store::pg {
 namespace {
@@ -50,6 +52,8 @@ constexpr Statement kPassword{
     "SELECT " SLIPWAY_PG_ACCOUNT_COLUMNS
     ", a.password_hash FROM accounts a WHERE a.name_key = " SLIPWAY_PG_NAME_KEY(
         "$1") " AND a.state <> 'deleted'"};
+constexpr Statement kAnyByName{"accounts_any_by_name", SLIPWAY_PG_ACCOUNT_QUERY
+                               "WHERE a.name_key = " SLIPWAY_PG_NAME_KEY("$1")};
 constexpr Statement kList{"accounts_list", "SELECT " SLIPWAY_PG_ACCOUNT_COLUMNS R"(, a.name_key
   FROM accounts a
  WHERE a.name_key COLLATE "C" > $1 AND ($2 OR a.state <> 'deleted')
@@ -92,8 +96,10 @@ RETURNING account_id)"};
   "ORDER BY a.name_key) FROM group_members m JOIN accounts a ON a.id = m.account_id " \
   "WHERE m.group_id = g.id), '[]') AS members FROM groups g "
 constexpr Statement kGroup{"accounts_group", SLIPWAY_PG_GROUP_QUERY "WHERE g.id = $1"};
-constexpr Statement kGroups{"accounts_groups",
-                            SLIPWAY_PG_GROUP_QUERY "ORDER BY g.name_key COLLATE \"C\""};
+constexpr Statement kGroups{"accounts_groups", SLIPWAY_PG_GROUP_QUERY
+                            "WHERE g.name_key COLLATE \"C\" > " SLIPWAY_PG_NAME_KEY(
+                                "$1") " ORDER BY g.name_key COLLATE \"C\" LIMIT $2"};
+constexpr Statement kCountGroups{"accounts_count_groups", "SELECT count(*) FROM groups"};
 constexpr Statement kDeleteGroup{"accounts_delete_group", R"(
 DELETE FROM groups WHERE name_key = )" SLIPWAY_PG_NAME_KEY("$1") " RETURNING id"};
 
@@ -112,6 +118,12 @@ domain::AccountGroup GroupFromRow(const pqxx::row& row) {
           .description = row["description"].as<std::string>(),
           .members = NamesOf(row["members"].as<std::string>()),
           .revision = row["revision"].as<std::int64_t>()};
+}
+
+// What was wished, whoever made it when.
+std::string ContentsOf(domain::Account account) {
+  account.id = {};
+  return AuditDigest(account);
 }
 
 absl::Status Changed(std::string_view what) {
@@ -175,23 +187,36 @@ absl::Status NoSuch(std::string_view reason, std::string_view what, const std::s
                    fmt::format("there is no {} '{}'", what, name));
 }
 
-absl::Status PgAccountStore::Create(const domain::Account& account,
-                                    const std::string& password_hash, const Cause& cause) {
+absl::StatusOr<CreatedAccount> PgAccountStore::Create(const domain::Account& account,
+                                                      const std::string& password_hash,
+                                                      const Cause& cause) {
   const domain::Profile& profile = account.profile;
-  SLIPWAY_RETURN_IF_ERROR(CheckStorable({account.name, profile.full_name, profile.department,
-                                         profile.post, profile.employee_number, profile.email}));
+  SLIPWAY_RETURN_IF_ERROR(
+      CheckStorable({account.name, profile.full_name, profile.department, profile.post,
+                     profile.employee_number, profile.email, cause.request_id}));
   const std::string kind(domain::AccountKindName(account.kind));
+  CreatedAccount made{.account = account};
   const absl::Status created = ChangeAudited(
       database_, cause, "create_account", "account", account.name,
       {{"id", account.id.value()}, {"kind", kind}},
-      [&](Transaction& transaction, domain::AuditEntry& entry) {
+      [&](Transaction& transaction, domain::AuditEntry& entry) -> absl::Status {
+        SLIPWAY_ASSIGN_OR_RETURN(
+            const auto before,
+            ClaimRequest(transaction, cause, "account", account.name, ContentsOf(account)));
+        if (before) {
+          entry.action.clear();
+          made = {.account = AccountFromRow(transaction.Run(kAnyByName, *before).at(0)),
+                  .before = true};
+          return absl::OkStatus();
+        }
         transaction.Run(kCreate, account.id.value(), account.name, kind, profile.full_name,
                         profile.department, profile.post, profile.employee_number, profile.email,
                         password_hash, ToUnixMicros(account.created_at), account.created_by);
         entry.after = AuditDigest(account);
         return absl::OkStatus();
       });
-  if (!absl::IsAlreadyExists(created)) return created;
+  if (created.ok()) return made;
+  if (!absl::IsAlreadyExists(created) || !GetErrorInfo(created).reason.empty()) return created;
   return MakeError(absl::StatusCode::kAlreadyExists, "ACCOUNT_EXISTS",
                    fmt::format("an account of the name '{}' exists or existed", account.name),
                    "Choose another name; names of deleted accounts are not given again.");
@@ -246,6 +271,7 @@ absl::Status PgAccountStore::Delete(const std::string& name, const Cause& cause)
   return ChangeAudited(
       database_, cause, "delete_account", "account", name, {},
       [&](Transaction& transaction, domain::AuditEntry& entry) -> absl::Status {
+        transaction.Run(kOneChangeOfGrants);
         SLIPWAY_ASSIGN_OR_RETURN(const auto account, LockAccount(transaction, name));
         entry.subject = account.name;
         entry.details.emplace_back("id", account.id.value());
@@ -353,14 +379,23 @@ absl::StatusOr<domain::AccountGroup> PgAccountStore::PutGroup(const domain::Acco
   return *std::move(made);
 }
 
-absl::StatusOr<std::vector<domain::AccountGroup>> PgAccountStore::ListGroups() {
-  return Select<domain::AccountGroup>(database_, kGroups, GroupFromRow);
+absl::StatusOr<Page<domain::AccountGroup>> PgAccountStore::ListGroups(const PageRequest& page) {
+  SLIPWAY_RETURN_IF_ERROR(CheckStorable({page.token}));
+  Page<domain::AccountGroup> groups;
+  SLIPWAY_RETURN_IF_ERROR(database_.Read([&](Transaction& transaction) {
+    FillPage(groups, transaction.Run(kGroups, page.token, page.size + 1), page.size, GroupFromRow,
+             [](const pqxx::row&, const domain::AccountGroup& last) { return last.name; });
+    groups.total = transaction.Run(kCountGroups).at(0)[0].as<std::int64_t>();
+    return absl::OkStatus();
+  }));
+  return groups;
 }
 
 absl::Status PgAccountStore::DeleteGroup(const std::string& name, const Cause& cause) {
   if (!IsStorableText(name)) return NoSuch("NO_SUCH_GROUP", "group", "");
   return ChangeAudited(database_, cause, "delete_group", "group", name, {},
                        [&](Transaction& transaction) -> absl::Status {
+                         transaction.Run(kOneChangeOfGrants);
                          if (transaction.Run(kDeleteGroup, name).empty()) {
                            return NoSuch("NO_SUCH_GROUP", "group", name);
                          }

@@ -11,8 +11,9 @@ class PgAccountStore final : public AccountStore {
   // `database` must outlive this.
   explicit PgAccountStore(Database& database) : database_(database) {}
 
-  absl::Status Create(const domain::Account& account, const std::string& password_hash,
-                      const Cause& cause) override;
+  absl::StatusOr<CreatedAccount> Create(const domain::Account& account,
+                                        const std::string& password_hash,
+                                        const Cause& cause) override;
   absl::StatusOr<domain::Account> Update(const std::string& name, const AccountChange& change,
                                          const Cause& cause) override;
   absl::Status Delete(const std::string& name, const Cause& cause) override;
@@ -29,7 +30,7 @@ class PgAccountStore final : public AccountStore {
   absl::StatusOr<domain::AccountGroup> PutGroup(const domain::AccountGroup& group,
                                                 std::optional<std::int64_t> revision,
                                                 const Cause& cause) override;
-  absl::StatusOr<std::vector<domain::AccountGroup>> ListGroups() override;
+  absl::StatusOr<Page<domain::AccountGroup>> ListGroups(const PageRequest& page) override;
   absl::Status DeleteGroup(const std::string& name, const Cause& cause) override;
   absl::Status ChangeGrants(const std::vector<NamedGrant>& add,
                             const std::vector<NamedGrant>& remove, const Cause& cause) override;

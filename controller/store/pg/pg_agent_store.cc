@@ -6,6 +6,8 @@
 #include "controller/store/pg/access_sql.h"
 #include "controller/store/pg/audit_chain.h"
 #include "controller/store/pg/catalog_sql.h"
+#include "controller/store/pg/creation_request.h"
+#include "controller/store/pg/page_token.h"
 #include "controller/store/pg/rows.h"
 
 namespace slipway::store::pg {
@@ -25,9 +27,13 @@ VALUES ($1, from_micros($2), $3, from_micros($4)))"};
   "AS expires_at, to_micros(used_at) AS used_at, coalesce(used_by, '') AS used_by, "           \
   "to_micros(revoked_at) AS revoked_at, revoked_by FROM join_tokens "
 constexpr Statement kJoinTokens{"agents_join_tokens", SLIPWAY_PG_JOIN_TOKEN_QUERY
-                                "WHERE NOT $1 OR (used_at IS NULL AND revoked_at IS NULL AND "
-                                "expires_at > from_micros($2)) ORDER BY created_at DESC LIMIT "
-                                "1000"};
+                                "WHERE (NOT $1 OR (used_at IS NULL AND revoked_at IS NULL AND "
+                                "expires_at > from_micros($2))) AND ($3 OR (created_at, "
+                                "left(token_hash, 12)) < (from_micros($4), $5)) ORDER BY "
+                                "created_at DESC, left(token_hash, 12) DESC LIMIT $6"};
+constexpr Statement kCountJoinTokens{"agents_count_join_tokens", R"(
+SELECT count(*) FROM join_tokens
+ WHERE NOT $1 OR (used_at IS NULL AND revoked_at IS NULL AND expires_at > from_micros($2)))"};
 // Locked, so that of two that use a token the later one sees that it is used.
 constexpr Statement kLockJoinToken{"agents_lock_join_token",
                                    SLIPWAY_PG_JOIN_TOKEN_QUERY "WHERE token_hash = $1 FOR UPDATE"};
@@ -122,21 +128,39 @@ absl::Status NoAgent(const AgentId& id) {
 }  // namespace
 
 absl::Status PgAgentStore::AddJoinToken(const domain::JoinToken& token, const Cause& cause) {
-  SLIPWAY_RETURN_IF_ERROR(CheckStorable({token.token_hash, token.created_by}));
+  SLIPWAY_RETURN_IF_ERROR(CheckStorable({token.token_hash, token.created_by, cause.request_id}));
   const absl::Status status = ChangeAudited(
       database_, cause, "create_join_token", "join_token", domain::ShortId(token),
-      {{"expires", ToUnixMicros(token.expires_at)}}, [&](Transaction& transaction) {
+      {{"expires", ToUnixMicros(token.expires_at)}}, [&](Transaction& transaction) -> absl::Status {
+        const std::string lifetime =
+            fmt::format("for {} us", ToMicros(token.expires_at - token.created_at));
+        SLIPWAY_ASSIGN_OR_RETURN(const auto before, ClaimRequest(transaction, cause, "join token",
+                                                                 domain::ShortId(token), lifetime));
+        if (before) return SecretShownOnce("join token", *before);
         transaction.Run(kAddJoinToken, token.token_hash, ToUnixMicros(token.created_at),
                         token.created_by, ToUnixMicros(token.expires_at));
         return absl::OkStatus();
       });
+  if (!GetErrorInfo(status).reason.empty()) return status;
   return ExplainDuplicate(status, "this join token exists already");
 }
 
-absl::StatusOr<std::vector<domain::JoinToken>> PgAgentStore::ListJoinTokens(bool open_only,
-                                                                            WallTime now) {
-  return Select<domain::JoinToken>(database_, kJoinTokens, JoinTokenFromRow, open_only,
-                                   ToUnixMicros(now));
+absl::StatusOr<Page<domain::JoinToken>> PgAgentStore::ListJoinTokens(bool open_only, WallTime now,
+                                                                     const PageRequest& page) {
+  SLIPWAY_ASSIGN_OR_RETURN(const PageEnd end, ParsePageEnd(page.token, 1));
+  Page<domain::JoinToken> tokens;
+  SLIPWAY_RETURN_IF_ERROR(database_.Read([&](Transaction& transaction) {
+    const std::int64_t micros = ToUnixMicros(now);
+    FillPage(tokens,
+             transaction.Run(kJoinTokens, open_only, micros, end.first_page, end.numbers[0],
+                             end.text, page.size + 1),
+             page.size, JoinTokenFromRow, [](const pqxx::row&, const domain::JoinToken& last) {
+               return PageTokenOf({ToUnixMicros(last.created_at)}, domain::ShortId(last));
+             });
+    tokens.total = transaction.Run(kCountJoinTokens, open_only, micros).at(0)[0].as<std::int64_t>();
+    return absl::OkStatus();
+  }));
+  return tokens;
 }
 
 absl::StatusOr<JoinTokenState> PgAgentStore::RevokeJoinToken(const std::string& short_id,

@@ -17,8 +17,8 @@ class PgAgentStore final : public AgentStore {
   explicit PgAgentStore(Database& database) : database_(database) {}
 
   absl::Status AddJoinToken(const domain::JoinToken& token, const Cause& cause) override;
-  absl::StatusOr<std::vector<domain::JoinToken>> ListJoinTokens(bool open_only,
-                                                                WallTime now) override;
+  absl::StatusOr<Page<domain::JoinToken>> ListJoinTokens(bool open_only, WallTime now,
+                                                         const PageRequest& page) override;
   absl::StatusOr<domain::JoinTokenState> RevokeJoinToken(const std::string& short_id,
                                                          const Cause& cause) override;
   absl::StatusOr<domain::JoinTokenState> Join(const std::string& token_hash,

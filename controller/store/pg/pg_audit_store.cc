@@ -4,14 +4,13 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
-#include <charconv>
 #include <iterator>
-#include <limits>
 #include <string_view>
 #include <utility>
 
 #include "common/status/status.h"
 #include "controller/store/pg/audit_chain.h"
+#include "controller/store/pg/page_token.h"
 #include "controller/store/pg/rows.h"
 #include "controller/store/pg/session.h"
 
@@ -115,19 +114,6 @@ AuditRecord RecordFromRow(const pqxx::row& row) {
       is("action", record.about.action) && is("object", record.about.object) &&
       is("subject", record.about.subject) && is("reason", record.about.reason);
   return record;
-}
-
-// A page goes on below the sequence number that its token holds.
-absl::StatusOr<std::int64_t> ParsePageToken(const std::string& token) {
-  if (token.empty()) return std::numeric_limits<std::int64_t>::max();
-  std::int64_t sequence = 0;
-  const auto [end, error] = std::from_chars(token.data(), token.data() + token.size(), sequence);
-  if (error != std::errc() || end != token.data() + token.size() || sequence <= 0) {
-    return MakeError(absl::StatusCode::kInvalidArgument, "BAD_PAGE_TOKEN",
-                     "the page token was not given by an earlier page of this list",
-                     "List again from the start.");
-  }
-  return sequence;
 }
 
 // As an argument: NULL when there is none.

@@ -38,15 +38,49 @@ constexpr Statement kLockApplication{
     "catalog_lock_application", SLIPWAY_PG_APPLICATION_QUERY "WHERE name = $1 FOR NO KEY UPDATE"};
 constexpr Statement kApplicationById{"catalog_application_by_id",
                                      SLIPWAY_PG_APPLICATION_QUERY "WHERE id = $1"};
-// How many there are is asked with each page, in the same look at the table.
+// Lists of all, of what somebody was granted, and of what some ids name: each with how many there
+// are in all.
 constexpr Statement kApplications{
-    "catalog_applications",
-    "WITH seen AS MATERIALIZED (SELECT id, name FROM applications WHERE" SLIPWAY_PG_VISIBLE(
-        "id", "$1", "$2", "$3") R"(), page AS (
-SELECT id FROM seen WHERE name COLLATE "C" > $4 ORDER BY name COLLATE "C" LIMIT $5)
-SELECT s.total, a.* FROM (SELECT count(*) AS total FROM seen) AS s
-  LEFT JOIN ()" SLIPWAY_PG_APPLICATION_QUERY R"(WHERE id IN (SELECT id FROM page)) AS a ON true
- ORDER BY a.name COLLATE "C")"};
+    "catalog_applications", SLIPWAY_PG_APPLICATION_QUERY
+    R"(WHERE name COLLATE "C" > $1 ORDER BY name COLLATE "C" LIMIT $2)"};
+constexpr Statement kCountApplications{"catalog_count_applications",
+                                       "SELECT count(*) AS total FROM applications"};
+constexpr Statement kSeesAll{"catalog_sees_all", R"(
+SELECT EXISTS (SELECT FROM held_applications h
+                WHERE h.account_id = $1 AND h.application_id IS NULL
+                  AND h.operations && $2::text[]) AS every)"};
+// The first ones that each holder has hold the first ones of all.
+#define SLIPWAY_PG_FIRST_HELD(whose)                                               \
+  "SELECT application_id, application_name FROM granted_applications WHERE " whose \
+  " AND application_name > $3 AND operations && $2::text[] ORDER BY application_name LIMIT $4"
+constexpr Statement kHeldApplications{
+    "catalog_held_applications",
+    "WITH page AS (SELECT DISTINCT application_name, application_id FROM "
+    "((" SLIPWAY_PG_FIRST_HELD("account_id = $1") R"()
+  UNION ALL
+  SELECT g.* FROM group_members m CROSS JOIN LATERAL ()" SLIPWAY_PG_FIRST_HELD(
+        "group_id = m.group_id") R"() AS g WHERE m.account_id = $1) AS held
+ ORDER BY application_name LIMIT $4)
+)" SLIPWAY_PG_APPLICATION_QUERY R"(WHERE id IN (SELECT application_id FROM page)
+ ORDER BY name COLLATE "C")"};
+// Only what comes from several holders can be there twice, and finding that out costs more than
+// counting.
+constexpr Statement kCountHeld{"catalog_count_held", R"(
+SELECT CASE WHEN EXISTS (SELECT FROM group_members m
+                           JOIN granted_applications g ON g.group_id = m.group_id
+                          WHERE m.account_id = $1 AND g.application_id IS NOT NULL)
+            THEN (SELECT count(DISTINCT h.application_id) FROM held_applications h
+                   WHERE h.account_id = $1 AND h.application_id IS NOT NULL
+                     AND h.operations && $2::text[])
+            ELSE (SELECT count(*) FROM granted_applications g
+                   WHERE g.account_id = $1 AND g.application_id IS NOT NULL
+                     AND g.operations && $2::text[])
+       END AS total)"};
+constexpr Statement kSomeApplications{
+    "catalog_some_applications", SLIPWAY_PG_APPLICATION_QUERY
+    R"(WHERE id = ANY ($1::text[]) AND name COLLATE "C" > $2 ORDER BY name COLLATE "C" LIMIT $3)"};
+constexpr Statement kCountSome{
+    "catalog_count_some", "SELECT count(*) AS total FROM applications WHERE id = ANY ($1::text[])"};
 
 constexpr Statement kFarmId{"catalog_farm_id", "SELECT id FROM farm"};
 constexpr Statement kMakeFarmId{"catalog_make_farm_id", R"(
@@ -70,6 +104,31 @@ std::string ContentsOf(domain::Application application) {
   application.created_at = {};
   application.created_by.clear();
   return AuditDigest(application);
+}
+
+// One more than the page has when there are more.
+ApplicationPage ReadPage(Transaction& transaction, const ApplicationFilter& filter) {
+  pqxx::result rows;
+  pqxx::result count;
+  const int most = filter.page_size + 1;
+  const std::string& after = filter.page_token;
+  const ViewerArguments viewer(filter.viewer);
+  if (!filter.viewer.only.empty()) {
+    const auto seen = SeenApplications(transaction, filter.viewer, std::nullopt);
+    rows = transaction.Run(kSomeApplications, *seen, after, most);
+    count = transaction.Run(kCountSome, *seen);
+  } else if (!filter.viewer.account ||
+             transaction.Run(kSeesAll, viewer.account, viewer.holdable).at(0)[0].as<bool>()) {
+    rows = transaction.Run(kApplications, after, most);
+    count = transaction.Run(kCountApplications);
+  } else {
+    rows = transaction.Run(kHeldApplications, viewer.account, viewer.holdable, after, most);
+    count = transaction.Run(kCountHeld, viewer.account, viewer.holdable);
+  }
+  ApplicationPage page;
+  page.total = count.at(0)["total"].as<std::int64_t>();
+  for (const pqxx::row& row : rows) page.applications.push_back(ApplicationFromRow(row));
+  return page;
 }
 
 }  // namespace
@@ -158,15 +217,9 @@ absl::StatusOr<domain::Application> PgApplicationStore::Get(const ApplicationId&
 
 absl::StatusOr<ApplicationPage> PgApplicationStore::List(const ApplicationFilter& filter) {
   SLIPWAY_RETURN_IF_ERROR(CheckStorable({filter.page_token}));
-  const ViewerArguments viewer(filter.viewer);
   ApplicationPage page;
   SLIPWAY_RETURN_IF_ERROR(database_.Read([&](Transaction& transaction) {
-    for (const pqxx::row& row :
-         transaction.Run(kApplications, viewer.account, viewer.holdable, viewer.only,
-                         filter.page_token, filter.page_size + 1)) {
-      page.total = row["total"].as<std::int64_t>();
-      if (!row["id"].is_null()) page.applications.push_back(ApplicationFromRow(row));
-    }
+    page = ReadPage(transaction, filter);
     return absl::OkStatus();
   }));
   if (page.applications.size() > static_cast<std::size_t>(filter.page_size)) {

@@ -4,6 +4,9 @@
 
 #include "common/status/status.h"
 #include "controller/store/pg/access_sql.h"
+#include "controller/store/pg/audit_digest.h"
+#include "controller/store/pg/creation_request.h"
+#include "controller/store/pg/page_token.h"
 
 namespace slipway::store::pg {
 namespace {
@@ -29,7 +32,11 @@ RETURNING id)"};
 constexpr Statement kLogin{"logins_get", SLIPWAY_PG_LOGIN_QUERY "AND id = $1"};
 constexpr Statement kLive{"logins_live", SLIPWAY_PG_LOGIN_QUERY
                           "AND expires_at > from_micros($2) AND account_id = $1 "
-                          "ORDER BY created_at DESC LIMIT 1000"};
+                          "AND ($3 OR (created_at, id) < (from_micros($4), $5)) "
+                          "ORDER BY created_at DESC, id DESC LIMIT $6"};
+constexpr Statement kCountLive{"logins_count_live", R"(
+SELECT count(*) FROM logins
+ WHERE ended_at IS NULL AND expires_at > from_micros($2) AND account_id = $1)"};
 constexpr Statement kEnd{"logins_end", R"(
 UPDATE logins SET ended_at = from_micros($3), ended_why = $4
  WHERE id = $1 AND ($2 = '' OR account_id = $2) AND ended_at IS NULL RETURNING id)"};
@@ -52,11 +59,17 @@ VALUES ($1, $2, $3, $4, $5::text[], $6::text[], from_micros($7), from_micros($8)
 constexpr Statement kFindToken{
     "tokens_find", "SELECT " SLIPWAY_PG_TOKEN_COLUMNS ", " SLIPWAY_PG_ACCOUNT_COLUMNS R"(
   FROM api_tokens t JOIN accounts a ON a.id = t.account_id WHERE t.token_hash = $1)"};
-constexpr Statement kTokens{"tokens_of", "SELECT " SLIPWAY_PG_TOKEN_COLUMNS R"(
-  FROM api_tokens t WHERE t.account_id = $1
- ORDER BY coalesce(least(t.revoked_at, t.expires_at) <= from_micros($2), false),
-          t.created_at DESC, t.id
- LIMIT 1000)"};
+// Whether it had not ended by then: what comes to a token later does not move it.
+#define SLIPWAY_PG_TOKEN_GOOD "coalesce(least(t.revoked_at, t.expires_at) > from_micros($2), true)"
+constexpr Statement kTokens{
+    "tokens_of", "SELECT " SLIPWAY_PG_TOKEN_COLUMNS ", " SLIPWAY_PG_TOKEN_GOOD R"( AS good
+  FROM api_tokens t
+ WHERE t.account_id = $1
+   AND ($3 OR ()" SLIPWAY_PG_TOKEN_GOOD R"(, t.created_at, t.id) < ($4, from_micros($5), $6))
+ ORDER BY good DESC, t.created_at DESC, t.id DESC
+ LIMIT $7)"};
+constexpr Statement kCountTokens{"tokens_count",
+                                 "SELECT count(*) FROM api_tokens WHERE account_id = $1"};
 constexpr Statement kRevoke{"tokens_revoke", R"(
 UPDATE api_tokens SET revoked_at = from_micros($3)
  WHERE id = $1 AND ($2 = '' OR account_id = $2) AND revoked_at IS NULL RETURNING id)"};
@@ -103,6 +116,15 @@ domain::ApiToken TokenFromRow(const pqxx::row& row) {
   return token;
 }
 
+// What was wished, whoever made it when.
+std::string ContentsOf(domain::ApiToken token) {
+  token.id = {};
+  if (token.expires_at != WallTime())
+    token.expires_at = WallTime() + (token.expires_at - token.created_at);
+  token.created_at = {};
+  return AuditDigest(token);
+}
+
 std::string IdArray(const std::vector<ApplicationId>& ids) {
   std::vector<std::string> texts;
   for (const ApplicationId& id : ids) texts.push_back(id.value());
@@ -141,9 +163,22 @@ absl::StatusOr<domain::Login> PgLoginStore::GetLogin(const LoginId& id) {
                                   fmt::format("login '{}'", id.value()), "NO_SUCH_LOGIN");
 }
 
-absl::StatusOr<std::vector<domain::Login>> PgLoginStore::LiveLogins(const AccountId& account,
-                                                                    WallTime now) {
-  return Select<domain::Login>(database_, kLive, LoginFromRow, account.value(), ToUnixMicros(now));
+absl::StatusOr<Page<domain::Login>> PgLoginStore::LiveLogins(const AccountId& account, WallTime now,
+                                                             const PageRequest& page) {
+  SLIPWAY_ASSIGN_OR_RETURN(const PageEnd end, ParsePageEnd(page.token, 1));
+  Page<domain::Login> logins;
+  SLIPWAY_RETURN_IF_ERROR(database_.Read([&](Transaction& transaction) {
+    const std::int64_t micros = ToUnixMicros(now);
+    FillPage(logins,
+             transaction.Run(kLive, account.value(), micros, end.first_page, end.numbers[0],
+                             end.text, page.size + 1),
+             page.size, LoginFromRow, [](const pqxx::row&, const domain::Login& last) {
+               return PageTokenOf({ToUnixMicros(last.created_at)}, last.id.value());
+             });
+    logins.total = transaction.Run(kCountLive, account.value(), micros).at(0)[0].as<std::int64_t>();
+    return absl::OkStatus();
+  }));
+  return logins;
 }
 
 absl::Status PgLoginStore::EndLogin(const LoginId& id, const AccountId& account,
@@ -176,13 +211,19 @@ absl::StatusOr<int> PgLoginStore::EndLogins(const AccountId& account, const Caus
 
 absl::Status PgLoginStore::AddToken(const std::string& token_hash, const domain::ApiToken& token,
                                     const Cause& cause) {
-  SLIPWAY_RETURN_IF_ERROR(CheckStorable({token_hash, token.name}));
+  SLIPWAY_RETURN_IF_ERROR(CheckStorable({token_hash, token.name, cause.request_id}));
   return ChangeAudited(
       database_, cause, "create_api_token", "api_token", token.id.value(),
-      {{"account", token.account.value()}, {"name", token.name}}, [&](Transaction& transaction) {
+      {{"account", token.account.value()}, {"name", token.name}},
+      [&](Transaction& transaction, domain::AuditEntry& entry) -> absl::Status {
+        SLIPWAY_ASSIGN_OR_RETURN(
+            const auto before,
+            ClaimRequest(transaction, cause, "API token", token.id.value(), ContentsOf(token)));
+        if (before) return SecretShownOnce("API token", *before);
         transaction.Run(kAddToken, token_hash, token.id.value(), token.account.value(), token.name,
                         OperationsArray(token.operations), IdArray(token.applications),
                         ToUnixMicros(token.created_at), ToUnixMicros(token.expires_at));
+        entry.after = AuditDigest(token);
         return absl::OkStatus();
       });
 }
@@ -195,10 +236,25 @@ absl::StatusOr<std::pair<domain::ApiToken, domain::Account>> PgLoginStore::FindT
       token_hash, "such API token", "NO_SUCH_TOKEN");
 }
 
-absl::StatusOr<std::vector<domain::ApiToken>> PgLoginStore::ListTokens(const AccountId& account,
-                                                                       WallTime now) {
-  return Select<domain::ApiToken>(database_, kTokens, TokenFromRow, account.value(),
-                                  ToUnixMicros(now));
+absl::StatusOr<Page<domain::ApiToken>> PgLoginStore::ListTokens(const AccountId& account,
+                                                                WallTime now,
+                                                                const PageRequest& page) {
+  SLIPWAY_ASSIGN_OR_RETURN(const PageEnd end, ParsePageEnd(page.token, 3));
+  const std::int64_t since = end.first_page ? ToUnixMicros(now) : end.numbers[0];
+  Page<domain::ApiToken> tokens;
+  SLIPWAY_RETURN_IF_ERROR(database_.Read([&](Transaction& transaction) {
+    FillPage(tokens,
+             transaction.Run(kTokens, account.value(), since, end.first_page, end.numbers[1] != 0,
+                             end.numbers[2], end.text, page.size + 1),
+             page.size, TokenFromRow, [&](const pqxx::row& row, const domain::ApiToken& last) {
+               return PageTokenOf(
+                   {since, row["good"].as<bool>() ? 1 : 0, ToUnixMicros(last.created_at)},
+                   last.id.value());
+             });
+    tokens.total = transaction.Run(kCountTokens, account.value()).at(0)[0].as<std::int64_t>();
+    return absl::OkStatus();
+  }));
+  return tokens;
 }
 
 absl::Status PgLoginStore::RevokeToken(const ApiTokenId& id, const AccountId& account,

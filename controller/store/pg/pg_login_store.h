@@ -16,8 +16,8 @@ class PgLoginStore final : public LoginStore {
   absl::Status AdvanceLogin(const LoginId& id, std::int64_t from, WallTime expires_at,
                             WallTime now) override;
   absl::StatusOr<domain::Login> GetLogin(const LoginId& id) override;
-  absl::StatusOr<std::vector<domain::Login>> LiveLogins(const AccountId& account,
-                                                        WallTime now) override;
+  absl::StatusOr<Page<domain::Login>> LiveLogins(const AccountId& account, WallTime now,
+                                                 const PageRequest& page) override;
   absl::Status EndLogin(const LoginId& id, const AccountId& account, const std::string& why,
                         const Cause& cause) override;
   absl::StatusOr<int> EndLogins(const AccountId& account, const Cause& cause) override;
@@ -25,8 +25,8 @@ class PgLoginStore final : public LoginStore {
                         const Cause& cause) override;
   absl::StatusOr<std::pair<domain::ApiToken, domain::Account>> FindToken(
       const std::string& token_hash) override;
-  absl::StatusOr<std::vector<domain::ApiToken>> ListTokens(const AccountId& account,
-                                                           WallTime now) override;
+  absl::StatusOr<Page<domain::ApiToken>> ListTokens(const AccountId& account, WallTime now,
+                                                    const PageRequest& page) override;
   absl::Status RevokeToken(const ApiTokenId& id, const AccountId& account,
                            const Cause& cause) override;
   absl::StatusOr<int> ForgetEnded(WallTime before, int most) override;

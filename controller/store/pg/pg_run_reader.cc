@@ -2,11 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
-#include <limits>
 #include <optional>
 
 #include "common/status/status.h"
+#include "controller/store/pg/page_token.h"
 #include "controller/store/pg/rows.h"
 #include "controller/store/pg/session.h"
 #include "controller/store/pg/viewer_sql.h"
@@ -86,6 +85,11 @@ SELECT verdict, resolved_by, to_micros(resolved_at) AS resolved_at,
        coalesce(probe_task, '') AS probe_task, reason, late_result
   FROM publish_resolutions
  WHERE task_id = $1)"};
+constexpr Statement kResolutionsOf{"reader_resolutions_of", R"(
+SELECT task_id, verdict, resolved_by, to_micros(resolved_at) AS resolved_at,
+       coalesce(probe_task, '') AS probe_task, reason, late_result
+  FROM publish_resolutions
+ WHERE task_id = ANY ($1::text[]))"};
 constexpr Statement kListReleases{"reader_list_releases", SLIPWAY_PG_RELEASE_QUERY R"(
  WHERE $1::text[] IS NULL AND l.sequence < $2 AND ($4 = '' OR l.platform = $4)
  ORDER BY l.sequence DESC
@@ -118,19 +122,6 @@ constexpr Kind kRun = {"run", "NO_SUCH_RUN"};
 constexpr Kind kRelease = {"release", "NO_SUCH_PRODUCT"};
 constexpr Kind kReleaseByTask = {"release by the task", "NO_SUCH_PRODUCT"};
 constexpr Kind kResolution = {"resolution of the task", "NO_SUCH_TASK"};
-
-// A page goes on below the sequence number that its token holds.
-absl::StatusOr<std::int64_t> ParsePageToken(const std::string& token) {
-  if (token.empty()) return std::numeric_limits<std::int64_t>::max();
-  std::int64_t sequence = 0;
-  const auto [end, error] = std::from_chars(token.data(), token.data() + token.size(), sequence);
-  if (error != std::errc() || end != token.data() + token.size() || sequence <= 0) {
-    return MakeError(absl::StatusCode::kInvalidArgument, "BAD_PAGE_TOKEN",
-                     "the page token was not given by an earlier page of this list",
-                     "List again from the start.");
-  }
-  return sequence;
-}
 
 absl::Status CheckPageSize(int size) {
   if (size >= 1 && size <= 1000) return absl::OkStatus();
@@ -243,6 +234,19 @@ absl::StatusOr<domain::Release> PgRunReader::ReleaseOfTask(const TaskId& publish
 absl::StatusOr<domain::Resolution> PgRunReader::ResolutionOf(const TaskId& publish_task) {
   return FindOne<domain::Resolution>(database_, kResolutionOf, publish_task.value(), kResolution,
                                      ResolutionFromRow);
+}
+
+absl::StatusOr<std::map<TaskId, domain::Resolution>> PgRunReader::ResolutionsOf(
+    const std::vector<TaskId>& publish_tasks) {
+  std::vector<std::string> ids;
+  for (const TaskId& task : publish_tasks) ids.push_back(task.value());
+  using Row = std::pair<TaskId, domain::Resolution>;
+  SLIPWAY_ASSIGN_OR_RETURN(
+      const auto found,
+      FindAll<Row>(database_, kResolutionsOf, TextArray(ids), [](const pqxx::row& row) {
+        return Row(TaskId(row["task_id"].as<std::string>()), ResolutionFromRow(row));
+      }));
+  return std::map<TaskId, domain::Resolution>(found.begin(), found.end());
 }
 
 absl::StatusOr<ReleasePage> PgRunReader::ListReleases(const ReleaseFilter& filter) {

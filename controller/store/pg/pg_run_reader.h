@@ -23,6 +23,8 @@ class PgRunReader final : public RunReader {
   absl::StatusOr<std::vector<domain::Step>> ListSteps(const TaskId& id) override;
   absl::StatusOr<domain::Release> GetRelease(const ReleaseId& id) override;
   absl::StatusOr<domain::Resolution> ResolutionOf(const TaskId& publish_task) override;
+  absl::StatusOr<std::map<TaskId, domain::Resolution>> ResolutionsOf(
+      const std::vector<TaskId>& publish_tasks) override;
   absl::StatusOr<domain::Release> ReleaseOfTask(const TaskId& publish_task) override;
   absl::StatusOr<ReleasePage> ListReleases(const ReleaseFilter& filter) override;
   absl::StatusOr<std::vector<BuiltCommit>> BuiltOf(

@@ -23,19 +23,36 @@ namespace {
 
 namespace json = boost::json;
 
-// Each takes a JSON array of changes and returns (subject, message) of those that it applied; the
-// message of a CreateRun that was refused is the run that exists, of all others empty.
+// Each takes a JSON array of changes, those of most rows arrays (ArrayArguments), and returns
+// (subject, message) of those that it applied; the message of a CreateRun that was refused is the
+// run that exists, of all others empty.
 constexpr Statement kCreateRun{"scheduler_create_run", R"(
 WITH c AS (
-  SELECT * FROM ROWS FROM (json_to_recordset($1::json) AS (
-    id text, application text, ref text, version text, description text, submitted_by text,
-    submitted_at bigint, request_id text, tasks json)) WITH ORDINALITY
+  SELECT s.application, s.ref, s.version, s.description, s.submitted_by, r.*
+    FROM json_to_recordset($1::json) AS s(
+           application text, ref text, version text, description text, submitted_by text,
+           ids text, request_ids text, submitted_at text)
+   CROSS JOIN LATERAL unnest(s.ids::text[], s.request_ids::text[], s.submitted_at::bigint[]) AS r(
+           id, request_id, submitted_at)
+), uses AS (
+  SELECT s.platform, s.name, s.environment, r.run
+    FROM json_to_recordset($3::json) AS s(platform text, name text, environment text, runs text)
+   CROSS JOIN LATERAL unnest(s.runs::text[]) AS r(run)
+), held AS MATERIALIZED (
+  -- Against whoever changes or deletes one now: either this comes first, and its publishes are
+  -- seen there, or that does, and its outcome is seen here.
+  SELECT platform, name, coalesce(environment, '') AS environment FROM targets
+   WHERE (platform, name) IN (SELECT platform, name FROM uses)
+     FOR SHARE
 ), new_runs AS (
   INSERT INTO runs (id, application_id, ref, version, description, submitted_by, submitted_at,
                     request_id)
   SELECT id, application, ref, version, description, submitted_by, from_micros(submitted_at),
          request_id
     FROM c
+   WHERE c.id NOT IN (SELECT run FROM uses
+                       WHERE (platform, name, environment) NOT IN
+                             (SELECT platform, name, environment FROM held))
   ON CONFLICT (submitted_by, request_id) DO NOTHING
   RETURNING id
 ), new_tasks AS (
@@ -46,17 +63,24 @@ WITH c AS (
          t.requirements, t.priority, t.concurrency_group, t.queue_timeout, t.state, t.attempt,
          t.agent, t.starts, from_micros(t.not_before), from_micros(t.queued_since),
          t.cancel_requested, from_micros(t.created_at)
-    FROM c
-   CROSS JOIN LATERAL ROWS FROM (json_to_recordset(c.tasks) AS (
-           id text, run text, application text, kind text, platform text, target text,
-           depends_on text, requirements jsonb, priority integer, concurrency_group text,
-           queue_timeout bigint, state text, attempt bigint, agent text, starts integer,
-           not_before bigint, queued_since bigint, cancel_requested boolean,
-           created_at bigint)) WITH ORDINALITY AS t
+    FROM (
+      SELECT s.application, s.kind, s.platform, s.target, s.requirements, s.priority,
+             s.concurrency_group, s.queue_timeout, s.state, s.attempt, s.agent, s.starts,
+             s.cancel_requested, r.*
+        FROM json_to_recordset($2::json) AS s(
+               application text, kind text, platform text, target text, requirements jsonb,
+               priority integer, concurrency_group text, queue_timeout bigint, state text,
+               attempt bigint, agent text, starts integer, cancel_requested boolean,
+               places text, ids text, runs text, depend_on text, not_before text,
+               queued_since text, created_at text)
+       CROSS JOIN LATERAL unnest(
+               s.places::bigint[], s.ids::text[], s.runs::text[], s.depend_on::text[],
+               s.not_before::bigint[], s.queued_since::bigint[], s.created_at::bigint[]) AS r(
+               place, id, run, depends_on, not_before, queued_since, created_at)) AS t
    -- No join, which would compare each run with each (FenceQuery); this is looked up by a hash.
-   WHERE (c.id IN (SELECT id FROM new_runs)) IS TRUE
+   WHERE (t.run IN (SELECT id FROM new_runs)) IS TRUE
    -- The order of the batch, which the scheduler keeps in groups.
-   ORDER BY c.ordinality, t.ordinality
+   ORDER BY t.place
   RETURNING id, kind, application_id, platform, target
 ), begun AS (
   INSERT INTO unfinished (task_id, application_id, platform, target)
@@ -81,7 +105,8 @@ constexpr Statement kOfferTask{"scheduler_offer_task", R"(
 UPDATE tasks t
    SET state = 'offered', attempt = c.attempt, agent_id = c.agent,
        offer_deadline = from_micros(c.deadline)
-  FROM json_to_recordset($1::json) AS c(task text, attempt bigint, agent text, deadline bigint)
+  FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[]) AS c(
+         task, attempt, agent, deadline)
 )" SLIPWAY_PG_FIND_TASKS R"(
  WHERE t.ctid = found.place AND t.state = 'queued' AND NOT t.cancel_requested
    AND t.attempt = c.attempt - 1
@@ -91,7 +116,7 @@ constexpr Statement kStartTask{"scheduler_start_task", R"(
 UPDATE tasks t
    SET state = 'running', started_at = from_micros(c.at), offer_deadline = NULL,
        starts = t.starts + 1
-  FROM json_to_recordset($1::json) AS c(task text, attempt bigint, at bigint)
+  FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS c(task, attempt, at)
 )" SLIPWAY_PG_FIND_TASKS R"(
  WHERE t.ctid = found.place AND t.state = 'offered' AND t.attempt = c.attempt
 RETURNING t.id)"};
@@ -293,10 +318,15 @@ class BatchWriter {
     outcome_ = rights_ = RightsOf(changes, transaction);
     std::vector<bool> wanted;
     for (std::size_t i = 0; i < changes.size(); ++i) {
-      const json::object object = ChangeToJson(changes[i]);
-      json_.push_back(json::serialize(object));
       audit_.push_back(AuditEntryOf(changes[i]));
-      if (!IsStorable(object)) outcome_[i] = NotStorable();
+      if (ReadsArrays(changes[i])) {
+        json_.emplace_back();
+        if (!IsStorable(changes[i])) outcome_[i] = NotStorable();
+      } else {
+        const json::object object = ChangeToJson(changes[i]);
+        json_.push_back(json::serialize(object));
+        if (!IsStorable(object)) outcome_[i] = NotStorable();
+      }
       wanted.push_back(outcome_[i].ok());
     }
     groups_ = GroupChanges(changes, wanted);
@@ -307,7 +337,7 @@ class BatchWriter {
   void ApplyFast() {
     std::vector<Call> calls;
     for (const ChangeGroup& group : groups_) {
-      calls.push_back({*kStatements[group.kind], {RowsOf(group.members)}});
+      calls.push_back({*kStatements[group.kind], ArgumentsOf(group.members)});
     }
     if (std::any_of(audit_.begin(), audit_.end(), [](const auto& entry) { return entry; })) {
       calls.push_back(HoldAuditEnd());
@@ -334,13 +364,14 @@ class BatchWriter {
   std::vector<absl::Status> TakeRights() { return std::move(rights_); }
 
  private:
-  [[nodiscard]] std::string RowsOf(std::span<const std::size_t> members) const {
+  [[nodiscard]] std::vector<std::string> ArgumentsOf(std::span<const std::size_t> members) const {
+    if (ReadsArrays(changes_[members[0]])) return ArrayArguments(changes_, members);
     std::string rows;
     for (const std::size_t i : members) {
       rows += rows.empty() ? '[' : ',';
       rows += json_[i];
     }
-    return rows + ']';
+    return {rows + ']'};
   }
 
   // Whoever the statement did not name was refused.
@@ -359,7 +390,8 @@ class BatchWriter {
   }
 
   void ApplyGroup(std::size_t kind, std::span<const std::size_t> members) {
-    Judge(members, transaction_.Run(*kStatements[kind], RowsOf(members)));
+    const Call call{*kStatements[kind], ArgumentsOf(members)};
+    Judge(members, transaction_.RunTogether({call}).at(0));
   }
 
   absl::Status RefusalOf(const Change& change) {
@@ -367,7 +399,10 @@ class BatchWriter {
     if (create == nullptr) return Refused(change);
     const pqxx::result existing =
         transaction_.Run(kExistingRun, create->run.submitted_by, create->run.request_id);
-    return absl::AlreadyExistsError(existing.at(0)[0].as<std::string>());
+    if (!existing.empty()) return absl::AlreadyExistsError(existing[0][0].as<std::string>());
+    return MakeError(absl::StatusCode::kFailedPrecondition, "NO_TARGET",
+                     "a target was deleted, or put into another environment, in this moment",
+                     "Submit again; `slipway targets` lists what there is now.");
   }
 
   absl::Status ApplyHalving(std::size_t kind, std::span<const std::size_t> members) {
@@ -400,7 +435,7 @@ class BatchWriter {
 
   const std::vector<Change>& changes_;
   Transaction& transaction_;
-  std::vector<std::string> json_;
+  std::vector<std::string> json_;                         // of what ReadsArrays: nothing
   std::vector<std::optional<domain::AuditEntry>> audit_;  // nullopt: nothing to say
   std::vector<ChangeGroup> groups_;
   std::vector<absl::Status> outcome_;

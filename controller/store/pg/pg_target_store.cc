@@ -146,40 +146,51 @@ absl::StatusOr<Environment> LockEnvironment(Transaction& transaction, const std:
   return environment;
 }
 
-}  // namespace
-
-absl::StatusOr<Target> PgTargetStore::CreateTarget(const Target& target, const Cause& cause) {
-  SLIPWAY_RETURN_IF_ERROR(CheckStorableTarget(target, cause));
-  SLIPWAY_ASSIGN_OR_RETURN(const std::string requirements, LabelsText(target.requirements));
-  Target stored;
+// What `insert` makes of the wish or, when the same request made it before, what `find` finds of
+// it.
+template <typename Object, typename Find, typename Insert>
+absl::StatusOr<Object> CreateOnce(Database& database, const Cause& cause, const std::string& kind,
+                                  const std::string& key, const Object& wish, const Find& find,
+                                  const Insert& insert) {
+  Object stored;
   const absl::Status status = ChangeAudited(
-      database_, cause, "create_target", "target", KeyOf(target), {},
+      database, cause, "create_" + kind, kind, key, {},
       [&](Transaction& transaction, domain::AuditEntry& entry) -> absl::Status {
-        SLIPWAY_ASSIGN_OR_RETURN(
-            const auto before,
-            ClaimRequest(transaction, cause, "target", KeyOf(target), ContentsOf(target)));
+        SLIPWAY_ASSIGN_OR_RETURN(const auto before,
+                                 ClaimRequest(transaction, cause, kind, key, ContentsOf(wish)));
         if (before) {
           entry.action.clear();
-          SLIPWAY_ASSIGN_OR_RETURN(
-              stored, LockTarget(transaction, target.platform, target.name, std::nullopt));
+          SLIPWAY_ASSIGN_OR_RETURN(stored, find(transaction));
           return absl::OkStatus();
         }
-        SLIPWAY_RETURN_IF_ERROR(CheckEnvironment(transaction, target.environment));
-        const pqxx::result rows = transaction.Run(
-            kInsertTarget, target.platform, target.name, target.environment, target.image,
-            target.proxy, target.ca_pem, target.network, ToMicros(target.deadline), requirements,
-            ToUnixMicros(cause.at), cause.actor);
-        if (rows.empty()) {
-          return MakeError(absl::StatusCode::kAlreadyExists, "TARGET_EXISTS",
-                           fmt::format("there is a target '{}' already", KeyOf(target)),
-                           "Use another name.");
-        }
-        stored = TargetFromRow(rows[0]);
+        SLIPWAY_ASSIGN_OR_RETURN(stored, insert(transaction));
         entry.after = AuditDigest(stored);
         return absl::OkStatus();
       });
   if (!status.ok()) return status;
   return stored;
+}
+
+}  // namespace
+
+absl::StatusOr<Target> PgTargetStore::CreateTarget(const Target& target, const Cause& cause) {
+  SLIPWAY_RETURN_IF_ERROR(CheckStorableTarget(target, cause));
+  SLIPWAY_ASSIGN_OR_RETURN(const std::string requirements, LabelsText(target.requirements));
+  const auto find = [&](Transaction& transaction) {
+    return LockTarget(transaction, target.platform, target.name, std::nullopt);
+  };
+  const auto insert = [&](Transaction& transaction) -> absl::StatusOr<Target> {
+    SLIPWAY_RETURN_IF_ERROR(CheckEnvironment(transaction, target.environment));
+    const pqxx::result rows = transaction.Run(
+        kInsertTarget, target.platform, target.name, target.environment, target.image, target.proxy,
+        target.ca_pem, target.network, ToMicros(target.deadline), requirements,
+        ToUnixMicros(cause.at), cause.actor);
+    if (!rows.empty()) return TargetFromRow(rows[0]);
+    return MakeError(absl::StatusCode::kAlreadyExists, "TARGET_EXISTS",
+                     fmt::format("there is a target '{}' already", KeyOf(target)),
+                     "Use another name.");
+  };
+  return CreateOnce(database_, cause, "target", KeyOf(target), target, find, insert);
 }
 
 absl::StatusOr<Target> PgTargetStore::UpdateTarget(const Target& target,
@@ -237,33 +248,19 @@ absl::StatusOr<Environment> PgTargetStore::CreateEnvironment(const Environment& 
                                                              const Cause& cause) {
   SLIPWAY_RETURN_IF_ERROR(
       CheckStorable({environment.name, environment.description, cause.request_id}));
-  Environment stored;
-  const absl::Status status = ChangeAudited(
-      database_, cause, "create_environment", "environment", environment.name, {},
-      [&](Transaction& transaction, domain::AuditEntry& entry) -> absl::Status {
-        SLIPWAY_ASSIGN_OR_RETURN(const auto before,
-                                 ClaimRequest(transaction, cause, "environment", environment.name,
-                                              ContentsOf(environment)));
-        if (before) {
-          entry.action.clear();
-          SLIPWAY_ASSIGN_OR_RETURN(stored,
-                                   LockEnvironment(transaction, environment.name, std::nullopt));
-          return absl::OkStatus();
-        }
-        const pqxx::result rows =
-            transaction.Run(kInsertEnvironment, environment.name, environment.description,
-                            environment.order, ToUnixMicros(cause.at), cause.actor);
-        if (rows.empty()) {
-          return MakeError(absl::StatusCode::kAlreadyExists, "ENVIRONMENT_EXISTS",
-                           fmt::format("there is an environment '{}' already", environment.name),
-                           "Use another name.");
-        }
-        stored = EnvironmentFromRow(rows[0]);
-        entry.after = AuditDigest(stored);
-        return absl::OkStatus();
-      });
-  if (!status.ok()) return status;
-  return stored;
+  const auto find = [&](Transaction& transaction) {
+    return LockEnvironment(transaction, environment.name, std::nullopt);
+  };
+  const auto insert = [&](Transaction& transaction) -> absl::StatusOr<Environment> {
+    const pqxx::result rows =
+        transaction.Run(kInsertEnvironment, environment.name, environment.description,
+                        environment.order, ToUnixMicros(cause.at), cause.actor);
+    if (!rows.empty()) return EnvironmentFromRow(rows[0]);
+    return MakeError(absl::StatusCode::kAlreadyExists, "ENVIRONMENT_EXISTS",
+                     fmt::format("there is an environment '{}' already", environment.name),
+                     "Use another name.");
+  };
+  return CreateOnce(database_, cause, "environment", environment.name, environment, find, insert);
 }
 
 absl::StatusOr<Environment> PgTargetStore::UpdateEnvironment(const Environment& environment,

@@ -196,39 +196,6 @@ json::object LabelsToJson(const std::map<std::string, std::string>& labels) {
   return object;
 }
 
-json::object ToJson(const domain::Run& run) {
-  return {{"id", run.id.value()},
-          {"application", run.application.value()},
-          {"ref", run.ref},
-          {"version", run.version},
-          {"description", run.description},
-          {"submitted_by", run.submitted_by},
-          {"submitted_at", ToUnixMicros(run.submitted_at)},
-          {"request_id", run.request_id}};
-}
-
-json::object ToJson(const domain::Task& task) {
-  return {{"id", task.id.value()},
-          {"run", task.run.value()},
-          {"application", task.application.value()},
-          {"kind", View(KindName(task.kind))},
-          {"platform", task.platform},
-          {"target", task.target},
-          {"depends_on", task.depends_on.value()},
-          {"requirements", LabelsToJson(task.requirements)},
-          {"priority", task.priority},
-          {"concurrency_group", task.group},
-          {"queue_timeout", ToMicros(task.queue_timeout)},
-          {"state", View(domain::TaskStateName(task.state))},
-          {"attempt", task.attempt.value()},
-          {"agent", task.agent.value()},
-          {"starts", task.starts},
-          {"not_before", ToUnixMicros(task.not_before)},
-          {"queued_since", ToUnixMicros(task.queued_since)},
-          {"cancel_requested", task.cancel_requested},
-          {"created_at", ToUnixMicros(task.created_at)}};
-}
-
 json::object ToJson(const domain::Step& step) {
   return {{"task", step.key.task.value()},
           {"attempt", step.key.attempt.value()},

@@ -63,8 +63,6 @@ std::int64_t ToMicros(Duration span);
 std::map<std::string, std::string> LabelsFromJson(const std::string& text);
 boost::json::object LabelsToJson(const std::map<std::string, std::string>& labels);
 
-boost::json::object ToJson(const domain::Run& run);
-boost::json::object ToJson(const domain::Task& task);
 boost::json::object ToJson(const domain::Step& step);
 boost::json::object ToJson(const domain::PublishPermit& permit);
 boost::json::object ToJson(const domain::Release& release);

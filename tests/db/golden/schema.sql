@@ -26,8 +26,10 @@ BEGIN
       UNION ALL
       SELECT g.ctid FROM granted_applications g
        WHERE g.group_id = c.group_id AND g.application_id IS NULL AND c.application_id IS NULL) AS a);
-  INSERT INTO granted_applications
-  SELECT c.account_id, c.group_id, c.application_id, array_agg(DISTINCT operation ORDER BY operation)
+  INSERT INTO granted_applications (account_id, group_id, application_id, application_name, operations)
+  SELECT s.account_id, s.group_id, s.application_id,
+         (SELECT name FROM applications WHERE id = s.application_id), s.operations
+    FROM (SELECT c.account_id, c.group_id, c.application_id, array_agg(DISTINCT operation ORDER BY operation) AS operations
     FROM (SELECT DISTINCT account_id, group_id, application_id FROM changed) AS c, LATERAL (
       SELECT operations FROM grants g WHERE g.account_id = c.account_id AND g.application_id = c.application_id
       UNION ALL
@@ -39,7 +41,39 @@ BEGIN
       SELECT operations FROM grants g
        WHERE g.group_id = c.group_id AND g.application_id IS NULL AND c.application_id IS NULL) AS g,
          unnest(g.operations) AS operation
-   GROUP BY c.account_id, c.group_id, c.application_id;
+   GROUP BY c.account_id, c.group_id, c.application_id) AS s;
+  RETURN NULL;
+END
+$$;
+CREATE FUNCTION public.references_stay() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  RAISE EXCEPTION 'what tasks and runs refer to each other by never changes' USING ERRCODE = 'foreign_key_violation';
+END
+$$;
+CREATE FUNCTION public.tasks_are_left() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF (TG_TABLE_NAME = 'runs' AND EXISTS (SELECT FROM tasks t WHERE t.run_id IN (SELECT id FROM removed)))
+     OR (TG_TABLE_NAME = 'tasks' AND EXISTS (SELECT FROM tasks t WHERE t.depends_on IN (SELECT id FROM removed))) THEN
+    RAISE EXCEPTION 'tasks are left that refer to what was removed from %', TG_TABLE_NAME
+      USING ERRCODE = 'foreign_key_violation';
+  END IF;
+  RETURN NULL;
+END
+$$;
+CREATE FUNCTION public.tasks_refer() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  -- OFFSET 0: looked up one by one; a plan made while the tables were small would read all of them for good.
+  IF EXISTS (SELECT FROM added t
+              WHERE NOT EXISTS (SELECT FROM runs r WHERE r.id = t.run_id AND r.application_id = t.application_id OFFSET 0)
+                 OR (t.depends_on IS NOT NULL AND NOT EXISTS (SELECT FROM tasks d WHERE d.id = t.depends_on OFFSET 0))) THEN
+    RAISE EXCEPTION 'a task is of no run of its application, or depends on no task' USING ERRCODE = 'foreign_key_violation';
+  END IF;
   RETURN NULL;
 END
 $$;
@@ -181,7 +215,8 @@ CREATE TABLE public.granted_applications (
     account_id text,
     group_id text,
     application_id text,
-    operations text[] NOT NULL
+    operations text[] NOT NULL,
+    application_name text COLLATE pg_catalog."C"
 );
 CREATE TABLE public.grants (
     account_id text,
@@ -510,13 +545,17 @@ ALTER TABLE ONLY public.unfinished
 CREATE UNIQUE INDEX agents_name ON public.agents USING btree (name) WHERE (mode <> ALL (ARRAY['retired'::text, 'revoked'::text]));
 CREATE INDEX api_tokens_of_account ON public.api_tokens USING btree (account_id, created_at);
 CREATE INDEX api_tokens_over ON public.api_tokens USING btree (LEAST(revoked_at, expires_at)) WHERE (expires_at IS NOT NULL);
+CREATE INDEX applications_by_name ON public.applications USING btree (name COLLATE "C");
+CREATE UNIQUE INDEX applications_named ON public.applications USING btree (id, name);
 CREATE INDEX artifacts_newest ON public.artifacts USING btree (application_id, created_at DESC, manifest);
 CREATE INDEX audit_actions ON public.audit USING btree (action COLLATE "C", sequence) WHERE (action <> ALL (ARRAY['create_run'::text, 'offer_task'::text, 'start_task'::text, 'finish_task'::text]));
 CREATE INDEX audit_blocks ON public.audit USING brin (at, actor text_bloom_ops, subject text_bloom_ops) WITH (pages_per_range='32', autosummarize='on');
 CREATE INDEX audit_refusals ON public.audit USING btree (sequence) WHERE (reason <> ''::text);
 CREATE INDEX blob_holds_of_digest ON public.blob_holds USING btree (digest);
 CREATE INDEX creation_requests_at ON public.creation_requests USING btree (at);
+CREATE INDEX granted_applications_by_name ON public.granted_applications USING btree (account_id, application_name) WHERE (account_id IS NOT NULL);
 CREATE INDEX granted_applications_of_group ON public.granted_applications USING btree (group_id, application_id) WHERE (group_id IS NOT NULL);
+CREATE INDEX granted_applications_of_group_by_name ON public.granted_applications USING btree (group_id, application_name) WHERE (group_id IS NOT NULL);
 CREATE INDEX grants_of_account ON public.grants USING btree (account_id, application_id) WHERE (account_id IS NOT NULL);
 CREATE INDEX grants_of_application ON public.grants USING btree (application_id);
 CREATE INDEX grants_of_group ON public.grants USING btree (group_id, application_id) WHERE (group_id IS NOT NULL);
@@ -537,6 +576,11 @@ ALTER TABLE public.audit ENABLE ALWAYS TRIGGER audit_stays;
 CREATE TRIGGER granted_applications_delete AFTER DELETE ON public.grants REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.granted_applications_follow();
 CREATE TRIGGER granted_applications_insert AFTER INSERT ON public.grants REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.granted_applications_follow();
 CREATE TRIGGER granted_applications_update AFTER UPDATE ON public.grants REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.granted_applications_follow();
+CREATE TRIGGER references_stay BEFORE UPDATE OF id, application_id ON public.runs FOR EACH STATEMENT EXECUTE FUNCTION public.references_stay();
+CREATE TRIGGER references_stay BEFORE UPDATE OF id, run_id, application_id, depends_on ON public.tasks FOR EACH STATEMENT EXECUTE FUNCTION public.references_stay();
+CREATE TRIGGER tasks_left_of_run AFTER DELETE ON public.runs REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION public.tasks_are_left();
+CREATE TRIGGER tasks_left_of_task AFTER DELETE ON public.tasks REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION public.tasks_are_left();
+CREATE TRIGGER tasks_refer AFTER INSERT ON public.tasks REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.tasks_refer();
 ALTER TABLE ONLY public.api_tokens
     ADD CONSTRAINT api_tokens_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 ALTER TABLE ONLY public.artifacts
@@ -546,7 +590,7 @@ ALTER TABLE ONLY public.blob_holds
 ALTER TABLE ONLY public.granted_applications
     ADD CONSTRAINT granted_applications_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;
 ALTER TABLE ONLY public.granted_applications
-    ADD CONSTRAINT granted_applications_application_id_fkey FOREIGN KEY (application_id) REFERENCES public.applications(id);
+    ADD CONSTRAINT granted_applications_application_id_application_name_fkey FOREIGN KEY (application_id, application_name) REFERENCES public.applications(id, name) MATCH FULL ON UPDATE CASCADE;
 ALTER TABLE ONLY public.granted_applications
     ADD CONSTRAINT granted_applications_group_id_fkey FOREIGN KEY (group_id) REFERENCES public.groups(id) ON DELETE CASCADE;
 ALTER TABLE ONLY public.grants
@@ -585,9 +629,3 @@ ALTER TABLE ONLY public.steps
     ADD CONSTRAINT steps_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.tasks(id);
 ALTER TABLE ONLY public.targets
     ADD CONSTRAINT targets_environment_fkey FOREIGN KEY (environment) REFERENCES public.environments(name);
-ALTER TABLE ONLY public.tasks
-    ADD CONSTRAINT tasks_application_id_fkey FOREIGN KEY (application_id) REFERENCES public.applications(id);
-ALTER TABLE ONLY public.tasks
-    ADD CONSTRAINT tasks_depends_on_fkey FOREIGN KEY (depends_on) REFERENCES public.tasks(id);
-ALTER TABLE ONLY public.tasks
-    ADD CONSTRAINT tasks_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.runs(id);

@@ -1,0 +1,59 @@
+#include <catch2/catch.hpp>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "tests/contract/store_farm.h"
+
+namespace slipway::testing {
+
+using domain::Task;
+
+TEST_CASE("SchedulerStore: unlike runs of one batch come back each as it was created, in its order",
+          "[contract]") {
+  Farm farm;
+  const std::vector<std::string> texts = {"",     "NULL", "{a,b}", "\"q\" \\ 'x'", "烘焙 \n\t",
+                                          "null", "$1",   "a,b",   "{\"a\": [1]}", "\\\""};
+  std::vector<store::Change> batch;
+  for (int i = 0; i < 40; ++i) {
+    const std::string& text = texts[static_cast<std::size_t>(i) % texts.size()];
+    store::CreateRun create = Farm::Create(std::to_string(i));
+    create.run.description = text;
+    create.run.ref = i % 3 == 0 ? "main" : "release " + text;
+    create.run.request_id = "request " + text + std::to_string(i);
+    create.run.submitted_at = FromUnixMicros(kStart + i);
+    for (Task& task : create.tasks) {
+      task.priority = i % 2;
+      task.requirements["text"] = text;
+      task.created_at = FromUnixMicros(kStart + i);
+    }
+    create.tasks[0].not_before = i % 4 == 0 ? FromUnixMicros(kStart + 1000 + i) : WallTime();
+    batch.emplace_back(std::move(create));
+  }
+  for (const absl::Status& status : farm.Commit(batch)) CHECK_OK(status);
+  for (int i = 0; i < 40; ++i) {
+    const auto& created = std::get<store::CreateRun>(batch[static_cast<std::size_t>(i)]);
+    const auto found = farm.process->reader().GetTask(created.tasks[1].id);
+    REQUIRE_OK(found);
+    CHECK(found->run.description == created.run.description);
+    CHECK(found->run.ref == created.run.ref);
+    CHECK(found->run.request_id == created.run.request_id);
+    CHECK(found->run.submitted_at == created.run.submitted_at);
+    CHECK(found->task.requirements == created.tasks[1].requirements);
+    CHECK(found->task.priority == i % 2);
+    CHECK(found->task.created_at == created.tasks[1].created_at);
+    CHECK(found->task.depends_on == created.tasks[0].id);
+    CHECK(farm.Get(created.tasks[0].id.value()).not_before == created.tasks[0].not_before);
+  }
+  const auto listed = farm.process->reader().ListTasks({.page_size = 1000});
+  REQUIRE_OK(listed);
+  REQUIRE(listed->tasks.size() == 80);
+  for (int i = 0; i < 40; ++i) {  // newest first
+    const auto place = static_cast<std::size_t>(79 - 2 * i);
+    CHECK(listed->tasks[place].task.id.value() == "build-" + std::to_string(i));
+    CHECK(listed->tasks[place - 1].task.id.value() == "publish-" + std::to_string(i));
+  }
+}
+
+}  // namespace slipway::testing
