@@ -45,6 +45,12 @@ protocol::Failure AgentStopped(TaskKind kind) {
                        "The agent was stopped in the middle of the probe.", "Probe again.",
                        "请重新探测。");
   }
+  if (kind == TaskKind::kPreview) {
+    return MakeFailure(FailureClass::kAgentLost, "AGENT_STOPPED",
+                       "The agent was stopped in the middle of the preview.",
+                       "Nothing, unless no other agent takes it: then submit again.",
+                       "无需处理；若没有其他代理接手，请重新提交。");
+  }
   return MakeFailure(FailureClass::kAgentLost, "AGENT_STOPPED",
                      "The agent was stopped in the middle of the build.",
                      "Nothing, unless no other agent takes it: then submit again.",
@@ -127,8 +133,9 @@ void AgentCore::Impl::On(protocol::Permit& permit) {
     AskPermit(*attempt);
     return;
   }
-  if (attempt->kind == TaskKind::kProbe) {
-    // Changes nothing at the platform: may run again after a restart, so nothing is remembered.
+  if (protocol::IsRepeatable(attempt->kind)) {
+    // Changes nothing that the public sees: may run again after a restart, so nothing is
+    // remembered.
     attempt->permit_wanted.reset();
     actions_.push_back(GivePermit{.key = attempt->key,
                                   .nonce = permit.nonce,
@@ -207,8 +214,9 @@ void AgentCore::Impl::On(AttemptVanished& event) {
   } else if (attempt->nonce || attempt->starts >= options_.max_publish_starts) {
     Finish(*attempt,
            Failed(MakeFailure(FailureClass::kInfrastructure, "CONTAINER_LOST",
-                              attempt->kind == TaskKind::kProbe
-                                  ? "The probe's container was lost."
+                              attempt->kind == TaskKind::kProbe ? "The probe's container was lost."
+                              : attempt->kind == TaskKind::kPreview
+                                  ? "The preview's container was lost."
                                   : "The publish's container was lost before it began; nothing "
                                     "was published.",
                               "Look at the agent's machine, then try again.",

@@ -74,7 +74,7 @@ AttemptEnd PublishAttempt::Adopt(bool client_may_run) {
   const executor::ContainerId id(context_.progress.container);
   const absl::Status attached =
       id.value().empty() ? absl::NotFoundError("there was no container") : session_.Attach(id);
-  if (client_may_run || work_.probe) {
+  if (client_may_run || work_.probe || work_.preview()) {
     // An Engine that does not answer says nothing about the container: waiting finds out.
     const bool runs = attached.ok() ? session_.init().hello().step == kClientStep
                                     : attached.code() != StatusCode::kNotFound;
@@ -180,7 +180,10 @@ PublishAttempt::Trouble PublishAttempt::Prepare() {
     }
   }
   if (!made.ok()) return FailureOf(made);
-  context_.Say(fmt::format("{} {} {} in {} ({})", work_.probe ? "asking about" : "publishing",
+  context_.Say(fmt::format("{} {} {} in {} ({})",
+                           work_.probe       ? "asking about"
+                           : work_.preview() ? "making a preview of"
+                                             : "publishing",
                            work_.app_id, context_.task.version, work_.image,
                            image->id.substr(0, 19)));
   std::vector<std::string> warnings;
@@ -276,7 +279,7 @@ PublishAttempt::Trouble PublishAttempt::AwaitClient() {
     FollowStages();
     std::optional<protocol::Failure> late;
     if (context_.clock.Mono() >= overdue) {
-      late = MakeFailure(reason::kPublishUnknown, "The client did not end at its deadline.");
+      late = InDoubt("The client did not end at its deadline.", "");
     }
     return late;
   });
@@ -307,11 +310,14 @@ PublishAttempt::Trouble PublishAttempt::ReadResult(const StepEnd& end) {
     result = absl::InvalidArgumentError("The client answered a question that nobody asked.");
   }
   if (!result.ok()) {
-    return MakeFailure(reason::kPublishUnknown, std::string(result.status().message()), words);
+    return InDoubt(std::string(result.status().message()), words);
   }
   ReportStages(*result);
   if (auto* failure = std::get_if<protocol::Failure>(&result->what)) {
     if (failure->tool_words.empty()) failure->tool_words = LastWords(words);
+    if (work_.preview() && failure->klass == protocol::FailureClass::kPublishUnknown) {
+      return InDoubt(failure->message, failure->tool_words);
+    }
     if (failure->klass != protocol::FailureClass::kPublishUnknown &&
         publish::InDoubt(*result, work_.mode)) {
       // The remedies of another class would have it published again.
@@ -369,6 +375,13 @@ PublishAttempt::Trouble PublishAttempt::TakeProbe(
   result_.probe = *probe;
   context_.EndStep(probe->words);
   return std::nullopt;
+}
+
+protocol::Failure PublishAttempt::InDoubt(const std::string& message,
+                                          const std::string& words) const {
+  // A preview that may be there harms nobody: the next one takes its place.
+  return MakeFailure(work_.preview() ? reason::kPublisherFailed : reason::kPublishUnknown, message,
+                     words);
 }
 
 void PublishAttempt::BeginClientStep() {

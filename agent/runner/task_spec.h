@@ -32,6 +32,9 @@ struct PublishWork {
   std::string commit;
   // Nothing is fetched or sent: the platform is asked what became of this publish.
   bool probe = false;
+
+  // A test package instead of a publish: may be made again however often.
+  [[nodiscard]] bool preview() const { return !probe && mode == "preview"; }
 };
 
 struct TaskSpec {

@@ -20,8 +20,13 @@
 namespace slipway::protocol {
 
 // A probe asks a platform what became of a publish of unknown outcome. It changes nothing there and
-// may be repeated; for its agent it is a publish that needs no marker.
-enum class TaskKind { kBuild = 1, kPublish = 2, kProbe = 3 };
+// may be repeated; for its agent it is a publish that needs no marker. So is a preview, which makes
+// a code for exactly this product and changes nothing that the public sees.
+enum class TaskKind { kBuild = 1, kPublish = 2, kProbe = 3, kPreview = 4 };
+
+// May be done again however often: its permit is remembered by nobody, and one that was lost in the
+// middle is begun anew.
+[[nodiscard]] constexpr bool IsRepeatable(TaskKind kind) { return kind != TaskKind::kPublish; }
 
 // Where an attempt stands at its agent. Only ever moves forward.
 enum class AttemptPhase {

@@ -27,6 +27,7 @@ absl::StatusOr<protocol::TaskKind> KindFromProto(v1::TaskKind kind) {
   if (kind == v1::TASK_KIND_BUILD) return protocol::TaskKind::kBuild;
   if (kind == v1::TASK_KIND_PUBLISH) return protocol::TaskKind::kPublish;
   if (kind == v1::TASK_KIND_PROBE) return protocol::TaskKind::kProbe;
+  if (kind == v1::TASK_KIND_PREVIEW) return protocol::TaskKind::kPreview;
   return Bad("kind", "unknown value");
 }
 

@@ -67,7 +67,7 @@ absl::Status Check(protocol::Inventory& inventory) {
         status.phase > protocol::AttemptPhase::kFinished) {
       return Bad("attempt phase");
     }
-    if (status.kind < protocol::TaskKind::kBuild || status.kind > protocol::TaskKind::kProbe) {
+    if (status.kind < protocol::TaskKind::kBuild || status.kind > protocol::TaskKind::kPreview) {
       return Bad("task kind");
     }
   }

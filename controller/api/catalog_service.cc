@@ -28,24 +28,23 @@ absl::StatusOr<CatalogService::Scope> CatalogService::ScopeOf(
   scope.admin = access::Access::CheckAdministers(caller, domain::Authority::Need::kAdmin).ok();
   if (scope.admin) return scope;
   const domain::Holder holder = caller.holder();
-  const auto may = [](domain::Operations operations) {
-    return operations.Has(domain::Operation::kPublish);
-  };
-  if (!may(domain::HoldableBy(holder.kind)) ||
-      (!holder.token_operations.empty() && !may(holder.token_operations))) {
-    return scope;
-  }
-  // With a narrowed token.
-  scope.everywhere = holder.kind == domain::AccountKind::kAdmin;
-  if (scope.everywhere) return scope;
-  SLIPWAY_ASSIGN_OR_RETURN(
-      const auto environments,
-      deps_.accounts.EnvironmentsOf(caller.account.id, domain::Operation::kPublish,
-                                    holder.token_applications));
-  for (const std::string& environment : environments) {
-    // A grant that names none is for all.
-    scope.everywhere = scope.everywhere || environment.empty();
-    scope.environments.insert(environment);
+  for (const auto operation : {domain::Operation::kPreview, domain::Operation::kPublish}) {
+    if (!domain::HoldableBy(holder.kind).Has(operation) ||
+        (!holder.token_operations.empty() && !holder.token_operations.Has(operation))) {
+      continue;
+    }
+    // With a narrowed token.
+    scope.everywhere = holder.kind == domain::AccountKind::kAdmin;
+    if (scope.everywhere) return scope;
+    SLIPWAY_ASSIGN_OR_RETURN(
+        const auto environments,
+        deps_.accounts.EnvironmentsOf(caller.account.id, operation, holder.token_applications));
+    for (const std::string& environment : environments) {
+      // A grant that names none is for all.
+      scope.everywhere = scope.everywhere || environment.empty();
+      scope.environments.insert(environment);
+    }
+    if (scope.everywhere) return scope;
   }
   return scope;
 }

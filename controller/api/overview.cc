@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
 #include <utility>
 
 #include "common/git/clean_text.h"
@@ -68,10 +69,11 @@ absl::Status NothingYet(Operation operation) {
 }
 
 // Those that a submit could name: of platforms that are declared, when that is known.
-std::vector<const OfferedTarget*> UsableTargets(const OverviewParts& parts) {
+std::vector<const OfferedTarget*> UsableTargets(const OverviewParts& parts,
+                                                const std::vector<OfferedTarget>& held) {
   std::vector<const OfferedTarget*> usable;
   const bool declared = parts.known.view && parts.known.view->platforms_problem.ok();
-  for (const OfferedTarget& target : parts.targets) {
+  for (const OfferedTarget& target : held) {
     const auto is_its = [&](const catalog::DeclaredPlatform& platform) {
       return platform.name == target.platform;
     };
@@ -83,10 +85,13 @@ std::vector<const OfferedTarget*> UsableTargets(const OverviewParts& parts) {
   return usable;
 }
 
-absl::Status CheckPublish(const OverviewParts& parts, const std::vector<const OfferedTarget*>& to) {
+absl::Status CheckHandOver(const OverviewParts& parts, Operation operation,
+                           const std::vector<const OfferedTarget*>& to) {
   if (!parts.allowed.Has(Operation::kPackage)) {
     return MakeError(absl::StatusCode::kPermissionDenied, "NOT_GRANTED",
-                     "a publish begins with a build, for which the operation package is missing");
+                     fmt::format("a {} begins with a build, for which the operation package is "
+                                 "missing",
+                                 domain::OperationName(operation)));
   }
   SLIPWAY_RETURN_IF_ERROR(CheckRepository(parts));
   absl::Status none = CheckAgents(parts, nullptr);
@@ -98,12 +103,15 @@ absl::Status CheckPublish(const OverviewParts& parts, const std::vector<const Of
   return none;
 }
 
-void AddPublish(const OverviewParts& parts, v1::ApplicationOverview& overview) {
-  const auto usable = UsableTargets(parts);
+// Publish or preview, by environment.
+void AddHandOver(const OverviewParts& parts, Operation operation,
+                 const std::vector<OfferedTarget>& held, v1::ApplicationOverview& overview) {
+  const auto usable = UsableTargets(parts, held);
   if (usable.empty()) {
-    Add(overview, Operation::kPublish,
+    Add(overview, operation,
         MakeError(absl::StatusCode::kFailedPrecondition, "NO_TARGET",
-                  "there is no target for its platforms that it may be published to"));
+                  fmt::format("there is no target for its platforms that the caller may {} to",
+                              domain::OperationName(operation))));
     return;
   }
   std::vector<std::string> environments;
@@ -118,7 +126,7 @@ void AddPublish(const OverviewParts& parts, v1::ApplicationOverview& overview) {
     for (const OfferedTarget* target : usable) {
       if (target->environment == environment) here.push_back(target);
     }
-    v1::AllowedAction& action = Add(overview, Operation::kPublish, CheckPublish(parts, here));
+    v1::AllowedAction& action = Add(overview, operation, CheckHandOver(parts, operation, here));
     action.set_environment(environment);
     for (const OfferedTarget* target : here) {
       v1::PublishTarget& shown = *action.add_targets();
@@ -135,9 +143,9 @@ void AddActions(const OverviewParts& parts, v1::ApplicationOverview& overview) {
       case Operation::kView:
       case Operation::kManage: Add(overview, operation, absl::OkStatus()); break;
       case Operation::kPackage: Add(overview, operation, CheckBuild(parts)); break;
-      case Operation::kPublish: AddPublish(parts, overview); break;
-      case Operation::kRunScript:
-      case Operation::kPreview: Add(overview, operation, NothingYet(operation)); break;
+      case Operation::kPreview: AddHandOver(parts, operation, parts.previews_on, overview); break;
+      case Operation::kPublish: AddHandOver(parts, operation, parts.publishes_to, overview); break;
+      case Operation::kRunScript: Add(overview, operation, NothingYet(operation)); break;
       case Operation::kApprove:
       case Operation::kDeploy: {
         const auto& environments =
@@ -179,18 +187,23 @@ void AddParameters(const OverviewParts& parts, v1::ApplicationOverview& overview
   AddParameter(overview, "version", kMaxVersion);
   AddParameter(overview, "description", kMaxDescription);
   std::vector<std::string> targets;
+  std::set<v1::Operation> ways;
   for (const v1::AllowedAction& action : overview.allowed_actions()) {
     for (const v1::PublishTarget& target : action.targets()) {
+      ways.insert(action.operation());
       if (std::find(targets.begin(), targets.end(), target.name()) == targets.end()) {
         targets.push_back(target.name());
       }
     }
   }
+  for (const v1::Operation way : ways) {
+    v1::SubmitParameter& parameter =
+        AddParameter(overview, way == v1::OPERATION_PREVIEW ? "preview" : "publish", 0);
+    parameter.add_defaults("false");
+    parameter.add_choices("false");
+    parameter.add_choices("true");
+  }
   if (!targets.empty()) {
-    v1::SubmitParameter& publish = AddParameter(overview, "publish", 0);
-    publish.add_defaults("false");
-    publish.add_choices("false");
-    publish.add_choices("true");
     v1::SubmitParameter& target = AddParameter(overview, "target", 0);
     for (const std::string& name : targets) target.add_choices(name);
   }

@@ -29,7 +29,8 @@ struct OverviewParts {
   // What the caller holds, in some environment at least.
   domain::Operations allowed;
   // By name.
-  std::vector<OfferedTarget> targets;
+  std::vector<OfferedTarget> publishes_to;
+  std::vector<OfferedTarget> previews_on;
   // Environments in which it holds approve and deploy.
   std::vector<std::string> approves_in;
   std::vector<std::string> deploys_in;

@@ -21,7 +21,8 @@ using domain::Operation;
 using domain::Verdict;
 
 // Those whose grants may be for one environment only.
-constexpr Operation kNarrowed[] = {Operation::kPublish, Operation::kApprove, Operation::kDeploy};
+constexpr Operation kNarrowed[] = {Operation::kPreview, Operation::kPublish, Operation::kApprove,
+                                   Operation::kDeploy};
 
 absl::StatusOr<int> SizeFrom(const char* field, int wanted, int fallback, int most) {
   if (wanted < 0 || wanted > most) {
@@ -142,7 +143,8 @@ absl::Status OverviewService::Describe(const access::Caller& caller,
     const OverviewParts parts{
         .application = applications[i],
         .allowed = allowed[i],
-        .targets = TargetsIn(environments[{id, Operation::kPublish}], *targets),
+        .publishes_to = TargetsIn(environments[{id, Operation::kPublish}], *targets),
+        .previews_on = TargetsIn(environments[{id, Operation::kPreview}], *targets),
         .approves_in = environments[{id, Operation::kApprove}],
         .deploys_in = environments[{id, Operation::kDeploy}],
         .known = versions_.Look(RepositoryOf(applications[i], credential)),

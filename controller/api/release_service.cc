@@ -65,7 +65,8 @@ absl::StatusOr<ReleaseService::Product> ReleaseService::Find(const access::Calle
     return NoSuchProduct(name, kNoTask);
   }
   SLIPWAY_RETURN_IF_ERROR(found.status());
-  if (found->task.kind == domain::TaskKind::kPublish) {
+  if (found->task.kind == domain::TaskKind::kPublish ||
+      found->task.kind == domain::TaskKind::kPreview) {
     found = deps_.reader.GetTask(found->task.depends_on);
     SLIPWAY_RETURN_IF_ERROR(found.status());
   }

@@ -69,8 +69,12 @@ absl::StatusOr<Expanded> Expand(const v1::SubmitRunRequest& request,
   if (request.platforms_size() > kMaxPlatforms) {
     return BadField("platforms", fmt::format("at most {} at once", kMaxPlatforms));
   }
-  if (!request.target().empty() && !request.publish()) {
-    return BadField("target", "is only for a publish");
+  if (request.publish() && request.preview()) {
+    return BadField("preview", "is instead of a publish; send one of them");
+  }
+  const bool hands_over = request.publish() || request.preview();
+  if (!request.target().empty() && !hands_over) {
+    return BadField("target", "is only for a publish or a preview");
   }
   if (request.priority() < -kHighestPriority || request.priority() > kHighestPriority) {
     return BadField("priority", "not in -100 … 100");
@@ -125,13 +129,13 @@ absl::StatusOr<Expanded> Expand(const v1::SubmitRunRequest& request,
     build.queued_since = now;
     build.created_at = now;
     expanded.tasks.push_back(build);
-    if (!request.publish()) continue;
+    if (!hands_over) continue;
 
     SLIPWAY_RETURN_IF_ERROR(domain::CheckTarget(targets, platform, request.target()));
     const domain::Target* target = targets.Find(platform, request.target());
     domain::Task publish = build;
     publish.id = TaskId(NewId("task-"));
-    publish.kind = domain::TaskKind::kPublish;
+    publish.kind = request.preview() ? domain::TaskKind::kPreview : domain::TaskKind::kPublish;
     publish.target = target->name;
     publish.depends_on = build.id;
     SLIPWAY_ASSIGN_OR_RETURN(

@@ -91,7 +91,7 @@ class SubmitCall final : public EndingCall {
     std::vector<domain::Authority> authorities;
     std::vector<domain::TargetUse> uses;
     for (const domain::Task& task : expanded.tasks) {
-      if (task.kind == domain::TaskKind::kPublish) {
+      if (task.kind != domain::TaskKind::kBuild) {
         const domain::Target* target = targets->Find(task.platform, task.target);
         uses.push_back({task.platform, task.target, target == nullptr ? "" : target->environment});
       }

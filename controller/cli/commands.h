@@ -27,6 +27,7 @@ struct SubmitFlags {
   std::string version;
   std::string description;
   bool publish = false;
+  bool preview = false;
   std::string target;
   std::vector<std::string> require;  // KEY=VALUE
   std::int32_t priority = 0;

@@ -93,6 +93,7 @@ const char* KindName(v1::TaskKind kind, Text t) {
     case v1::TASK_KIND_BUILD: return t("build", "构建");
     case v1::TASK_KIND_PUBLISH: return t("publish", "发布");
     case v1::TASK_KIND_PROBE: return t("probe", "探测");
+    case v1::TASK_KIND_PREVIEW: return t("preview", "预览");
     default: return "?";
   }
 }

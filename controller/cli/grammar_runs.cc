@@ -3,8 +3,9 @@
 namespace slipway::cli {
 
 void Grammar::AddRuns() {
-  CLI::App* submit = Command(app_, "submit", "Builds and, with --publish, publishes a commit",
-                             "构建一个提交；加 --publish 则发布",
+  CLI::App* submit = Command(app_, "submit",
+                             "Builds a commit; --preview makes a test package, --publish publishes",
+                             "构建一个提交；--preview 生成测试包，--publish 则发布",
                              [this](Session& s) { return Submit(s, submit_); });
   Option(submit, "--app", submit_.application, "Application", "应用")->required();
   Option(submit, "--platform", submit_.platforms, "One or several platforms", "一个或多个平台")
@@ -15,8 +16,12 @@ void Grammar::AddRuns() {
   Option(submit, "--version", submit_.version, "Version shown to people", "展示的版本号");
   Option(submit, "--description", submit_.description, "Handed to the platform",
          "提交给平台的说明");
-  Flag(submit, "--publish", submit_.publish, "Publishes each product after its build",
-       "构建成功后发布");
+  CLI::Option* publish = Flag(submit, "--publish", submit_.publish,
+                              "Publishes each product after its build", "构建成功后发布");
+  Flag(submit, "--preview", submit_.preview,
+       "Makes a test package of each product after its build: nothing is published",
+       "构建成功后生成测试包（不发布）")
+      ->excludes(publish);
   Option(submit, "--target", submit_.target, "Publish target (else the platform's own)",
          "发布目标（缺省为该平台的默认目标）");
   AddWaiting(submit, submit_.require, submit_.queue_timeout);

@@ -241,6 +241,12 @@ std::string RenderEnd(const v1::Task& task, const View& view) {
       AddProduct(facts, task.result().build(), t);
       text += facts.Render();
     }
+    if (task.kind() == v1::TASK_KIND_PREVIEW) {
+      Facts facts("  ");
+      facts.Add(t("link", "链接"), task.result().publish().link());
+      facts.Add(t("platform's code", "平台的码"), task.result().publish().platform_qr());
+      text += facts.Render();
+    }
     if (task.result().has_probe()) {
       Facts facts("  ");
       AddProbe(facts, task.result().probe(), t);
@@ -259,8 +265,9 @@ std::string RenderEnd(const v1::Task& task, const View& view) {
         task.id());
   }
   // Archived before and regardless of the publish that failed.
-  if (task.kind() == v1::TASK_KIND_PUBLISH && !task.depends_on().empty() &&
-      task.state() != v1::TASK_STATE_SKIPPED) {
+  const bool handed_over =
+      task.kind() == v1::TASK_KIND_PUBLISH || task.kind() == v1::TASK_KIND_PREVIEW;
+  if (handed_over && !task.depends_on().empty() && task.state() != v1::TASK_STATE_SKIPPED) {
     text += fmt::format(fmt::runtime(t("  the product is archived: slipway archive show {}\n",
                                        "  产物已归档：slipway archive show {}\n")),
                         task.depends_on());

@@ -104,6 +104,7 @@ Outcome Submit(Session& session, const SubmitFlags& flags) {
   request.set_version(flags.version);
   request.set_description(flags.description);
   request.set_publish(flags.publish);
+  request.set_preview(flags.preview);
   request.set_target(flags.target);
   request.set_priority(flags.priority);
   request.set_group(flags.group);

@@ -20,7 +20,7 @@ absl::Status Blocked(Action action, const TaskSituation& situation) {
     case Action::kCancel: return CheckCancel(task);
     case Action::kReadLog: return absl::OkStatus();
     case Action::kSubmitAgain:
-      return task.kind == TaskKind::kPublish
+      return task.kind != TaskKind::kBuild
                  ? CheckTarget(situation.targets, task.platform, task.target)
                  : absl::OkStatus();
     case Action::kDownload: return CheckProduct(task);
@@ -38,7 +38,9 @@ absl::Status Blocked(Action action, const TaskSituation& situation) {
 Question QuestionOf(const Task& task, const Targets& targets) {
   Question question{.application = task.application, .operation = Operation::kPackage};
   if (task.kind == TaskKind::kBuild) return question;
-  question.operation = task.kind == TaskKind::kPublish ? Operation::kPublish : Operation::kManage;
+  question.operation = task.kind == TaskKind::kPublish   ? Operation::kPublish
+                       : task.kind == TaskKind::kPreview ? Operation::kPreview
+                                                         : Operation::kManage;
   const Target* target = targets.Find(task.platform, task.target);
   if (target != nullptr) question.environment = target->environment;
   return question;
@@ -54,7 +56,9 @@ std::vector<Question> QuestionsOf(Action action, const Task& task, const Targets
     case Action::kReadLog: return {view};
     case Action::kSubmitAgain:
       if (task.kind == TaskKind::kBuild) return {package};
-      return publish ? std::vector{package, QuestionOf(task, targets)} : std::vector<Question>{};
+      return publish || task.kind == TaskKind::kPreview
+                 ? std::vector{package, QuestionOf(task, targets)}
+                 : std::vector<Question>{};
     case Action::kDownload:
       return task.kind == TaskKind::kBuild ? std::vector{view} : std::vector<Question>{};
     case Action::kResolvePublished:

@@ -98,7 +98,7 @@ absl::Status RunOrders::Complete(scheduler::ResultReported& event) {
   }
   SLIPWAY_ASSIGN_OR_RETURN(const auto found, deps_.reader.GetTask(event.key.task));
   SLIPWAY_RETURN_IF_ERROR(CheckProduct(found.task.application, found.task.kind, event.result));
-  if (event.result.ok() && event.result.publish) {
+  if (event.result.ok() && found.task.kind == domain::TaskKind::kPublish) {
     SLIPWAY_ASSIGN_OR_RETURN(event.release, MakeRelease(event.key.task, *event.result.publish));
   }
   if (event.result.ok() && event.result.probe) {
@@ -197,9 +197,9 @@ absl::Status RunOrders::CheckProduct(const ApplicationId& application, domain::T
     if (result.ok() && !result.probe) result.probe.emplace();
     return absl::OkStatus();
   }
-  if (kind == domain::TaskKind::kPublish) {
+  if (kind == domain::TaskKind::kPublish || kind == domain::TaskKind::kPreview) {
     result.build.reset();
-    // The client has ended well, so it is public, whether or not the agent tells more.
+    // The client has ended well, so it is there, whether or not the agent tells more.
     if (result.ok() && !result.publish) result.publish.emplace();
     return absl::OkStatus();
   }
@@ -305,7 +305,7 @@ absl::StatusOr<std::string> RunOrders::SpecOf(const TaskId& task) {
       found.task.kind == domain::TaskKind::kProbe ? spec.mutable_probe() : spec.mutable_publish();
   publish->set_manifest(rpc::ToProto(outcome.manifest));
   publish->set_app_id(outcome.app_id);
-  publish->set_mode("upload");
+  publish->set_mode(found.task.kind == domain::TaskKind::kPreview ? "preview" : "upload");
   publish->set_commit(outcome.commit);
   for (const std::string& option : outcome.publish_options) {
     const auto equals = option.find('=');

@@ -251,7 +251,7 @@ void SchedulerCore::Impl::On(const PermitRequested& event, Moment at) {
                 "", ""));
     return;
   }
-  if (entry->task.kind == TaskKind::kProbe) {
+  if (protocol::IsRepeatable(entry->task.kind)) {
     // Safe to repeat: nothing to remember.
     Send(event.from.agent, protocol::Permit{.key = event.key,
                                             .nonce = event.nonce,

@@ -43,7 +43,8 @@ std::vector<std::string> Touched(const Change& change) {
 
 std::string MakeAllowedBefore(TaskState to) {
   std::string allowed = " ";
-  for (const TaskKind kind : {TaskKind::kBuild, TaskKind::kPublish, TaskKind::kProbe}) {
+  for (const TaskKind kind :
+       {TaskKind::kBuild, TaskKind::kPublish, TaskKind::kProbe, TaskKind::kPreview}) {
     for (int value = static_cast<int>(TaskState::kWaiting);
          value <= static_cast<int>(TaskState::kUnknown); ++value) {
       const auto from = static_cast<TaskState>(value);

@@ -21,7 +21,10 @@ constexpr std::array<std::pair<StepState, std::string_view>, 3> kStepStates{
      {StepState::kFailed, "failed"}}};
 
 constexpr std::array<std::pair<TaskKind, std::string_view>, 3> kKinds{
-    {{TaskKind::kBuild, "build"}, {TaskKind::kPublish, "publish"}, {TaskKind::kProbe, "probe"}}};
+    {{TaskKind::kBuild, "build"},
+     {TaskKind::kPublish, "publish"},
+     {TaskKind::kProbe, "probe"},
+     {TaskKind::kPreview, "preview"}}};
 constexpr std::array<std::pair<protocol::ProbeVerdict, std::string_view>, 3> kProbeVerdicts{
     {{protocol::ProbeVerdict::kPublished, "published"},
      {protocol::ProbeVerdict::kNotPublished, "not_published"},
