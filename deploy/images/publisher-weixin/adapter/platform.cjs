@@ -45,6 +45,28 @@ function clientSettings(options) {
 // another host (packages above 5 MB go to the vendor's object store).
 const carriesProduct = ({ host, path: where }) => !host.startsWith(HOST) || /^\/wxa\/ci\/(upload|testSourceURL)\b/.test(where);
 
+// What the image of a code says, read with the client's own libraries, so that it can be drawn anew in any
+// size; nothing when it cannot be read, which depends on how large it is drawn.
+async function textOfCode(file, requireClient) {
+  const Jimp = requireClient('jimp');
+  const Reader = requireClient('qrcode-reader');
+  for (const scale of [1, 2, 0.5]) {
+    try {
+      const image = await Jimp.read(file);
+      if (scale !== 1) image.scale(scale, Jimp.RESIZE_NEAREST_NEIGHBOR);
+      const text = await new Promise((resolve, reject) => {
+        const reader = new Reader();
+        reader.callback = (error, value) => (error ? reject(new Error(String(error))) : resolve(value.result));
+        reader.decode(image.bitmap);
+      });
+      if (text && text.length <= 2048) return text;
+    } catch {
+      // The next size.
+    }
+  }
+  return null;
+}
+
 async function publish(request, { pem }, { tell, requireClient }) {
   watchClient({ tell, carriesProduct });
   const ci = requireClient('miniprogram-ci');
@@ -69,7 +91,8 @@ async function publish(request, { pem }, { tell, requireClient }) {
     const qrFile = path.join(request.outDir, 'preview-qr.jpg');
     const done = await ci.preview({ ...common, qrcodeFormat: 'image', qrcodeOutputDest: qrFile });
     if (!fs.existsSync(qrFile) || fs.statSync(qrFile).size === 0) throw new Error('the platform sent no preview code');
-    return { sizes: done.subPackageInfo ?? [], qrFile: path.basename(qrFile) };
+    const qrText = await textOfCode(qrFile, requireClient);
+    return { sizes: done.subPackageInfo ?? [], ...(qrText ? { qrText } : { qrFile: path.basename(qrFile) }) };
   }
   const done = await ci.upload(common);
   return { sizes: done.subPackageInfo ?? [], link: experienceLink(request.appId) };
