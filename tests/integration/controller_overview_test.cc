@@ -343,7 +343,7 @@ TEST_CASE("Overview: two people see different farms, and nothing that they may n
   f.Grant("dev", "shop", {v1::OPERATION_RUN_SCRIPT, v1::OPERATION_PACKAGE, v1::OPERATION_PUBLISH});
   f.Grant("dev", "cafe", {v1::OPERATION_VIEW});
   f.Grant("pm", "shop", {v1::OPERATION_PACKAGE});
-  f.Grant("pm", "shop", {v1::OPERATION_PUBLISH}, "test");
+  f.Grant("pm", "shop", {v1::OPERATION_PREVIEW, v1::OPERATION_PUBLISH}, "test");
   FakeAgent agent(f.farm.Join("builder"), 2);
   REQUIRE(agent.Reconnect());
   REQUIRE(f.ListOf("shop").versions_size() == 1);
@@ -390,6 +390,13 @@ TEST_CASE("Overview: two people see different farms, and nothing that they may n
   CHECK(test->targets(0).name() == "weixin-test");
   CHECK_FALSE(test->targets(0).is_default());
   CHECK(Find(theirs, "target")->choices_size() == 1);
+  const v1::AllowedAction* preview = Find(theirs, v1::OPERATION_PREVIEW, "test");
+  REQUIRE(preview != nullptr);
+  CHECK_FALSE(preview->has_blocked());
+  CHECK(preview->targets_size() == 1);
+  CHECK(Find(theirs, "preview") != nullptr);
+  CHECK(Find(its, v1::OPERATION_PREVIEW) == nullptr);
+  CHECK(Find(its, "preview") == nullptr);
   CHECK(pm.DebugString().find("secret") == std::string::npos);
   CHECK(pm.DebugString().find("production") == std::string::npos);
 
@@ -426,7 +433,8 @@ TEST_CASE("Overview: what is held but leads nowhere now says why", "[integration
   const v1::ApplicationOverview& shop = overview.applications(1);
   CHECK(reason(Find(shop, v1::OPERATION_PACKAGE)) == "NO_AGENT_READY");
   CHECK(reason(Find(shop, v1::OPERATION_PUBLISH)) == "NO_TARGET");
-  CHECK(reason(Find(shop, v1::OPERATION_PREVIEW)) == "NOT_OFFERED");
+  CHECK(reason(Find(shop, v1::OPERATION_PREVIEW)) == "NO_TARGET");
+  CHECK(reason(Find(shop, v1::OPERATION_RUN_SCRIPT)) == "NOT_OFFERED");
   CHECK_FALSE(Find(shop, v1::OPERATION_MANAGE)->has_blocked());
   CHECK(reason(Find(lost, v1::OPERATION_PACKAGE)) == "REPOSITORY_UNREACHABLE");
   CHECK(Find(shop, "target") == nullptr);

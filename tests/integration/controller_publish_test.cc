@@ -136,6 +136,49 @@ TEST_CASE("Controller: from a submit to a release whose exact bytes come back", 
   }
 }
 
+TEST_CASE("Controller: a preview brings a code, as often as it is made, and no release",
+          "[integration]") {
+  Story story;
+  v1::SubmitRunRequest submit = SubmitOf("shop", false);
+  submit.set_preview(true);
+  const auto submitted = story.farm.client().Submit(submit);
+  REQUIRE_OK(submitted);
+  const auto build = story.agent->WaitStart();
+  REQUIRE(build);
+  const Sha256Digest manifest =
+      DoBuild(*story.agent, build->key, story.product, kLog, story.Seal("shop"));
+  const auto preview = story.agent->WaitStart();
+  REQUIRE(preview);
+  CHECK(preview->spec.publish().mode() == "preview");
+  const auto permit = story.agent->AskPermit(preview->key, manifest);
+  REQUIRE(permit);
+  REQUIRE(std::holds_alternative<v1::Permit>(*permit));
+  CHECK(std::get<v1::Permit>(*permit).secret() == kSecret);
+  // Repeatable: leave is given anew each time.
+  const auto again = story.agent->AskPermit(preview->key, manifest);
+  REQUIRE(again);
+  CHECK(std::get<v1::Permit>(*again).nonce() != std::get<v1::Permit>(*permit).nonce());
+  REQUIRE_OK(story.agent->AppendLog(preview->key, "previewing\n"));
+  protocol::AttemptResult result = PublishResult("previewing\n");
+  result.publish->platform_qr = "https://platform.example/preview/7";
+  REQUIRE(story.agent->Report(preview->key, result));
+
+  const auto watched = story.farm.client().Watch(submitted->run());
+  REQUIRE_OK(watched);
+  REQUIRE(watched->finished());
+  const v1::Task& ended = watched->tasks(1);
+  CHECK(ended.kind() == v1::TASK_KIND_PREVIEW);
+  CHECK(ended.state() == v1::TASK_STATE_SUCCEEDED);
+  CHECK(ended.result().publish().platform_qr() == "https://platform.example/preview/7");
+  CHECK(ended.release().empty());
+  v1::ListReleasesResponse releases;
+  v1::ListReleasesRequest list;
+  list.set_application("shop");
+  const auto context = story.farm.client().Context();
+  REQUIRE(story.farm.client().releases().ListReleases(context.get(), list, &releases).ok());
+  CHECK(releases.releases_size() == 0);
+}
+
 TEST_CASE("Controller: no permit for bytes that the build did not archive", "[integration]") {
   Story story;
   const FakeAgent::Work publish = story.ToPublish(story.Seal("shop"));

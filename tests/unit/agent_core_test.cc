@@ -405,10 +405,11 @@ TEST_CASE("AgentCore: a result whose spool has lost its end goes when the contro
   CHECK(shell.Sent<protocol::ResultReport>()->result.log.missing == 4);
 }
 
-TEST_CASE("AgentCore: a probe needs no marker and begins anew when its container is lost",
+TEST_CASE("AgentCore: probes and previews need no marker and begin anew when the container is lost",
           "[unit][agent]") {
+  const TaskKind kind = GENERATE(TaskKind::kProbe, TaskKind::kPreview);
   Shell shell;
-  shell.Run(Key(), TaskKind::kProbe);
+  shell.Run(Key(), kind);
   const std::size_t entries = shell.journal.size();
   shell.Do(PublishReady{Key(), Sha256Digest()});
   shell.Tell(PermitFor(Key()));

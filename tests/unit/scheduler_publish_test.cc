@@ -159,6 +159,31 @@ TEST_CASE("Scheduler: a lost publish is unknown with a permit, failed without, n
   }
 }
 
+TEST_CASE("Scheduler: a preview is permitted without a trace, and begun anew when its agent is lost",
+          "[unit][scheduler]") {
+  Farm farm;
+  farm.Connect("a", 1);
+  farm.Connect("b", 1);
+  domain::Task preview = Farm::Publish("p", "t");
+  preview.kind = TaskKind::kPreview;
+  farm.Submit({Farm::Build("t"), preview});
+  CHECK(farm.Why("p").await == Await::kDependency);
+  farm.Run("t");
+  farm.Succeed("t");
+  farm.Run("p");
+  farm.Do(PermitRequested{.from = Farm::kA,
+                          .key = Farm::Key("p"),
+                          .manifest = Sha256Digest(),
+                          .nonce = "one",
+                          .sequence = 1,
+                          .deadline = seconds(600)});
+  CHECK(farm.Changed<store::GrantPermit>() == nullptr);
+  farm.Do(SessionClosed{Farm::kA});
+  farm.Pass(kLease);
+  CHECK(farm.Changed<store::MarkUnknown>() == nullptr);
+  CHECK(farm.Changed<store::RequeueTask>() != nullptr);
+}
+
 TEST_CASE("Scheduler: the late result of an unknown publish resolves it", "[unit][scheduler]") {
   PublishingFarm farm;
   farm.Ask("one");

@@ -68,6 +68,22 @@ TEST_CASE("Expand: a build per platform, and its publish that waits for it", "[u
   }
 }
 
+TEST_CASE("Expand: a preview takes the place of the publish, on the same targets", "[unit]") {
+  v1::SubmitRunRequest request = Good();
+  request.set_preview(true);
+  request.set_target("staging");
+  const auto expanded = Expand(request);
+  REQUIRE_OK(expanded);
+  REQUIRE(expanded->tasks.size() == 2);
+  CHECK(expanded->tasks[1].kind == domain::TaskKind::kPreview);
+  CHECK(expanded->tasks[1].depends_on == expanded->tasks[0].id);
+  CHECK(expanded->tasks[1].target == "staging");
+  CHECK_FALSE(domain::GroupOf(expanded->tasks[1]));
+  request.set_publish(true);
+  CHECK_THAT(Expand(request).status(),
+             StatusIs(absl::StatusCode::kInvalidArgument, "BAD_FIELD"));
+}
+
 TEST_CASE("Expand: a named target of the platform is taken", "[unit]") {
   v1::SubmitRunRequest request = Good();
   request.set_publish(true);
