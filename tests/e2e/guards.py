@@ -244,14 +244,16 @@ def offline_sql(farm, text):
 
 @case("a newer schema is refused, and the database stays as it is")
 def newer_schema(farm):
-    before = farm.json("tasks")
+    # What may be done with them is of the moment: when a publish may be said not to have happened.
+    rows = lambda: [{key: value for key, value in task.items() if key != "allowed_actions"} for task in farm.json("tasks")["tasks"]]
+    before = rows()
     expect(farm.controller.stop() == 0, farm.controller.tail())
     offline_sql(farm, "INSERT INTO schema_migrations (version, name, sha256) "
                 "SELECT 9000, 'future', sha256 FROM schema_migrations LIMIT 1")
     ends(farm.controller.command, ["9000", "newer"], 60)
     offline_sql(farm, "DELETE FROM schema_migrations WHERE version = 9000")
     farm.start_controller()
-    expect(farm.json("tasks") == before)
+    expect(rows() == before)
 
 
 if __name__ == "__main__":
