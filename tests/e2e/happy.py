@@ -6,6 +6,9 @@ import zipfile
 
 from farm import APP_ID, WEIXIN, Farm, Suite, expect, expect_in, tree_of
 
+# What the stand-in's preview code says.
+PREVIEW_CODE = "https://example.invalid/preview"
+
 suite = Suite()
 case = suite.case
 state = {}
@@ -150,6 +153,23 @@ def build_only(farm):
     expect(build["state"] == "TASK_STATE_SUCCEEDED", build)
     expect_in("2.0.0", farm.slipway("archive", "show", build["id"]).stdout)
     expect(len(farm.releases()) == 2 and len(farm.published()) == 2)
+
+
+@case("submit --preview brings a code that opens exactly this product, again and again; nothing is released")
+def preview(farm):
+    done = farm.slipway("submit", "--app", "pocket-shop", "--platform", WEIXIN, "--version", "2.0.1", "--preview", "--follow")
+    for words in ("uploading a preview", PREVIEW_CODE, "█"):
+        expect_in(words, done.stdout)
+    run, _ = farm.submit("pocket-shop", WEIXIN, "--version", "2.0.1", "--preview")
+    build, made = farm.finish(run)
+    expect(build["kind"] == "TASK_KIND_BUILD" and made["kind"] == "TASK_KIND_PREVIEW", build, made)
+    expect(made["state"] == "TASK_STATE_SUCCEEDED" and not made.get("release"), made)
+    expect(made["result"]["publish"]["platform_qr"] == PREVIEW_CODE, made["result"])
+    expect([step["name"] for step in made["steps"]] == ["fetch", "prepare", "prove", "preview"], made["steps"])
+    kinds = [one["kind"] for one in farm.published()]
+    expect(kinds.count("preview") == 2 and kinds.count("upload") == 2 and len(farm.releases()) == 2, kinds)
+    both = farm.slipway("submit", "--app", "pocket-shop", "--platform", WEIXIN, "--preview", "--publish", check=False)
+    expect(both.returncode == 3 and "--publish" in both.stderr, both.returncode, both.stderr)
 
 
 @case("the same request id is the same run")

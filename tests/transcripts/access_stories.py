@@ -43,10 +43,12 @@ def access(story, farm):
     story.wait("the repository to be read", lambda: "being read" not in farm.slipway("overview", "shop").stdout
                and "platforms" in farm.slipway("overview", "shop").stdout)
     story.say("""All that a client shows each of them of `shop`. The product manager's has no `run_script`. What is held and leads nowhere now is there with the
-        reason: this version of Slipway has no call yet that runs somebody's own script or makes a preview.""")
+        reason: this version of Slipway has no call yet that runs somebody's own script.""")
     story.run("slipway --context mei overview shop")
     story.run("slipway --context wang overview shop")
-    story.say("The product manager builds and publishes:")
+    story.say("The product manager makes a preview, a test package whose code opens exactly this product, and looks at it on a phone:")
+    story.run(f"slipway --context wang submit --app shop --platform {WEIXIN} --version 1.0.0-rc1 --preview --follow")
+    story.say("It is what was meant, so it is published:")
     story.run(f"slipway --context wang submit --app shop --platform {WEIXIN} --version 1.0.0 --publish --follow")
     story.say("What she was granted nothing of is not there; what she sees but may not do is refused with the reason:")
     story.run("slipway --context wang submit --app cafe --platform weixin", status=3)

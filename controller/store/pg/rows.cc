@@ -20,7 +20,7 @@ constexpr std::array<std::pair<StepState, std::string_view>, 3> kStepStates{
      {StepState::kSucceeded, "succeeded"},
      {StepState::kFailed, "failed"}}};
 
-constexpr std::array<std::pair<TaskKind, std::string_view>, 3> kKinds{
+constexpr std::array<std::pair<TaskKind, std::string_view>, 4> kKinds{
     {{TaskKind::kBuild, "build"},
      {TaskKind::kPublish, "publish"},
      {TaskKind::kProbe, "probe"},
