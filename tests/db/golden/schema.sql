@@ -442,7 +442,7 @@ CREATE TABLE public.tasks (
     not_before timestamp with time zone,
     queued_since timestamp with time zone,
     CONSTRAINT tasks_attempt_check CHECK ((attempt >= 0)),
-    CONSTRAINT tasks_kind_check CHECK ((kind = ANY (ARRAY['build'::text, 'publish'::text, 'probe'::text]))),
+    CONSTRAINT tasks_kind_check CHECK ((kind = ANY (ARRAY['build'::text, 'publish'::text, 'probe'::text, 'preview'::text]))),
     CONSTRAINT tasks_queue_timeout_check CHECK ((queue_timeout >= 0)),
     CONSTRAINT tasks_starts_check CHECK ((starts >= 0)),
     CONSTRAINT tasks_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'queued'::text, 'offered'::text, 'running'::text, 'succeeded'::text, 'failed'::text, 'canceled'::text, 'skipped'::text, 'unknown'::text])))
