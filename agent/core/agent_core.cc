@@ -250,7 +250,7 @@ void AgentCore::Impl::On(PublishReady& event) {
     actions_.push_back(DenyPermit{event.key,
                                   {.klass = FailureClass::kCanceled,
                                    .reason = "CANCELED",
-                                   .message = "Canceled before the publish began.",
+                                   .message = "Canceled before it began.",
                                    .tool_words = {},
                                    .remedy = {},
                                    .remedy_zh = {}}});

@@ -183,7 +183,9 @@ absl::StatusOr<AdapterResult> ParseResult(std::string_view text) {
   if (ok->get_bool()) {
     protocol::PublishOutcome outcome;
     outcome.link = Text(*root, "link", kMaxLink);
-    outcome.platform_qr = Text(*root, "qrText", kMaxLink);
+    // Half a code opens nothing.
+    outcome.platform_qr = Text(*root, "qrText", kMaxLink + 1);
+    if (outcome.platform_qr.size() > kMaxLink) outcome.platform_qr.clear();
     outcome.details_json = json::serialize(*root);
     // A number beyond any double was read as infinity, and would be written as nobody reads it.
     (void)json::parse(outcome.details_json, error, {}, limits);
@@ -200,6 +202,19 @@ absl::StatusOr<AdapterResult> ParseResult(std::string_view text) {
                                   .remedy = Text(*root, "remedy", kMaxText),
                                   .remedy_zh = Text(*root, "remedyZh", kMaxText)};
   return result;
+}
+
+std::string PreviewMessage(const protocol::Failure& failure, std::string_view stage) {
+  switch (failure.klass) {
+    case FailureClass::kBuild: return "No preview can be made of the product as it is.";
+    case FailureClass::kCredential:
+      return "The platform did not accept the credential; no preview was made.";
+    case FailureClass::kPlatformRefused: return "The platform refused to make a preview.";
+    case FailureClass::kNetwork: return "The platform could not be reached; no preview came.";
+    default:
+      return stage.empty() ? "Making the preview failed."
+                           : fmt::format("Making the preview failed at \"{}\".", stage);
+  }
 }
 
 bool InDoubt(const AdapterResult& result, std::string_view mode) {

@@ -61,6 +61,9 @@ struct AdapterResult {
 };
 // `json` is hostile: it comes out of a container. kInvalidArgument, PUBLISH_RESULT_INVALID.
 [[nodiscard]] absl::StatusOr<AdapterResult> ParseResult(std::string_view json);
+
+// What became of a preview that failed so, where ParseResult's message speaks of a publish.
+[[nodiscard]] std::string PreviewMessage(const protocol::Failure& failure, std::string_view stage);
 // A failure of which nobody can say that nothing was published: in mode "upload", once the upload
 // has begun, only the platform's own answer (platform_refused, credential) says so, whatever class
 // the adapter gives it. A preview changes nothing that people see.

@@ -163,8 +163,8 @@ BuildAttempt::Trouble BuildAttempt::ReadCredential(const git::CommitReader& read
   if (platform_.credential.empty()) {
     if (!work_.publish_follows) return std::nullopt;
     return MakeFailure(reason::kNoCredential,
-                       fmt::format("slipway.yaml names no credential for {}, but a publish was "
-                                   "asked for.",
+                       fmt::format("slipway.yaml names no credential for {}, but its product "
+                                   "is to go there.",
                                    platform_.name));
   }
   absl::StatusOr<std::string> sealed =

@@ -145,7 +145,7 @@ executor::ContainerSpec PublishContainer(const RunnerOptions& options, const Att
   spec.name = ContainerName(options.owner, key);
   spec.labels = AttemptLabels(options.owner, key);
   spec.image = work.image;
-  spec.labels[executor::kLabelKind] = work.probe ? "probe" : "publish";
+  spec.labels[executor::kLabelKind] = work.probe ? "probe" : work.preview() ? "preview" : "publish";
   if (!work.probe) {
     spec.binds.push_back(
         {.host_path = paths.tree, .container_path = inside::kProduct, .read_only = true});

@@ -113,6 +113,14 @@ constexpr std::array kTable = {
         "What became of the publish is as unknown as before. Look at the probe's log and at the "
         "target's image, or look at the platform yourself.",
         "发布结果仍然未知。请查看探测任务的日志并检查发布镜像，或直接到平台上确认。"},
+    Row{reason::kPreviewFailed, FailureClass::kInfrastructure,
+        "Nothing was published; a preview may be made again at any time. Look at its log and at "
+        "the target's image.",
+        "没有发布任何内容，可随时重新生成预览。请查看日志并检查发布镜像。"},
+    Row{reason::kNotAPreview, FailureClass::kPolicy,
+        "Look at the platform for what it did, and do not use the target's image until it makes "
+        "previews or refuses them.",
+        "请到平台上确认它做了什么；在该镜像能够生成或明确拒绝预览之前，请勿使用它。"},
 };
 
 constexpr std::size_t kMaxWords = 4096;

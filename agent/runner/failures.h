@@ -31,6 +31,8 @@ inline constexpr std::string_view kPermitExpired = "PERMIT_EXPIRED";
 inline constexpr std::string_view kPublishUnknown = "PUBLISH_UNKNOWN";
 inline constexpr std::string_view kPublisherFailed = "PUBLISHER_FAILED";
 inline constexpr std::string_view kProbeFailed = "PROBE_FAILED";
+inline constexpr std::string_view kPreviewFailed = "PREVIEW_FAILED";
+inline constexpr std::string_view kNotAPreview = "NOT_A_PREVIEW";
 }  // namespace reason
 
 // REQUIRES: `reason` is in the table.

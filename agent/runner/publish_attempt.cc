@@ -43,9 +43,10 @@ void WipeString(std::string& text) {
   text.clear();
 }
 
-protocol::Failure TooLate() {
-  return MakeFailure(reason::kPermitExpired,
-                     "The time in which the publish might begin has passed.");
+protocol::Failure TooLate(const PublishWork& work) {
+  constexpr char kText[] = "The time in which it might begin has passed.";
+  if (work.probe) return MakeFailure(reason::kProbeFailed, kText);
+  return MakeFailure(work.preview() ? reason::kPreviewFailed : reason::kPermitExpired, kText);
 }
 
 }  // namespace
@@ -109,8 +110,11 @@ AttemptEnd PublishAttempt::Finish(Trouble trouble) {
     context_.Say("the container could not be removed; it is tried again later");
   }
   if (trouble) {
-    const bool nothing_happened = trouble->klass == protocol::FailureClass::kInfrastructure ||
-                                  trouble->klass == protocol::FailureClass::kTimeout;
+    const bool nothing_happened =
+        trouble->klass == protocol::FailureClass::kInfrastructure ||
+        trouble->klass == protocol::FailureClass::kTimeout ||
+        // An adapter that is ended in the middle of a preview calls that a failure of the network.
+        (work_.preview() && trouble->klass == protocol::FailureClass::kNetwork);
     if (context_.control.canceled() && nothing_happened) {
       trouble = MakeFailure(reason::kCanceled, "Canceled; nothing was published.");
     }
@@ -262,7 +266,7 @@ PublishAttempt::Trouble PublishAttempt::StartClient(ClientPermit permit) {
   }
   // Asked here so that an expired permit costs no start, and by slipway-init right before the
   // start, because this process may be frozen in between.
-  if (context_.clock.Mono() >= permit.valid_until) return TooLate();
+  if (context_.clock.Mono() >= permit.valid_until) return TooLate(work_);
   step.start_before_ns = permit.valid_until.time_since_epoch().count();
   const absl::Status started = init.RunStep(step, session_.CallDeadline());
   if (started.code() == StatusCode::kInvalidArgument ||
@@ -279,14 +283,15 @@ PublishAttempt::Trouble PublishAttempt::AwaitClient() {
     FollowStages();
     std::optional<protocol::Failure> late;
     if (context_.clock.Mono() >= overdue) {
-      late = InDoubt("The client did not end at its deadline.", "");
+      late = MakeFailure(work_.preview() ? reason::kPreviewFailed : reason::kPublishUnknown,
+                         "The client did not end at its deadline.");
     }
     return late;
   });
   if (!end.ok()) {
     vanished_ = true;
     if (!context_.control.leaving() && session_.EngineWentAway()) {
-      context_.Say("the Docker Engine was restarted and ended the publish's container");
+      context_.Say("the Docker Engine was restarted and ended the container");
     }
     return FailureOf(end.status());
   }
@@ -294,7 +299,7 @@ PublishAttempt::Trouble PublishAttempt::AwaitClient() {
 }
 
 PublishAttempt::Trouble PublishAttempt::ReadResult(const StepEnd& end) {
-  if (end.result.reason == init::StopReason::kTooLate) return TooLate();
+  if (end.result.reason == init::StopReason::kTooLate) return TooLate(work_);
   if (end.result.signal == 0) result_.exit_code = end.result.exit_code;
   if (end.result.reason == init::StopReason::kStartFailed) {
     return MakeFailure(reason::kPublisherFailed,
@@ -306,18 +311,16 @@ PublishAttempt::Trouble PublishAttempt::ReadResult(const StepEnd& end) {
   // The log takes no words of ours while the container lives.
   (void)session_.Remove();
   if (work_.probe) return TakeProbe(result, words);
+  if (work_.preview()) return TakePreview(std::move(result), words);
   if (result.ok() && std::holds_alternative<protocol::ProbeOutcome>(result->what)) {
     result = absl::InvalidArgumentError("The client answered a question that nobody asked.");
   }
   if (!result.ok()) {
-    return InDoubt(std::string(result.status().message()), words);
+    return MakeFailure(reason::kPublishUnknown, std::string(result.status().message()), words);
   }
   ReportStages(*result);
   if (auto* failure = std::get_if<protocol::Failure>(&result->what)) {
     if (failure->tool_words.empty()) failure->tool_words = LastWords(words);
-    if (work_.preview() && failure->klass == protocol::FailureClass::kPublishUnknown) {
-      return InDoubt(failure->message, failure->tool_words);
-    }
     if (failure->klass != protocol::FailureClass::kPublishUnknown &&
         publish::InDoubt(*result, work_.mode)) {
       // The remedies of another class would have it published again.
@@ -338,9 +341,10 @@ absl::StatusOr<publish::AdapterResult> PublishAttempt::TakeResult() {
       ReadHostileFile(context_.paths.out, publish::kResultFile, publish::kMaxResultBytes);
   if (!bytes.ok() || !*bytes) {
     return absl::NotFoundError(
-        work_.probe ? "The probe ended without an answer."
-                    : "The client ended without saying what it did; the version may or may not be "
-                      "published.");
+        work_.probe       ? "The probe ended without an answer."
+        : work_.preview() ? "The client ended without saying what it did."
+                          : "The client ended without saying what it did; the version may or may "
+                            "not be published.");
   }
   const absl::StatusOr<std::string> masked = session_.MaskText(**bytes);
   if (masked.ok()) return publish::ParseResult(*masked);
@@ -377,11 +381,36 @@ PublishAttempt::Trouble PublishAttempt::TakeProbe(
   return std::nullopt;
 }
 
-protocol::Failure PublishAttempt::InDoubt(const std::string& message,
-                                          const std::string& words) const {
-  // A preview that may be there harms nobody: the next one takes its place.
-  return MakeFailure(work_.preview() ? reason::kPublisherFailed : reason::kPublishUnknown, message,
-                     words);
+PublishAttempt::Trouble PublishAttempt::TakePreview(absl::StatusOr<publish::AdapterResult> result,
+                                                    const std::string& words) {
+  if (!result.ok()) {
+    return MakeFailure(reason::kPreviewFailed, std::string(result.status().message()), words);
+  }
+  ReportStages(*result);
+  if (auto* failure = std::get_if<protocol::Failure>(&result->what)) {
+    if (failure->tool_words.empty()) failure->tool_words = LastWords(words);
+    if (failure->klass == protocol::FailureClass::kPublishUnknown) {
+      // One that may be there harms nobody: the next one takes its place.
+      return MakeFailure(reason::kPreviewFailed,
+                         "Making the preview had begun and no clear answer came.",
+                         failure->tool_words);
+    }
+    failure->message = publish::PreviewMessage(*failure, result->stage);
+    return std::move(*failure);
+  }
+  const auto* made = std::get_if<protocol::PublishOutcome>(&result->what);
+  if (made == nullptr || result->stage != work_.mode) {
+    return MakeFailure(reason::kNotAPreview,
+                       fmt::format("The client was asked for a preview and did something else{}.",
+                                   result->stage.empty() ? "" : " (" + result->stage + ")"),
+                       words);
+  }
+  if (made->platform_qr.empty()) {
+    return MakeFailure(reason::kPreviewFailed,
+                       "The preview was made, but its code could not be read.", words);
+  }
+  result_.publish = *made;
+  return std::nullopt;
 }
 
 void PublishAttempt::BeginClientStep() {

@@ -34,10 +34,8 @@ class PublishAttempt {
   Trouble AwaitClient();
   Trouble ReadResult(const StepEnd& end);
   Trouble TakeProbe(const absl::StatusOr<publish::AdapterResult>& result, const std::string& words);
+  Trouble TakePreview(absl::StatusOr<publish::AdapterResult> result, const std::string& words);
   void BeginClientStep();
-  // Of a client that may or may not have done it.
-  [[nodiscard]] protocol::Failure InDoubt(const std::string& message,
-                                          const std::string& words) const;
   // result.json, masked; without its texts when nobody can mask them any more.
   [[nodiscard]] absl::StatusOr<publish::AdapterResult> TakeResult();
   [[nodiscard]] AttemptEnd Finish(Trouble trouble);

@@ -185,8 +185,9 @@ absl::Status AgentService::DoFetch(grpc::ServerContext& context,
   SLIPWAY_ASSIGN_OR_RETURN(const auto build, deps_.reader.GetTask(task.depends_on));
   if (!build.task.result || !build.task.result->build ||
       build.task.result->build->manifest != digest) {
-    return MakeError(absl::StatusCode::kPermissionDenied, "WRONG_PRODUCT",
-                     fmt::format("{} is not the product this publish is for", digest.ToString()));
+    return MakeError(
+        absl::StatusCode::kPermissionDenied, "WRONG_PRODUCT",
+        fmt::format("{} is not the product that this task hands over", digest.ToString()));
   }
   return StreamArtifact<v1::FetchArtifactResponse>(
       deps_.archive, task.application, digest,

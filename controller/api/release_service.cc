@@ -78,7 +78,9 @@ absl::StatusOr<ReleaseService::Product> ReleaseService::Find(const access::Calle
   SLIPWAY_RETURN_IF_ERROR(domain::CheckProduct(product.build.task));
   SLIPWAY_ASSIGN_OR_RETURN(const auto siblings, deps_.reader.TasksOfRun(product.build.run.id));
   for (const domain::Task& sibling : siblings) {
-    if (sibling.depends_on == product.build.task.id) product.publish = sibling;
+    if (sibling.kind == domain::TaskKind::kPublish && sibling.depends_on == product.build.task.id) {
+      product.publish = sibling;
+    }
   }
   if (!product.release && product.publish &&
       product.publish->state == domain::TaskState::kSucceeded) {

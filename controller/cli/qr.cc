@@ -23,6 +23,17 @@ absl::Status WriteFile(Session& session, const std::string& path, const std::str
   return absl::OkStatus();
 }
 
+// The task if it is a preview, else an empty one: its product's release has the code.
+absl::StatusOr<v1::Task> PreviewOf(const Client& client, const std::string& name) {
+  v1::GetTaskRequest request;
+  request.set_id(name);
+  v1::Task task;
+  SLIPWAY_RETURN_IF_ERROR(
+      client.Call(client.tasks(), &v1::TaskService::Stub::GetTask, request, task));
+  if (task.kind() != v1::TASK_KIND_PREVIEW) task.Clear();
+  return task;
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> RenderQr(std::string_view text, QrShape shape, const Style& style) {
@@ -34,12 +45,19 @@ absl::StatusOr<std::string> RenderQr(std::string_view text, QrShape shape, const
 
 Outcome ShowQr(Session& session, const QrFlags& flags) {
   SLIPWAY_ASSIGN_OR_RETURN(const Client* client, session.Controller());
-  v1::GetArchivedRequest request;
-  request.set_name(flags.name);
+  v1::Task preview;
+  if (flags.name.rfind("task-", 0) == 0) {
+    SLIPWAY_ASSIGN_OR_RETURN(preview, PreviewOf(*client, flags.name));
+  }
   v1::Archived archived;
-  SLIPWAY_RETURN_IF_ERROR(
-      client->Call(client->releases(), &v1::ReleaseService::Stub::GetArchived, request, archived));
-  const std::string& text = archived.release().qr_text();
+  std::string text = preview.result().publish().platform_qr();
+  if (text.empty()) {
+    v1::GetArchivedRequest request;
+    request.set_name(flags.name);
+    SLIPWAY_RETURN_IF_ERROR(client->Call(client->releases(), &v1::ReleaseService::Stub::GetArchived,
+                                         request, archived));
+    text = archived.release().qr_text();
+  }
   if (text.empty()) {
     return MakeError(
         absl::StatusCode::kFailedPrecondition, "NOT_RELEASED",
@@ -48,7 +66,11 @@ Outcome ShowQr(Session& session, const QrFlags& flags) {
                     OneLine(flags.name), OneLine(archived.publish_state())));
   }
   if (session.as_document) {
-    session.PrintDocument(archived.release());
+    if (archived.has_release()) {
+      session.PrintDocument(archived.release());
+    } else {
+      session.PrintDocument(preview.result().publish());
+    }
   } else if (flags.text) {
     session.out << OneLine(text) << '\n';
   }

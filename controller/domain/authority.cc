@@ -6,8 +6,8 @@ namespace slipway::domain {
 namespace {
 
 bool HasPlace(Operation operation) {
-  return operation == Operation::kPublish || operation == Operation::kApprove ||
-         operation == Operation::kDeploy;
+  return operation == Operation::kPreview || operation == Operation::kPublish ||
+         operation == Operation::kApprove || operation == Operation::kDeploy;
 }
 
 // "/help" covers "/help" and "/help/first", not "/helpless".

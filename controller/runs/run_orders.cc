@@ -191,15 +191,33 @@ absl::Status RunOrders::CheckArchived(const ApplicationId& application,
 absl::Status RunOrders::CheckProduct(const ApplicationId& application, domain::TaskKind kind,
                                      protocol::AttemptResult& result) {
   if (kind != domain::TaskKind::kProbe) result.probe.reset();
+  // In doubt is only what the public may see; nobody could resolve anything else.
+  if (kind != domain::TaskKind::kPublish && result.failure &&
+      result.failure->klass == FailureClass::kPublishUnknown) {
+    result.failure->klass = FailureClass::kInfrastructure;
+  }
   if (kind == domain::TaskKind::kProbe) {
     result.build.reset();
     result.publish.reset();
     if (result.ok() && !result.probe) result.probe.emplace();
     return absl::OkStatus();
   }
-  if (kind == domain::TaskKind::kPublish || kind == domain::TaskKind::kPreview) {
+  if (kind == domain::TaskKind::kPreview) {
     result.build.reset();
-    // The client has ended well, so it is there, whether or not the agent tells more.
+    if (result.ok() && (!result.publish || result.publish->platform_qr.empty())) {
+      result.publish.reset();
+      result.failure = Failure{FailureClass::kInfrastructure,
+                               "PREVIEW_FAILED",
+                               "The agent reports a preview without its code.",
+                               "",
+                               "Install the agent version that fits the controller.",
+                               "请安装与控制器匹配的代理版本。"};
+    }
+    return absl::OkStatus();
+  }
+  if (kind == domain::TaskKind::kPublish) {
+    result.build.reset();
+    // The client has ended well, so it is public, whether or not the agent tells more.
     if (result.ok() && !result.publish) result.publish.emplace();
     return absl::OkStatus();
   }
@@ -256,7 +274,7 @@ absl::StatusOr<std::optional<Failure>> RunOrders::Complete(scheduler::PermitRequ
   if (event.manifest != archived) {
     return std::optional<Failure>(
         Failure{FailureClass::kPolicy, "WRONG_PRODUCT",
-                fmt::format("the agent would publish {}, but the build archived {}",
+                fmt::format("the agent would hand over {}, but the build archived {}",
                             event.manifest.ToString(), archived.ToString()),
                 "", "Submit again; if it happens twice, look at the agent's disk.",
                 "请重新提交；若再次出现，请检查构建节点的磁盘。"});

@@ -247,8 +247,7 @@ void SchedulerCore::Impl::On(const PermitRequested& event, Moment at) {
   // It became current while the shell looked; the agent asks again.
   if (event.nonce.empty()) return;
   if (entry->task.cancel_requested) {
-    deny(Denial(FailureClass::kCanceled, "CANCELED", "The publish was canceled before it began.",
-                "", ""));
+    deny(Denial(FailureClass::kCanceled, "CANCELED", "It was canceled before it began.", "", ""));
     return;
   }
   if (protocol::IsRepeatable(entry->task.kind)) {

@@ -162,8 +162,10 @@ TEST_CASE("Catalog: an account sees the targets it may publish to, without proxy
   const std::string runner = farm.Add("runner", v1::ACCOUNT_KIND_OPERATOR);
   CHECK(farm.Names(mei).empty());
   CHECK(farm.Names(runner).empty());
-  farm.Give("mei", v1::OPERATION_PREVIEW);
+  farm.Give("mei", v1::OPERATION_PACKAGE);
   CHECK(farm.Names(mei).empty());
+  farm.Give("mei", v1::OPERATION_PREVIEW, "test");
+  CHECK(farm.Names(mei) == "trial ");
   farm.Give("mei", v1::OPERATION_PUBLISH, "test");
   CHECK(farm.Names(mei) == "trial ");
   CHECK(farm.Environments(mei) == "test ");

@@ -41,8 +41,9 @@ absl::StatusOr<Environment*> Find(InMemoryDatabase::State& state, const std::str
 
 absl::Status CheckUnused(const InMemoryDatabase::State& state, const Target& target) {
   for (const auto& [id, task] : state.tables.tasks) {
-    if (task.kind == domain::TaskKind::kPublish && task.platform == target.platform &&
-        task.target == target.name &&
+    const bool goes_there =
+        task.kind == domain::TaskKind::kPublish || task.kind == domain::TaskKind::kPreview;
+    if (goes_there && task.platform == target.platform && task.target == target.name &&
         (!domain::IsTerminal(task.state) || task.state == domain::TaskState::kUnknown)) {
       return MakeError(absl::StatusCode::kFailedPrecondition, "TARGET_IN_USE",
                        "publishes to it are not finished");

@@ -68,12 +68,14 @@ TEST_CASE("Decide: a member never runs scripts and never manages, whatever was g
         Verdict::kInvisible);
 }
 
-TEST_CASE("Decide: an environment narrows publishes, approvals and deploys, and nothing else",
-          "[unit]") {
+TEST_CASE(
+    "Decide: an environment narrows previews, publishes, approvals and deploys, and nothing else",
+    "[unit]") {
   Grant test = Of(kShop, Operations::All());
   test.environment = "test";
   const std::vector<Grant> grants{test};
-  for (const Operation operation : {Operation::kPublish, Operation::kApprove, Operation::kDeploy}) {
+  for (const Operation operation :
+       {Operation::kPreview, Operation::kPublish, Operation::kApprove, Operation::kDeploy}) {
     CHECK(Ask(AccountKind::kDeveloper, grants, operation, "test") == Verdict::kAllowed);
     CHECK(Ask(AccountKind::kDeveloper, grants, operation, "production") == Verdict::kElsewhere);
     CHECK(Ask(AccountKind::kDeveloper, grants, operation, "") == Verdict::kElsewhere);

@@ -118,6 +118,15 @@ void Tell(const CreateRun& c, domain::AuditEntry& entry) {
   entry.object = "run";
   Add(entry, "application", c.run.application_name);
   Add(entry, "ref", c.run.ref);
+  for (const TaskKind kind : {TaskKind::kPreview, TaskKind::kPublish}) {
+    std::string targets;
+    for (const domain::Task& task : c.tasks) {
+      if (task.kind != kind) continue;
+      if (!targets.empty()) targets += ", ";
+      targets += task.platform + "/" + task.target;
+    }
+    if (!targets.empty()) entry.details.emplace_back(std::string(KindName(kind)), targets);
+  }
 }
 void Tell(const OfferTask& c, domain::AuditEntry& entry) {
   Begin(entry, "offer_task", c.key.attempt);

@@ -39,8 +39,8 @@ WITH c AS (
     FROM json_to_recordset($3::json) AS s(platform text, name text, environment text, runs text)
    CROSS JOIN LATERAL unnest(s.runs::text[]) AS r(run)
 ), held AS MATERIALIZED (
-  -- Against whoever changes or deletes one now: either this comes first, and its publishes are
-  -- seen there, or that does, and its outcome is seen here.
+  -- Against whoever changes or deletes one now: either this comes first, and what goes there
+  -- is seen there, or that does, and its outcome is seen here.
   SELECT platform, name, coalesce(environment, '') AS environment FROM targets
    WHERE (platform, name) IN (SELECT platform, name FROM uses)
      FOR SHARE
@@ -85,9 +85,9 @@ WITH c AS (
 ), begun AS (
   INSERT INTO unfinished (task_id, application_id, platform, target)
   SELECT id,
-         CASE kind WHEN 'publish' THEN application_id END,
-         CASE kind WHEN 'publish' THEN platform END,
-         CASE kind WHEN 'publish' THEN target END
+         CASE WHEN kind IN ('publish', 'preview') THEN application_id END,
+         CASE WHEN kind IN ('publish', 'preview') THEN platform END,
+         CASE WHEN kind IN ('publish', 'preview') THEN target END
     FROM new_tasks
 )
 SELECT id FROM new_runs)"};

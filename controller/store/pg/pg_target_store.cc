@@ -131,7 +131,8 @@ absl::Status CheckUnused(Transaction& transaction, const Target& target, const c
   if (count == 0) return absl::OkStatus();
   return MakeError(
       absl::StatusCode::kFailedPrecondition, "TARGET_IN_USE",
-      fmt::format("{}: {} publish(es) to target '{}' are not finished", what, count, KeyOf(target)),
+      fmt::format("{}: {} publish(es) and preview(s) to target '{}' are not finished", what, count,
+                  KeyOf(target)),
       "Wait until they have ended, cancel them, or say how unknown ones ended: `slipway releases "
       "resolve`.");
 }
