@@ -178,14 +178,16 @@ TEST_CASE("TargetStore: environments come by their order, then by name", "[contr
   CHECK(all->at(2).name == "test");
 }
 
-TEST_CASE("TargetStore: what an unfinished publish rests on stays until it has ended",
+TEST_CASE("TargetStore: what an unfinished publish or preview rests on stays until it has ended",
           "[contract]") {
+  const auto kind = GENERATE(domain::TaskKind::kPublish, domain::TaskKind::kPreview);
   Farm farm;
   store::TargetStore& store = farm.process->targets();
   REQUIRE_OK(store.CreateEnvironment(MakeEnvironment("test"), By("admin")));
   REQUIRE_OK(store.CreateTarget(MakeTarget("trial"), By("admin")));
   store::CreateRun create = farm.Create("1");
   create.tasks.at(1).target = "trial";
+  create.tasks.at(1).kind = kind;
   REQUIRE_OK(farm.CommitOne(create));
   const auto in_use = [](const absl::Status& status) {
     CHECK_THAT(status, StatusIs(StatusCode::kFailedPrecondition, "TARGET_IN_USE"));

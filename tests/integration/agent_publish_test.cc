@@ -327,6 +327,94 @@ TEST_CASE("slipway-agent: a probe asks in a container of its own, without produc
                                  "2 probe succeeded"});
 }
 
+v1::TaskSpec PreviewSpec(AgentFarm& farm, const std::string& result) {
+  v1::TaskSpec spec =
+      PublishSpec(farm, "cat > /slipway/out/result.json <<'END'\n" + result + "\nEND\n");
+  spec.mutable_publish()->set_mode("preview");
+  return spec;
+}
+
+TEST_CASE("slipway-agent: a preview brings the platform's code", "[integration]") {
+  AgentFarm farm;
+  farm.StartAndConnect();
+  const AttemptKey key = farm.Key();
+  const v1::AttemptResult result = farm.Build(
+      PreviewSpec(farm, R"({"ok": true, "stage": "preview", "qrText": "https://example.org/7"})"),
+      key);
+  INFO(farm.controller().Log(key) << farm.Output());
+  REQUIRE_FALSE(result.has_failure());
+  CHECK(result.publish().platform_qr() == "https://example.org/7");
+  CHECK_THAT(farm.controller().Log(key), Contains("\"mode\":\"preview\""));
+  CHECK(farm.controller().Steps(key).back() == "4 preview succeeded");
+}
+
+TEST_CASE(
+    "slipway-agent: a preview without a code, or that is none, has failed and is not in doubt",
+    "[integration]") {
+  AgentFarm farm;
+  farm.StartAndConnect();
+  const std::pair<std::string, std::string> answers[] = {
+      {R"({"ok": true, "stage": "preview", "link": "https://example.org/x"})", "PREVIEW_FAILED"},
+      {R"({"ok": true, "stage": "upload", "qrText": "https://example.org/7"})", "NOT_A_PREVIEW"},
+      {R"({"ok": false, "stage": "preview", "class": "publish_unknown", "uploadStarted": true})",
+       "PREVIEW_FAILED"},
+      {R"({"ok": false, "stage": "preview", "class": "network", "uploadStarted": true})",
+       "PLATFORM_UNREACHABLE"},
+      {"no word of sense", "PREVIEW_FAILED"}};
+  for (const auto& [answer, reason] : answers) {
+    const v1::AttemptResult result = farm.Build(PreviewSpec(farm, answer), farm.Key());
+    INFO(answer);
+    REQUIRE(result.has_failure());
+    CHECK(result.failure().reason() == reason);
+    CHECK(result.failure().failure_class() != v1::FAILURE_CLASS_PUBLISH_UNKNOWN);
+    CHECK_THAT(result.failure().message(), !Contains("published"));
+    CHECK_FALSE(result.has_publish());
+  }
+}
+
+TEST_CASE("slipway-agent: killed while a preview's client runs, it takes the preview up",
+          "[integration]") {
+  AgentFarm farm;
+  farm.StartAndConnect();
+  const AttemptKey key = farm.Key();
+  v1::TaskSpec spec =
+      PublishSpec(farm,
+                  "echo in the client; while [ ! -e /slipway/out/go ]; do sleep 0.05; done\n"
+                  "echo '{\"ok\": true, \"stage\": \"preview\", \"qrText\": \"code\"}'"
+                  " > /slipway/out/result.json\n");
+  spec.mutable_publish()->set_mode("preview");
+  farm.controller().Queue(key, spec);
+  REQUIRE(farm.controller().WaitForLog(key, "in the client\n"));
+  const std::string container = farm.ContainerIds();
+  farm.Kill(SIGKILL);
+  farm.StartAndConnect();
+  REQUIRE_OK(Shell("docker exec -u 1000:1000 " + container + " /bin/touch /slipway/out/go"));
+  const auto result = farm.controller().WaitForResult(key);
+  INFO(farm.Output() << farm.controller().Log(key));
+  REQUIRE(result);
+  CHECK(result->publish().platform_qr() == "code");
+}
+
+TEST_CASE("slipway-agent: a canceled preview is canceled, whatever its client calls the signal",
+          "[integration]") {
+  AgentFarm farm;
+  farm.StartAndConnect();
+  const AttemptKey key = farm.Key();
+  v1::TaskSpec spec =
+      PublishSpec(farm,
+                  "trap 'echo \"{\\\"ok\\\": false, \\\"stage\\\": \\\"preview\\\", \\\"class\\\": "
+                  "\\\"network\\\"}\" > /slipway/out/result.json; exit 1' TERM\n"
+                  "echo in the client; while :; do sleep 0.05; done\n");
+  spec.mutable_publish()->set_mode("preview");
+  farm.controller().Queue(key, spec);
+  REQUIRE(farm.controller().WaitForLog(key, "in the client\n"));
+  farm.controller().Cancel(key);
+  const auto result = farm.controller().WaitForResult(key);
+  INFO(farm.Output() << farm.controller().Log(key));
+  REQUIRE(result);
+  CHECK(result->failure().failure_class() == v1::FAILURE_CLASS_CANCELED);
+}
+
 TEST_CASE("slipway-agent: a publish whose container is lost after the permit is unknown",
           "[integration]") {
   AgentFarm farm;

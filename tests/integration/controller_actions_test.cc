@@ -77,6 +77,7 @@ class World {
     credential_ = Seal();
     for (int outcome = 0; outcome < kOutcomes; ++outcome) MakeRun(outcome, "test");
     for (const int outcome : {1, 6, 7}) MakeRun(outcome, "");
+    for (const int outcome : {0, 2, 3, 4, 5, 8}) MakeRun(outcome, "test", true);
     AddPeople();
   }
 
@@ -115,7 +116,8 @@ class World {
         const bool publish = task.kind() == v1::TASK_KIND_PUBLISH;
         v1::SubmitRunRequest request =
             SubmitOf("shop", publish, "again-" + std::to_string(++requests_));
-        if (publish) request.set_target(task.target());
+        request.set_preview(task.kind() == v1::TASK_KIND_PREVIEW);
+        request.set_target(task.target());
         v1::SubmitRunResponse response;
         return rpc::FromGrpc(context, client.tasks().SubmitRun(&context, request, &response));
       }
@@ -191,7 +193,7 @@ class World {
   unsigned Any(unsigned below) { return static_cast<unsigned>(random_() % below); }
 
  private:
-  // How a run goes: where its build and its publish end up.
+  // How a run goes: where its build and its publish or preview end up.
   static constexpr int kOutcomes = 9;
 
   void Start() {
@@ -213,7 +215,7 @@ class World {
     return *sealed;
   }
 
-  void MakeRun(int outcome, const std::string& environment) {
+  void MakeRun(int outcome, const std::string& environment, bool preview = false) {
     const std::string n = std::to_string(++requests_);
     v1::Target target;
     target.set_platform("weixin");
@@ -221,7 +223,8 @@ class World {
     target.set_image("slipway/publisher:1");
     target.set_environment(environment);
     REQUIRE_OK(farm_.client().CreateTarget(target));
-    v1::SubmitRunRequest request = SubmitOf("shop", true, "request-" + n);
+    v1::SubmitRunRequest request = SubmitOf("shop", !preview, "request-" + n);
+    request.set_preview(preview);
     request.set_target(target.name());
     // Nobody has it: the build stays in the queue.
     if (outcome == 0) (*request.mutable_requirements())["color"] = "green";
@@ -251,6 +254,7 @@ class World {
     if (outcome >= 6) result = FailedResult("x", protocol::FailureClass::kPublishUnknown);
     result.client_ended = outcome == 7;
     if (outcome == 8) result = PublishResult("x");
+    if (preview && result.publish) result.publish->platform_qr = "https://platform.example/7";
     REQUIRE(agent_.Report(publish->key, result));
     if (outcome != 8 || environment.empty()) return;
     v1::DeleteTargetRequest gone;
@@ -269,12 +273,14 @@ class World {
     std::vector<Held> people{{},
                              {{v1::OPERATION_VIEW, ""}},
                              {{v1::OPERATION_MANAGE, ""}},
-                             {{v1::OPERATION_PACKAGE, ""}, {v1::OPERATION_PUBLISH, "test"}}};
+                             {{v1::OPERATION_PACKAGE, ""}, {v1::OPERATION_PUBLISH, "test"}},
+                             {{v1::OPERATION_PACKAGE, ""}, {v1::OPERATION_PREVIEW, "test"}}};
     for (int i = 0; i < 3; ++i) {
       Held some{{v1::OPERATION_VIEW, ""}};
       if (Any(2) == 0) some.emplace_back(v1::OPERATION_PACKAGE, "");
       if (Any(2) == 0) some.emplace_back(v1::OPERATION_MANAGE, "");
       if (Any(2) == 0) some.emplace_back(v1::OPERATION_PUBLISH, Any(2) == 0 ? "" : "production");
+      if (Any(2) == 0) some.emplace_back(v1::OPERATION_PREVIEW, Any(2) == 0 ? "" : "production");
       people.push_back(some);
     }
     for (const Held& held : people) {

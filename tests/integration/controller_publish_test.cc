@@ -136,8 +136,7 @@ TEST_CASE("Controller: from a submit to a release whose exact bytes come back", 
   }
 }
 
-TEST_CASE("Controller: a preview brings a code, as often as it is made, and no release",
-          "[integration]") {
+TEST_CASE("Controller: a preview brings a code, and no release", "[integration]") {
   Story story;
   v1::SubmitRunRequest submit = SubmitOf("shop", false);
   submit.set_preview(true);
@@ -145,6 +144,7 @@ TEST_CASE("Controller: a preview brings a code, as often as it is made, and no r
   REQUIRE_OK(submitted);
   const auto build = story.agent->WaitStart();
   REQUIRE(build);
+  CHECK(build->spec.build().publish_follows());
   const Sha256Digest manifest =
       DoBuild(*story.agent, build->key, story.product, kLog, story.Seal("shop"));
   const auto preview = story.agent->WaitStart();
@@ -177,6 +177,14 @@ TEST_CASE("Controller: a preview brings a code, as often as it is made, and no r
   const auto context = story.farm.client().Context();
   REQUIRE(story.farm.client().releases().ListReleases(context.get(), list, &releases).ok());
   CHECK(releases.releases_size() == 0);
+
+  // The product can be had, by either task, and was not published.
+  for (const std::string& name : {build->key.task.value(), preview->key.task.value()}) {
+    const auto archived = story.farm.client().GetArchived(name);
+    REQUIRE_OK(archived);
+    CHECK(archived->publish_state() == "not asked for");
+    CHECK_OK(story.farm.client().Download(name, manifest, story.farm.data_dir() + "/" + name));
+  }
 }
 
 TEST_CASE("Controller: no permit for bytes that the build did not archive", "[integration]") {

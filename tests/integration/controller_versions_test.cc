@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "common/status/remedies.h"
 #include "tests/integration/overview_world.h"
 #include "tests/support/silent_server.h"
 #include "tests/support/status_matchers.h"

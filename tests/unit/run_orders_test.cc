@@ -25,7 +25,7 @@ const ApplicationId kApplication("11111111-1111-4111-8111-111111111111");
 
 // A run whose build has succeeded, on an empty archive.
 struct Farm {
-  Farm() {
+  explicit Farm(domain::TaskKind handing_over = domain::TaskKind::kPublish) {
     REQUIRE(scheduler_store.BecomeLeader().ok());
     domain::Application application;
     application.id = kApplication;
@@ -47,7 +47,7 @@ struct Farm {
     build.state = domain::TaskState::kQueued;
     domain::Task publish = build;
     publish.id = kPublish;
-    publish.kind = domain::TaskKind::kPublish;
+    publish.kind = handing_over;
     publish.depends_on = kBuild;
     publish.target = "weixin";
     publish.state = domain::TaskState::kWaiting;
@@ -141,6 +141,35 @@ TEST_CASE("RunOrders: a publish that succeeded becomes a release of its build's 
   CHECK(event.release->manifest == *Sha256Digest::Parse(std::string(64, 'a')));
   CHECK(event.release->qr_text.rfind("https://farm.example/r/" + event.release->id.value(), 0) ==
         0);
+}
+
+TEST_CASE("RunOrders: a preview is ordered as one, is no release, and nothing without its code",
+          "[unit]") {
+  Farm farm(domain::TaskKind::kPreview);
+  RunOrders orders = farm.Orders();
+  const auto bytes = orders.SpecOf(kPublish);
+  REQUIRE_OK(bytes);
+  v1::TaskSpec spec;
+  REQUIRE(spec.ParseFromString(*bytes));
+  CHECK(spec.publish().mode() == "preview");
+
+  ResultReported event = ReportOf(kPublish);
+  event.result.publish.emplace().platform_qr = "https://platform.example/7";
+  REQUIRE_OK(orders.Complete(event));
+  CHECK(event.result.ok());
+  CHECK_FALSE(event.release);
+  for (const bool told : {false, true}) {
+    ResultReported empty = ReportOf(kPublish);
+    if (told) empty.result.publish.emplace().link = "https://platform.example/app";
+    REQUIRE_OK(orders.Complete(empty));
+    REQUIRE(empty.result.failure);
+    CHECK(empty.result.failure->reason == "PREVIEW_FAILED");
+  }
+  // Nobody could say how it ended, so it is no longer in doubt.
+  ResultReported unknown = ReportOf(kPublish);
+  unknown.result.failure.emplace().klass = protocol::FailureClass::kPublishUnknown;
+  REQUIRE_OK(orders.Complete(unknown));
+  CHECK(unknown.result.failure->klass == protocol::FailureClass::kInfrastructure);
 }
 
 TEST_CASE("RunOrders: while log bytes are missing nothing is decided", "[unit]") {

@@ -37,8 +37,9 @@ std::map<Action, std::string> Told(const TaskSituation& situation, Operations he
                                    const std::string& environment = "test") {
   std::map<Action, std::string> told;
   const auto holds = [&](const Question& question) {
-    return held.Has(question.operation) &&
-           (question.operation != Operation::kPublish || question.environment == environment);
+    return held.Has(question.operation) && ((question.operation != Operation::kPublish &&
+                                             question.operation != Operation::kPreview) ||
+                                            question.environment == environment);
   };
   for (const AllowedAction& action : ActionsOf(situation, holds)) {
     told[action.action] = GetErrorInfo(action.blocked).reason;
@@ -81,6 +82,10 @@ TEST_CASE("Actions: what has not ended is canceled, by who may start it", "[unit
     const Task build = TaskOf(TaskKind::kBuild, state);
     const Task publish = TaskOf(TaskKind::kPublish, state);
     const Task probe = TaskOf(TaskKind::kProbe, state);
+    const Task preview = TaskOf(TaskKind::kPreview, state);
+    CHECK(Told({preview, kTargets}, {Operation::kPreview}).at(Action::kCancel) == blocked);
+    CHECK(Told({preview, kTargets}, {Operation::kPreview}, "live").count(Action::kCancel) == 0);
+    CHECK(Told({preview, kTargets}, {Operation::kPublish}).count(Action::kCancel) == 0);
     CHECK(Told({build, kTargets}, {Operation::kPackage}).at(Action::kCancel) == blocked);
     CHECK(Told({build, kTargets}, {Operation::kPublish}).count(Action::kCancel) == 0);
     CHECK(Told({publish, kTargets}, {Operation::kPublish}).at(Action::kCancel) == blocked);
@@ -107,6 +112,7 @@ TEST_CASE("Actions: only a publish of unknown outcome is resolved", "[unit][acti
   for (const TaskState state : kStates) {
     CHECK(told({TaskOf(TaskKind::kBuild, state), kTargets}) == same("absent"));
     CHECK(told({TaskOf(TaskKind::kProbe, state), kTargets}) == same("absent"));
+    CHECK(told({TaskOf(TaskKind::kPreview, state), kTargets}) == same("absent"));
     const Task publish = TaskOf(TaskKind::kPublish, state);
     CHECK(told({publish, kTargets}) == same(state == TaskState::kUnknown ? ""
                                             : IsTerminal(state)          ? "ALREADY_FINISHED"
@@ -123,7 +129,7 @@ TEST_CASE("Actions: only a publish of unknown outcome is resolved", "[unit][acti
   CHECK(told({resolved, kTargets, &said}) == same("ALREADY_RESOLVED"));
 }
 
-TEST_CASE("Actions: a build or publish is submitted again, as long as its target is there",
+TEST_CASE("Actions: a build, publish or preview is submitted again, as long as its target is there",
           "[unit][actions]") {
   const Operations both{Operation::kPackage, Operation::kPublish};
   const Task publish = TaskOf(TaskKind::kPublish, TaskState::kFailed);
@@ -134,6 +140,12 @@ TEST_CASE("Actions: a build or publish is submitted again, as long as its target
   CHECK(Told({publish, none}, both, "").at(Action::kSubmitAgain) == "NO_TARGET");
   const Task build = TaskOf(TaskKind::kBuild, TaskState::kFailed);
   CHECK(Told({build, none}, {Operation::kPackage}).at(Action::kSubmitAgain).empty());
+  const Task preview = TaskOf(TaskKind::kPreview, TaskState::kFailed);
+  const Operations previews{Operation::kPackage, Operation::kPreview};
+  CHECK(Told({preview, kTargets}, previews).at(Action::kSubmitAgain).empty());
+  CHECK(Told({preview, kTargets}, previews, "live").count(Action::kSubmitAgain) == 0);
+  CHECK(Told({preview, kTargets}, both).count(Action::kSubmitAgain) == 0);
+  CHECK(Told({preview, none}, previews, "").at(Action::kSubmitAgain) == "NO_TARGET");
   const Task probe = TaskOf(TaskKind::kProbe, TaskState::kFailed);
   CHECK(Told({probe, kTargets}, Operations::All()).count(Action::kSubmitAgain) == 0);
 }
