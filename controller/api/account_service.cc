@@ -172,10 +172,11 @@ grpc::Status AccountService::ListAccounts(grpc::ServerContext* context,
   if (!size.ok()) return rpc::ToGrpc(*context, size.status());
   const auto page = deps_.accounts.List(*size, request->page_token(), request->deleted());
   if (!page.ok()) return rpc::ToGrpc(*context, page.status());
-  for (const domain::Account& account : page->accounts) {
+  for (const domain::Account& account : page->objects) {
     *response->add_accounts() = ToProto(account);
   }
   response->set_next_page_token(page->next_page_token);
+  response->set_total(page->total);
   return grpc::Status::OK;
 }
 
@@ -305,8 +306,9 @@ grpc::Status AccountService::ListGrants(grpc::ServerContext* context,
                                                .page_size = *size,
                                                .page_token = request->page_token()});
   if (!page.ok()) return rpc::ToGrpc(*context, page.status());
-  for (const store::NamedGrant& grant : page->grants) *response->add_grants() = ToProto(grant);
+  for (const store::NamedGrant& grant : page->objects) *response->add_grants() = ToProto(grant);
   response->set_next_page_token(page->next_page_token);
+  response->set_total(page->total);
   return grpc::Status::OK;
 }
 

@@ -32,11 +32,6 @@ struct AccountChange {
   std::optional<std::int64_t> revision;
 };
 
-struct AccountPage {
-  std::vector<domain::Account> accounts;
-  std::string next_page_token;  // empty: no more
-};
-
 // A grant with names, as people give it.
 struct NamedGrant {
   std::string account{};      // or
@@ -53,11 +48,6 @@ struct GrantFilter {
   std::string application{};  // with those for all
   int page_size = 100;
   std::string page_token{};
-};
-
-struct GrantPage {
-  std::vector<NamedGrant> grants;
-  std::string next_page_token;
 };
 
 // What the creation of an account gave.
@@ -87,9 +77,9 @@ class AccountStore {
   [[nodiscard]] virtual absl::StatusOr<domain::Account> Get(const AccountId& id) = 0;
   [[nodiscard]] virtual absl::StatusOr<domain::Account> GetByName(const std::string& name) = 0;
   // By name. kInvalidArgument: a bad page token.
-  [[nodiscard]] virtual absl::StatusOr<AccountPage> List(int page_size,
-                                                         const std::string& page_token,
-                                                         bool deleted) = 0;
+  [[nodiscard]] virtual absl::StatusOr<Page<domain::Account>> List(int page_size,
+                                                                   const std::string& page_token,
+                                                                   bool deleted) = 0;
 
   // The account and what is kept of its password, "" for none. kNotFound.
   [[nodiscard]] virtual absl::StatusOr<std::pair<domain::Account, std::string>> FindPassword(
@@ -120,7 +110,7 @@ class AccountStore {
   [[nodiscard]] virtual absl::Status ChangeGrants(const std::vector<NamedGrant>& add,
                                                   const std::vector<NamedGrant>& remove,
                                                   const Cause& cause) = 0;
-  [[nodiscard]] virtual absl::StatusOr<GrantPage> ListGrants(const GrantFilter& filter) = 0;
+  [[nodiscard]] virtual absl::StatusOr<Page<NamedGrant>> ListGrants(const GrantFilter& filter) = 0;
   // Of the account and its groups, for these applications and for all.
   [[nodiscard]] virtual absl::StatusOr<std::vector<domain::Grant>> GrantsOf(
       const AccountId& account, const std::vector<ApplicationId>& applications) = 0;

@@ -132,7 +132,8 @@ TEST_CASE("AccountStore: grants add up, shrink and go, by account and by group",
   CHECK(farm.accounts().GetByName("mei")->groups == std::vector<std::string>{"Testers"});
   const auto listed = farm.accounts().ListGrants({.account = "mei"});
   REQUIRE_OK(listed);
-  CHECK(listed->grants.size() == 2);
+  CHECK(listed->objects.size() == 2);
+  CHECK(listed->total == 2);
   REQUIRE_OK(farm.accounts().DeleteGroup("TESTERS", AccessFarm::By("root")));
   CHECK(held().empty());
 }
@@ -150,7 +151,7 @@ TEST_CASE("AccountStore: a change of grants is made as a whole or not at all", "
   bad.application = "nothing";
   CHECK_THAT(farm.accounts().ChangeGrants({good, bad}, {}, AccessFarm::By("root")),
              StatusIs(absl::StatusCode::kNotFound, "nothing"));
-  CHECK(farm.accounts().ListGrants({})->grants.empty());
+  CHECK(farm.accounts().ListGrants({})->objects.empty());
 }
 
 TEST_CASE("AccountStore: lists go on where the page before ended", "[db]") {
@@ -166,7 +167,8 @@ TEST_CASE("AccountStore: lists go on where the page before ended", "[db]") {
   do {
     const auto page = farm.accounts().List(10, token, false);
     REQUIRE_OK(page);
-    accounts += page->accounts.size();
+    accounts += page->objects.size();
+    CHECK(page->total == 26);
     token = page->next_page_token;
   } while (!token.empty());
   CHECK(accounts == 26);
@@ -174,7 +176,8 @@ TEST_CASE("AccountStore: lists go on where the page before ended", "[db]") {
   do {
     const auto page = farm.accounts().ListGrants({.page_size = 10, .page_token = token});
     REQUIRE_OK(page);
-    grants += page->grants.size();
+    grants += page->objects.size();
+    CHECK(page->total == 25);
     token = page->next_page_token;
   } while (!token.empty());
   CHECK(grants == 25);

@@ -4,6 +4,7 @@
 
 #include "common/status/status.h"
 #include "controller/store/pg/access_sql.h"
+#include "controller/store/pg/page_token.h"
 #include "controller/store/pg/pg_account_store.h"
 
 // The part of PgAccountStore that is about grants.
@@ -40,6 +41,12 @@ constexpr Statement kShrinkGrant{"accounts_shrink_grant",
                                  "UPDATE grants SET operations = "
                                  "ARRAY(SELECT o FROM unnest(operations) AS o WHERE o <> ALL "
                                  "($6::text[]) ORDER BY o) WHERE " SLIPWAY_PG_THIS_GRANT};
+// Of account $1 and its groups, of group $2, for application $3; '': whichever.
+#define SLIPWAY_PG_GRANT_WANTED                                                   \
+  "($1 = '' OR g.account_id = $1 "                                                \
+  "OR g.group_id IN (SELECT group_id FROM group_members WHERE account_id = $1)) " \
+  "AND ($2 = '' OR g.group_id = $2) "                                             \
+  "AND ($3 = '' OR g.application_id = $3 OR g.application_id IS NULL)"
 constexpr Statement kGrants{"accounts_grants", R"(
 SELECT g.place, coalesce(a.name, '') AS account, coalesce(r.name, '') AS group,
        coalesce(p.name, '') AS application, g.environment, g.pages,
@@ -50,12 +57,9 @@ SELECT g.place, coalesce(a.name, '') AS account, coalesce(r.name, '') AS group,
   LEFT JOIN accounts a ON a.id = g.account_id
   LEFT JOIN groups r ON r.id = g.group_id
   LEFT JOIN applications p ON p.id = g.application_id
- WHERE g.place > $1
-   AND ($2 = '' OR g.account_id = $2
-        OR g.group_id IN (SELECT group_id FROM group_members WHERE account_id = $2))
-   AND ($3 = '' OR g.group_id = $3)
-   AND ($4 = '' OR g.application_id = $4 OR g.application_id IS NULL)
- ORDER BY g.place LIMIT $5)"};
+ WHERE g.place > $4 AND )" SLIPWAY_PG_GRANT_WANTED " ORDER BY g.place LIMIT $5"};
+constexpr Statement kCountGrants{"accounts_count_grants",
+                                 "SELECT count(*) FROM grants g WHERE " SLIPWAY_PG_GRANT_WANTED};
 constexpr Statement kGrantsOf{"accounts_grants_of", "SELECT " SLIPWAY_PG_GRANT_JSON R"( AS grant
   FROM held_grants h
  WHERE h.account_id = $1 AND (h.application_id = ANY ($2::text[]) OR h.application_id IS NULL))"};
@@ -153,29 +157,36 @@ absl::Status PgAccountStore::ChangeGrants(const std::vector<NamedGrant>& add,
       });
 }
 
-absl::StatusOr<GrantPage> PgAccountStore::ListGrants(const GrantFilter& filter) {
+namespace {
+
+NamedGrant NamedGrantFromRow(const pqxx::row& row) {
+  const json::value operations = json::parse(row["operations"].as<std::string>());
+  return {.account = row["account"].as<std::string>(),
+          .group = row["group"].as<std::string>(),
+          .application = row["application"].as<std::string>(),
+          .operations = OperationsFromJson(operations.as_array()),
+          .environment = row["environment"].as<std::string>(),
+          .pages = row["pages"].as<std::string>()};
+}
+
+}  // namespace
+
+absl::StatusOr<Page<NamedGrant>> PgAccountStore::ListGrants(const GrantFilter& filter) {
   SLIPWAY_RETURN_IF_ERROR(
       CheckStorable({filter.account, filter.group, filter.application, filter.page_token}));
-  GrantPage page;
+  Page<NamedGrant> page;
   SLIPWAY_RETURN_IF_ERROR(database_.Read([&](Transaction& transaction) -> absl::Status {
     SLIPWAY_ASSIGN_OR_RETURN(const GrantIds ids,
                              IdsOf(transaction, filter.account, filter.group, filter.application));
-    std::string last = filter.page_token;
-    for (const pqxx::row& row : transaction.Run(kGrants, last, ids.account, ids.group,
-                                                ids.application, filter.page_size + 1)) {
-      if (page.grants.size() == static_cast<std::size_t>(filter.page_size)) {
-        page.next_page_token = last;
-        break;
-      }
-      const json::value operations = json::parse(row["operations"].as<std::string>());
-      page.grants.push_back({.account = row["account"].as<std::string>(),
-                             .group = row["group"].as<std::string>(),
-                             .application = row["application"].as<std::string>(),
-                             .operations = OperationsFromJson(operations.as_array()),
-                             .environment = row["environment"].as<std::string>(),
-                             .pages = row["pages"].as<std::string>()});
-      last = row["place"].as<std::string>();
-    }
+    FillPage(page,
+             transaction.Run(kGrants, ids.account, ids.group, ids.application, filter.page_token,
+                             filter.page_size + 1),
+             filter.page_size, NamedGrantFromRow, [](const pqxx::row& last, const NamedGrant&) {
+               return last["place"].as<std::string>();
+             });
+    page.total = transaction.Run(kCountGrants, ids.account, ids.group, ids.application)
+                     .at(0)[0]
+                     .as<std::int64_t>();
     return absl::OkStatus();
   }));
   return page;

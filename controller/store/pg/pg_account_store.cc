@@ -58,6 +58,8 @@ constexpr Statement kList{"accounts_list", "SELECT " SLIPWAY_PG_ACCOUNT_COLUMNS 
   FROM accounts a
  WHERE a.name_key COLLATE "C" > $1 AND ($2 OR a.state <> 'deleted')
  ORDER BY a.name_key COLLATE "C" LIMIT $3)"};
+constexpr Statement kCountAccounts{"accounts_count",
+                                   "SELECT count(*) FROM accounts WHERE $1 OR state <> 'deleted'"};
 constexpr Statement kSetPassword{"accounts_set_password", R"(
 UPDATE accounts SET password_hash = $2, revision = revision + 1
  WHERE id = $1 AND state <> 'deleted' AND ($3 = '' OR password_hash = $3) RETURNING name)"};
@@ -293,21 +295,17 @@ absl::StatusOr<domain::Account> PgAccountStore::GetByName(const std::string& nam
                                     fmt::format("account '{}'", name), "NO_SUCH_ACCOUNT");
 }
 
-absl::StatusOr<AccountPage> PgAccountStore::List(int page_size, const std::string& page_token,
-                                                 bool deleted) {
+absl::StatusOr<Page<domain::Account>> PgAccountStore::List(int page_size,
+                                                           const std::string& page_token,
+                                                           bool deleted) {
   SLIPWAY_RETURN_IF_ERROR(CheckStorable({page_token}));
-  AccountPage page;
+  Page<domain::Account> page;
   SLIPWAY_RETURN_IF_ERROR(database_.Read([&](Transaction& transaction) {
-    const pqxx::result rows = transaction.Run(kList, page_token, deleted, page_size + 1);
-    std::string last;
-    for (const pqxx::row& row : rows) {
-      if (page.accounts.size() == static_cast<std::size_t>(page_size)) {
-        page.next_page_token = last;
-        break;
-      }
-      page.accounts.push_back(AccountFromRow(row));
-      last = row["name_key"].as<std::string>();
-    }
+    FillPage(page, transaction.Run(kList, page_token, deleted, page_size + 1), page_size,
+             AccountFromRow, [](const pqxx::row& last, const domain::Account&) {
+               return last["name_key"].as<std::string>();
+             });
+    page.total = transaction.Run(kCountAccounts, deleted).at(0)[0].as<std::int64_t>();
     return absl::OkStatus();
   }));
   return page;

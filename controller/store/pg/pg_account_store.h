@@ -19,7 +19,7 @@ class PgAccountStore final : public AccountStore {
   absl::Status Delete(const std::string& name, const Cause& cause) override;
   absl::StatusOr<domain::Account> Get(const AccountId& id) override;
   absl::StatusOr<domain::Account> GetByName(const std::string& name) override;
-  absl::StatusOr<AccountPage> List(int page_size, const std::string& page_token,
+  absl::StatusOr<Page<domain::Account>> List(int page_size, const std::string& page_token,
                                    bool deleted) override;
   absl::StatusOr<std::pair<domain::Account, std::string>> FindPassword(
       const std::string& name) override;
@@ -34,7 +34,7 @@ class PgAccountStore final : public AccountStore {
   absl::Status DeleteGroup(const std::string& name, const Cause& cause) override;
   absl::Status ChangeGrants(const std::vector<NamedGrant>& add,
                             const std::vector<NamedGrant>& remove, const Cause& cause) override;
-  absl::StatusOr<GrantPage> ListGrants(const GrantFilter& filter) override;
+  absl::StatusOr<Page<NamedGrant>> ListGrants(const GrantFilter& filter) override;
   absl::StatusOr<std::vector<domain::Grant>> GrantsOf(
       const AccountId& account, const std::vector<ApplicationId>& applications) override;
   absl::StatusOr<std::vector<std::string>> EnvironmentsOf(
