@@ -53,7 +53,7 @@ def measure(rounds, say):
         for _ in range(rounds):
             for name, path, message, options in CALLS:
                 http = p50_by_http(port, token, path, message)
-                grpc = bench(farm, "calls", "--token-file", file, "--calls", SIZES["calls"], *options)["call_p50_ms"] / 1000
+                grpc = bench(farm, "calls", "--calls", SIZES["calls"], *options, token=file)["call_p50_ms"] / 1000
                 say(f"gateway, {name}: {http * 1000:.2f} ms by HTTP, {grpc * 1000:.2f} ms by gRPC")
                 found[name].append((http, grpc))
     finally:

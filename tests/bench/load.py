@@ -18,14 +18,15 @@ IDLE_SECONDS = 40
 FOLLOWERS = 500
 
 
-def command(farm, *arguments):
+def command(farm, *arguments, token=None):
     """Of slipway-bench; SLIPWAY_LOAD_FROM: of another build than the farm's, so that two farms get the same load."""
     other = os.environ.get("SLIPWAY_LOAD_FROM")
-    return [f"{other}/bin/slipway-bench" if other else program("slipway-bench"), *farm.command()[1:], "--json", *map(str, arguments)]
+    return [f"{other}/bin/slipway-bench" if other else program("slipway-bench"), *farm.command(token=token)[1:], "--json", *map(str, arguments)]
 
 
-def bench(farm, *arguments):
-    done = subprocess.run(command(farm, *arguments), capture_output=True, text=True, timeout=600)
+def bench(farm, *arguments, token=None):
+    """What it says; the token is in a file, the admin's unless told otherwise."""
+    done = subprocess.run(command(farm, *arguments, token=token), capture_output=True, text=True, timeout=600)
     if done.returncode != 0:
         raise Failed(f"slipway-bench {' '.join(map(str, arguments))}: exit {done.returncode}\n{done.stderr}")
     return json.loads(done.stdout)
