@@ -68,9 +68,11 @@ struct FakeController::State {
   void Desire(v1::Desired& desired, const AttemptKey& key, const Task& task, v1::Want want) {
     v1::DesiredAttempt& line = *desired.add_attempts();
     *line.mutable_ref() = rpc::ToProto(key);
-    line.set_kind(task.spec.has_publish() ? v1::TASK_KIND_PUBLISH
-                  : task.spec.has_probe() ? v1::TASK_KIND_PROBE
-                                          : v1::TASK_KIND_BUILD);
+    const bool preview = task.spec.publish().mode() == "preview";
+    line.set_kind(preview                   ? v1::TASK_KIND_PREVIEW
+                  : task.spec.has_publish() ? v1::TASK_KIND_PUBLISH
+                  : task.spec.has_probe()   ? v1::TASK_KIND_PROBE
+                                            : v1::TASK_KIND_BUILD);
     line.set_want(want);
     if (want == v1::WANT_START) *line.mutable_spec() = task.spec;
   }

@@ -159,8 +159,9 @@ TEST_CASE("Scheduler: a lost publish is unknown with a permit, failed without, n
   }
 }
 
-TEST_CASE("Scheduler: a preview is permitted without a trace, and begun anew when its agent is lost",
-          "[unit][scheduler]") {
+TEST_CASE(
+    "Scheduler: a preview is permitted without a trace, and begun anew when its agent is lost",
+    "[unit][scheduler]") {
   Farm farm;
   farm.Connect("a", 1);
   farm.Connect("b", 1);

@@ -80,8 +80,7 @@ TEST_CASE("Expand: a preview takes the place of the publish, on the same targets
   CHECK(expanded->tasks[1].target == "staging");
   CHECK_FALSE(domain::GroupOf(expanded->tasks[1]));
   request.set_publish(true);
-  CHECK_THAT(Expand(request).status(),
-             StatusIs(absl::StatusCode::kInvalidArgument, "BAD_FIELD"));
+  CHECK_THAT(Expand(request).status(), StatusIs(absl::StatusCode::kInvalidArgument, "BAD_FIELD"));
 }
 
 TEST_CASE("Expand: a named target of the platform is taken", "[unit]") {
