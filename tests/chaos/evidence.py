@@ -8,6 +8,7 @@ import tempfile
 
 from farm import tree_of
 from suite import Failed, until
+from workload import accepted
 
 SETTLE_SECONDS = 20
 
@@ -23,7 +24,7 @@ def gather(farm, workload, faults, busy_long_enough):
                  for task in tasks if task["attempt"] > 0},
         "products": {task["id"]: product_of(farm, task["id"]) for task in tasks
                      if task["kind"] == "build" and task["state"] == "succeeded"},
-        "accepted": [upload["version"] for upload in farm.published()],
+        "accepted": accepted(farm, "upload"), "previewed": accepted(farm, "preview"),
         "releases": farm.json("archive", "list").get("releases", []),
         "faults": faults, "busy_long_enough": busy_long_enough,
     }

@@ -14,6 +14,7 @@ Evidence:
     logs        {task: bytes as served, of the newest attempt}
     products    {build task: {path: bytes}} of succeeded builds
     accepted    versions that the stand-in accepted an upload of, one entry per upload
+    previewed   versions that it made a preview of, one entry per preview
     releases    the farm's releases: {id, version, publish_task}
     audit       rows in order: (sequence, entry, hash)
     ended       programs that ended by themselves: (name, exit status)
@@ -201,7 +202,7 @@ def logs_are_what_was_written(e):
             yield f"{name}: {task['missing']} bytes of its log are missing, and its agent's disk was not full"
         if task["log_root"] is not None and not task["missing"] and root_of(log) != task["log_root"]:
             yield f"{name}: the log that is served is not what its agent reported"
-        if task["kind"] != "build" or sort.name == "publish" or task["missing"]:
+        if task["kind"] != "build" or not sort.script or task["missing"]:
             continue
         body = body_of(log)
         if task["state"] == "succeeded" or (task["state"] == "failed" and task["failure_class"] == "build"):
@@ -250,6 +251,30 @@ def published_at_most_once(e):
             yield f"version {version}: its task is {state}, and it has {len(released.get(version, []))} releases"
 
 
+def previews_change_nothing(e):
+    """Made again however often: nobody remembers a permit or is in doubt, and nothing of it is public."""
+    previews = {task["id"]: task for task in e["tasks"] if task["kind"] == "preview"}
+    for _, text, _ in e["audit"]:
+        entry = json.loads(text)
+        if entry.get("subject") in previews and entry.get("action") in ("grant_permit", "mark_unknown"):
+            yield f"preview {entry['subject']} has a row of the audit that only a publish may have: {entry['action']}"
+    for release in e["releases"]:
+        if release["publish_task"] in previews:
+            yield f"preview {release['publish_task']} has release {release['id']}"
+    for entry in e["record"]:
+        if entry["sort"] != "preview":
+            continue
+        version = entry["version"]
+        if version in e["accepted"]:
+            yield f"version {version} was to be previewed, and was uploaded"
+        for task in (previews[name] for name in entry["tasks"] if name in previews):
+            if task["state"] == "succeeded" and version not in e["previewed"]:
+                yield f"{task['id']} succeeded, and the stand-in made no preview of version {version}"
+    asked = {entry["version"] for entry in e["record"] if entry["sort"] == "preview"}
+    for version in sorted(set(e["previewed"]) - asked):
+        yield f"version {version} was previewed, which nobody asked for"
+
+
 # --- The rest -------------------------------------------------------------------------------------
 
 
@@ -287,5 +312,5 @@ def something_was_done(e):
 
 CHECKS = {check.__name__: check for check in (
     answered, one_run_per_request, one_terminal_state, expected_end, logs_are_what_was_written,
-    products_are_archived, published_at_most_once, audit_is_a_chain, no_program_crashed, nothing_is_left,
-    something_was_done)}
+    products_are_archived, published_at_most_once, previews_change_nothing, audit_is_a_chain, no_program_crashed,
+    nothing_is_left, something_was_done)}

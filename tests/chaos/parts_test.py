@@ -49,16 +49,17 @@ def log_of(sort, cut=None):
 
 
 def good():
-    """Evidence of a run in which everything held: one build of each kind of end, and a publish."""
+    """Evidence of a run in which everything held: one build of each kind of end, publishes, and a preview."""
     tasks = [
         task("t1", "r1", "build", "succeeded"),
         task("t2", "r2", "build", "failed", failure_class="build", reason="SCRIPT_FAILED"),
         task("t3", "r3", "build", "canceled"),
         task("t4", "r4", "build", "succeeded"), task("t5", "r4", "publish", "succeeded", release="R1"),
         task("t6", "r6", "build", "succeeded"), task("t7", "r6", "publish", "unknown"),
+        task("t8", "r8", "build", "succeeded"), task("t9", "r8", "preview", "succeeded", attempt=2),
     ]
     logs = {"t1": log_of("ticking"), "t2": log_of("failing"), "t3": log_of("sleeping", 5)}
-    logs |= {name: b"slipway: publishing\n" for name in ("t4", "t5", "t6", "t7")}
+    logs |= {name: b"slipway: publishing\n" for name in ("t4", "t5", "t6", "t7", "t8", "t9")}
     for one in tasks:
         one["log_size"] = len(logs[one["id"]])
         # All of them are shorter than a segment.
@@ -70,12 +71,13 @@ def good():
                "cancelled": sort == "sleeping"}
               for number, (sort, run, names) in enumerate([
                   ("ticking", "r1", ["t1"]), ("failing", "r2", ["t2"]), ("sleeping", "r3", ["t3"]),
-                  ("publish", "r4", ["t4", "t5"]), ("publish", "r6", ["t6", "t7"])])]
+                  ("publish", "r4", ["t4", "t5"]), ("publish", "r6", ["t6", "t7"]),
+                  ("preview", "r8", ["t8", "t9"])])]
     return {
         "record": record, "unanswered": [], "runs": [{"id": one["run"], "request": one["request"]} for one in record],
         "tasks": tasks, "again": {one["id"]: one["state"] for one in tasks}, "logs": logs,
-        "products": {"t1": {"product": b"ticked\n"}, "t4": {"app.json": b"{}"}, "t6": {"app.json": b"{}"}},
-        "accepted": ["3.0", "4.0"], "releases": [{"id": "R1", "version": "3.0", "publish_task": "t5"}],
+        "products": {"t1": {"product": b"ticked\n"}, "t4": {"app.json": b"{}"}, "t6": {"app.json": b"{}"}, "t8": {"app.json": b"{}"}},
+        "accepted": ["3.0", "4.0"], "previewed": ["5.0", "5.0"], "releases": [{"id": "R1", "version": "3.0", "publish_task": "t5"}],
         "audit": chain(entries), "ended": [("controller", 1)], "left": [], "faults": [fault("agent-freeze", "agent-1", 1004, 1006, "publish t7-1")], "busy_long_enough": True,
     }
 
@@ -272,6 +274,43 @@ class Oracle(unittest.TestCase):
     def test_a_version_released_twice(self):
         self.e["releases"].append({"id": "R2", "version": "3.0", "publish_task": "t5"})
         self.finds("published_at_most_once")
+
+    def test_a_preview_of_unknown_outcome(self):
+        self.of("t9")["state"] = self.e["again"]["t9"] = "unknown"
+        self.finds("one_terminal_state")
+
+    def test_a_preview_that_waits_for_a_publish(self):
+        self.of("t9").update(state="queued", group=self.of("t7")["group"])
+        self.e["again"]["t9"] = "queued"
+        self.finds("one_terminal_state")
+
+    def test_a_preview_whose_permit_is_remembered(self):
+        entries = [json.loads(text) for _, text, _ in self.e["audit"]]
+        self.e["audit"] = chain([*entries, {"action": "grant_permit", "subject": "t9"}])
+        self.finds("previews_change_nothing")
+
+    def test_a_preview_that_is_uploaded(self):
+        self.e["accepted"].append("5.0")
+        self.assertIn("previews_change_nothing", failing(self.e))
+
+    def test_a_preview_that_is_released(self):
+        self.e["releases"].append({"id": "R9", "version": "5.0", "publish_task": "t9"})
+        self.assertIn("previews_change_nothing", failing(self.e))
+
+    def test_a_preview_that_succeeded_and_was_never_made(self):
+        self.e["previewed"].clear()
+        self.finds("previews_change_nothing")
+
+    def test_a_preview_of_what_was_to_be_published(self):
+        self.e["previewed"].append("3.0")
+        self.finds("previews_change_nothing")
+
+    def test_a_preview_that_failed_though_no_fault_explains_it(self):
+        self.of("t9").update(state="failed", failure_class="platform_refused", reason="REFUSED")
+        entries = [json.loads(text) for _, text, _ in self.e["audit"]]
+        self.e["audit"] = chain([{**one, "state": "failed"} if one["subject"] == "t9" else one for one in entries])
+        self.e["again"]["t9"] = "failed"
+        self.finds("expected_end")
 
     def test_an_audit_row_changed_later(self):
         number, text, digest = self.e["audit"][2]

@@ -1,5 +1,5 @@
 """What the farm is busy with during a chaos run: builds whose every byte of output is known, failing
-ones, ones that are cancelled, and publishes to the stand-in. Submitters are persistent: they ask again,
+ones, ones that are cancelled, and publishes to the stand-in and previews there. Submitters are persistent: they ask again,
 with the same request id, until the controller has answered."""
 
 import dataclasses
@@ -59,7 +59,13 @@ SORTS = {sort.name: sort for sort in (
     Sort("failing", 2, FAILING, FAILED, False, b""),
     Sort("sleeping", 2, SLEEPING, b"asleep until somebody says so\n", True, b"slept\n"),
     Sort("publish", 2, "", b"", True, b""),
+    Sort("preview", 1, "", b"", True, b""),
 )}
+
+
+def accepted(farm, kind):
+    """Versions that the stand-in accepted an "upload" of, or made a "preview" of; one entry per time."""
+    return [one["version"] for one in farm.published() if one["kind"] == kind]
 
 
 class Workload:
@@ -114,7 +120,7 @@ class Workload:
 
     def _submit_all(self, number):
         draw = random.Random(f"slipway workload {self._seed} {number}")
-        names = [name for name in SORTS if self._publish or name != "publish"]
+        names = [name for name, sort in SORTS.items() if self._publish or sort.script]
         count = 0
         while not self._stop.is_set():
             count += 1
@@ -141,10 +147,10 @@ class Workload:
         entry = {"request": request, "sort": sort.name, "version": version, "run": "", "tasks": [], "cancelled": False}
         with self._lock:
             self.record.append(entry)
-        if sort.name == "publish":
-            arguments = ("submit", "--app", "shop", "--platform", WEIXIN, "--publish", "--target", target)
-        else:
+        if sort.script:
             arguments = ("submit", "--app", "lab", "--platform", "demo", "--ref", sort.name)
+        else:
+            arguments = ("submit", "--app", "shop", "--platform", WEIXIN, f"--{sort.name}", "--target", target)
         answer = self._insist(*arguments, "--version", version, "--request-id", request)
         if answer is None:
             self.unanswered.append(f"submit {request}")
@@ -156,7 +162,7 @@ class Workload:
             tasks = self._ask("tasks", "--run", entry["run"])
             states = [task["state"] for task in tasks["tasks"]] if tasks else ["TASK_STATE_QUEUED"]
             if all(state in ENDED for state in states):
-                if "TASK_STATE_UNKNOWN" in states:
+                if "TASK_STATE_UNKNOWN" in states and sort.name == "publish":
                     self._resolve(entry["tasks"][1], version)
                 return
             begun = "TASK_STATE_RUNNING" in states or entry["cancelled"]
@@ -170,7 +176,7 @@ class Workload:
     def _resolve(self, task, version):
         """Says what the platform has: until somebody does, no other publish goes there."""
         while not self._late():
-            there = any(one["version"] == version for one in self.farm.published())
+            there = version in accepted(self.farm, "upload")
             self._ask("releases", "resolve", task, "--published" if there else "--not-published", "--reason", "looked it up")
             now = self._ask("tasks", "show", task)
             if now and now["state"] != "TASK_STATE_UNKNOWN":

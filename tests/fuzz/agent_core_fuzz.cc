@@ -28,11 +28,13 @@ constexpr std::uint64_t kMaxTasks = 4;
 
 // Few attempts, so that events meet. The number of a task says its kind.
 AttemptKey MakeKey(std::uint8_t choice) {
-  return {TaskId("t" + std::to_string(choice % kMaxTasks)), Attempt(1 + (choice >> 4) % 2)};
+  const std::uint64_t number = (choice & 0x40) != 0 ? kMaxTasks : choice % kMaxTasks;
+  return {TaskId("t" + std::to_string(number)), Attempt(1 + (choice >> 4) % 2)};
 }
 TaskKind KindOf(const AttemptKey& key) {
   if (key.task.value() == "t0") return TaskKind::kBuild;
-  return key.task.value() == "t2" ? TaskKind::kProbe : TaskKind::kPublish;
+  if (key.task.value() == "t2") return TaskKind::kProbe;
+  return key.task.value() == "t4" ? TaskKind::kPreview : TaskKind::kPublish;
 }
 
 class Machine {
@@ -187,8 +189,11 @@ class Machine {
   void Do(const agent::GivePermit& action) {
     SLIPWAY_CHECK(KindOf(action.key) != TaskKind::kBuild);
     SLIPWAY_CHECK(action.valid_until > now_);
-    // A probe changes nothing at the platform and may be repeated.
-    if (KindOf(action.key) == TaskKind::kProbe) return;
+    // Probes and previews may be repeated, so nothing remembers their permits.
+    if (protocol::IsRepeatable(KindOf(action.key))) {
+      SLIPWAY_CHECK(OnDisk<agent::JournalPublishStarted>(action.key) == nullptr);
+      return;
+    }
     const auto* marker = OnDisk<agent::JournalPublishStarted>(action.key);
     SLIPWAY_CHECK(marker != nullptr && marker->nonce == action.nonce);
     SLIPWAY_CHECK(++permits_[action.key] == 1);

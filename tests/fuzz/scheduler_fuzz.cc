@@ -2,6 +2,7 @@
 // SchedulerRig. Agents are hostile: they speak of attempts that are not theirs, old or made up.
 #include <array>
 #include <chrono>
+#include <optional>
 #include <string>
 
 #include "common/base/check.h"
@@ -33,9 +34,8 @@ protocol::Inventory TakeInventory(ByteSource& in, const SchedulerRig& rig) {
   for (std::size_t n = in.Below(4); n > 0; --n) {
     const AttemptKey key = TakeKey(in, rig);
     const std::uint8_t shape = in.Byte();
-    inventory.attempts.push_back(
-        {key, (shape & 4) != 0 ? protocol::TaskKind::kPublish : protocol::TaskKind::kBuild,
-         static_cast<protocol::AttemptPhase>(1 + shape % 3)});
+    const auto kind = static_cast<protocol::TaskKind>(1 + (shape >> 2) % 4);
+    inventory.attempts.push_back({key, kind, static_cast<protocol::AttemptPhase>(1 + shape % 3)});
   }
   return inventory;
 }
@@ -83,7 +83,11 @@ void Check(ByteSource in) {
       case 0:
       case 1: {
         const std::uint8_t shape = in.Byte();
-        rig.Submit(shape >> 4, (shape & 1) != 0, (shape & 2) != 0, (shape & 4) != 0 ? 1 : 0);
+        std::optional<protocol::TaskKind> after;
+        if ((shape & 1) != 0) {
+          after = (shape & 8) != 0 ? protocol::TaskKind::kPreview : protocol::TaskKind::kPublish;
+        }
+        rig.Submit(shape >> 4, after, (shape & 2) != 0, (shape & 4) != 0 ? 1 : 0);
         break;
       }
       case 2: rig.Cancel(TakeKey(in, rig).task); break;

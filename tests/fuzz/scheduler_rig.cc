@@ -65,7 +65,7 @@ AttemptKey SchedulerRig::KeyOf(std::size_t number) const {
   return {tasks_[number], row == nullptr ? Attempt(1) : row->attempt};
 }
 
-void SchedulerRig::Submit(std::uint8_t request, bool publish, bool needs_linux,
+void SchedulerRig::Submit(std::uint8_t request, std::optional<TaskKind> after, bool needs_linux,
                           std::int32_t priority) {
   if (runs_ == kMaxRuns) return;
   const std::string number = std::to_string(runs_++);
@@ -83,10 +83,10 @@ void SchedulerRig::Submit(std::uint8_t request, bool publish, bool needs_linux,
   if (needs_linux) build.requirements["os"] = "linux";
   event.tasks.push_back(build);
   tasks_.push_back(build.id);
-  if (publish) {
+  if (after) {
     Task task = build;
     task.id = TaskId("p" + number);
-    task.kind = TaskKind::kPublish;
+    task.kind = *after;
     task.depends_on = build.id;
     task.state = TaskState::kWaiting;
     event.tasks.push_back(task);
@@ -211,6 +211,9 @@ std::vector<absl::Status> SchedulerRig::Store(const std::vector<store::Change>& 
                                 std::holds_alternative<store::RecordStep>(change);
     SLIPWAY_CHECK(answer->front().ok() || may_be_refused);
     CheckMoves(before, store_.tasks(), permits);
+    if (const auto* finish = std::get_if<store::FinishTask>(&change); finish && finish->release) {
+      SLIPWAY_CHECK(store_.Find(finish->key.task)->kind == TaskKind::kPublish);
+    }
     statuses.push_back(answer->front());
   }
   return statuses;
@@ -222,10 +225,19 @@ void SchedulerRig::CheckEffects(const scheduler::Effects& effects) {
   }
   for (const scheduler::Outgoing& outgoing : effects.sends) {
     if (const auto* permit = std::get_if<protocol::Permit>(&outgoing.body)) {
+      const Task* task = store_.Find(permit->key.task);
+      SLIPWAY_CHECK(task != nullptr && task->kind != TaskKind::kBuild);
+      SLIPWAY_CHECK(store_.WasStarted(permit->key));
       const auto row = store_.permits().find(permit->key.task);
+      if (protocol::IsRepeatable(task->kind)) {
+        SLIPWAY_CHECK(row == store_.permits().end());
+        // Another one may have been offered it since.
+        if (task->attempt == permit->key.attempt) SLIPWAY_CHECK(task->agent == outgoing.agent);
+        continue;
+      }
       SLIPWAY_CHECK(row != store_.permits().end());
       SLIPWAY_CHECK(row->second.key == permit->key && row->second.nonce == permit->nonce);
-      SLIPWAY_CHECK(store_.Find(permit->key.task)->agent == outgoing.agent);
+      SLIPWAY_CHECK(task->agent == outgoing.agent);
     }
     const auto* desired = std::get_if<protocol::Desired>(&outgoing.body);
     if (desired == nullptr) continue;

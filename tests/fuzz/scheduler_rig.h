@@ -22,6 +22,7 @@ namespace slipway::fuzz {
 //   domain::MayBecome; attempt numbers rise by one, and never once a permit exists;
 //   an attempt held by one agent is not touched by what another agent says;
 //   what is told (start, permit) is stored; every caller is answered once;
+//   a preview is never unknown, released, or remembered to have had a permit;
 //   the core's idea of what is current and unfinished is the rows'.
 // A violation aborts. Thread-compatible.
 class SchedulerRig {
@@ -36,8 +37,10 @@ class SchedulerRig {
   enum class Outcome { kCommitted, kLostBefore, kLostAfter };
   void Commit(Outcome outcome = Outcome::kCommitted);
 
-  // `request`: one of few, so that some are repeated.
-  void Submit(std::uint8_t request, bool publish, bool needs_linux, std::int32_t priority);
+  // `request`: one of few, so that some are repeated. `after`: what is done with the product, a
+  // publish or a preview.
+  void Submit(std::uint8_t request, std::optional<protocol::TaskKind> after, bool needs_linux,
+              std::int32_t priority);
   void Cancel(const TaskId& task);
   void Open(std::size_t agent);
   void Close(std::size_t agent);

@@ -124,6 +124,9 @@ void Oracles::Journalled(const agent::JournalEntry& entry) {
     NoSecret(running->spec, "the journal");
   } else if (const auto* marker = std::get_if<agent::JournalPublishStarted>(&entry.what)) {
     NoSecret(marker->nonce, "the journal");
+    if (IsPreview(entry.key.task)) {
+      Violation("9: preview " + NameOf(entry.key) + " gets a marker, so it is not made again");
+    }
   } else if (const auto* finished = std::get_if<agent::JournalFinished>(&entry.what)) {
     NoSecret(finished->result, "the journal");
   }
@@ -149,6 +152,8 @@ void Oracles::Committed(const Batch& batch) {
     Violation("2: a change of a term that was over is stored");
   }
   for (std::size_t i = 0; i < batch.changes.size(); ++i) {
+    // Also what the rows refused: it should not have been asked for.
+    JudgePreview(batch.changes[i]);
     if (batch.statuses[i].ok()) Judge(batch, i);
   }
   CheckResults();
@@ -445,6 +450,13 @@ void Oracles::CheckEnd(std::size_t answered) {
     const std::string name =
         id.value() + " (" + std::string(domain::TaskStateName(task.state)) + ")";
     if (waits(task)) Violation("3: " + name + " never ends");
+    if (task.kind == TaskKind::kPreview) {
+      Case(9);
+      if (task.state == TaskState::kUnknown || world_.store.permits().contains(id) ||
+          world_.store.releases().contains(id)) {
+        Violation("9: " + name + " is a preview and has what only a publish may have");
+      }
+    }
     if (task.kind != TaskKind::kPublish) continue;
     // What the rows say of a publish is what happened.
     Case(9);

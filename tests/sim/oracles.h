@@ -104,6 +104,8 @@ class Oracles {
   void JudgeFinish(const Batch& batch, const store::FinishTask& finish);           // 8, 9, 10, 11
   void JudgeResolution(const TaskId& task, const domain::Resolution& resolution);  // 9
   void JudgeTimeout(const Batch& batch, const AttemptKey& key);                    // 8, 10
+  void JudgePreview(const store::Change& change);                                  // 9
+  [[nodiscard]] bool IsPreview(const TaskId& task) const;
   void CheckResults();
   void NoSecret(std::string_view text, const char* where);
   void NoSecret(const protocol::AttemptResult& result, const char* where);

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <string>
+#include <variant>
 
 #include "tests/sim/oracles.h"
 #include "tests/sim/sim_world.h"
@@ -12,6 +13,32 @@ namespace {
 constexpr Millis kShownAfter(2'500);
 
 }  // namespace
+
+bool Oracles::IsPreview(const TaskId& task) const {
+  const domain::Task* row = world_.store.Find(task);
+  return row != nullptr && row->kind == domain::TaskKind::kPreview;
+}
+
+// It may be made again however often: nobody remembers its permit, nothing is released, and its end
+// is never in doubt.
+void Oracles::JudgePreview(const store::Change& change) {
+  const auto complain = [this](const TaskId& task, const char* what) {
+    if (IsPreview(task)) Violation("9: preview " + task.value() + " gets " + what);
+  };
+  if (const auto* grant = std::get_if<store::GrantPermit>(&change)) {
+    complain(grant->permit.key.task, "a permit that is remembered");
+  } else if (const auto* unknown = std::get_if<store::MarkUnknown>(&change)) {
+    complain(unknown->key.task, "an unknown outcome");
+  } else if (const auto* finish = std::get_if<store::FinishTask>(&change)) {
+    if (!IsPreview(finish->key.task)) return;
+    Case(9);
+    if (finish->release) complain(finish->key.task, "a release");
+    if (finish->resolution) complain(finish->key.task, "a resolution");
+    const bool in_doubt = finish->result && finish->result->failure &&
+                          finish->result->failure->klass == protocol::FailureClass::kPublishUnknown;
+    if (in_doubt) complain(finish->key.task, "a result that is in doubt");
+  }
+}
 
 void Oracles::ClientStarted(const AttemptKey& key, const std::string& nonce, bool marker_synced,
                             bool clock_stood) {

@@ -25,6 +25,10 @@ void Add(Summary& sum, const World& world) {
   for (const auto& [id, task] : world.store.tasks()) {
     ++sum.endings[task.state];
     if (task.result && task.result->failure) ++sum.failures[task.result->failure->klass];
+    if (task.kind == domain::TaskKind::kPreview && task.state == domain::TaskState::kSucceeded) {
+      ++sum.previews;
+      if (world.store.Starts(id) > 1) ++sum.previews_again;
+    }
   }
   sum.releases += world.store.releases().size();
 }

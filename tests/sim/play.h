@@ -27,6 +27,9 @@ struct Summary {
   std::map<domain::TaskState, std::uint64_t> endings;
   std::map<protocol::FailureClass, std::uint64_t> failures;
   std::uint64_t releases = 0;
+  // Previews that succeeded, and of these the ones that needed more than one start.
+  std::uint64_t previews = 0;
+  std::uint64_t previews_again = 0;
 };
 
 using ScenarioFor = std::function<Scenario(std::uint64_t seed)>;

@@ -65,6 +65,7 @@ struct Planted {
   bool deadline_ignored = false;            // 9
   bool margin_forgotten = false;            // 9
   bool probe_guesses = false;               // 9
+  bool late_preview_in_doubt = false;       // 9
   bool every_failure_retried = false;       // 10
   bool wait_not_begun_anew = false;         // 10
   bool secret_in_step = false;              // 11

@@ -79,6 +79,8 @@ void SimAgent::CrashMachine() {
   world_.Trace("machine ", number_, " crashes");
   CrashProcess();
   LoseUnsyncedJournal();
+  // What stood still did nothing in its last moment.
+  const bool stood_still = machine_.frozen();
   machine_.Die();
   machine_.Start();
   BootLater();
@@ -93,7 +95,7 @@ void SimAgent::CrashMachine() {
       }
       // It may have been the very end of the client.
       if (container.kind == TaskKind::kPublish && container.outcome == Outcome::kSuccess &&
-          world_.Chance(0.5)) {
+          !stood_still && world_.Chance(0.5)) {
         world_.oracles.Published(key, process_.clock_stood());
       }
     }
@@ -160,7 +162,7 @@ void SimAgent::DiedBefore(const std::vector<agent::Action>& actions, std::size_t
       world_.Hit(Message::kContainer, CrashPoint::kLost, start->key, number_);
     } else if (const auto* permit = std::get_if<agent::GivePermit>(&actions[i])) {
       const auto held = containers_.find(permit->key);
-      if (held == containers_.end() || held->second.kind == TaskKind::kProbe) continue;
+      if (held == containers_.end() || protocol::IsRepeatable(held->second.kind)) continue;
       world_.Hit(Message::kClient, CrashPoint::kLost, permit->key, number_);
     } else if (const auto* free = std::get_if<agent::FreeSpool>(&actions[i])) {
       world_.Hit(Message::kLogAck, CrashPoint::kReceiverBefore, free->key, number_);

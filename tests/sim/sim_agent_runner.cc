@@ -32,6 +32,15 @@ protocol::Failure FailureOf(FailureClass klass, std::string reason) {
   return failure;
 }
 
+// Of a client that did not end at its deadline.
+protocol::Failure FailureOfLate(TaskKind kind) {
+  if (kind == TaskKind::kProbe) return FailureOf(FailureClass::kTimeout, "STEP_TIMEOUT");
+  if (kind == TaskKind::kPreview) {
+    return FailureOf(FailureClass::kInfrastructure, "PUBLISHER_FAILED");
+  }
+  return FailureOf(FailureClass::kPublishUnknown, "PUBLISH_UNKNOWN");
+}
+
 }  // namespace
 
 // ---- containers
@@ -51,6 +60,11 @@ void SimAgent::StartContainer(const AttemptKey& key, TaskKind kind) {
                                     : Outcome::kInfrastructureFails;
   } else if (kind == TaskKind::kProbe) {
     container.outcome = dice < 90 ? Outcome::kSuccess : Outcome::kNetworkFails;
+  } else if (kind == TaskKind::kPreview) {
+    container.outcome = dice < 75   ? Outcome::kSuccess
+                        : dice < 85 ? Outcome::kNetworkFails
+                        : dice < 90 ? Outcome::kInfrastructureFails
+                                    : Outcome::kPlatformRefuses;
   } else {
     container.outcome = dice < 85 ? Outcome::kSuccess : Outcome::kPlatformRefuses;
   }
@@ -107,10 +121,11 @@ void SimAgent::Work(const AttemptKey& key) {
   }
   if (container.client_started && machine_.now() >= container.client_deadline + kKillTime &&
       !world_.scenario.planted.deadline_ignored) {
-    const bool probe = container.kind == TaskKind::kProbe;
+    const bool in_doubt =
+        container.kind == TaskKind::kPreview && world_.scenario.planted.late_preview_in_doubt;
     return End(key, container,
-               probe ? FailureOf(FailureClass::kTimeout, "STEP_TIMEOUT")
-                     : FailureOf(FailureClass::kPublishUnknown, "PUBLISH_UNKNOWN"));
+               in_doubt ? FailureOf(FailureClass::kPublishUnknown, "PUBLISH_UNKNOWN")
+                        : FailureOfLate(container.kind));
   }
   switch (container.outcome) {
     case Outcome::kSuccess:
@@ -238,11 +253,16 @@ void SimAgent::FailToAdopt(const agent::AdoptAttempt& action) {
   const AttemptKey& key = action.key;
   const bool finished = action.phase == protocol::AttemptPhase::kFinished;
   const bool client_may_run = action.publish_started && containers_.contains(key);
-  if (client_may_run && world_.scenario.planted.not_taken_up_is_failed) {
+  if (client_may_run && !finished && world_.scenario.planted.not_taken_up_is_failed) {
     protocol::AttemptResult result;
     result.failure = FailureOf(FailureClass::kInfrastructure, "DISK_FULL");
-    const std::string& bytes = spools_[key].file.bytes;
+    const SimFile& file = spools_[key].file;
+    const std::string bytes = file.bytes.substr(0, file.synced);
     result.log = {.size = bytes.size(), .root = loghash::RootOf(bytes), .missing = 0};
+    // Its log is followed to that end, so that the result is told.
+    agent::AdoptAttempt ended = action;
+    ended.phase = protocol::AttemptPhase::kFinished;
+    process_.After(kTryAgain, [this, ended] { Adopt(ended); });
     return Apply(agent::AttemptEnded{key, std::move(result)});
   }
   if (finished || (client_may_run && !canceled_.contains(key) && !world_.Chance(0.1))) {

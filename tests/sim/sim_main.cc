@@ -65,6 +65,7 @@ const std::map<std::string, bool Planted::*> kMistakes = {
     {"deadline-ignored", &Planted::deadline_ignored},
     {"margin-forgotten", &Planted::margin_forgotten},
     {"probe-guesses", &Planted::probe_guesses},
+    {"late-preview-in-doubt", &Planted::late_preview_in_doubt},
     {"every-failure-retried", &Planted::every_failure_retried},
     {"wait-not-begun-anew", &Planted::wait_not_begun_anew},
     {"secret-in-step", &Planted::secret_in_step},

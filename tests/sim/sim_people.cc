@@ -38,15 +38,15 @@ void World::Submit(int number, int tries) {
   build.priority = static_cast<std::int32_t>(plan.Below(2));
   if (plan.Below(4) == 0) build.group = "nightly";
   if (plan.Below(4) == 0) build.queue_timeout = seconds(5 * (1 << plan.Below(4)));
-  domain::Task publish = build;
   submit.tasks.push_back(build);
-  if (plan.Below(3) > 0) {
-    publish.id = TaskId("publish-" + name);
-    publish.kind = TaskKind::kPublish;
-    publish.state = TaskState::kWaiting;
-    publish.depends_on = build.id;
-    publish.target = plan.Below(2) > 0 ? "live" : "trial";
-    submit.tasks.push_back(publish);
+  const bool publishes = plan.Below(3) > 0;
+  if (publishes || plan.Below(2) > 0) {
+    domain::Task& hand_over = submit.tasks.emplace_back(build);
+    hand_over.id = TaskId((publishes ? "publish-" : "preview-") + name);
+    hand_over.kind = publishes ? TaskKind::kPublish : TaskKind::kPreview;
+    hand_over.state = TaskState::kWaiting;
+    hand_over.depends_on = build.id;
+    hand_over.target = plan.Below(2) > 0 ? "live" : "trial";
   }
   const auto heard = std::make_shared<bool>(false);
   const auto ticket = submit.ticket;

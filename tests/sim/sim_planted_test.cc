@@ -183,6 +183,15 @@ TEST_CASE("Planted: a probe that could not tell taken as a no", "[sim]") {
              Catch::StartsWith("9:"));
 }
 
+TEST_CASE("Planted: a preview that is told to be in doubt as a publish is", "[sim]") {
+  CHECK_THAT(Found(&Planted::late_preview_in_doubt,
+                   [](Scenario& scenario) {
+                     scenario.faults.machine_suspend = Millis(4'000);
+                     scenario.faults.clocks_stand = false;
+                   }),
+             Catch::StartsWith("9:"));
+}
+
 TEST_CASE("Planted: a wait that counts from the submit", "[sim]") {
   CHECK_THAT(Found(&Planted::wait_not_begun_anew,
                    [](Scenario& scenario) {

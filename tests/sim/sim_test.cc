@@ -52,6 +52,8 @@ TEST_CASE("Simulation: every invariant holds for every seed", "[sim]") {
       CHECK(sum.failures.contains(klass));
     }
     CHECK(sum.releases > count);
+    CHECK(sum.previews > count);
+    CHECK(sum.previews_again > count / 10);
   }
 }
 

@@ -405,26 +405,6 @@ TEST_CASE("AgentCore: a result whose spool has lost its end goes when the contro
   CHECK(shell.Sent<protocol::ResultReport>()->result.log.missing == 4);
 }
 
-TEST_CASE("AgentCore: probes and previews need no marker and begin anew when the container is lost",
-          "[unit][agent]") {
-  const TaskKind kind = GENERATE(TaskKind::kProbe, TaskKind::kPreview);
-  Shell shell;
-  shell.Run(Key(), kind);
-  const std::size_t entries = shell.journal.size();
-  shell.Do(PublishReady{Key(), Sha256Digest()});
-  shell.Tell(PermitFor(Key()));
-  CHECK(shell.journal.size() == entries);
-  REQUIRE(shell.Found<GivePermit>() != nullptr);
-  CHECK(shell.Found<GivePermit>()->secret == "s");
-  Shell again(shell.journal);
-  CHECK_FALSE(again.Found<AdoptAttempt>()->publish_started);
-  again.Do(AttemptVanished{Key(), {}});
-  CHECK(again.Found<StartAttempt>() != nullptr);
-  again.Do(Connected{});
-  again.Do(PublishReady{Key(), Sha256Digest()});
-  CHECK(again.Sent<protocol::PermitRequest>() != nullptr);
-}
-
 TEST_CASE("AgentCore: a permit that expired while the marker was written is not given",
           "[unit][agent]") {
   Shell shell;

@@ -42,6 +42,9 @@ std::vector<JournalEntry> EveryKind() {
       {Key(1), agent::JournalPublishStarted{"nonce"}},
       {Key(1), agent::JournalFinished{result}},
       {Key(1), agent::JournalDeleted{}},
+      {Key(2), agent::JournalAccepted{protocol::TaskKind::kBuild}},
+      {Key(3), agent::JournalAccepted{protocol::TaskKind::kProbe}},
+      {Key(4), agent::JournalAccepted{protocol::TaskKind::kPreview}},
   };
 }
 

@@ -36,6 +36,18 @@ TEST_CASE("Retry policy: a publish is never tried again, whatever failed", "[uni
   }
 }
 
+TEST_CASE("Retry policy: a preview is tried again as a build is", "[unit][scheduler]") {
+  const RetryLimits limits{
+      .max_starts = 3, .first_pause = seconds(5), .longest_pause = seconds(30)};
+  for (const auto& [klass, retry] : kExpected) {
+    INFO(protocol::FailureClassName(klass));
+    const auto pause = PauseBeforeRetry(TaskKind::kPreview, klass, 1, limits);
+    CHECK(pause.has_value() == (retry != Retry::kNever));
+    CHECK(pause == PauseBeforeRetry(TaskKind::kBuild, klass, 1, limits));
+    CHECK_FALSE(PauseBeforeRetry(TaskKind::kPreview, klass, limits.max_starts, limits));
+  }
+}
+
 TEST_CASE("Retry policy: pauses double up to the longest, and starts are capped",
           "[unit][scheduler]") {
   const RetryLimits limits{

@@ -50,6 +50,22 @@ TEST_CASE("Convert: agent messages keep their attempt and content", "[unit][rpc]
   CHECK(got.attempts == inventory.attempts);
 }
 
+TEST_CASE("Convert: every kind of task comes back in both directions", "[unit][rpc]") {
+  using protocol::TaskKind;
+  const TaskKind kind =
+      GENERATE(TaskKind::kBuild, TaskKind::kPublish, TaskKind::kProbe, TaskKind::kPreview);
+  protocol::Inventory inventory;
+  inventory.attempts = {{Key(), kind, protocol::AttemptPhase::kRunning}};
+  const auto held = FromProto(ToProto(protocol::AgentMessage(inventory)));
+  REQUIRE_OK(held);
+  CHECK(std::get<protocol::Inventory>(*held).attempts == inventory.attempts);
+  protocol::Desired desired{.answers = 1, .attempts = {}, .sync_after = {}};
+  desired.attempts = {{Key(), kind, protocol::Want::kOffer, ""}};
+  const auto wanted = FromProto(ToProto(protocol::ControllerMessage{Epoch(1), desired}));
+  REQUIRE_OK(wanted);
+  CHECK(std::get<protocol::Desired>(wanted->body).attempts.at(0).kind == kind);
+}
+
 TEST_CASE("Convert: health and images of an inventory come back as they were", "[unit][rpc]") {
   protocol::Inventory inventory{
       .sequence = 1, .slots = 1, .draining = false, .labels = {}, .attempts = {}};

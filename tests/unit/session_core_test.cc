@@ -47,6 +47,17 @@ TEST_CASE("SessionCore: a repeated or late inventory is passed over", "[unit][se
   CHECK_FALSE((*session.OnMessage(Inventory(1), kStart)).has_value());
 }
 
+TEST_CASE("SessionCore: an inventory may hold each kind of task", "[unit][session]") {
+  SessionCore session = NewSession();
+  protocol::Inventory inventory = Inventory(1);
+  for (const int kind : {1, 2, 3, 4}) {
+    inventory.attempts.push_back({Key("task-" + std::to_string(kind)),
+                                  static_cast<protocol::TaskKind>(kind),
+                                  protocol::AttemptPhase::kRunning});
+  }
+  CHECK_OK(session.OnMessage(inventory, kStart));
+}
+
 TEST_CASE("SessionCore: malformed messages end the stream", "[unit][session]") {
   SessionCore session = NewSession();
   REQUIRE_OK(session.OnMessage(Inventory(1), kStart));
@@ -64,6 +75,12 @@ TEST_CASE("SessionCore: malformed messages end the stream", "[unit][session]") {
   protocol::Inventory phase = Inventory(3);
   phase.attempts = {{Key(), protocol::TaskKind::kBuild, static_cast<protocol::AttemptPhase>(9)}};
   CHECK(refused(phase));
+  for (const int kind : {0, 5}) {
+    protocol::Inventory unknown = Inventory(3);
+    unknown.attempts = {
+        {Key(), static_cast<protocol::TaskKind>(kind), protocol::AttemptPhase::kAccepted}};
+    CHECK(refused(unknown));
+  }
   CHECK(refused(protocol::PermitRequest{Key(), Sha256Digest()}));
   CHECK(refused(protocol::LogChunk{Key(), 0, std::string(1024 * 1024 + 1, 'x')}));
   CHECK(refused(protocol::LogChunk{Key(), ~0ULL, "x"}));
