@@ -20,7 +20,7 @@ class PgAccountStore final : public AccountStore {
   absl::StatusOr<domain::Account> Get(const AccountId& id) override;
   absl::StatusOr<domain::Account> GetByName(const std::string& name) override;
   absl::StatusOr<Page<domain::Account>> List(int page_size, const std::string& page_token,
-                                   bool deleted) override;
+                                             bool deleted) override;
   absl::StatusOr<std::pair<domain::Account, std::string>> FindPassword(
       const std::string& name) override;
   absl::StatusOr<std::string> NameKey(const std::string& name) override;
