@@ -13,7 +13,7 @@
 // What one caller may see and do of one application, as a client draws it. Pure.
 namespace slipway::api {
 
-// A target that the caller may publish to.
+// A target that the caller may hand products to.
 struct OfferedTarget {
   std::string name;
   std::string platform;

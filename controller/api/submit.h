@@ -19,9 +19,9 @@ struct Expanded {
   std::vector<domain::Task> tasks;
 };
 
-// The run of a request and its tasks: per platform a build and, when asked for, the publish that
-// waits for it. kInvalidArgument names the field; kFailedPrecondition, reason NO_TARGET or
-// REQUIREMENTS_CONFLICT. Pure but for ids.
+// The run of a request and its tasks: per platform a build and, when asked for, the publish or
+// preview that waits for it. kInvalidArgument names the field; kFailedPrecondition, reason
+// NO_TARGET or REQUIREMENTS_CONFLICT. Pure but for ids.
 absl::StatusOr<Expanded> Expand(const v1::SubmitRunRequest& request,
                                 const domain::Application& application,
                                 const domain::Account& account, const domain::Targets& targets,

@@ -31,8 +31,8 @@ void Grammar::AddFiles(CLI::App* command) {
 
 void Grammar::AddTargets() {
   CLI::App* targets =
-      Command(app_, "targets", "Lists the targets that you may publish to", "列出可发布的目标",
-              [this](Session& s) { return ListTargets(s, id_); });
+      Command(app_, "targets", "Lists the targets that you may publish to or make previews for",
+              "列出可发布或生成预览的目标", [this](Session& s) { return ListTargets(s, id_); });
   targets->require_subcommand(0, 1);
   CLI::App* list = Command(*targets, "list", "Lists the targets that you may publish to",
                            "列出可发布的目标", [this](Session& s) { return ListTargets(s, id_); });
@@ -76,9 +76,9 @@ void Grammar::AddTargets() {
 }
 
 void Grammar::AddEnvironments() {
-  CLI::App* environments =
-      Command(app_, "environments", "Lists the environments that you may publish to",
-              "列出可发布的环境", [](Session& s) { return ListEnvironments(s); });
+  CLI::App* environments = Command(
+      app_, "environments", "Lists the environments that you may publish to or make previews for",
+      "列出可发布或生成预览的环境", [](Session& s) { return ListEnvironments(s); });
   environments->require_subcommand(0, 1);
   Command(*environments, "list", "Lists the environments that you may publish to",
           "列出可发布的环境", [](Session& s) { return ListEnvironments(s); });

@@ -22,8 +22,9 @@ void Grammar::AddRuns() {
        "Makes a test package of each product after its build: nothing is published",
        "构建成功后生成测试包（不发布）")
       ->excludes(publish);
-  Option(submit, "--target", submit_.target, "Publish target (else the platform's own)",
-         "发布目标（缺省为该平台的默认目标）");
+  Option(submit, "--target", submit_.target,
+         "Target of publish or preview (else the platform's own)",
+         "发布或预览的目标（缺省为该平台的默认目标）");
   AddWaiting(submit, submit_.require, submit_.queue_timeout);
   Option(submit, "--priority", submit_.priority, "-100 to 100 (0); higher goes first",
          "优先级 -100 到 100（0），高者优先")

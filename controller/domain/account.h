@@ -117,7 +117,7 @@ struct AccountGroup {
 struct Grant {
   ApplicationId application;  // empty: all
   Operations operations;
-  std::string environment;  // of publishes, approvals and deploys; empty: all
+  std::string environment;  // of previews, publishes, approvals and deploys; empty: all
   std::string pages;        // of deploys: this path and what is below; empty: all
   friend bool operator==(const Grant&, const Grant&) = default;
 };

@@ -23,7 +23,8 @@ struct Holder {
   std::vector<ApplicationId> token_applications{};
 };
 
-// What is to be done. `environment` and `pages` count for publish, approve and deploy.
+// What is to be done. `environment` and `pages` count for preview, publish, approve and
+// deploy.
 struct Question {
   ApplicationId application;
   Operation operation = Operation::kView;

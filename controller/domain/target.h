@@ -27,7 +27,7 @@ struct Environment {
 struct Target {
   std::string name;      // "weixin", "weixin-staging"
   std::string platform;  // "weixin"
-  // Name of an environment; grants of publishes may be for it alone. Empty: none.
+  // Name of an environment; grants may be for it alone. Empty: none.
   std::string environment{};
   // Farm-owned image with the platform's client and adapter.
   std::string image;

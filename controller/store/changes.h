@@ -18,7 +18,7 @@
 namespace slipway::store {
 
 // Guard: (submitted_by, request_id) is new, and every target is there, in the same environment; it
-// stays so until the publishes are stored, which keep it from then on. Inserts the run and its
+// stays so until the tasks are stored, which keep it from then on. Inserts the run and its
 // tasks.
 struct CreateRun {
   Cause cause;
@@ -41,9 +41,9 @@ struct StartTask {
   AttemptKey key;
 };
 
-// offered → queued, or running → queued for a build. A running one waits anew: its queued_since
-// becomes cause.at. Guard: state offered or running, stored attempt = key.attempt, and not a
-// publish that is running.
+// offered → queued, or running → queued for all but a publish. A running one waits anew: its
+// queued_since becomes cause.at. Guard: state offered or running, stored attempt = key.attempt, and
+// not a publish that is running.
 struct RequeueTask {
   Cause cause;
   AttemptKey key;

@@ -26,8 +26,8 @@ class TargetStore {
   [[nodiscard]] virtual absl::StatusOr<domain::Target> CreateTarget(const domain::Target& target,
                                                                     const Cause& cause) = 0;
   // Replaces all but who made it when. kNotFound NO_SUCH_TARGET, NO_SUCH_ENVIRONMENT;
-  // kFailedPrecondition TARGET_IN_USE: environment or deadline would change while publishes to it
-  // are not finished, for their rights and their end rest on them.
+  // kFailedPrecondition TARGET_IN_USE: environment or deadline would change while publishes or
+  // previews to it are not finished, for their rights and their end rest on them.
   [[nodiscard]] virtual absl::StatusOr<domain::Target> UpdateTarget(
       const domain::Target& target, std::optional<std::int64_t> revision, const Cause& cause) = 0;
   // kNotFound NO_SUCH_TARGET; kFailedPrecondition TARGET_IN_USE.
