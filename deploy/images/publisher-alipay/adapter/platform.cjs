@@ -2,8 +2,9 @@
 // which version the platform holds (appUploadDetail), which proves the credential and answers a probe.
 'use strict';
 const crypto = require('crypto');
+const path = require('path');
 const { CERTIFICATE, refused } = require('./common/classify.cjs');
-const { build, compareVersions, productFile, rootInside, threeNumbers } = require('./common/check.cjs');
+const { build, compareVersions, exists, productFile, rootInside, threeNumbers } = require('./common/check.cjs');
 const { ProveError, askJson, holdClient } = require('./common/wire.cjs');
 
 const HOST = 'ideservice.alipay.com';
@@ -65,13 +66,13 @@ function check(request) {
     return build('Alipay compiles a preview with a builder that is not in this image', 'preview');
   }
   const config = productFile(request.projectDir, 'mini.project.json');
-  if (config.problem && !/has no/.test(config.problem.reason)) return config.problem;
+  if (config.problem && !config.absent) return config.problem;
   // The client would run them in the process that holds the identity.
   if (config.json?.scripts && Object.keys(config.json.scripts).length > 0) {
     return build('mini.project.json: "scripts" would run code of the product next to the identity', 'scripts');
   }
-  if (!productFile(request.projectDir, '.minidev/config.json').problem) {
-    return build('the product has a .minidev/config.json, which would change what the upload client does', 'scripts');
+  if (exists(path.join(request.projectDir, '.minidev'))) {
+    return build('the product has a .minidev, which would change what the upload client does', 'scripts');
   }
   const root = rootInside(request, config.json?.miniprogramRoot, 'miniprogramRoot of mini.project.json:');
   if (root.problem) return root.problem;
