@@ -90,6 +90,9 @@ a ticket refused at the upload is about the credential | right | good | {"fault"
 silence after the upload began ends at the deadline, unknown | right | good | {"fault": "hang"} | {"deadlineSeconds": 25} | r["class"] == "publish_unknown" and r["uploadStarted"] and "25 s" in r["reason"] and len(uploads) == 1
 a connection reset after the upload began is unknown | right | good | {"fault": "reset"} | {} | r["class"] == "publish_unknown" and not r["retryable"] and len(uploads) == 1
 a gateway's HTML answer after the upload began is unknown | right | good | {"fault": "html502"} | {} | r["class"] == "publish_unknown" and "502" in r["reason"] and len(uploads) == 1
+a system error of the platform is no refusal | right | good | {"fault": "system"} | {} | r["class"] == "publish_unknown" and len(uploads) == 1
+a preview that runs into the deadline is not the network's fault | right | good | {"fault": "hang"} | {"mode": "preview", "deadlineSeconds": 25} | r["class"] == "infrastructure" and "25 s" in r["reason"]
+options that are no object are the farm's fault | right | good | {} | {"options": [1]} | r["class"] == "infrastructure" and "options" in r["reason"] and not log
 an answer that is not JSON after the upload began is unknown | right | good | {"fault": "notjson"} | {} | r["class"] == "publish_unknown" and len(uploads) == 1
 a preview without a code is not a success | right | good | {"fault": "noqr"} | {"mode": "preview"} | r["class"] == "network" and r["stage"] == "preview" and r["qrFile"] is None
 silence before anything was sent is a network failure | right | good | {"proveFault": "hang"} | {"options": {"prove_timeout_seconds": 2}} | r["class"] == "network" and r["retryable"] and r["stage"] == "prove" and not uploads
