@@ -35,13 +35,15 @@ echo 'App({});' >"$good/app.js"
 echo 'Page({});' >"$good/pages/index/index.js"
 echo '{}' >"$good/pages/index/index.json"
 echo '<view>hello</view>' >"$good/pages/index/index.axml"
-for variant in no-app scripts config outside; do cp -r "$good" "$work/product/$variant"; done
+for variant in no-app scripts config link outside prototype; do cp -r "$good" "$work/product/$variant"; done
 rm "$work/product/no-app/app.json"
 # Each would run code of the product, or send the identity elsewhere, in the process that holds it.
 echo '{"format": 2, "compileType": "mini", "scripts": {"beforeUpload": "cp /secret/upload.key /out/stolen"}}' >"$work/product/scripts/mini.project.json"
 mkdir "$work/product/config/.minidev"
 echo '{"env.prod.hosts.IDE_SERVICE": "http://attacker.example"}' >"$work/product/config/.minidev/config.json"
+ln -s elsewhere "$work/product/link/.minidev"
 echo '{"format": 2, "miniprogramRoot": ".."}' >"$work/product/outside/mini.project.json"
+echo '{"format": 2, "__proto__": {"scripts": {"beforeUpload": "true"}}}' >"$work/product/prototype/mini.project.json"
 
 publish success right good '{}' '{"version": "1.0.1", "options": {"experience": true}}'
 success_ms=$milliseconds
@@ -67,7 +69,7 @@ TABLE
 publish found right good '{}' '{"operation": "probe", "version": "1.0.3"}'
 expect "a probe finds the version whose answer was lost" 'r["ok"] and exit == 0 and r["probe"]["verdict"] == "published" and r["probe"]["version"] == "1.0.3" and not uploads'
 publish not-there right good '{}' '{"operation": "probe", "version": "1.0.4"}'
-expect "a probe says that a version never arrived" 'r["ok"] and r["probe"]["verdict"] == "not_published" and "1.0.3" in r["probe"]["words"]'
+expect "a probe does not call a version absent that may be compiled still" 'r["ok"] and r["probe"]["verdict"] == "cannot_tell" and "1.0.3" in r["probe"]["words"] and "compiling" in r["probe"]["remedy"]'
 publish overtaken right good '{}' '{"operation": "probe", "version": "1.0.0"}'
 expect "a probe does not judge a version that others followed" 'r["probe"]["verdict"] == "cannot_tell" and r["probe"]["remedyZh"]'
 publish probe-refused wrong good '{}' '{"operation": "probe", "version": "1.0.3"}'
@@ -80,12 +82,15 @@ a tool that is not registered is the credential's failure | other-tool | good | 
 a key in another form is found before any request | pkcs1 | good | {} | {} | r["class"] == "credential" and "PKCS#8" in r["reason"] and not log
 an identity file without its parts is found before any request | unreadable | good | {} | {} | r["class"] == "credential" and "toolId" in r["reason"] and not log
 a refused address keeps the platform's words | right | good | {"allowIps": ["203.0.113.9"]} | {} | r["class"] == "credential" and "white list" in r["reason"] and not uploads
-a version that exists already is refused in the platform's words | right | good | {} | {"version": "1.0.3"} | r["class"] == "platform_refused" and "must be greater than 1.0.3" in r["reason"] and "higher version" in r["remedy"] and len(uploads) == 1
+a version that the platform has is not sent again | right | good | {} | {"version": "1.0.3"} | r["class"] == "platform_refused" and "1.0.3 is not above" in r["reason"] and "higher version" in r["remedy"] and not uploads
+a state of the build that nobody knows is unknown | right | good | {"pollFault": "odd"} | {} | r["class"] == "publish_unknown" and r["clientCode"] == "PublishBuildError"
+keys that would change the client's settings are refused | right | prototype | {} | {} | r["class"] == "build" and "__proto__" in r["reason"] and not log
 a refusal of the content | right | good | {"fault": "refuse"} | {} | r["class"] == "platform_refused" and "not permitted" in r["reason"]
 what the platform's compiler says is a refusal with its log | right | good | {"buildError": "pages/index/index.axml: unclosed tag"} | {} | r["class"] == "platform_refused" and "unclosed tag" in r["reason"] and r["clientCode"] == "PublishBuildError"
 silence after the upload began ends at the deadline, unknown | right | good | {"fault": "hang"} | {"deadlineSeconds": 7} | r["class"] == "publish_unknown" and r["uploadStarted"] and "7 s" in r["reason"] and len(uploads) == 1
 a connection reset after the upload began is unknown | right | good | {"fault": "reset"} | {} | r["class"] == "publish_unknown" and not r["retryable"] and len(uploads) == 1
 a gateway's HTML answer after the upload began is unknown | right | good | {"fault": "html502"} | {} | r["class"] == "publish_unknown" and "502" in r["reason"] and len(uploads) == 1
+an answer without the newest version proves nothing | right | good | {"proveFault": "nodata"} | {"operation": "probe"} | r["class"] == "network" and "probe" not in r
 a slow platform runs into the deadline, unknown | right | good | {"fault": "slow", "slowMs": 60000} | {"deadlineSeconds": 7} | r["class"] == "publish_unknown" and r["uploadStarted"]
 silence before anything was sent is a network failure | right | good | {"proveFault": "hang"} | {"options": {"prove_timeout_seconds": 2}} | r["class"] == "network" and r["retryable"] and r["stage"] == "prove" and not uploads
 a gateway's HTML answer before anything was sent is a network failure | right | good | {"proveFault": "html502"} | {} | r["class"] == "network" and r["retryable"] and "502" in r["reason"] and not uploads
@@ -94,6 +99,7 @@ a certificate nobody vouches for is a network failure | right | good | {} | {"ca
 a product without app.json is not sent | right | no-app | {} | {} | r["class"] == "build" and r["stage"] == "check" and "app.json" in r["reason"] and not log
 a product whose scripts the client would run is not packed | right | scripts | {} | {} | r["class"] == "build" and "scripts" in r["reason"] and not log and not __import__("os").path.exists(directory + "/out/stolen")
 a product that would set up the client is not packed | right | config | {} | {} | r["class"] == "build" and ".minidev" in r["reason"] and not log
+a product whose set-up of the client is a link is not packed | right | link | {} | {} | r["class"] == "build" and ".minidev" in r["reason"] and not log
 a product whose root lies outside is not packed | right | outside | {} | {} | r["class"] == "build" and "outside" in r["reason"] and not log
 a version that is not three numbers is not sent | right | good | {} | {"version": "1.0"} | r["class"] == "build" and "1.4.2" in r["remedy"] and not log
 a preview is not made here, and says what is | right | good | {} | {"mode": "preview"} | r["class"] == "build" and "experience" in r["remedy"] and not log

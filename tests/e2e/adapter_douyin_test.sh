@@ -75,6 +75,7 @@ a version below the newest is not sent | right | good | {} | {"version": "1.0.2"
 a version that exists already is refused in the platform's words | right | good | {} | {"version": "1.0.3"} | r["class"] == "platform_refused" and r["apiCode"] == 8 and "exists already" in r["reason"] and len(uploads) == 1
 a refusal of the content | right | good | {"fault": "refuse"} | {} | r["class"] == "platform_refused" and r["apiCode"] == 5 and "不符合规范" in r["reason"]
 what the platform's compiler says is a refusal | right | good | {"compileError": "pages/index/index.ttml: unclosed tag"} | {} | r["class"] == "platform_refused" and "unclosed tag" in r["reason"] and r["uploadStarted"]
+a failure to ask how the compilation goes is unknown | right | good | {"pollFault": "busy"} | {} | r["class"] == "publish_unknown" and r["uploadStarted"]
 a missing link is not a success | right | good | {"fault": "noqr"} | {} | r["class"] == "publish_unknown" and r["link"] is None
 silence after the upload began ends at the deadline, unknown | right | good | {"fault": "hang"} | {"deadlineSeconds": 7} | r["class"] == "publish_unknown" and r["uploadStarted"] and "7 s" in r["reason"] and len(uploads) == 1
 a connection reset after the upload began is unknown | right | good | {"fault": "reset"} | {} | r["class"] == "publish_unknown" and not r["retryable"] and len(uploads) == 1

@@ -25,7 +25,7 @@ engine_docker run --rm --network none --volume "$repository/deploy/demo/pocket-s
   --env SLIPWAY_OUTPUT=/product/good --env SLIPWAY_VERSION=1.4.2 --env SLIPWAY_APP_ID=$app \
   slipway-builder:1 sh -c 'cp -r /source /tmp/shop && sh /tmp/shop/scripts/build.sh && chmod -R a+rX /product' >/dev/null
 as_root chown -R "$(id -u):$(id -g)" "$work/product"
-for variant in broken other-app no-app page-missing big less swc; do cp -r "$work/product/good" "$work/product/$variant"; done
+for variant in broken other-app no-app page-missing big less swc proto null private setting fifo; do cp -r "$work/product/good" "$work/product/$variant"; done
 printf 'const a = 1;\nfunction broken( {\n' >"$work/product/broken/lib/money.js"
 sed -i "s/$app/wx0000000000000000/" "$work/product/other-app/project.config.json"
 rm "$work/product/no-app/app.json"
@@ -36,6 +36,15 @@ sed -i 's/"setting": {/&"swcSetting": {"rc": {"jsc": {}}},/' "$work/product/swc/
 mv "$work/product/less/pages/home/home.wxss" "$work/product/less/pages/home/home.less"
 sed -i '1i @plugin "../../thief.js";' "$work/product/less/pages/home/home.less"
 echo 'require("fs").copyFileSync("/secret/upload.key", "/out/stolen");' >"$work/product/less/thief.js"
+for variant in proto private; do cp -r "$work/product/less/." "$work/product/$variant"; done
+cp "$work/product/good/project.config.json" "$work/product/proto"
+cp "$work/product/good/project.config.json" "$work/product/private"
+sed -i 's/"setting": {/&"__proto__": {"useCompilerPlugins": ["less"]},/' "$work/product/proto/project.config.json"
+echo '{"setting": {"useCompilerPlugins": ["less"]}}' >"$work/product/private/project.private.config.json"
+sed -i 's/"setting": {/&"newCompiler": {"module": ".\/thief.js"},/' "$work/product/setting/project.config.json"
+echo null >"$work/product/null/app.json"
+rm "$work/product/fifo/app.json"
+mkfifo "$work/product/fifo/app.json"
 # 2.5 MB of text that minifying does not shrink.
 { printf 'module.exports = "'; head -c 1900000 /dev/urandom | base64 -w 0; echo '";'; } >"$work/product/big/lib/ballast.js"
 sed -i '1i require("./lib/ballast.js");' "$work/product/big/app.js"
@@ -81,6 +90,9 @@ a ticket refused at the upload is about the credential | right | good | {"fault"
 silence after the upload began ends at the deadline, unknown | right | good | {"fault": "hang"} | {"deadlineSeconds": 25} | r["class"] == "publish_unknown" and r["uploadStarted"] and "25 s" in r["reason"] and len(uploads) == 1
 a connection reset after the upload began is unknown | right | good | {"fault": "reset"} | {} | r["class"] == "publish_unknown" and not r["retryable"] and len(uploads) == 1
 a gateway's HTML answer after the upload began is unknown | right | good | {"fault": "html502"} | {} | r["class"] == "publish_unknown" and "502" in r["reason"] and len(uploads) == 1
+a system error of the platform is no refusal | right | good | {"fault": "system"} | {} | r["class"] == "publish_unknown" and len(uploads) == 1
+a preview that runs into the deadline is not the network's fault | right | good | {"fault": "hang"} | {"mode": "preview", "deadlineSeconds": 25} | r["class"] == "infrastructure" and "25 s" in r["reason"]
+options that are no object are the farm's fault | right | good | {} | {"options": [1]} | r["class"] == "infrastructure" and "options" in r["reason"] and not log
 an answer that is not JSON after the upload began is unknown | right | good | {"fault": "notjson"} | {} | r["class"] == "publish_unknown" and len(uploads) == 1
 a preview without a code is not a success | right | good | {"fault": "noqr"} | {"mode": "preview"} | r["class"] == "network" and r["stage"] == "preview" and r["qrFile"] is None
 silence before anything was sent is a network failure | right | good | {"proveFault": "hang"} | {"options": {"prove_timeout_seconds": 2}} | r["class"] == "network" and r["retryable"] and r["stage"] == "prove" and not uploads
@@ -91,6 +103,11 @@ a product of another application is not sent | right | other-app | {} | {} | r["
 a product without app.json is not sent | right | no-app | {} | {} | r["class"] == "build" and r["stage"] == "check" and "app.json" in r["reason"] and not log
 a product whose compiler would run its code is not compiled | right | less | {} | {} | r["class"] == "build" and r["stage"] == "check" and "less" in r["reason"] and not log and not __import__("os").path.exists(directory + "/out/stolen")
 a product whose SWC settings could load code is not compiled | right | swc | {} | {} | r["class"] == "build" and r["stage"] == "check" and "swcSetting" in r["reason"] and not log
+a prototype in the settings does not bring a compiler back | right | proto | {} | {} | r["class"] == "build" and r["stage"] == "check" and "__proto__" in r["reason"] and not log and not __import__("os").path.exists(directory + "/out/stolen")
+private settings are looked at, too | right | private | {} | {} | r["class"] == "build" and "project.private.config.json" in r["reason"] and not log and not __import__("os").path.exists(directory + "/out/stolen")
+a setting of a form nobody knows is refused by name | right | setting | {} | {} | r["class"] == "build" and "setting.newCompiler" in r["reason"] and not log
+an app.json that is null is the product's failure | right | null | {} | {} | r["class"] == "build" and "app.json" in r["reason"] and not log
+an app.json that is a pipe does not hold up the check | right | fifo | {} | {} | r["class"] == "build" and "regular" in r["reason"] and not log
 a version with blanks is not sent | right | good | {} | {"version": "1.0 beta"} | r["class"] == "build" and r["stage"] == "check" and not log
 a proxy that is down is a network failure | right | good | {} | {"proxy": "http://$gateway:9"} | r["class"] == "network" and r["retryable"] and r["stage"] == "prove" and "proxy" in r["reason"] and not log
 a certificate nobody vouches for is a network failure | right | good | {} | {"caFile": null} | r["class"] == "network" and r["stage"] == "prove" and "certificate" in r["reason"] and "CA" in r["remedy"] and not uploads

@@ -2,7 +2,9 @@
 // versions that must rise; a build that takes two polls. Shapes follow what the client parses; the texts of
 // refusals are this stand-in's own. Further settings of apps/APPID.json:
 //   toolId      the tool whose key is in apps/APPID.pub; "tool-1" when absent
+//   proveFault  also nodata: the newest version is not in the answer
 //   buildError  what the platform's compiler says of the product
+//   pollFault   odd: the build gets into a state that clients do not know
 //   fault       also noqr: no code for the experience version
 import crypto from 'node:crypto';
 import { application, injected } from './apps.mjs';
@@ -59,11 +61,12 @@ export function platform(directory, recordRelease) {
     if (!build) return deny('no such task');
     build.polls++;
     const log = ['[build] start', '[build] compile'].slice(0, build.polls);
-    let status = '1';
+    // A state that no client knows yet: the build goes on.
+    let status = app.pollFault === 'odd' ? '7' : '1';
     if (build.polls >= SETTLED_POLLS && app.buildError) {
       status = '3';
       log.push(`[build] ERROR ${app.buildError}`);
-    } else if (build.polls >= SETTLED_POLLS) {
+    } else if (build.polls >= SETTLED_POLLS && app.pollFault !== 'odd') {
       status = '2';
       log.push('[build] done');
       if (build.polls === SETTLED_POLLS) create(build);
@@ -78,6 +81,7 @@ export function platform(directory, recordRelease) {
     if (path === '/cli/miniapp/appUploadDetail.json') {
       const fault = injected(app?.proveFault);
       if (fault) return fault;
+      if (app?.proveFault === 'nodata') return { json: { stat: 'ok' } };
     }
     const bad = verify(app, fields, headers.sign, ip);
     if (bad) return bad;

@@ -1,6 +1,7 @@
 // developer.toutiao.com and microapp.bytedance.com as tt-ide-cli sees them: a token per application, a
 // version not below the newest, a build that takes two polls. Shapes follow what the client parses; the
 // texts of refusals are this stand-in's own. Further settings of apps/APPID.json:
+//   pollFault     busy: nobody says how the compilation goes
 //   compileError  what the platform's compiler says of the product
 //   fault         also noqr: no link to what was uploaded
 import crypto from 'node:crypto';
@@ -54,6 +55,7 @@ export function platform(directory, recordRelease) {
     const build = builds.get(appId);
     if (!build) return refuse(1, 'no task');
     if (++build.polls < SETTLED_POLLS) return { json: { error: 0, status: 1 } };
+    if (app.pollFault === 'busy') return refuse(1, '服务繁忙');
     if (app.compileError) return refuse(1, app.compileError);
     if (build.polls === SETTLED_POLLS) create(build);
     return { json: { error: 0, status: 2, pass_json: JSON.stringify({ packageSize: { full: build.release.bytes } }) } };

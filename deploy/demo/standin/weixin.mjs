@@ -85,6 +85,7 @@ export function platform(directory, recordRelease) {
     const fault = injected(app.fault);
     if (fault) return withNote(fault);
     if (app.fault === 'refuse') return withNote(refuse(-1, 'inner upload fail with errcode: 80082, errmsg: no permission to use this plugin'));
+    if (app.fault === 'system') return withNote(refuse(-1, 'system error, try again'));
     if (app.fault === 'ticket') return withNote(refuse(-1, 'get new ticket fail: innerCode: -80002'));
     const limit = app.maxMainKB || 2048;
     const sizes = packageSizes(files);

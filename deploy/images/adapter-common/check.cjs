@@ -5,16 +5,49 @@ const path = require('path');
 
 const build = (reason, remedy) => ({ class: 'build', reason, remedy });
 
-const readJson = (file) => JSON.parse(fs.readFileSync(file, 'utf8').replace(/^\uFEFF/, ''));
+const MAX_JSON = 1 << 20;
+const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
 
-// Reads projectDir/name. Returns {json} or {problem}.
+// JSON.parse makes these plain keys; a client that copies them sets the prototype of its own settings,
+// which no look at the keys would show.
+const PROTOTYPE_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
+
+function refusePrototypes(key, value) {
+  if (PROTOTYPE_KEYS.has(key)) throw new Error(`the key "${key}" could change what the upload client does`);
+  return value;
+}
+
+// Neither a pipe nor something endless may hold up the check.
+function readText(file) {
+  const descriptor = fs.openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  try {
+    const found = fs.fstatSync(descriptor);
+    if (!found.isFile()) throw new Error('not a regular file');
+    if (found.size > MAX_JSON) throw new Error('larger than 1 MiB');
+    return fs.readFileSync(descriptor, 'utf8');
+  } finally {
+    fs.closeSync(descriptor);
+  }
+}
+
+function readJson(file) {
+  const json = JSON.parse(readText(file).replace(/^\uFEFF/, ''), refusePrototypes);
+  if (json === null || typeof json !== 'object' || Array.isArray(json)) throw new Error('not a JSON object');
+  return json;
+}
+
+// Reads projectDir/name. Returns {json}, or {problem, absent}.
 function productFile(directory, name, shown = name) {
   try {
     return { json: readJson(path.join(directory, name)) };
   } catch (error) {
-    return { problem: error.code === 'ENOENT' ? build(`the product has no ${shown}`, 'output') : build(`${shown}: ${error.message}`, 'output') };
+    const absent = error.code === 'ENOENT';
+    return { absent, problem: build(absent ? `the product has no ${shown}` : `${shown}: ${error.message}`, 'output') };
   }
 }
+
+// Whether anything at all bears this name, a link to nowhere too.
+const exists = (file) => fs.lstatSync(file, { throwIfNoEntry: false }) !== undefined;
 
 // Where the mini program lies when the project's file names a directory of it: {directory} or {problem}.
 function rootInside(request, named, where) {
@@ -45,4 +78,4 @@ function compareVersions(a, b) {
   return at < 0 ? 0 : Math.sign(numbers[0][at] - numbers[1][at]);
 }
 
-module.exports = { build, compareVersions, productFile, readJson, rootInside, threeNumbers };
+module.exports = { build, compareVersions, exists, productFile, readJson, rootInside, threeNumbers };

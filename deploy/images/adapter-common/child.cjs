@@ -26,7 +26,7 @@ async function work(platform, request) {
   if (request.operation === 'verify') return {};
   if (request.operation === 'probe') return { probe: await platform.probe(request, proof) };
   await tell({ event: 'stage', stage: request.mode });
-  return platform.publish(request, credential, { tell, requireClient });
+  return platform.publish(request, credential, { tell, requireClient, proof });
 }
 
 function describe(error) {

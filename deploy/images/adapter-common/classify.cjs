@@ -28,13 +28,22 @@ function classify(platform, error, progress, request) {
   switch (error.kind) {
     case 'key': return { ...base, class: 'credential', remedy: 'keyfile' };
     case 'no-key': return { ...base, class: 'infrastructure', remedy: 'request' };
-    case 'refused': return platform.refusal(error, text);
+    case 'refused': {
+      // Nothing was sent yet that could be refused.
+      const said = platform.refusal(error, text);
+      return said.class === 'platform_refused' ? { ...said, class: 'network', remedy: 'network' } : said;
+    }
+    case 'version-used': return refused('platform_refused', 'version-used', {}, text);
     case 'network': return { ...base, class: 'network', remedy: error.tls ? 'tls' : error.proxy ? 'proxy' : 'network' };
     default: break;
   }
   // From here on it is about the client or about how it ended.
-  const answer = error.kind === 'client' ? platform.answer(error, text) : null;
+  // A fault of the platform's servers is no answer, whatever it says.
+  const answer = error.kind === 'client' && !(progress.httpStatus >= 500) ? platform.answer(error, text) : null;
   if (answer) return answer;
+  if (error.kind === 'interrupted' && (request.mode === 'preview' || !progress.uploadStarted)) {
+    return { ...base, class: 'infrastructure', remedy: 'interrupted' };
+  }
   if (progress.uploadStarted) {
     const status = progress.httpStatus === null ? '' : ` (the platform's HTTP status was ${progress.httpStatus})`;
     const unclear = { ...base, reason: `${text}${status}` };
@@ -43,7 +52,6 @@ function classify(platform, error, progress, request) {
       ? { ...unclear, class: 'network', remedy: 'network' }
       : { ...unclear, class: 'publish_unknown', remedy: 'unknown' };
   }
-  if (error.kind === 'interrupted') return { ...base, class: 'infrastructure', remedy: 'interrupted' };
   const known = platform.clientError(error, text);
   if (known) return { ...base, ...known };
   if (NETWORK.test(error.systemCode || '') || NETWORK.test(text)) {

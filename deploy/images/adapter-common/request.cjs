@@ -67,10 +67,13 @@ function readRequest(file, platform) {
   partial.operation = operation;
   const proxy = raw.proxy || null;
   if (proxy !== null && !/^https?:\/\/[^\s/]+\/?$/.test(proxy)) throw bad('publish request: "proxy" must look like http://host:port');
-  const deadlineSeconds = raw.deadlineSeconds ?? 600;
-  if (!Number.isInteger(deadlineSeconds) || deadlineSeconds < 1 || deadlineSeconds > 7200) {
-    throw bad('publish request: "deadlineSeconds" must be a whole number from 1 to 7200');
+  const deadlineSeconds = Number.isInteger(raw.deadlineSeconds) ? Math.min(raw.deadlineSeconds, 7200) : raw.deadlineSeconds ?? 600;
+  if (!Number.isInteger(deadlineSeconds) || deadlineSeconds < 1) {
+    throw bad('publish request: "deadlineSeconds" must be a whole number above 0');
   }
+  const { options = null, description = null } = raw;
+  if (options !== null && (typeof options !== 'object' || Array.isArray(options))) throw bad('publish request: "options" must be an object');
+  if (description !== null && typeof description !== 'string') throw bad('publish request: "description" must be a text');
   const request = {
     operation,
     platform: platform.name,
@@ -78,7 +81,7 @@ function readRequest(file, platform) {
     mode: operation === 'verify' ? 'upload' : text('mode', /^(upload|preview)$/),
     projectDir: operation === 'publish' ? text('projectDir', absolute) : null,
     version: operation === 'verify' ? '' : text('version', /^[^\0\n]{0,256}$/),  // its form is judged with the product
-    description: String(raw.description ?? ''),
+    description: description ?? '',
     proxy,
     caFile: raw.caFile ? text('caFile', absolute) : null,
     credentialFile: text('credentialFile', absolute),

@@ -10,11 +10,15 @@
 'use strict';
 const childProcess = require('child_process');
 const fs = require('fs');
+const { O_WRONLY, O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
 const os = require('os');
 const path = require('path');
 const { classify } = require('./classify.cjs');
 const { CONTRACT_VERSION, readRequest } = require('./request.cjs');
 const { remedyFor } = require('./remedies.cjs');
+
+// For the channel of a child that was killed, should somebody else hold it open.
+const CHANNEL_MS = 5000;
 
 const say = (text) => process.stdout.write(`${text}\n`);
 
@@ -22,6 +26,13 @@ const say = (text) => process.stdout.write(`${text}\n`);
 // "perhaps": it is set when the first byte of the upload may have left. `published` is what the platform
 // has confirmed already, when there is something left to do that can only add to it.
 const progress = { stage: 'check', uploadStarted: false, uploadBytes: null, httpStatus: null, published: null };
+
+// The agent reads no result above 64 KiB, and the platform decides how long its texts are.
+const number = (value) => (typeof value === 'number' && Number.isFinite(value) ? value : cut(value, 100));
+const cut = (text, most = 1024) => (text === undefined || text === null ? null : String(text).slice(0, most));
+const sizesOf = (list) => (Array.isArray(list) ? list : []).slice(0, 50)
+  .filter((one) => typeof one?.name === 'string' && Number.isFinite(one.size))
+  .map(({ name, size }) => ({ name: cut(name, 100), size }));
 
 function finish(platform, request, outcome) {
   const failed = !outcome.ok;
@@ -33,18 +44,18 @@ function finish(platform, request, outcome) {
     appId: request.appId,
     version: request.mode === 'preview' ? platform.previewVersion ?? request.version : request.version,
     stage: progress.stage,
-    link: outcome.link ?? null,
-    qrText: outcome.qrText ?? null,
-    qrImageUrl: outcome.qrImageUrl ?? null,
+    link: cut(outcome.link),
+    qrText: cut(outcome.qrText, 2048),
+    qrImageUrl: cut(outcome.qrImageUrl),
     qrFile: outcome.qrFile ?? null,
     qrExpiresAt: outcome.qrExpiresAt ?? null,
-    sizes: outcome.sizes ?? [],
-    ...(outcome.probe ? { probe: outcome.probe } : {}),
+    sizes: sizesOf(outcome.sizes),
+    ...(outcome.probe ? { probe: { ...outcome.probe, words: cut(outcome.probe.words) } } : {}),
     class: failed ? outcome.class : null,
-    clientCode: outcome.clientCode ?? null,
-    apiCode: outcome.apiCode ?? null,
-    apiInnerCode: outcome.apiInnerCode ?? null,
-    reason: failed ? outcome.reason : null,
+    clientCode: number(outcome.clientCode),
+    apiCode: number(outcome.apiCode),
+    apiInnerCode: number(outcome.apiInnerCode),
+    reason: failed ? cut(outcome.reason, 4000) : null,
     ...(failed ? remedyFor(platform, outcome) : { remedy: null, remedyZh: null }),
     retryable: failed && outcome.class === 'network' && !progress.uploadStarted,
     uploadStarted: progress.uploadStarted,
@@ -52,7 +63,9 @@ function finish(platform, request, outcome) {
   };
   if (request.outDir) {
     const target = path.join(request.outDir, 'result.json');
-    const file = fs.openSync(`${target}.part`, 'w', 0o644);
+    // The client ran as the same user: what it may have left there is not written through.
+    fs.rmSync(`${target}.part`, { recursive: true, force: true });
+    const file = fs.openSync(`${target}.part`, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644);
     fs.writeSync(file, `${JSON.stringify(result, null, 1)}\n`);
     fs.fsyncSync(file);
     fs.closeSync(file);
@@ -69,9 +82,20 @@ function finish(platform, request, outcome) {
 }
 
 // For the farm's list of steps: each stage as it begins. Its loss costs nothing but that.
-function announce(request, stage) {
+function openProgress(request) {
+  const file = path.join(request.outDir, 'progress');
   try {
-    fs.appendFileSync(path.join(request.outDir, 'progress'), `${stage}\n`);
+    fs.rmSync(file, { recursive: true, force: true });
+    return fs.openSync(file, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_NONBLOCK, 0o644);
+  } catch {
+    return null;
+  }
+}
+
+function announce(steps, stage) {
+  if (steps === null) return;
+  try {
+    fs.writeSync(steps, `${stage}\n`);
   } catch { /* the result says how far it came */ }
 }
 
@@ -90,6 +114,7 @@ function childEnvironment(platform, request, work) {
 }
 
 function runClient(platform, request, work) {
+  const steps = openProgress(request);
   return new Promise((resolve) => {
     const child = childProcess.fork(path.join(__dirname, 'child.cjs'), [], {
       cwd: work,  // clients make cache folders in the current directory
@@ -99,11 +124,14 @@ function runClient(platform, request, work) {
     });
     let settled = false;
     let stderr = '';
+    let ended = null;
+    const open = new Set(['process', 'channel']);
+    const kill = () => { try { process.kill(-child.pid, 'SIGKILL'); } catch { /* all of it has ended */ } };
     const settle = (outcome) => {
       if (settled) return;
       settled = true;
       clearTimeout(timer);
-      try { process.kill(-child.pid, 'SIGKILL'); } catch { /* all of it has ended */ }
+      kill();
       resolve(outcome);
     };
     const fail = (error) => {
@@ -114,18 +142,30 @@ function runClient(platform, request, work) {
         settle(classify(platform, error, progress, request));
       }
     };
-    const interrupted = (what) => fail({ kind: 'interrupted', message: what });
+    // What the child told before its end may still be on the way, above all that the upload began: it is
+    // judged when nothing more can come.
+    const conclude = () => { if (!settled) fail({ kind: 'interrupted', message: ended }); };
+    const interrupted = (what) => {
+      if (settled || ended !== null) return;
+      ended = what;
+      kill();
+      if (open.size > 0) setTimeout(conclude, CHANNEL_MS);
+    };
+    const closed = (part) => {
+      open.delete(part);
+      if (open.size === 0 && ended !== null) setImmediate(conclude);
+    };
     const timer = setTimeout(
       () => interrupted(`no answer within ${request.deadlineSeconds} s; the client was stopped`), request.deadlineSeconds * 1000);
     for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) {
-      process.once(signal, () => interrupted(`stopped by ${signal}`));
+      process.on(signal, () => interrupted(`stopped by ${signal}`));
     }
     child.stderr.on('data', (data) => { stderr = (stderr + data).slice(-2000); });
     child.on('message', (message) => {
       switch (message.event) {
         case 'stage':
           progress.stage = message.stage;
-          announce(request, message.stage);
+          announce(steps, message.stage);
           break;
         case 'proved': say(`credential proved: ${platform.words.platform} accepts the ${platform.words.credential} of ${request.appId}`); break;
         case 'client': say(`${message.doing} with ${message.client}`); break;
@@ -145,8 +185,12 @@ function runClient(platform, request, work) {
       }
     });
     child.on('error', (error) => interrupted(`the client could not be started: ${error.message}`));
-    child.on('exit', (code, signal) => interrupted(
-      `the client ended without a result (${signal || `exit status ${code}`})${stderr ? `: ${stderr.trim().split('\n').pop()}` : ''}`));
+    child.on('disconnect', () => closed('channel'));
+    child.on('exit', (code, signal) => {
+      interrupted(
+        `the client ended without a result (${signal || `exit status ${code}`})${stderr ? `: ${stderr.trim().split('\n').pop()}` : ''}`);
+      closed('process');
+    });
     // The credential's path is told over the channel: arguments and environment can be read by others.
     child.send({ request });
   });

@@ -11,7 +11,8 @@ const CONNECT_MS = 30000;
 const original = { httpRequest: http.request, httpsRequest: https.request };
 
 // kind: 'network' (nobody answered properly), 'refused' (the platform said no), 'key' (no usable
-// credential), 'no-key' (the credential's file cannot be read).
+// credential), 'no-key' (the credential's file cannot be read), 'version-used' (the platform has this
+// version, or a higher one where versions must rise: nothing was sent).
 class ProveError extends Error {
   constructor(kind, message, details = {}) {
     super(message);
@@ -109,6 +110,7 @@ async function askJson(request, question) {
   if (parsed === null || typeof parsed !== 'object') {
     throw new ProveError('network', `${question.host} answered HTTP ${reply.status}, and not in JSON: ${reply.text.slice(0, 200)}`);
   }
+  if (reply.status >= 500) throw new ProveError('network', `${question.host} answered HTTP ${reply.status}: ${reply.text.slice(0, 200)}`);
   return { status: reply.status, json: parsed, text: reply.text };
 }
 
@@ -137,7 +139,8 @@ function watch(outgoing, options, { carriesProduct, tell }) {
   const bytes = Number((options.headers || {})['content-length']) || null;
   const begun = () => tell({ event: 'upload-started', bytes });
   outgoing.once('socket', (socket) => {
-    if (socket.connecting || socket.secureConnecting) socket.once('secureConnect', begun);
+    if (socket.secureConnecting || (socket.connecting && socket.encrypted)) socket.once('secureConnect', begun);
+    else if (socket.connecting) socket.once('connect', begun);
     else begun();
   });
   outgoing.once('response', (response) => tell({ event: 'http-status', status: response.statusCode }));
@@ -145,11 +148,15 @@ function watch(outgoing, options, { carriesProduct, tell }) {
 
 // For a client that is told its proxy and checks TLS itself: its requests are watched, not changed.
 function watchClient(rules) {
-  https.request = function watched(...args) {
-    const outgoing = original.httpsRequest.apply(this, args);
-    watch(outgoing, args.find((argument) => argument && typeof argument === 'object') || {}, rules);
+  const watching = (request) => function watched(...args) {
+    const outgoing = request.apply(this, args);
+    const options = args.find((argument) => argument && typeof argument === 'object') || {};
+    // A tunnel to be, through which a request of its own goes.
+    if (options.method !== 'CONNECT') watch(outgoing, options, rules);
     return outgoing;
   };
+  https.request = watching(original.httpsRequest);
+  http.request = watching(original.httpRequest);
 }
 
 // For a client that takes no proxy, or checks no TLS behind one: every request goes over our own

@@ -2,8 +2,9 @@
 // which version the platform holds (appUploadDetail), which proves the credential and answers a probe.
 'use strict';
 const crypto = require('crypto');
+const path = require('path');
 const { CERTIFICATE, refused } = require('./common/classify.cjs');
-const { build, compareVersions, productFile, rootInside, threeNumbers } = require('./common/check.cjs');
+const { build, compareVersions, exists, productFile, rootInside, threeNumbers } = require('./common/check.cjs');
 const { ProveError, askJson, holdClient } = require('./common/wire.cjs');
 
 const HOST = 'ideservice.alipay.com';
@@ -43,7 +44,14 @@ async function prove(request, { key, toolId }) {
   const { status, json } = await askJson(request, {
     host: HOST, path: `/cli/miniapp/appUploadDetail.json?${query}`, method: 'GET',
     headers: { sign, signType: 'SHA256WithRSA', referer: `https://${HOST}`, origin: `https://${HOST}` } });
-  if (json.stat === 'ok') return { newest: String(json.data?.lastVersion || '0.0.0') };
+  if (json.stat === 'ok') {
+    const newest = json.data?.lastVersion ?? '0.0.0';
+    // Without it nothing would show that a version is absent.
+    if (!json.data || typeof json.data !== 'object' || !/^\d+\.\d+\.\d+$/.test(newest)) {
+      throw new ProveError('network', `${HOST} answered without the newest version: ${JSON.stringify(json).slice(0, 200)}`);
+    }
+    return { newest };
+  }
   if (typeof json.stat !== 'string') throw new ProveError('network', `${HOST} answered HTTP ${status} without a "stat"`);
   throw new ProveError('refused', String(json.msg ?? json.stat), {});
 }
@@ -52,7 +60,11 @@ async function probe({ appId, version }, { newest }) {
   const words = `Alipay holds ${newest} as the newest version of ${appId}.`;
   switch (compareVersions(newest, version)) {
     case 0: return { verdict: 'published', version, words };
-    case -1: return { verdict: 'not_published', words };
+    // A version appears once Alipay has compiled it, which nobody can see going on.
+    case -1: return {
+      verdict: 'cannot_tell', words,
+      remedy: `If ${version} arrived, Alipay may still be compiling it. Probe again in some minutes; if it stays away, look at the version list of the Alipay console and say what you saw: slipway releases resolve.`,
+      remedyZh: `若 ${version} 已上传，支付宝可能仍在编译。请几分钟后再次探测；若仍未出现，请查看支付宝开放平台的版本列表，再用 slipway releases resolve 告知农场。` };
     default: return {
       verdict: 'cannot_tell', words,
       remedy: `A newer version was uploaded since. Look at the version list of the Alipay console for ${version}, then say what you saw: slipway releases resolve.`,
@@ -65,13 +77,13 @@ function check(request) {
     return build('Alipay compiles a preview with a builder that is not in this image', 'preview');
   }
   const config = productFile(request.projectDir, 'mini.project.json');
-  if (config.problem && !/has no/.test(config.problem.reason)) return config.problem;
+  if (config.problem && !config.absent) return config.problem;
   // The client would run them in the process that holds the identity.
   if (config.json?.scripts && Object.keys(config.json.scripts).length > 0) {
     return build('mini.project.json: "scripts" would run code of the product next to the identity', 'scripts');
   }
-  if (!productFile(request.projectDir, '.minidev/config.json').problem) {
-    return build('the product has a .minidev/config.json, which would change what the upload client does', 'scripts');
+  if (exists(path.join(request.projectDir, '.minidev'))) {
+    return build('the product has a .minidev, which would change what the upload client does', 'scripts');
   }
   const root = rootInside(request, config.json?.miniprogramRoot, 'miniprogramRoot of mini.project.json:');
   if (root.problem) return root.problem;
@@ -80,7 +92,11 @@ function check(request) {
   return threeNumbers(request, 'Alipay');
 }
 
-async function publish(request, { privateKey, toolId }, { tell, requireClient }) {
+async function publish(request, { privateKey, toolId }, { tell, requireClient, proof }) {
+  // Otherwise a probe could take the earlier upload for this one.
+  if (compareVersions(proof.newest, request.version) >= 0) {
+    throw new ProveError('version-used', `Alipay holds version ${proof.newest} already; ${request.version} is not above it`);
+  }
   holdClient(request, { hosts: [HOST], tell, carriesProduct: ({ path }) => path.startsWith('/cli/miniapp/uploadCode.json') });
   process.env.MINIDEV_SKIP_DOWNLOAD_ASSETS = '1';
   const { minidev, setSilent } = requireClient('minidev');
@@ -101,7 +117,10 @@ async function publish(request, { privateKey, toolId }, { tell, requireClient })
   return outcome;
 }
 
-const refusal = (error, words) => (CREDENTIAL_WORDS.test(words)
+// What may not be used, rather than who may not use it.
+const ABOUT_CONTENT = /plug-?in|插件|content|内容/i;
+
+const refusal = (error, words) => ((CREDENTIAL_WORDS.test(words) && !ABOUT_CONTENT.test(words))
   ? refused('credential', 'key', error, words)
   : refused('platform_refused', /version|版本/i.test(words) ? 'version-used' : 'refused', error, words));
 
@@ -110,6 +129,8 @@ function answer(error, words) {
   if (error.clientCode === 'FailedToPublish' && error.payload?.stat === 'deny') return refusal(error, String(error.payload.msg ?? words));
   if (error.clientCode === 'PublishBuildError') {
     const log = Array.isArray(error.payload) ? error.payload.filter((line) => typeof line === 'string' && line !== '') : [];
+    // The client says the same of any state that it does not know, one that goes on among them.
+    if (!log.some((line) => /error|fail|错误|失败/i.test(line))) return null;
     return refused('platform_refused', 'compile', error, [words, ...log].join('\n'));
   }
   return null;

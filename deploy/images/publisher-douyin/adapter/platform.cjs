@@ -46,8 +46,10 @@ async function probe({ appId, version }, { named }) {
 function check(request) {
   const config = productFile(request.projectDir, 'project.config.json');
   if (config.problem) return config.problem;
-  if (config.json.appid !== request.appId) {
-    return build(`project.config.json says appid "${config.json.appid}", slipway.yaml says app_id "${request.appId}"`, 'appid');
+  // The client takes the first where there are both.
+  const appId = config.json.ttappid ?? config.json.appid;
+  if (appId !== request.appId) {
+    return build(`project.config.json says appid "${appId}", slipway.yaml says app_id "${request.appId}"`, 'appid');
   }
   const root = rootInside(request, config.json.miniprogramRoot, 'miniprogramRoot of project.config.json:');
   if (root.problem) return root.problem;
@@ -57,8 +59,7 @@ function check(request) {
 }
 
 async function publish(request, token, { tell, requireClient }) {
-  const step = request.mode === 'preview' ? 'preview' : 'testing';
-  holdClient(request, { hosts: HOSTS, tell, carriesProduct: ({ path: where, method }) => method === 'PUT' && where.startsWith(`/api/v2/app/${request.appId}/${step}`) });
+  holdClient(request, { hosts: HOSTS, tell, carriesProduct: ({ path: where, method }) => method !== 'GET' && /testing|preview|upload/.test(where) });
   const client = requireClient('tt-ide-cli');
   await tell({ event: 'client', doing: 'packing', client: `tt-ide-cli ${requireClient('tt-ide-cli/package.json').version}` });
   // Writes the token in clear under TMA_CLI_HOME: the job's own directory, in memory. The proxy is ours:
@@ -77,7 +78,10 @@ async function publish(request, token, { tell, requireClient }) {
   };
 }
 
-const refusal = (error, words) => (CREDENTIAL_WORDS.test(words) || error.apiCode === 401
+// What may not be used, rather than who may not use it.
+const ABOUT_CONTENT = /plug-?in|插件|content|内容/i;
+
+const refusal = (error, words) => ((CREDENTIAL_WORDS.test(words) && !ABOUT_CONTENT.test(words)) || error.apiCode === 401
   ? refused('credential', 'key', error, words)
   : refused('platform_refused', /version|版本/i.test(words) ? 'version-used' : 'refused', error, words));
 
@@ -86,6 +90,8 @@ const refusal = (error, words) => (CREDENTIAL_WORDS.test(words) || error.apiCode
 function answer(error, words) {
   if (!(error.clientCode > 0)) return null;
   const said = { ...error, apiCode: error.clientCode };
+  // So it also ends when asking how the compilation goes fails.
+  if (error.name === 'Compile Error' && !/https?:\/\/|\.(js|ts|json|ttml|ttss)\b|compil|syntax|编译|语法/i.test(words)) return null;
   if (error.name === 'Compile Error') return refused('platform_refused', 'compile', said, words);
   return error.name === 'Upload Error' ? refusal(said, words) : null;
 }

@@ -9,11 +9,21 @@ const { build, productFile, rootInside } = require('./common/check.cjs');
 // SWC loads plugins that its settings name. Both belong into the build script, which never sees a key.
 const HARMLESS_COMPILERS = new Set(['typescript', 'sass']);
 
+// Lists and objects that the client's own developer tool writes; others than these and plain values
+// are not let through, since what a later compiler makes of them is not known.
+const HARMLESS_STRUCTURES = new Set(['useCompilerPlugins', 'swcSetting', 'babelSetting', 'packNpmRelationList']);
+
 function unsafeSetting(setting) {
-  const plugins = setting?.useCompilerPlugins || [];
+  if (setting === undefined || setting === null) return null;
+  if (typeof setting !== 'object' || Array.isArray(setting)) return 'setting is not an object';
+  for (const [name, value] of Object.entries(setting)) {
+    if (typeof value === 'object' && value !== null && !HARMLESS_STRUCTURES.has(name)) {
+      return `setting.${name} is neither true, false, a number nor a text, and could change what the compiler does next to the upload key`;
+    }
+  }
+  const plugins = setting.useCompilerPlugins || [];
   if (!Array.isArray(plugins)) return 'setting.useCompilerPlugins is not a list';
-  const names = plugins.map((plugin) => (Array.isArray(plugin) ? plugin[0] : plugin));
-  const refused = names.find((name) => !HARMLESS_COMPILERS.has(name));
+  const refused = plugins.find((name) => !HARMLESS_COMPILERS.has(name));
   if (refused !== undefined) {
     return `setting.useCompilerPlugins names ${JSON.stringify(refused)}, which could run code of the product next to the upload key`;
   }
@@ -31,6 +41,10 @@ function checkProduct(request) {
   }
   const unsafe = unsafeSetting(project.setting);
   if (unsafe) return build(`project.config.json: ${unsafe}`, 'compiler');
+  const own = productFile(request.projectDir, 'project.private.config.json');
+  if (own.problem && !own.absent) return own.problem;
+  const unsafeOwn = unsafeSetting(own.json?.setting);
+  if (unsafeOwn) return build(`project.private.config.json: ${unsafeOwn}`, 'compiler');
   const root = rootInside(request, project.miniprogramRoot, 'miniprogramRoot of project.config.json:');
   if (root.problem) return root.problem;
   // A mini game has game.json in its place.

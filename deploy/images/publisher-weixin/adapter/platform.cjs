@@ -43,7 +43,7 @@ function clientSettings(options) {
 
 // From these requests on the product may be at the platform: the upload itself, and any request to
 // another host (packages above 5 MB go to the vendor's object store).
-const carriesProduct = ({ host, path: where }) => !host.startsWith(HOST) || /^\/wxa\/ci\/(upload|testSourceURL)\b/.test(where);
+const carriesProduct = ({ host, path: where }) => host !== HOST || /^\/wxa\/ci\/(upload|testSourceURL)\b/.test(where);
 
 // What the image of a code says, read with the client's own libraries, so that it can be drawn anew in any
 // size; nothing when it cannot be read, which depends on how large it is drawn.
@@ -128,7 +128,9 @@ function answer(error, words) {
   try {
     const reply = JSON.parse(words.slice(start, words.lastIndexOf('}') + 1));
     if (typeof reply.errCode !== 'number' || reply.errCode === 0) return null;
-    return refusal({ apiCode: reply.errCode, clientCode: error.clientCode }, String(reply.errMsg ?? ''));
+    const said = String(reply.errMsg ?? '');
+    if (reply.errCode === -1 && /system|time.?out|busy|系统|超时/i.test(said)) return null;
+    return refusal({ apiCode: reply.errCode, clientCode: error.clientCode }, said);
   } catch {
     return null;
   }
