@@ -141,10 +141,10 @@ struct ResultReported {
   std::optional<Resolve> resolves = std::nullopt;
 };
 
-// SessionCore leaves `nonce` to the shell: fresh random text for every event; used only if no
-// permit exists yet. The shell has checked that `manifest` is the one the build archived; an event
-// without a nonce was not checked and is never granted. `deadline`, of the target, is the shell's
-// as well.
+// SessionCore leaves `nonce` to the shell: fresh random text for every event; used unless
+// a publish has its permit already. The shell has checked that `manifest` is the one the build
+// archived; an event without a nonce was not checked and is never granted. `deadline`, of the
+// target, is the shell's as well.
 struct PermitRequested {
   Origin from;
   AttemptKey key;

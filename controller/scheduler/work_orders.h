@@ -45,7 +45,8 @@ class WorkOrders {
 
   // The serialised slipway.v1.TaskSpec of a task that starts.
   [[nodiscard]] virtual absl::StatusOr<std::string> SpecOf(const TaskId& task) = 0;
-  // The opened credential of a publish that holds its permit, or why there is none.
+  // The opened credential for a publish, preview or probe that got leave to start its client, or
+  // why there is none.
   [[nodiscard]] virtual absl::StatusOr<std::variant<std::string, protocol::Failure>> SecretOf(
       const TaskId& task) = 0;
   // The attempt is over for good: its log takes no more bytes.
