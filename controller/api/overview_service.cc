@@ -129,6 +129,7 @@ absl::Status OverviewService::Describe(const access::Caller& caller,
                                        std::size_t versions, v1::Overview& response) {
   if (applications.empty()) return absl::OkStatus();
   std::vector<ApplicationId> ids;
+  ids.reserve(applications.size());
   for (const domain::Application& application : applications) ids.push_back(application.id);
   SLIPWAY_ASSIGN_OR_RETURN(const auto allowed, deps_.auth.access().AllowedOperations(caller, ids));
   SLIPWAY_ASSIGN_OR_RETURN(const auto targets, deps_.targets.GetTargets());

@@ -201,7 +201,7 @@ absl::Status ReleaseService::DoResolve(grpc::ServerContext& context,
     resolve.basis = {caller.address, {caller.AuthorityFor(question)}};
     SLIPWAY_ASSIGN_OR_RETURN(const auto reply,
                              AwaitReply([&](scheduler::Scheduler::OnReply answer) {
-                               deps_.scheduler.Resolve(std::move(resolve), answer);
+                               deps_.scheduler.Resolve(std::move(resolve), std::move(answer));
                              }));
     if (reply.status.code() == absl::StatusCode::kNotFound) {
       // Somebody else was faster.
@@ -258,7 +258,7 @@ absl::StatusOr<RunId> ReleaseService::StartProbe(const v1::ResolvePublishRequest
   const RunId id = run.id;
   SLIPWAY_ASSIGN_OR_RETURN(const auto reply, AwaitReply([&](scheduler::Scheduler::OnReply answer) {
                              deps_.scheduler.Submit(
-                                 std::move(run), {std::move(probe)}, answer,
+                                 std::move(run), {std::move(probe)}, std::move(answer),
                                  {caller.address, {caller.AuthorityFor(question)}});
                            }));
   if (reply.status.code() == absl::StatusCode::kAlreadyExists) return reply.run;

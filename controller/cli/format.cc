@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include <array>
+#include <cmath>
 #include <map>
 
 #include "common/base/digest.h"
@@ -28,7 +29,7 @@ std::string FormatBytes(std::uint64_t bytes) {
 std::string FormatElapsed(Duration elapsed) {
   const double seconds = std::max(0.0, std::chrono::duration<double>(elapsed).count());
   if (seconds < 9.95) return fmt::format("{:.1f} s", seconds);
-  const auto whole = static_cast<std::int64_t>(seconds + 0.5);
+  const auto whole = std::llround(seconds);
   if (whole < 60) return fmt::format("{} s", whole);
   if (whole < 3600) return fmt::format("{} min {} s", whole / 60, whole % 60);
   return fmt::format("{} h {} min", whole / 3600, whole % 3600 / 60);

@@ -64,8 +64,9 @@ SORTS = {sort.name: sort for sort in (
 
 
 def accepted(farm, kind):
-    """Versions that the stand-in accepted an "upload" of, or made a "preview" of; one entry per time."""
-    return [one["version"] for one in farm.published() if one["kind"] == kind]
+    """Versions that the stand-in accepted an "upload" of, or made a "preview" of; one entry per time. The platform gives
+    previews no version of their own: theirs is in the description."""
+    return [one["description" if kind == "preview" else "version"] for one in farm.published() if one["kind"] == kind]
 
 
 class Workload:
@@ -151,7 +152,7 @@ class Workload:
             arguments = ("submit", "--app", "lab", "--platform", "demo", "--ref", sort.name)
         else:
             arguments = ("submit", "--app", "shop", "--platform", WEIXIN, f"--{sort.name}", "--target", target)
-        answer = self._insist(*arguments, "--version", version, "--request-id", request)
+        answer = self._insist(*arguments, "--version", version, "--description", version, "--request-id", request)
         if answer is None:
             self.unanswered.append(f"submit {request}")
             return
