@@ -39,8 +39,8 @@ auto Decode(std::string_view bytes) -> decltype(rpc::FromProto(Message())) {
 // Each item: a byte that says what it is, two bytes of length, the message.
 void Check(ByteSource in) {
   SchedulerRig rig;
-  rig.Submit(0, true, false, 0);
-  rig.Submit(1, true, false, 1);
+  rig.Submit(0, protocol::TaskKind::kPublish, false, 0);
+  rig.Submit(1, protocol::TaskKind::kPublish, false, 1);
   for (std::size_t agent = 0; agent < SchedulerRig::kAgents; ++agent) rig.Open(agent);
   while (!in.empty()) {
     const std::uint8_t what = in.Byte();
