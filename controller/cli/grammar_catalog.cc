@@ -34,8 +34,9 @@ void Grammar::AddTargets() {
       Command(app_, "targets", "Lists the targets that you may publish to or make previews for",
               "列出可发布或生成预览的目标", [this](Session& s) { return ListTargets(s, id_); });
   targets->require_subcommand(0, 1);
-  CLI::App* list = Command(*targets, "list", "Lists the targets that you may publish to",
-                           "列出可发布的目标", [this](Session& s) { return ListTargets(s, id_); });
+  CLI::App* list =
+      Command(*targets, "list", "Lists the targets that you may use", "列出您可以使用的目标",
+              [this](Session& s) { return ListTargets(s, id_); });
   Option(list, "--platform", id_, "For this platform", "限定平台");
   const auto name = [this](CLI::App* command, std::string& value) {
     Option(command, "TARGET", value, "PLATFORM/NAME; PLATFORM alone means PLATFORM/PLATFORM",
@@ -80,8 +81,8 @@ void Grammar::AddEnvironments() {
       app_, "environments", "Lists the environments that you may publish to or make previews for",
       "列出可发布或生成预览的环境", [](Session& s) { return ListEnvironments(s); });
   environments->require_subcommand(0, 1);
-  Command(*environments, "list", "Lists the environments that you may publish to",
-          "列出可发布的环境", [](Session& s) { return ListEnvironments(s); });
+  Command(*environments, "list", "Lists the environments that you may use", "列出您可以使用的环境",
+          [](Session& s) { return ListEnvironments(s); });
   const auto name = [this](CLI::App* command, std::string& value) {
     Option(command, "NAME", value, "Its name", "环境名")->required();
   };

@@ -7,7 +7,7 @@ namespace slipway::cli {
 std::string RenderTargets(const v1::ListTargetsResponse& targets, const View& view) {
   const Text t = view.text;
   if (targets.targets().empty()) {
-    return t("no targets that you may publish to\n", "没有您可以发布到的目标\n");
+    return t("no targets that you may use\n", "没有您可以使用的目标\n");
   }
   Table table({t("PLATFORM", "平台"), t("TARGET", "目标"), t("ENVIRONMENT", "环境"),
                t("IMAGE", "镜像"), t("NETWORK", "网络"), t("DEADLINE", "时限"),
@@ -38,7 +38,7 @@ std::string RenderTarget(const v1::Target& target, const View& view) {
 std::string RenderEnvironments(const v1::ListEnvironmentsResponse& environments, const View& view) {
   const Text t = view.text;
   if (environments.environments().empty()) {
-    return t("no environments that you may publish to\n", "没有您可以发布到的环境\n");
+    return t("no environments that you may use\n", "没有您可以使用的环境\n");
   }
   Table table({t("ENVIRONMENT", "环境"), t("ORDER", "顺序"), t("DESCRIPTION", "说明")});
   for (const v1::Environment& environment : environments.environments()) {
