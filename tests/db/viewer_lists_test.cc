@@ -255,5 +255,24 @@ TEST_CASE("Applications: what is held by itself and through groups is listed and
   CHECK(NamesSeen(farm, {}, 2, 6) == all);
 }
 
+TEST_CASE("Applications: each operation alone is counted by who may hold it, and by nobody else",
+          "[db]") {
+  AccessFarm farm;
+  const auto li = farm.Add("li", AccountKind::kDeveloper);
+  for (int held = 1; held <= domain::kOperationCount; ++held) {
+    CAPTURE(domain::OperationName(Operation{held}));
+    const auto bits = RunSql(farm.url, fmt::format("SELECT operation_bits('{{{}}}')",
+                                                   domain::OperationName(Operation{held})));
+    REQUIRE_OK(bits);
+    CHECK(bits->at(0).at(0) == std::to_string(1 << (held - 1)));
+    farm.Give("li", "shop", {Operation{held}});
+    for (int asked = 1; asked <= domain::kOperationCount; ++asked) {
+      const store::Viewer viewer{.account = li.id, .holdable = {Operation{asked}}};
+      CHECK(NamesSeen(farm, viewer, 1, asked == held ? 1 : 0).size() == (asked == held ? 1 : 0));
+    }
+    farm.Take("li", "shop", {Operation{held}});
+  }
+}
+
 }  // namespace
 }  // namespace slipway::testing

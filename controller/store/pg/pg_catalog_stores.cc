@@ -74,7 +74,7 @@ SELECT CASE WHEN EXISTS (SELECT FROM group_members m
                      AND h.operations && $2::text[])
             ELSE (SELECT count(*) FROM granted_applications g
                    WHERE g.account_id = $1 AND g.application_id IS NOT NULL
-                     AND g.operations && $2::text[])
+                     AND g.bits & (SELECT operation_bits($2::text[])) <> 0)
        END AS total)"};
 constexpr Statement kSomeApplications{
     "catalog_some_applications", SLIPWAY_PG_APPLICATION_QUERY

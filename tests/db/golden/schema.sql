@@ -45,6 +45,13 @@ BEGIN
   RETURN NULL;
 END
 $$;
+CREATE FUNCTION public.operation_bits(operations text[]) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  SELECT coalesce(bit_or(1 << (array_position(
+           ARRAY['view', 'run_script', 'package', 'preview', 'publish', 'approve', 'deploy', 'manage'], operation) - 1)), 0)
+    FROM unnest(operations) AS operation
+$$;
 CREATE FUNCTION public.references_stay() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -216,7 +223,8 @@ CREATE TABLE public.granted_applications (
     group_id text,
     application_id text,
     operations text[] NOT NULL,
-    application_name text COLLATE pg_catalog."C"
+    application_name text COLLATE pg_catalog."C",
+    bits integer GENERATED ALWAYS AS (public.operation_bits(operations)) STORED NOT NULL
 );
 CREATE TABLE public.grants (
     account_id text,
