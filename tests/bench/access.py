@@ -23,7 +23,7 @@ SELECT 'app-' || lpad(n::text, 8, '0'), 'app-' || lpad(n::text, 8, '0'), 'https:
 INSERT INTO grants (account_id, application_id, environment, pages, operations)
 SELECT a.id, 'app-' || lpad((1 + n % $applications$)::text, 8, '0'), 'environment-' || n / $applications$, '', '{package,preview,publish}'
   FROM generate_series(0, $grants$ - 1) n, accounts a WHERE a.name = 'reader';
-ANALYZE applications; ANALYZE grants;
+ANALYZE applications; ANALYZE grants; ANALYZE granted_applications;
 """
 
 

@@ -50,9 +50,10 @@ SELECT EXISTS (SELECT FROM held_applications h
                 WHERE h.account_id = $1 AND h.application_id IS NULL
                   AND h.operations && $2::text[]) AS every)"};
 // The first ones that each holder has hold the first ones of all.
-#define SLIPWAY_PG_FIRST_HELD(whose)                                               \
-  "SELECT application_id, application_name FROM granted_applications WHERE " whose \
-  " AND application_name > $3 AND operations && $2::text[] ORDER BY application_name LIMIT $4"
+#define SLIPWAY_PG_FIRST_HELD(whose)                                                \
+  "SELECT application_id, application_name FROM granted_applications WHERE " whose  \
+  " AND application_name > $3 AND bits & (SELECT operation_bits($2::text[])) <> 0 " \
+  "ORDER BY application_name LIMIT $4"
 constexpr Statement kHeldApplications{
     "catalog_held_applications",
     "WITH page AS (SELECT DISTINCT application_name, application_id FROM "
