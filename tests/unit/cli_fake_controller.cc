@@ -257,6 +257,11 @@ class Releases final : public v1::ReleaseService::Service {
     *response->mutable_task() = task;
     return grpc::Status::OK;
   }
+  grpc::Status DownloadPackage(ServerContext* context, const v1::DownloadPackageRequest* request,
+                               grpc::ServerWriter<v1::DownloadPackageResponse>* writer) override {
+    SLIPWAY_AUTHORIZE(context);
+    return farm_.package(*request, *writer);
+  }
   grpc::Status Download(ServerContext* context, const v1::DownloadRequest* request,
                         grpc::ServerWriter<v1::DownloadResponse>* writer) override {
     SLIPWAY_AUTHORIZE(context);
