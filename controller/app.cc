@@ -165,7 +165,7 @@ class RealApp final : public App {
                        app.options_.allow_local_repositories},
                       *app.credentials_),
           catalog({deps.auth, deps.targets, app.data_.stores().accounts}),
-          release(deps, *app.archive_),
+          release(deps, *app.archive_, app.data_.stores().audit),
           agent_admin(deps, *app.gateway_, app.keys_.ca_fingerprint),
           agent_images(deps, *app.gateway_, app.data_.stores().image_orders),
           session({deps.auth, app.data_.stores().accounts, app.data_.stores().logins,

@@ -72,13 +72,19 @@ class Writer {
         format_(format) {}
 
   absl::Status Open() {
-    const int result = format_ == Format::kTar
-                           ? archive_write_set_format_pax_restricted(writer_.get())
-                           : archive_write_set_format_zip(writer_.get());
+    const int result = format_ == Format::kZip
+                           ? archive_write_set_format_zip(writer_.get())
+                           : archive_write_set_format_pax_restricted(writer_.get());
     SLIPWAY_RETURN_IF_ERROR(Check(result, "set the format"));
     // Paths are UTF-8 in the manifest, whatever the process's locale is.
     SLIPWAY_RETURN_IF_ERROR(
         Check(archive_write_set_options(writer_.get(), "hdrcharset=UTF-8"), "set UTF-8"));
+    if (format_ == Format::kTarGz) {
+      SLIPWAY_RETURN_IF_ERROR(Check(archive_write_add_filter_gzip(writer_.get()), "add gzip"));
+      SLIPWAY_RETURN_IF_ERROR(
+          Check(archive_write_set_filter_option(writer_.get(), "gzip", "timestamp", nullptr),
+                "leave the time out"));
+    }
     archive_write_set_bytes_per_block(writer_.get(), static_cast<int>(kBufferBytes));
     archive_write_set_bytes_in_last_block(writer_.get(), 1);
     return Check(archive_write_open(writer_.get(), &output_, nullptr, WriteToSink, nullptr),

@@ -287,4 +287,21 @@ absl::Status ReleaseService::DoDownload(grpc::ServerContext& context, const std:
   return sent;
 }
 
+grpc::Status ReleaseService::DownloadPackage(
+    grpc::ServerContext* context, const v1::DownloadPackageRequest* request,
+    grpc::ServerWriter<v1::DownloadPackageResponse>* writer) {
+  // gRPC's own, which nobody reads again: its password must not outlive its use.
+  auto& own = *const_cast<v1::DownloadPackageRequest*>(request);
+  return rpc::ToGrpc(*context, DoDownloadPackage(*context, own, *writer));
+}
+
+absl::Status ReleaseService::DoDownloadPackage(
+    grpc::ServerContext& context, v1::DownloadPackageRequest& request,
+    grpc::ServerWriter<v1::DownloadPackageResponse>& writer) {
+  SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.Authenticate(context));
+  SLIPWAY_ASSIGN_OR_RETURN(const Product product, Find(caller, request.name()));
+  return SendPackage(deps_, {archive_, audit_, running_packages_}, caller, product.build, request,
+                     context, writer);
+}
+
 }  // namespace slipway::api

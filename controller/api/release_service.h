@@ -5,8 +5,10 @@
 #include <optional>
 #include <string>
 
+#include "controller/api/package_call.h"
 #include "controller/api/task_service.h"
 #include "controller/artifacts/artifact_archive.h"
+#include "controller/packaging/running_packages.h"
 #include "slipway/v1/release.grpc.pb.h"
 
 namespace slipway::api {
@@ -14,8 +16,8 @@ namespace slipway::api {
 // Releases and archived products, named by release, task or QR text. Thread-safe.
 class ReleaseService final : public v1::ReleaseService::Service {
  public:
-  ReleaseService(const Deps& deps, artifacts::ArtifactArchive& archive)
-      : deps_(deps), archive_(archive) {}
+  ReleaseService(const Deps& deps, artifacts::ArtifactArchive& archive, store::AuditStore& audit)
+      : deps_(deps), archive_(archive), audit_(audit) {}
 
   grpc::Status ListReleases(grpc::ServerContext* context, const v1::ListReleasesRequest* request,
                             v1::ListReleasesResponse* response) override;
@@ -26,6 +28,9 @@ class ReleaseService final : public v1::ReleaseService::Service {
                               v1::ResolvePublishResponse* response) override;
   grpc::Status Download(grpc::ServerContext* context, const v1::DownloadRequest* request,
                         grpc::ServerWriter<v1::DownloadResponse>* writer) override;
+  grpc::Status DownloadPackage(grpc::ServerContext* context,
+                               const v1::DownloadPackageRequest* request,
+                               grpc::ServerWriter<v1::DownloadPackageResponse>* writer) override;
 
  private:
   struct Product {
@@ -47,12 +52,17 @@ class ReleaseService final : public v1::ReleaseService::Service {
                                    const domain::Question& question);
   absl::Status DoDownload(grpc::ServerContext& context, const std::string& name,
                           grpc::ServerWriter<v1::DownloadResponse>& writer);
+  absl::Status DoDownloadPackage(grpc::ServerContext& context, v1::DownloadPackageRequest& request,
+                                 grpc::ServerWriter<v1::DownloadPackageResponse>& writer);
   // kNotFound, reason NO_SUCH_PRODUCT: no such name, the caller does not see it, or its build has
   // no product.
   absl::StatusOr<Product> Find(const access::Caller& caller, const std::string& name);
 
   const Deps deps_;
   artifacts::ArtifactArchive& archive_;
+  store::AuditStore& audit_;
+  // Own synchronisation.
+  packaging::RunningPackages running_packages_;
 };
 
 }  // namespace slipway::api

@@ -167,6 +167,25 @@ struct ArchiveGetFlags {
   bool force = false;
 };
 [[nodiscard]] Outcome GetArchived(Session& session, const ArchiveGetFlags& flags);
+struct PackageFlags {
+  std::string name;
+  std::string out_file;  // empty: as the controller calls it
+  std::string form = "zip";
+  std::string cipher;                   // empty: aes-256-gcm, if anything says for whom
+  std::vector<std::string> recipients;  // files
+  std::string password_file;            // "-": standard input
+  bool force = false;
+};
+[[nodiscard]] Outcome Package(Session& session, const PackageFlags& flags);
+struct OpenPackageFlags {
+  std::string file;
+  std::string out_file;  // empty: without the ".cms"
+  std::string key_file;
+  std::string password_file;
+  std::string sha256;  // hex; empty: not compared
+  bool force = false;
+};
+[[nodiscard]] Outcome OpenPackage(Session& session, const OpenPackageFlags& flags);
 
 struct QrFlags {
   std::string name;

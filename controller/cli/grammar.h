@@ -59,6 +59,7 @@ class Grammar {
   void AddLimit(CLI::App* command, int& value);
   // grammar_farm.cc
   void AddArchive();
+  void AddPackages(CLI::App& archive);
   void AddReleases();
   void AddName(CLI::App* command, std::string& value);
   void AddAgents();
@@ -102,6 +103,8 @@ class Grammar {
   LogsFlags logs_;
   ArchiveListFlags list_;
   ArchiveGetFlags get_;
+  PackageFlags package_;
+  OpenPackageFlags open_package_;
   QrFlags qr_;
   CreateApplicationFlags create_;
   SetApplicationFlags set_;

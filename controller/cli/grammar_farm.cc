@@ -23,6 +23,7 @@ void Grammar::AddArchive() {
   form->add_option("--zip", get_.zip, t_("As a zip file", "存为 zip 文件"))->type_name("FILE");
   form->require_option(1);
   Flag(get, "--force", get_.force, "Replaces an existing file", "覆盖已有文件");
+  AddPackages(*archive);
 
   CLI::App* qr = Command(app_, "qr", "The QR code of a release or preview",
                          "显示发布或预览的二维码", [this](Session& s) { return ShowQr(s, qr_); });

@@ -4,7 +4,7 @@ import subprocess
 import tarfile
 import zipfile
 
-from farm import APP_ID, REPOSITORY, WEIXIN, Farm, Suite, expect, expect_in, tree_of
+from farm import APP_ID, REPOSITORY, WEIXIN, Farm, Suite, expect, expect_in, sha256_file, tree_of
 
 # What the stand-in's preview code says.
 PREVIEW_CODE = "https://example.invalid/preview"
@@ -96,6 +96,64 @@ def archive_gets(farm):
     with zipfile.ZipFile(folder / "x.zip") as archive:
         found = {name: archive.read(name) for name in archive.namelist() if not name.endswith("/")}
     expect(found == built, sorted(found), sorted(built))
+
+
+@case("a member packages the product encrypted; openssl opens it, unzip shows the product, one changed byte is refused")
+def packages(farm):
+    folder = farm.folder / "package"
+    folder.mkdir()
+    farm.slipway("accounts", "create", "mei", "--kind", "member")
+    token = folder / "token"
+    token.write_text(farm.slipway("tokens", "create", "packaging", "--account", "mei").stdout)
+    token.chmod(0o600)
+
+    def slipway(*arguments):
+        return farm.slipway(*arguments, token=token, check=False)
+
+    build = state["build"]["id"]
+    hidden = slipway("archive", "package", build, "-o", folder / "hidden.zip")
+    expect(hidden.returncode == 3 and "neither a release nor a task" in hidden.stderr, hidden)
+    farm.slipway("grants", "add", "mei", "--app", "pocket-shop", "--op", "view")
+
+    def run(*command):
+        return subprocess.run([str(part) for part in command], capture_output=True, timeout=60, cwd=folder)
+
+    made = run("openssl", "req", "-x509", "-nodes", "-newkey", "rsa:2048", "-subj", "/CN=partner", "-keyout", "partner.key", "-out", "partner.pem")
+    expect(made.returncode == 0, made)
+    sealed = folder / "shop.zip.cms"
+    done = slipway("archive", "package", build, "-o", sealed, "--recipient", folder / "partner.pem")
+    expect(done.returncode == 0 and sha256_file(sealed) == done.stdout.split()[0], done, sha256_file(sealed))
+    decrypt = ("openssl", "cms", "-decrypt", "-inform", "DER", "-inkey", "partner.key", "-out", "shop.zip", "-in")
+    opened = run(*decrypt, sealed)
+    expect(opened.returncode == 0, opened)
+    unpacked = run("unzip", "-q", "shop.zip", "-d", "shop")
+    expect(unpacked.returncode == 0 and tree_of(folder / "shop") == tree_of(farm.folder / "got/dir"), unpacked)
+
+    whole = sealed.read_bytes()
+    for at in (len(whole) // 3, len(whole) - 10):
+        changed = folder / "changed.zip.cms"
+        changed.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1:])
+        expect(run(*decrypt, changed).returncode != 0, at)
+        refused = slipway("archive", "open", changed, "--key", folder / "partner.key")
+        expect(refused.returncode == 1 and not (folder / "changed.zip").exists(), refused)
+
+    (folder / "password").write_text("neither log nor trail has this\n")
+    (folder / "password").chmod(0o600)
+    locked = folder / "shop.tar.gz.cms"
+    done = slipway("archive", "package", build, "--format", "tar.gz", "-o", locked, "--password-file", folder / "password")
+    expect(done.returncode == 0, done)
+    done = slipway("archive", "open", locked, "--password-file", folder / "password")
+    expect(done.returncode == 0, done)
+    with tarfile.open(folder / "shop.tar.gz") as tar:
+        found = {member.name: tar.extractfile(member).read() for member in tar if member.isfile()}
+    expect(found == tree_of(farm.folder / "got/dir"), sorted(found))
+
+    trail = farm.json("audit", "list", "--action", "download_package")["entries"]
+    expect(len(trail) == 2 and all(entry["actor"] == "mei" and entry["subject"] == build for entry in trail), trail)
+    (folder / "password").unlink()
+    leaked = subprocess.run(["grep", "-rlF", "--binary-files=text", "neither log nor trail", str(farm.folder)],
+                            capture_output=True, text=True, timeout=60).stdout
+    expect(not leaked, leaked)
 
 
 @case("a damaged blob in the controller's store is found, and nothing is left under the final name")

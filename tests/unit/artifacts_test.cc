@@ -409,13 +409,13 @@ TEST_CASE("WriteArchive: tar and unzip unpack exactly the tree", "[unit][artifac
   const Manifest manifest = Scan(dir / "in").value();
   std::filesystem::create_directory(dir / "out");
   for (const auto& [format, command] :
-       {std::pair{archive::Format::kTar, "tar -xf"},
+       {std::pair{archive::Format::kTar, "tar -xf"}, std::pair{archive::Format::kTarGz, "tar -xzf"},
         std::pair{archive::Format::kZip, "LC_ALL=C.UTF-8 unzip -q"}}) {
     const auto bytes = Export(controller, manifest, format);
     REQUIRE_OK(bytes);
     CHECK(Export(controller, manifest, format).value() == *bytes);
     WriteFile(dir / "file", *bytes);
-    const std::string out = dir / (format == archive::Format::kTar ? "tar" : "zip");
+    const std::string out = dir / std::to_string(static_cast<int>(format));
     std::filesystem::create_directory(out);
     REQUIRE(std::system(("cd '" + out + "' && " + command + " ../file").c_str()) == 0);
     CHECK(Scan(out).value() == manifest);

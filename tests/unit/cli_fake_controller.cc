@@ -244,9 +244,8 @@ class Releases final : public v1::ReleaseService::Service {
     SLIPWAY_AUTHORIZE(context);
     const std::lock_guard lock(farm_.mu);
     const auto it = farm_.products.find(request->name());
-    if (it == farm_.products.end()) return NotFound(*context, "product");
-    *response = it->second.archived;
-    return grpc::Status::OK;
+    if (it != farm_.products.end()) *response = it->second.archived;
+    return it == farm_.products.end() ? NotFound(*context, "product") : grpc::Status::OK;
   }
   grpc::Status ResolvePublish(ServerContext* context, const v1::ResolvePublishRequest* request,
                               v1::ResolvePublishResponse* response) override {
@@ -262,6 +261,11 @@ class Releases final : public v1::ReleaseService::Service {
     }
     *response->mutable_task() = task;
     return grpc::Status::OK;
+  }
+  grpc::Status DownloadPackage(ServerContext* context, const v1::DownloadPackageRequest* request,
+                               grpc::ServerWriter<v1::DownloadPackageResponse>* writer) override {
+    SLIPWAY_AUTHORIZE(context);
+    return farm_.package(*request, *writer);
   }
   grpc::Status Download(ServerContext* context, const v1::DownloadRequest* request,
                         grpc::ServerWriter<v1::DownloadResponse>* writer) override {
@@ -483,14 +487,12 @@ void FakeController::Start() {
                                     certificate_.certificate_pem + ca_.certificate_pem});
   grpc::ServerBuilder builder;
   builder.AddListeningPort(address(), grpc::SslServerCredentials(tls), &port_);
-  builder.RegisterService(&services_->tasks);
-  builder.RegisterService(&services_->applications);
-  builder.RegisterService(&services_->releases);
-  builder.RegisterService(&services_->agent_images);
-  builder.RegisterService(&services_->agents);
-  builder.RegisterService(&services_->audit);
-  builder.RegisterService(services_->sessions.get());
-  builder.RegisterService(services_->accounts.get());
+  for (grpc::Service* service : std::initializer_list<grpc::Service*>{
+           &services_->tasks, &services_->applications, &services_->releases,
+           &services_->agent_images, &services_->agents, &services_->audit,
+           services_->sessions.get(), services_->accounts.get()}) {
+    builder.RegisterService(service);
+  }
   server_ = builder.BuildAndStart();
   REQUIRE(server_ != nullptr);
 }

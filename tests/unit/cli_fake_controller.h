@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -64,6 +65,10 @@ struct FakeFarm {
   std::vector<v1::AgentImage> images;
   std::vector<v1::AuditEntry> audit;  // newest first
   std::optional<v1::AuditFinding> audit_finding;
+  // Sends packages.
+  std::function<grpc::Status(const v1::DownloadPackageRequest& request,
+                             grpc::ServerWriter<v1::DownloadPackageResponse>& writer)>
+      package;
   // What was asked.
   std::vector<v1::PrepareImagesRequest> prepares;
   int image_lists = 0;

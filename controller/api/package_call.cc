@@ -1,0 +1,147 @@
+#include "controller/api/package_call.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <string>
+#include <vector>
+
+#include "common/rpc/convert.h"
+#include "common/status/status.h"
+#include "controller/api/guard.h"
+#include "controller/packaging/package_file.h"
+
+namespace slipway::api {
+namespace {
+
+using absl::StatusCode;
+
+absl::Status BadField(const char* text, const char* remedy) {
+  return MakeError(StatusCode::kInvalidArgument, "BAD_FIELD", text, remedy);
+}
+
+absl::StatusOr<archive::Format> FormOf(v1::PackageForm form) {
+  switch (form) {
+    case v1::PACKAGE_FORM_UNSPECIFIED:
+    case v1::PACKAGE_FORM_ZIP: return archive::Format::kZip;
+    case v1::PACKAGE_FORM_TAR_GZ: return archive::Format::kTarGz;
+    default: return BadField("form: unknown", "Ask for zip or tar.gz.");
+  }
+}
+
+absl::StatusOr<crypto::PackageCipher> CipherOf(v1::PackageCipher cipher) {
+  switch (cipher) {
+    case v1::PACKAGE_CIPHER_UNSPECIFIED:
+    case v1::PACKAGE_CIPHER_AES_256_GCM: return crypto::PackageCipher::kAes256Gcm;
+    case v1::PACKAGE_CIPHER_AES_256_CBC: return crypto::PackageCipher::kAes256Cbc;
+    case v1::PACKAGE_CIPHER_SM4_CBC: return crypto::PackageCipher::kSm4Cbc;
+    default:
+      return BadField("encryption.cipher: unknown", "Ask for aes-256-gcm, aes-256-cbc or sm4-cbc.");
+  }
+}
+
+v1::PackageCipher ToProto(crypto::PackageCipher cipher) {
+  switch (cipher) {
+    case crypto::PackageCipher::kAes256Cbc: return v1::PACKAGE_CIPHER_AES_256_CBC;
+    case crypto::PackageCipher::kSm4Cbc: return v1::PACKAGE_CIPHER_SM4_CBC;
+    default: return v1::PACKAGE_CIPHER_AES_256_GCM;
+  }
+}
+
+absl::StatusOr<packaging::PackageOrder> OrderOf(v1::DownloadPackageRequest& request, WallTime now) {
+  packaging::PackageOrder order;
+  SLIPWAY_ASSIGN_OR_RETURN(order.form, FormOf(request.form()));
+  if (!request.has_encryption()) return order;
+  v1::PackageEncryption& encryption = *request.mutable_encryption();
+  order.recipients.password = crypto::SecretBytes::CopyOf(encryption.password());
+  crypto::Wipe(encryption.mutable_password()->data(), encryption.password().size());
+  SLIPWAY_ASSIGN_OR_RETURN(order.cipher, CipherOf(encryption.cipher()));
+  for (const std::string& pem : encryption.recipients()) {
+    order.recipients.certificates.push_back(pem);
+  }
+  SLIPWAY_RETURN_IF_ERROR(crypto::CheckPackageRecipients(order.recipients, now));
+  return order;
+}
+
+domain::AuditEntry EntryOf(const access::Caller& caller, const store::TaskWithRun& build,
+                           const packaging::PackageOrder& order,
+                           const std::vector<Sha256Digest>& fingerprints) {
+  domain::AuditEntry entry{.actor = caller.account.name,
+                           .from = caller.address,
+                           .action = "download_package",
+                           .object = "task",
+                           .subject = build.task.id.value(),
+                           .reason = {},
+                           .before = {},
+                           .after = {},
+                           .details = {}};
+  const auto add = [&entry](const char* key, std::string value) {
+    entry.details.emplace_back(key, std::move(value));
+  };
+  add("application", build.run.application_name);
+  add("manifest", build.task.result->build->manifest.Hex());
+  add("form", order.form == archive::Format::kZip ? "zip" : "tar.gz");
+  if (!order.cipher) return entry;
+  add("cipher", std::string(crypto::PackageCipherName(*order.cipher)));
+  std::vector<std::string> recipients;
+  for (const Sha256Digest& fingerprint : fingerprints) recipients.push_back(fingerprint.Hex());
+  add("recipients",
+      recipients.empty() ? "password" : fmt::format("{}", fmt::join(recipients, ",")));
+  return entry;
+}
+
+}  // namespace
+
+absl::Status SendPackage(const Deps& deps, const PackageDeps& parts, const access::Caller& caller,
+                         const store::TaskWithRun& build, v1::DownloadPackageRequest& request,
+                         const grpc::ServerContext& context,
+                         grpc::ServerWriter<v1::DownloadPackageResponse>& writer) {
+  SLIPWAY_ASSIGN_OR_RETURN(const packaging::PackageOrder order,
+                           OrderOf(request, deps.clock.Wall()));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto place, parts.running.Enter(caller.account.id));
+  const ApplicationId& application = build.run.application;
+  const protocol::BuildOutcome& product = *build.task.result->build;
+  const auto fingerprints = crypto::FingerprintsOf(order.recipients);
+  // What never was sent must not stand in the trail.
+  SLIPWAY_ASSIGN_OR_RETURN(const artifacts::Artifact artifact,
+                           parts.archive.Find(application, product.manifest));
+  const StreamRight right(deps.rights, SeesStill(deps, caller, application));
+  SLIPWAY_RETURN_IF_ERROR(right.status());
+  SLIPWAY_RETURN_IF_ERROR(parts.audit.Append({EntryOf(caller, build, order, fingerprints)}));
+
+  const auto go_on = [&]() -> absl::Status {
+    SLIPWAY_RETURN_IF_ERROR(right.status());
+    if (context.IsCancelled()) return absl::CancelledError("the reader has left");
+    return absl::OkStatus();
+  };
+  v1::DownloadPackageResponse message;
+  const auto send = [&]() -> absl::Status {
+    SLIPWAY_RETURN_IF_ERROR(right.status());
+    if (!writer.Write(message)) return absl::CancelledError("the reader has left");
+    return absl::OkStatus();
+  };
+  v1::PackageHeader& header = *message.mutable_header();
+  header.set_file_name(packaging::PackageFileName(build.run.application_name, build.task.platform,
+                                                  product.version, order));
+  header.set_manifest(rpc::ToProto(product.manifest));
+  header.set_product_bytes(artifact.total_bytes);
+  if (order.cipher) {
+    header.set_cipher(ToProto(*order.cipher));
+    header.set_authenticated(crypto::IsAuthenticated(*order.cipher));
+  }
+  for (const Sha256Digest& fingerprint : fingerprints) {
+    header.add_recipients(rpc::ToProto(fingerprint));
+  }
+  SLIPWAY_RETURN_IF_ERROR(send());
+  SLIPWAY_ASSIGN_OR_RETURN(const packaging::PackageEnd end,
+                           packaging::WritePackage(parts.archive, application, product.manifest,
+                                                   order, go_on, [&](std::string_view bytes) {
+                                                     message.set_data(bytes.data(), bytes.size());
+                                                     return send();
+                                                   }));
+  message.mutable_trailer()->set_sha256(rpc::ToProto(end.sha256));
+  message.mutable_trailer()->set_size(end.size);
+  return send();
+}
+
+}  // namespace slipway::api

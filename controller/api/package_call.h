@@ -1,0 +1,30 @@
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include "absl/status/status.h"
+#include "controller/api/task_service.h"
+#include "controller/artifacts/artifact_archive.h"
+#include "controller/packaging/running_packages.h"
+#include "controller/store/audit_store.h"
+#include "slipway/v1/package.pb.h"
+
+namespace slipway::api {
+
+// What packages are made from, and where it is said that one was. All must outlive the calls.
+struct PackageDeps {
+  artifacts::ArtifactArchive& archive;
+  store::AuditStore& audit;
+  packaging::RunningPackages& running;
+};
+
+// Sends the product of `build` as the request says, after it was entered into the audit trail.
+// Takes the password out of the request. REQUIRES: the caller sees the product. Thread-safe.
+[[nodiscard]] absl::Status SendPackage(const Deps& deps, const PackageDeps& parts,
+                                       const access::Caller& caller,
+                                       const store::TaskWithRun& build,
+                                       v1::DownloadPackageRequest& request,
+                                       const grpc::ServerContext& context,
+                                       grpc::ServerWriter<v1::DownloadPackageResponse>& writer);
+
+}  // namespace slipway::api

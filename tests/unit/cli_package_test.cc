@@ -1,0 +1,269 @@
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "common/crypto/hash.h"
+#include "common/crypto/package_cms.h"
+#include "common/status/status.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_dir.h"
+#include "tests/unit/cli_fixture.h"
+
+namespace slipway::cli {
+namespace {
+
+using Catch::Contains;
+using testing::ReadFile;
+using testing::TempDir;
+using testing::WriteFile;
+
+constexpr char kPassword[] = "correct horse battery";
+const std::string kContent = "PK" + std::string(300'000, 'x');
+
+// A farm that makes packages of kContent.
+struct World {
+  World() {
+    REQUIRE(Run("openssl req -x509 -nodes -subj /CN=them -newkey ec -pkeyopt "
+                "ec_paramgen_curve:P-256 -keyout them.key -out them.pem") == 0);
+    std::filesystem::permissions(dir / "them.key", std::filesystem::perms(0600));
+    f.farm.package = [this](const v1::DownloadPackageRequest& asked, auto& writer) {
+      request = asked;
+      return Send(writer);
+    };
+  }
+
+  int Run(const std::string& command) {
+    return std::system(("cd '" + dir.path() + "' && " + command + " >/dev/null 2>&1").c_str());
+  }
+
+  grpc::Status Send(grpc::ServerWriter<v1::DownloadPackageResponse>& writer) {
+    v1::DownloadPackageResponse message;
+    v1::PackageHeader& header = *message.mutable_header();
+    header.set_file_name(file_name);
+    std::string bytes = kContent;
+    if (request.has_encryption()) {
+      crypto::PackageRecipients recipients;
+      for (const std::string& pem : request.encryption().recipients()) {
+        recipients.certificates.push_back(pem);
+      }
+      recipients.password = crypto::SecretBytes::CopyOf(request.encryption().password());
+      const auto cipher = request.encryption().cipher() == v1::PACKAGE_CIPHER_SM4_CBC
+                              ? crypto::PackageCipher::kSm4Cbc
+                              : crypto::PackageCipher::kAes256Gcm;
+      header.set_cipher(request.encryption().cipher());
+      header.set_authenticated(crypto::IsAuthenticated(cipher));
+      for (const auto& one : crypto::FingerprintsOf(recipients)) {
+        header.add_recipients(one.Bytes());
+      }
+      bytes.clear();
+      auto sealer = crypto::PackageSealer::Create(cipher, recipients, [&](std::string_view part) {
+        bytes += part;
+        return absl::OkStatus();
+      });
+      if (!sealer->Append(kContent).ok() || !sealer->Finish().ok()) std::abort();
+    }
+    writer.Write(message);
+    const std::string digest = crypto::Sha256Of(bytes).Bytes();
+    if (on_the_way) on_the_way(bytes);
+    for (std::size_t at = 0; at < bytes.size(); at += 100'000) {
+      message.set_data(bytes.substr(at, 100'000));
+      writer.Write(message);
+    }
+    if (broken) return grpc::Status(grpc::StatusCode::DATA_LOSS, "a blob is damaged");
+    message.mutable_trailer()->set_sha256(digest);
+    message.mutable_trailer()->set_size(bytes.size());
+    if (with_trailer) writer.Write(message);
+    return grpc::Status::OK;
+  }
+
+  // What lies in the folder beside the keys.
+  std::size_t Files() {
+    return static_cast<std::size_t>(
+        std::distance(std::filesystem::directory_iterator(dir.path()), {}) - 2);
+  }
+
+  TempDir dir;
+  Fixture f;
+  v1::DownloadPackageRequest request;
+  std::string file_name = "shop.zip";
+  std::function<void(std::string&)> on_the_way;
+  bool broken = false;
+  bool with_trailer = true;
+};
+
+TEST_CASE("slipway archive package: the file is whole, and its SHA-256 is printed", "[unit][cli]") {
+  World world;
+  const std::string out = world.dir / "p.zip";
+  CliRun run(world.f.controller, {"archive", "package", kRelease, "-o", out});
+  INFO(run.err.text());
+  CHECK(run.Wait() == 0);
+  CHECK(ReadFile(out) == kContent);
+  CHECK(run.out.text() == crypto::Sha256Of(kContent).Hex() + "  " + out + "\n");
+  CHECK(world.request.name() == kRelease);
+  CHECK(world.request.form() == v1::PACKAGE_FORM_ZIP);
+  CHECK_FALSE(world.request.has_encryption());
+  CliRun again(world.f.controller, {"archive", "package", kRelease, "-o", out});
+  CHECK(again.Wait() == 1);
+  CHECK_THAT(again.err.text(), Contains("exists already"));
+  CliRun forced(world.f.controller,
+                {"archive", "package", kRelease, "-o", out, "--format", "tar.gz", "--force"});
+  CHECK(forced.Wait() == 0);
+  CHECK(world.request.form() == v1::PACKAGE_FORM_TAR_GZ);
+  CHECK(world.Files() == 1);
+}
+
+TEST_CASE("slipway archive package and open: for a certificate and its key", "[unit][cli]") {
+  World world;
+  const std::string out = world.dir / "p.zip.cms";
+  CliRun run(world.f.controller,
+             {"archive", "package", kRelease, "-o", out, "--recipient", world.dir / "them.pem"});
+  CHECK(run.Wait() == 0);
+  CHECK(world.request.encryption().cipher() == v1::PACKAGE_CIPHER_AES_256_GCM);
+  CHECK_THAT(run.err.text(), Contains("openssl cms -decrypt -inform DER") &&
+                                 Contains("slipway archive open") && !Contains("warning"));
+  REQUIRE(world.Run("openssl cms -decrypt -inform DER -in p.zip.cms -inkey them.key -out by") == 0);
+  CHECK(ReadFile(world.dir / "by") == kContent);
+
+  CliRun without({"archive", "open", out});
+  CHECK(without.Wait() == 2);
+  CHECK_THAT(without.err.text(), Contains("--key"));
+  CliRun open({"archive", "open", out, "--key", world.dir / "them.key"});
+  INFO(open.err.text());
+  CHECK(open.Wait() == 0);
+  CHECK(ReadFile(world.dir / "p.zip") == kContent);
+  CHECK(open.out.text() == world.dir / "p.zip\n");
+}
+
+TEST_CASE("slipway archive open: a changed package leaves nothing", "[unit][cli]") {
+  World world;
+  const std::string out = world.dir / "p.zip.cms";
+  CliRun run(world.f.controller,
+             {"archive", "package", kRelease, "-o", out, "--recipient", world.dir / "them.pem"});
+  REQUIRE(run.Wait() == 0);
+  const std::string whole = ReadFile(out);
+  const std::string key = world.dir / "them.key";
+  for (const std::size_t at : {whole.size() / 2, whole.size() - 8, whole.size() - 30}) {
+    std::string changed = whole;
+    changed[at] = static_cast<char>(changed[at] ^ 1);
+    WriteFile(out, changed);
+    CliRun open({"archive", "open", out, "--key", key});
+    CHECK(open.Wait() == 1);
+    CHECK(world.Files() == 1);
+  }
+  WriteFile(out, whole.substr(0, whole.size() - 1));
+  CliRun cut({"archive", "open", out, "--key", key});
+  CHECK(cut.Wait() == 1);
+  CHECK_THAT(cut.err.text(), Contains("cut off"));
+  WriteFile(out, whole);
+  CliRun other({"archive", "open", out, "--key", key, "--sha256", std::string(64, '0')});
+  CHECK(other.Wait() == 1);
+  CHECK_THAT(other.err.text(), Contains("another SHA-256"));
+  CHECK(world.Files() == 1);
+}
+
+TEST_CASE("slipway archive package: the password comes from a file, a pipe or the terminal",
+          "[unit][cli]") {
+  World world;
+  WriteFile(world.dir / "password", std::string(kPassword) + "\n");
+  std::filesystem::permissions(world.dir / "password", std::filesystem::perms(0600));
+  const std::string out = world.dir / "p.zip.cms";
+  const std::vector<std::string> package{"archive", "package",   kRelease,  "-o",
+                                         out,       "--encrypt", "sm4-cbc", "--force"};
+  auto with = package;
+  with.insert(with.end(), {"--password-file", world.dir / "password"});
+  CliRun file(world.f.controller, with);
+  CHECK(file.Wait() == 0);
+  CHECK(world.request.encryption().password() == kPassword);
+  CHECK(world.request.encryption().cipher() == v1::PACKAGE_CIPHER_SM4_CBC);
+  with.back() = "-";
+  CliRun pipe(world.f.controller, with, {.in = std::string(kPassword) + "\n"});
+  CHECK(pipe.Wait() == 0);
+  CHECK(world.request.encryption().password() == kPassword);
+
+  world.request.Clear();
+  CliRun differ(world.f.controller, package,
+                {.terminal = true, .answers = {kPassword, "something else"}});
+  CHECK(differ.Wait() == 2);
+  CHECK_FALSE(world.request.has_encryption());
+  CliRun asked(world.f.controller, package, {.terminal = true, .answers = {kPassword, kPassword}});
+  CHECK(asked.Wait() == 0);
+  CHECK(asked.questions().size() == 2);
+  CHECK_THAT(asked.questions()[0], Catch::StartsWith("secret: "));
+  CHECK(world.request.encryption().password() == kPassword);
+  CliRun nobody(world.f.controller, package);
+  CHECK(nobody.Wait() == 2);
+  CHECK_THAT(nobody.err.text(), Contains("--password-file"));
+  CliRun both(world.f.controller, {"archive", "package", kRelease, "--recipient", "x",
+                                   "--password-file", world.dir / "password"});
+  CHECK(both.Wait() == 2);
+}
+
+TEST_CASE("slipway archive open: without authentication the SHA-256 has to be given",
+          "[unit][cli]") {
+  World world;
+  WriteFile(world.dir / "password", kPassword);
+  const std::string out = world.dir / "p.zip.cms";
+  CliRun run(world.f.controller, {"archive", "package", kRelease, "-o", out, "--encrypt", "sm4-cbc",
+                                  "--password-file", world.dir / "password"});
+  REQUIRE(run.Wait() == 0);
+  CHECK_THAT(run.err.text(), Contains("does not show changes") && Contains("--sha256"));
+  const std::string hash = run.out.text().substr(0, 64);
+  const std::vector<std::string> open{"archive", "open", out, "--password-file",
+                                      world.dir / "password"};
+  CliRun bare(open);
+  CHECK(bare.Wait() == 2);
+  CHECK_THAT(bare.err.text(), Contains("--sha256"));
+  auto with = open;
+  with.insert(with.end(), {"--sha256", hash});
+  CliRun proved(with);
+  CHECK(proved.Wait() == 0);
+  CHECK(ReadFile(world.dir / "p.zip") == kContent);
+  std::filesystem::remove(world.dir / "p.zip");
+  std::string changed = ReadFile(out);
+  changed[changed.size() / 2] ^= 1;
+  WriteFile(out, changed);
+  CliRun refused(with);
+  CHECK(refused.Wait() == 1);
+  CHECK_FALSE(std::filesystem::exists(world.dir / "p.zip"));
+}
+
+TEST_CASE("slipway archive package: what is not whole, or leads elsewhere, leaves nothing",
+          "[unit][cli]") {
+  World world;
+  const std::vector<std::string> package{"archive", "package", kRelease, "-o", world.dir / "p.zip"};
+  SECTION("changed on the way") {
+    world.on_the_way = [](std::string& bytes) { bytes[200'000] ^= 1; };
+    CliRun run(world.f.controller, package);
+    CHECK(run.Wait() == 1);
+    CHECK_THAT(run.err.text(), Contains("not the package"));
+  }
+  SECTION("cut on the way") {
+    world.on_the_way = [](std::string& bytes) { bytes.resize(150'000); };
+    CliRun run(world.f.controller, package);
+    CHECK(run.Wait() == 1);
+  }
+  SECTION("no trailer") {
+    world.with_trailer = false;
+    CliRun run(world.f.controller, package);
+    CHECK(run.Wait() == 1);
+  }
+  SECTION("an error in the middle") {
+    world.broken = true;
+    CliRun run(world.f.controller, package);
+    CHECK(run.Wait() == 3);
+  }
+  SECTION("a name elsewhere") {
+    for (const char* name : {"../p.zip", "/tmp/p.zip", ".bashrc", "", "-rf"}) {
+      world.file_name = name;
+      CliRun run(world.f.controller, {"archive", "package", kRelease});
+      CHECK(run.Wait() == 1);
+    }
+  }
+  CHECK(world.Files() == 0);
+}
+
+}  // namespace
+}  // namespace slipway::cli
