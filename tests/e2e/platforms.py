@@ -18,9 +18,15 @@ ALL = ",".join(APP_IDS)
 OWN = {"weixin": ("pages/teas/teas.wxml", "微信小程序"), "alipay": ("pages/teas/teas.axml", "支付宝小程序"),
        "douyin": ("pages/teas/teas.ttml", "抖音小程序")}
 
+TARGETS = "".join(f"---\n{{kind: target, platform: {platform}, image: 'slipway-publisher-{platform}:1', proxy: '{{proxy}}', ca_file: {{ca}}, "
+                  "deadline: 3m}\n" for platform in ("alipay", "douyin"))
+
 
 class PlatformsFarm(Farm):
     """With a target, a credential and a registered application at each of the three platforms."""
+
+    def __init__(self, **options):
+        super().__init__(standin=True, targets=TARGETS, **options)
 
     def credentials(self):
         """{platform: (what a developer seals, what the platform keeps)}, files."""
@@ -91,10 +97,13 @@ def publishes(farm):
     releases = farm.releases_of("1.0.1")
     expect(len(farm.releases()) == 3 and set(releases) == set(APP_IDS), farm.releases())
     for platform, release in releases.items():
-        for words in (release["id"], release["qr_text"], f"building for {platform}"):
+        for words in (release["id"], release["qr_text"], f"slipway qr {release['id']} --png", f"building for {platform}"):
             expect_in(words, said)
-    # Three corners of three codes.
-    expect(said.count("█▀▀▀▀▀█") == 9, said)
+        expect_in("█▀▀▀▀▀█", said[said.index(release["qr_text"]):said.index(f"slipway qr {release['id']} --png")])
+        png = farm.folder / f"{platform}.png"
+        farm.slipway("qr", release["id"], "--png", png)
+        decoded = subprocess.run(["zbarimg", "-q", "--raw", str(png)], capture_output=True, text=True, timeout=30).stdout.strip()
+        expect(decoded == release["qr_text"], decoded, release)
 
 
 @case("each platform got the program built for it, once, with the version")
@@ -179,8 +188,5 @@ def afterwards(farm):
     farm.no_containers()
 
 
-TARGETS = "".join(f"---\n{{kind: target, platform: {platform}, image: 'slipway-publisher-{platform}:1', proxy: '{{proxy}}', ca_file: {{ca}}, "
-                  "deadline: 3m}\n" for platform in ("alipay", "douyin"))
-
 if __name__ == "__main__":
-    suite.run(lambda: PlatformsFarm(agents=2, standin=True, targets=TARGETS))
+    suite.run(lambda: PlatformsFarm(agents=2))
