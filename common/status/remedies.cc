@@ -30,7 +30,7 @@ bool Before(const ReasonRemedy& entry, std::string_view reason) { return entry.r
 }  // namespace
 
 std::optional<Remedy> RemedyFor(std::string_view reason) {
-  const auto table = RemedyTable();
+  const auto table = reason < "N" ? RemediesAToM() : RemediesNToZ();
   const auto entry = std::lower_bound(table.begin(), table.end(), reason, Before);
   if (entry == table.end() || entry->reason != reason) return std::nullopt;
   return entry->remedy;
@@ -38,7 +38,9 @@ std::optional<Remedy> RemedyFor(std::string_view reason) {
 
 std::vector<std::string_view> ReasonsWithRemedy() {
   std::vector<std::string_view> reasons;
-  for (const ReasonRemedy& entry : RemedyTable()) reasons.push_back(entry.reason);
+  for (const auto table : {RemediesAToM(), RemediesNToZ()}) {
+    for (const ReasonRemedy& entry : table) reasons.push_back(entry.reason);
+  }
   return reasons;
 }
 

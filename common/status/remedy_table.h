@@ -14,7 +14,8 @@ struct ReasonRemedy {
   Remedy remedy;
 };
 
-// Sorted by reason. A reason that leaves nothing to do is not in it.
-std::span<const ReasonRemedy> RemedyTable();
+// Sorted by reason, in two by its first letter. A reason that leaves nothing to do is in neither.
+std::span<const ReasonRemedy> RemediesAToM();
+std::span<const ReasonRemedy> RemediesNToZ();
 
 }  // namespace slipway

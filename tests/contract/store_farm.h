@@ -141,7 +141,7 @@ inline protocol::AttemptResult FullResult() {
                                         .sealed_credential = std::string("\x30\x00\xff", 3),
                                         .publish_options = {"robot=1", "desc=a=b"}};
   result.publish = protocol::PublishOutcome{
-      .link = "https://example.test/x", .platform_qr = "pqr", .details_json = "{\"a\": 1}"};
+      .link = "https://example.test/x", .code = {.text = "pqr"}, .details_json = "{\"a\": 1}"};
   return result;
 }
 
