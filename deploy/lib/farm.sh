@@ -4,10 +4,8 @@
 # everything here runs as root.
 #
 # $SLIPWAY_STATE:  bin/ programs · controller/ its data · agent-N/ their data · standin/ the stand-in
-# cloud · repos/ the demonstration repository · run/ pids and logs · engine/ a dockerd started here.
+# cloud · repos/ the demonstration repositories · run/ pids and logs · engine/ a dockerd started here.
 
-farm_app=pocket-shop
-farm_platform=weixin
 farm_repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 farm_deploy=$farm_repository/deploy
 
@@ -81,7 +79,7 @@ farm_owns_command() { [[ -L $farm_command && $(readlink "$farm_command") == "$fa
 farm_check_engine() {
   local root
   root=$(engine_docker info --format '{{.DockerRootDir}}' 2>/dev/null || echo /var/lib/docker)
-  engine_docker image inspect slipway-publisher-weixin:1 >/dev/null 2>&1 || need_room "$root" 2500 "making the images"
+  engine_docker image inspect slipway-publisher-weixin:1 >/dev/null 2>&1 || need_room "$root" 3000 "making the images"
   farm_choose_network
 }
 
@@ -104,7 +102,7 @@ farm_choose_network() {
   fi
 }
 
-farm_images() { "$farm_deploy/images/build" --builder --publisher; }
+farm_images() { "$farm_deploy/images/build" "$@"; }
 
 # An address of this machine that containers reach: that of Docker's default bridge, which the engine
 # routes to from its other bridges, too; else that of the machine itself.
@@ -124,7 +122,7 @@ farm_start_standin() {
   answer=$("$farm_deploy/demo/standin/start" "$SLIPWAY_STATE/standin" --listen "$(farm_host_address)")
   farm_proxy=$(sed -n 's/^proxy //p' <<<"$answer")
   farm_proxy_ca=$(sed -n 's/^ca //p' <<<"$answer")
-  step "stand-in for WeChat's upload cloud: $farm_proxy"
+  step "stand-in for the platforms' upload clouds: $farm_proxy"
 }
 
 # --- Controller -----------------------------------------------------------------------------------
@@ -180,23 +178,26 @@ CONFIG
   step "controller: started (pid $(daemon_pid controller), 127.0.0.1:$farm_port)"
 }
 
-# Where the demonstration publishes to: kept by the farm, the same however often this runs.
-farm_apply_targets() {
-  local catalog=$SLIPWAY_STATE/catalog.yaml
-  cat >"$catalog.part" <<CATALOG
-# $farm_marker; written anew each time it runs
+# Where the demonstrations publish to: kept by the farm, the same however often this runs.
+farm_apply_targets() { # PLATFORM...
+  local catalog=$SLIPWAY_STATE/catalog.yaml platform
+  echo "# $farm_marker; written anew each time it runs" >"$catalog.part"
+  for platform in "$@"; do
+    cat >>"$catalog.part" <<CATALOG
+---
 kind: target
-platform: $farm_platform
-name: $farm_platform
-image: slipway-publisher-weixin:1
+platform: $platform
+name: $platform
+image: slipway-publisher-$platform:1
 proxy: $farm_proxy
 ca_file: $farm_proxy_ca
 network: bridge
 deadline: 5m
 CATALOG
+  done
   mv "$catalog.part" "$catalog"
   farm_admin apply -f "$catalog" >/dev/null
-  step "publish target: $farm_platform/$farm_platform ($catalog)"
+  step "publish targets: $* ($catalog)"
 }
 
 # Answers with TLS and our own token: that is "ready", and that it is ours.
@@ -286,102 +287,6 @@ CONFIG
   # What it builds goes on without it, and the next one takes it over.
   daemon_stop "$name" 20 QUIT || die "$name does not end" "Look at $DAEMON_DIR/$name.log."
   daemon_start "$name" "$print" "$farm_programs/slipway-agent" run --data-dir "$data" --config "$config"
-}
-
-# --- The application ------------------------------------------------------------------------------
-
-farm_git() {
-  git -c safe.directory='*' -c user.name='Slipway quickstart' -c user.email=quickstart@slipway.invalid \
-    -c commit.gpgsign=false -c core.hooksPath=/dev/null -c init.defaultBranch=main -c core.autocrlf=false "$@"
-}
-
-farm_application() {
-  local bare=$SLIPWAY_STATE/repos/$farm_app.git source=$farm_deploy/demo/$farm_app app_id application changed
-  app_id=$(sed -n 's/^ *app_id: *//p' "$source/slipway.yaml" | head -n 1)
-  farm_admin --json apps show "$farm_app" >/dev/null 2>&1 ||
-    farm_admin apps create "$farm_app" --repository "file://$bare" --description "Pocket Shop, a demonstration" >/dev/null
-  application=$(farm_admin --json apps show "$farm_app" | json_text id)
-  if [[ ! -d $bare ]]; then
-    mkdir -p "${bare%/*}"
-    farm_git init -q --bare "$bare.part"
-    mv "$bare.part" "$bare"
-  fi
-
-  # Holds a private key for a moment: memory, not a disk.
-  farm_work=$(mktemp -d "$([[ -d /dev/shm ]] && echo /dev/shm || echo "${TMPDIR:-/tmp}")/slipway-quickstart.XXXXXX")
-  trap 'rm -rf "$farm_work"' EXIT
-  local tree=$farm_work/tree
-  farm_git clone -q "$bare" "$tree" 2>/dev/null
-  find "$tree" -mindepth 1 -maxdepth 1 ! -name .git ! -name .slipway -exec rm -rf {} +
-  cp -r "$source/." "$tree/"
-  # Sealed for this farm and application, and the platform knows its public half.
-  if [[ ! -s $tree/.slipway/$farm_platform.credential || ! -s $SLIPWAY_STATE/standin/apps/$app_id.pub ||
-    $(cat "$SLIPWAY_STATE/repos/$farm_app.sealed-for" 2>/dev/null) != "$application" ]]; then
-    farm_seal "$tree" "$app_id"
-    echo "$application" >"$SLIPWAY_STATE/repos/$farm_app.sealed-for"
-    step "$farm_app: upload key made, its public half registered at the stand-in, sealed for this farm"
-  fi
-  farm_git -C "$tree" add --all
-  if ! farm_git -C "$tree" diff --cached --quiet; then
-    farm_git -C "$tree" commit -q -m "Pocket Shop"
-    farm_git -C "$tree" push -q origin HEAD:main
-    changed=1
-  fi
-  farm_git -C "$bare" symbolic-ref HEAD refs/heads/main
-  step "$farm_app: repository ${changed:+updated: }file://$bare, commit $(farm_git -C "$bare" rev-parse --short main)"
-  rm -rf "$farm_work"
-  trap - EXIT
-}
-
-# As the platform's console does it: a key pair is made, the platform keeps the public half, the
-# developer seals the private one and nobody keeps it in the clear.
-farm_seal() {
-  local tree=$1 app_id=$2 key=$farm_work/upload.key
-  (umask 077 && openssl genrsa -traditional -out "$key" 2048 2>/dev/null)
-  openssl pkey -in "$key" -pubout -out "$farm_work/upload.pub" 2>/dev/null
-  mkdir -p "$tree/.slipway"
-  farm_admin credentials seal --app "$farm_app" --platform "$farm_platform" --app-id "$app_id" --key "$key" \
-    --out "$tree/.slipway/$farm_platform.credential" --force >/dev/null 2>"$farm_work/seal" ||
-    { cat "$farm_work/seal" >&2; die "the upload key could not be sealed" "The lines above say why."; }
-  shred -u "$key" 2>/dev/null || rm -f "$key"
-  install -m 0644 "$farm_work/upload.pub" "$SLIPWAY_STATE/standin/apps/$app_id.pub"
-}
-
-# --- Publish --------------------------------------------------------------------------------------
-
-farm_submit() {
-  local number status=0 call
-  number=$(($(cat "$SLIPWAY_STATE/submits" 2>/dev/null || echo 0) + 1))
-  echo "$number" >"$SLIPWAY_STATE/submits"
-  call=$(farm_call)
-  step "$call submit --app $farm_app --platform $farm_platform --version 1.0.$number --publish --follow"
-  echo >&2
-  farm_admin submit --app "$farm_app" --platform "$farm_platform" --version "1.0.$number" --publish --follow || status=$?
-  echo >&2
-  if ((status != 0)); then
-    step "the publish ended with exit status $status; the farm runs on"
-    farm_say_next
-    exit "$status"
-  fi
-  step "published"
-  farm_say_next
-}
-
-farm_say_next() {
-  local call state=''
-  call=$(farm_call)
-  [[ $SLIPWAY_STATE == /var/lib/slipway ]] || state=" --state $SLIPWAY_STATE"
-  cat >&2 <<TEXT
-
-Next:
-  $call submit --app $farm_app --platform $farm_platform --publish --follow    once more
-  $call tasks                             what ran
-  $call archive list                      what was published
-  $call archive get RELEASE --dir DIR     the exact bytes of a release
-  $call qr RELEASE --png FILE             its QR code
-  deploy/quickstart$state --down          stop everything; --clean removes it
-The application is in $SLIPWAY_STATE/repos/$farm_app.git; logs are in $DAEMON_DIR.
-TEXT
 }
 
 # --- The end --------------------------------------------------------------------------------------

@@ -163,12 +163,16 @@ class Farm:
         """(proxy, CA file). Again: it keeps its port, and what it saw."""
         public = self.folder / "right.pub"
         done = subprocess.run([str(REPOSITORY / "deploy/demo/standin/start"), str(self.cloud),
-                               "--listen", host_address(), "--app", f"{APP_ID}={public}"],
+                               "--listen", host_address(), "--app", f"{APP_ID}={public}", *self.standin_applications()],
                               capture_output=True, text=True, timeout=60)
         if done.returncode != 0:
             raise Failed(f"the stand-in does not start: {done.stderr}")
         answer = dict(line.split(" ", 1) for line in done.stdout.splitlines())
         return answer["proxy"], answer["ca"]
+
+    def standin_applications(self):
+        """Arguments that register more applications at the stand-in."""
+        return []
 
     def start_controller(self, seconds=60, **environment):
         self.controller.start(**environment)

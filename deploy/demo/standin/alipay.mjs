@@ -8,7 +8,7 @@
 //   fault       also noqr: no code for the experience version
 import crypto from 'node:crypto';
 import { application, injected } from './apps.mjs';
-import { compareVersions, formOf, zipNames } from './multipart.mjs';
+import { compareVersions, formOf, tarNames, zipFile, zipNames } from './multipart.mjs';
 
 const EXPERIENCE = 'https://mobilecodec.alipay.example/show.htm?code=';
 const SETTLED_POLLS = 2;
@@ -33,7 +33,10 @@ export function platform(directory, recordRelease) {
 
   function receive(fields, files, app, raw) {
     const version = fields.packageVersion || fields.version;
-    const release = { kind: 'upload', appId: fields.appId, version, description: fields.remark, files: zipNames(files.packageFile || Buffer.alloc(0)) };
+    const archive = files.packageFile || Buffer.alloc(0);
+    // minidev sends a zip whose only file is a tar of the product.
+    const product = tarNames(zipFile(archive, 'dist.tar'));
+    const release = { kind: 'upload', appId: fields.appId, version, description: fields.remark, files: product.length ? product : zipNames(archive) };
     const withNote = (answer) => ({ ...answer, note: { ...release, ...answer.note } });
     const fault = injected(app.fault);
     if (fault) return withNote(fault);

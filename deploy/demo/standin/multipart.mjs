@@ -1,4 +1,5 @@
 // What platform clients send as forms and archives, as far as the stand-in looks into it.
+import zlib from 'node:zlib';
 
 // The fields (text) and files (bytes) of a multipart/form-data body.
 export function formOf(raw, type) {
@@ -22,16 +23,40 @@ export function formOf(raw, type) {
   return { fields, files };
 }
 
-// Names of the files in a zip, from its central directory.
-export function zipNames(zip) {
-  const names = [];
+const LARGEST_ENTRY = 256 << 20;
+
+// The entries of a zip, from its central directory.
+function* zipEntries(zip) {
   const end = zip.lastIndexOf(Buffer.from([0x50, 0x4b, 5, 6]));
-  if (end < 0) return names;
+  if (end < 0) return;
   let at = zip.readUInt32LE(end + 16);
   for (let left = zip.readUInt16LE(end + 10); left > 0; left--) {
     const length = zip.readUInt16LE(at + 28);
-    names.push(zip.toString('utf8', at + 46, at + 46 + length));
+    yield { name: zip.toString('utf8', at + 46, at + 46 + length), method: zip.readUInt16LE(at + 10), size: zip.readUInt32LE(at + 20), header: zip.readUInt32LE(at + 42) };
     at += 46 + length + zip.readUInt16LE(at + 30) + zip.readUInt16LE(at + 32);
+  }
+}
+
+// Names of the files in a zip.
+export const zipNames = (zip) => [...zipEntries(zip)].map(({ name }) => name);
+
+// The bytes of one file in a zip; empty when it is not there.
+export function zipFile(zip, wanted) {
+  const entry = [...zipEntries(zip)].find(({ name }) => name === wanted);
+  if (!entry) return Buffer.alloc(0);
+  const start = entry.header + 30 + zip.readUInt16LE(entry.header + 26) + zip.readUInt16LE(entry.header + 28);
+  const bytes = zip.subarray(start, start + entry.size);
+  return entry.method === 0 ? bytes : zlib.inflateRawSync(bytes, { maxOutputLength: LARGEST_ENTRY });
+}
+
+// Names of the files in a tar.
+export function tarNames(tar) {
+  const names = [];
+  const text = (from, length) => tar.toString('utf8', from, from + length).replace(/\0.*$/s, '');
+  for (let at = 0, size; at + 512 <= tar.length && tar[at] !== 0; at += 512 + Math.ceil(size / 512) * 512) {
+    size = parseInt(text(at + 124, 12), 8) || 0;
+    const prefix = text(at + 345, 155);
+    if ('0\0'.includes(String.fromCharCode(tar[at + 156]))) names.push(prefix ? `${prefix}/${text(at, 100)}` : text(at, 100));
   }
   return names;
 }
