@@ -114,6 +114,11 @@ constexpr ReasonRemedy kEntries[] = {
     {"OPERATOR_ONLY", {"Ask an operator or admin of the farm.", "请联系农场的运维人员或管理员。"}},
     {"OUTPUT_OUTSIDE",
      {"Name a real directory inside the repository.", "请指定仓库内真实的目录。"}},
+    {"PARAMETER_INVALID",
+     {"Submit again with a value that `slipway.yaml` of this commit allows; `slipway apps "
+      "parameters APP` shows those of the default branch.",
+      "请用该提交的 `slipway.yaml` 允许的取值重新提交；`slipway apps parameters 应用` "
+      "可查看默认分支的参数。"}},
     {"PERMIT_EXPIRED", {"Publish again.", "请重新发布。"}},
     {"PERMIT_MISMATCH",
      {"Submit again; tell the operator when it happens twice.",
