@@ -9,6 +9,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/time/time.h"
 #include "common/status/status.h"
 
 namespace slipway::publish {
@@ -21,6 +22,8 @@ using protocol::FailureClass;
 constexpr std::size_t kMinSecretWord = 32;
 constexpr std::size_t kMaxText = 4096;
 constexpr std::size_t kMaxLink = 2048;
+// Later ones fit no WallTime, and are nobody's.
+constexpr std::int64_t kEndOfTime = 8'000'000'000;
 constexpr std::size_t kMaxProbeText = 1024;
 constexpr std::size_t kMaxDetails = std::size_t{16} << 10;
 // The adapter gives up before slipway-init ends it, so that it can still say why.
@@ -91,6 +94,37 @@ std::string MessageOf(FailureClass klass, const std::string& stage) {
                  ? "The publish failed; nothing was published."
                  : fmt::format("The publish failed at \"{}\"; nothing was published.", stage);
   }
+}
+
+// Half a code opens nothing.
+std::string Whole(const json::object& root, const char* key) {
+  std::string text = Text(root, key, kMaxLink + 1);
+  return text.size() > kMaxLink ? std::string() : text;
+}
+
+protocol::PlatformCode CodeOf(const json::object& root) {
+  protocol::PlatformCode code;
+  code.text = Whole(root, "qrText");
+  code.image_url = Whole(root, "qrImageUrl");
+  // Clients draw it as a link.
+  if (code.image_url.rfind("https://", 0) != 0 && code.image_url.rfind("http://", 0) != 0) {
+    code.image_url.clear();
+  }
+  absl::Time until;
+  if (absl::ParseTime(absl::RFC3339_full, Text(root, "qrExpiresAt", 64), &until, nullptr) &&
+      until > absl::UnixEpoch() && until < absl::FromUnixSeconds(kEndOfTime)) {
+    code.expires_at = FromUnixMicros(absl::ToUnixMicros(until));
+  }
+  return code;
+}
+
+std::string CodeFileOf(const json::object& root) {
+  std::string name = Text(root, "qrFile", 65);
+  const bool plain = !name.empty() && name.size() <= 64 && name.front() != '.' &&
+                     name.find_first_not_of(
+                         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                         "0123456789._-") == std::string::npos;
+  return plain ? name : std::string();
 }
 
 absl::StatusOr<protocol::ProbeOutcome> ParseProbe(const json::value& value) {
@@ -183,9 +217,8 @@ absl::StatusOr<AdapterResult> ParseResult(std::string_view text) {
   if (ok->get_bool()) {
     protocol::PublishOutcome outcome;
     outcome.link = Text(*root, "link", kMaxLink);
-    // Half a code opens nothing.
-    outcome.platform_qr = Text(*root, "qrText", kMaxLink + 1);
-    if (outcome.platform_qr.size() > kMaxLink) outcome.platform_qr.clear();
+    outcome.code = CodeOf(*root);
+    result.code_file = CodeFileOf(*root);
     outcome.details_json = json::serialize(*root);
     // A number beyond any double was read as infinity, and would be written as nobody reads it.
     (void)json::parse(outcome.details_json, error, {}, limits);
@@ -226,7 +259,8 @@ bool InDoubt(const AdapterResult& result, std::string_view mode) {
 
 void DropText(AdapterResult& result) {
   if (auto* outcome = std::get_if<protocol::PublishOutcome>(&result.what)) {
-    *outcome = {.link = {}, .platform_qr = {}, .details_json = "{}"};
+    *outcome = {.link = {}, .code = {}, .details_json = "{}"};
+    result.code_file.clear();
     return;
   }
   if (auto* probe = std::get_if<protocol::ProbeOutcome>(&result.what)) {

@@ -58,6 +58,8 @@ struct AdapterResult {
   std::string stage;
   std::variant<protocol::PublishOutcome, protocol::Failure, protocol::ProbeOutcome> what;
   bool upload_started = false;
+  // File in the output directory with the image of the platform's code, a plain name; empty: none.
+  std::string code_file = {};
 };
 // `json` is hostile: it comes out of a container. kInvalidArgument, PUBLISH_RESULT_INVALID.
 [[nodiscard]] absl::StatusOr<AdapterResult> ParseResult(std::string_view json);

@@ -347,7 +347,11 @@ absl::StatusOr<publish::AdapterResult> PublishAttempt::TakeResult() {
                             "not be published.");
   }
   const absl::StatusOr<std::string> masked = session_.MaskText(**bytes);
-  if (masked.ok()) return publish::ParseResult(*masked);
+  if (masked.ok()) {
+    absl::StatusOr<publish::AdapterResult> result = publish::ParseResult(*masked);
+    if (result.ok() && !result->code_file.empty()) TakeCodeImage(*result);
+    return result;
+  }
   log::Warn("result_not_masked",
             {{"task", context_.key.task.value()}, {"why", Describe(masked.status())}});
   absl::StatusOr<publish::AdapterResult> result = publish::ParseResult(**bytes);
@@ -356,6 +360,30 @@ absl::StatusOr<publish::AdapterResult> PublishAttempt::TakeResult() {
   }
   publish::DropText(*result);
   return result;
+}
+
+void PublishAttempt::TakeCodeImage(publish::AdapterResult& result) {
+  auto* outcome = std::get_if<protocol::PublishOutcome>(&result.what);
+  if (outcome == nullptr) return;
+  absl::StatusOr<std::optional<std::string>> image =
+      ReadHostileFile(context_.paths.out, result.code_file, protocol::kMaxCodeImageBytes);
+  if (!image.ok() || !*image) {
+    log::Warn("code_image_not_taken",
+              {{"task", context_.key.task.value()},
+               {"why", image.ok() ? "the file is not there" : Describe(image.status())}});
+    return;
+  }
+  const std::string_view type = protocol::CodeImageType(**image);
+  // One that the masks would change holds a secret, and would be no image any more.
+  const absl::StatusOr<std::string> masked = session_.MaskText(**image);
+  if (type.empty() || !masked.ok() || *masked != **image) {
+    log::Warn("code_image_not_taken",
+              {{"task", context_.key.task.value()},
+               {"why", type.empty() ? "it is neither PNG nor JPEG" : "it could not be masked"}});
+    return;
+  }
+  outcome->code.image_type = type;
+  outcome->code.image = *std::move(*image);
 }
 
 PublishAttempt::Trouble PublishAttempt::TakeProbe(
@@ -405,7 +433,7 @@ PublishAttempt::Trouble PublishAttempt::TakePreview(absl::StatusOr<publish::Adap
                                    result->stage.empty() ? "" : " (" + result->stage + ")"),
                        words);
   }
-  if (made->platform_qr.empty()) {
+  if (made->code.empty()) {
     return MakeFailure(reason::kPreviewFailed,
                        "The preview was made, but its code could not be read.", words);
   }

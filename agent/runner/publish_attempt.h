@@ -38,6 +38,8 @@ class PublishAttempt {
   void BeginClientStep();
   // result.json, masked; without its texts when nobody can mask them any more.
   [[nodiscard]] absl::StatusOr<publish::AdapterResult> TakeResult();
+  // The image of the platform's code that the adapter's file holds, while the container lives.
+  void TakeCodeImage(publish::AdapterResult& result);
   [[nodiscard]] AttemptEnd Finish(Trouble trouble);
   void FollowStages();
   void BeginSending();

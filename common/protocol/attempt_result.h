@@ -10,6 +10,7 @@
 #include "common/base/ids.h"
 #include "common/base/time.h"
 #include "common/protocol/failure.h"
+#include "common/protocol/platform_code.h"
 
 // What one attempt came to, made at the agent and kept in its outbox until the controller takes it.
 namespace slipway::protocol {
@@ -43,11 +44,11 @@ struct BuildOutcome {
 // What a publish hands over.
 struct PublishOutcome {
   // Where people find it: a URL of the platform; may be empty.
-  std::string link;
-  // Text the platform wants shown as a QR code; empty when it has none.
-  std::string platform_qr;
+  std::string link = {};
+  // Empty when the platform has none.
+  PlatformCode code = {};
   // Client and server codes and sizes as the adapter reported them, JSON, at most 16 KiB.
-  std::string details_json;
+  std::string details_json = {};
 
   friend bool operator==(const PublishOutcome&, const PublishOutcome&) = default;
 };

@@ -9,6 +9,7 @@
 
 #include "common/base/check.h"
 #include "common/rpc/bounds.h"
+#include "common/rpc/code_convert.h"
 #include "common/rpc/health_convert.h"
 #include "common/status/status.h"
 
@@ -327,7 +328,9 @@ v1::AttemptResult ToProto(const protocol::AttemptResult& result) {
   if (result.build) *out.mutable_build() = BuildToProto(*result.build);
   if (result.publish) {
     out.mutable_publish()->set_link(Cut(result.publish->link));
-    out.mutable_publish()->set_platform_qr(Cut(result.publish->platform_qr));
+    if (!result.publish->code.empty()) {
+      *out.mutable_publish()->mutable_code() = ToProto(result.publish->code);
+    }
     out.mutable_publish()->set_details_json(Cut(result.publish->details_json, kMaxDetails));
   }
   if (result.probe) {
@@ -360,9 +363,9 @@ absl::StatusOr<protocol::AttemptResult> FromProto(const v1::AttemptResult& resul
   if (result.has_publish()) {
     const auto& p = result.publish();
     SLIPWAY_RETURN_IF_ERROR(CheckLength("publish.link", p.link(), kMaxText));
-    SLIPWAY_RETURN_IF_ERROR(CheckLength("publish.platform_qr", p.platform_qr(), kMaxText));
     SLIPWAY_RETURN_IF_ERROR(CheckLength("publish.details_json", p.details_json(), kMaxDetails));
-    out.publish = protocol::PublishOutcome{p.link(), p.platform_qr(), p.details_json()};
+    SLIPWAY_ASSIGN_OR_RETURN(protocol::PlatformCode code, FromProto(p.code()));
+    out.publish = protocol::PublishOutcome{p.link(), std::move(code), p.details_json()};
   }
   if (result.has_probe()) {
     const auto& p = result.probe();

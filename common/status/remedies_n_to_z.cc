@@ -15,6 +15,7 @@ constexpr ReasonRemedy kEntries[] = {
     {"NOT_A_RELEASE_CODE",
      {"Give the whole text of the code, or the release's name.",
       "请给出二维码的完整内容，或发布的名称。"}},
+    {"NOT_A_TEXT", {"`slipway qr NAME --image FILE`.", "`slipway qr 名称 --image 文件`。"}},
     {"NOT_CONFIGURED",
      {"Log in with `slipway login --server HOST:PORT`.",
       "请用 `slipway login --server 主机:端口` 登录。"}},

@@ -128,7 +128,8 @@ absl::Status Check(protocol::ResultReport& report) {
   if (result.build) SLIPWAY_RETURN_IF_ERROR(CheckBuild(*result.build));
   if (result.publish) {
     Clean(result.publish->link, kMaxMessageBytes);
-    Clean(result.publish->platform_qr, kMaxMessageBytes);
+    Clean(result.publish->code.text, kMaxMessageBytes);
+    Clean(result.publish->code.image_url, kMaxMessageBytes);
     if (result.publish->details_json.size() > kMaxDetailsBytes) return Bad("publish details");
     Clean(result.publish->details_json, kMaxDetailsBytes);
   }

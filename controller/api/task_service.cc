@@ -103,6 +103,22 @@ grpc::Status TaskService::GetTask(grpc::ServerContext* context, const v1::GetTas
   return rpc::ToGrpc(*context, task.status());
 }
 
+grpc::Status TaskService::GetPlatformImage(grpc::ServerContext* context,
+                                           const v1::GetPlatformImageRequest* request,
+                                           v1::PlatformImage* response) {
+  const auto caller = deps_.auth.Authenticate(*context);
+  if (!caller.ok()) return rpc::ToGrpc(*context, caller.status());
+  const TaskId task(request->task());
+  const auto seen = FindTask(deps_, *caller, task);
+  if (!seen.ok()) return rpc::ToGrpc(*context, seen.status());
+  auto image = deps_.reader.ImageOf(task);
+  if (image.ok()) {
+    response->set_media_type(std::move(image->media_type));
+    response->set_image(std::move(image->bytes));
+  }
+  return rpc::ToGrpc(*context, image.status());
+}
+
 grpc::Status TaskService::ExplainTask(grpc::ServerContext* context,
                                       const v1::ExplainTaskRequest* request,
                                       v1::ExplainTaskResponse* response) {

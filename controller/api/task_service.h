@@ -56,6 +56,9 @@ class TaskService final
                                        v1::SubmitRunsResponse* response) override;
   grpc::Status GetTask(grpc::ServerContext* context, const v1::GetTaskRequest* request,
                        v1::Task* response) override;
+  grpc::Status GetPlatformImage(grpc::ServerContext* context,
+                                const v1::GetPlatformImageRequest* request,
+                                v1::PlatformImage* response) override;
   grpc::Status ExplainTask(grpc::ServerContext* context, const v1::ExplainTaskRequest* request,
                            v1::ExplainTaskResponse* response) override;
   grpc::Status ListTasks(grpc::ServerContext* context, const v1::ListTasksRequest* request,

@@ -173,6 +173,10 @@ struct ArchiveGetFlags {
 
 struct QrFlags {
   std::string name;
+  // The platform's own code, not that of the release.
+  bool platform = false;
+  // File for the platform's own image; implies `platform`.
+  std::string image;
   std::string png;
   std::string svg;
   bool ascii = false;

@@ -24,11 +24,16 @@ void Grammar::AddArchive() {
   form->require_option(1);
   Flag(get, "--force", get_.force, "Replaces an existing file", "覆盖已有文件");
 
-  CLI::App* qr = Command(app_, "qr", "The QR code of a release", "显示发布的二维码",
-                         [this](Session& s) { return ShowQr(s, qr_); });
+  CLI::App* qr = Command(app_, "qr", "The QR code of a release or preview",
+                         "显示发布或预览的二维码", [this](Session& s) { return ShowQr(s, qr_); });
   AddName(qr, qr_.name);
   Option(qr, "--png", qr_.png, "Writes a PNG file", "写入 PNG 文件")->type_name("FILE");
   Option(qr, "--svg", qr_.svg, "Writes an SVG file", "写入 SVG 文件")->type_name("FILE");
+  Flag(qr, "--platform-code", qr_.platform, "The platform's own code instead of the release's",
+       "平台自己的二维码，而非发布的");
+  Option(qr, "--image", qr_.image, "Writes the image that the platform drew, as it came",
+         "写入平台提供的原始图片")
+      ->type_name("FILE");
   Flag(qr, "--ascii", qr_.ascii, "Plain characters instead of blocks", "用普通字符代替方块");
   Flag(qr, "--text", qr_.text, "Only what the code says", "仅输出二维码的内容");
 }

@@ -23,15 +23,104 @@ absl::Status WriteFile(Session& session, const std::string& path, const std::str
   return absl::OkStatus();
 }
 
-// The task if it is a preview, else an empty one: its product's release has the code.
-absl::StatusOr<v1::Task> PreviewOf(const Client& client, const std::string& name) {
+absl::StatusOr<v1::Task> TaskOf(const Client& client, const std::string& id) {
   v1::GetTaskRequest request;
-  request.set_id(name);
+  request.set_id(id);
   v1::Task task;
   SLIPWAY_RETURN_IF_ERROR(
       client.Call(client.tasks(), &v1::TaskService::Stub::GetTask, request, task));
-  if (task.kind() != v1::TASK_KIND_PREVIEW) task.Clear();
   return task;
+}
+
+absl::StatusOr<v1::Archived> ArchivedOf(const Client& client, const std::string& name) {
+  v1::GetArchivedRequest request;
+  request.set_name(name);
+  v1::Archived archived;
+  SLIPWAY_RETURN_IF_ERROR(
+      client.Call(client.releases(), &v1::ReleaseService::Stub::GetArchived, request, archived));
+  return archived;
+}
+
+absl::Status NotReleased(Session& session, const std::string& name, const std::string& state) {
+  return MakeError(
+      absl::StatusCode::kFailedPrecondition, "NOT_RELEASED",
+      fmt::format(fmt::runtime(session.text("'{}' was not published ({}), so it has no code",
+                                            "'{}' 没有发布（{}），因此没有二维码")),
+                  OneLine(name), OneLine(state)));
+}
+
+// The task that handed the product to the platform; an empty one: the code of the release is asked
+// for.
+absl::StatusOr<v1::Task> HandoverOf(Session& session, const Client& client, const QrFlags& flags) {
+  v1::Task task;
+  if (flags.name.rfind("task-", 0) == 0) {
+    SLIPWAY_ASSIGN_OR_RETURN(task, TaskOf(client, flags.name));
+    if (task.kind() == v1::TASK_KIND_PREVIEW) return task;
+  }
+  if (!flags.platform && flags.image.empty()) return v1::Task();
+  if (task.kind() == v1::TASK_KIND_PUBLISH) return task;
+  SLIPWAY_ASSIGN_OR_RETURN(const v1::Archived archived, ArchivedOf(client, flags.name));
+  if (!archived.has_release()) return NotReleased(session, flags.name, archived.publish_state());
+  return TaskOf(client, archived.release().publish_task());
+}
+
+absl::Status WriteImage(Session& session, const Client& client, const v1::Task& task,
+                        const std::string& path) {
+  v1::GetPlatformImageRequest request;
+  request.set_task(task.id());
+  v1::PlatformImage image;
+  SLIPWAY_RETURN_IF_ERROR(
+      client.Call(client.tasks(), &v1::TaskService::Stub::GetPlatformImage, request, image));
+  SLIPWAY_RETURN_IF_ERROR(WriteFile(session, path, image.image()));
+  session.err << fmt::format("{}: {}\n", OneLine(path), OneLine(image.media_type()));
+  return absl::OkStatus();
+}
+
+// What there is of a platform's code when it cannot be drawn.
+absl::Status NoText(Session& session, const v1::Task& task) {
+  const v1::PlatformCode& code = task.result().publish().code();
+  if (!code.image_type().empty()) {
+    return MakeError(
+        absl::StatusCode::kFailedPrecondition, "NOT_A_TEXT",
+        session.text("the platform gave its code as an image, which says nothing else",
+                     "平台只提供了图片形式的二维码"),
+        fmt::format(fmt::runtime(session.text("Write it to a file: slipway qr {} --image FILE",
+                                              "写入文件：slipway qr {} --image FILE")),
+                    task.id()));
+  }
+  if (!code.image_url().empty()) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, "NOT_A_TEXT",
+                     fmt::format(fmt::runtime(session.text("the platform's code is an image at {}",
+                                                           "平台的二维码图片在 {}")),
+                                 OneLine(code.image_url())));
+  }
+  return MakeError(absl::StatusCode::kFailedPrecondition, "NO_CODE",
+                   fmt::format(fmt::runtime(session.text("the platform gave no code to {}",
+                                                         "平台没有给 {} 二维码")),
+                               task.id()));
+}
+
+// Text of the code as the flags want it.
+absl::Status PutCode(Session& session, const QrFlags& flags, const std::string& text) {
+  if (!session.as_document && flags.text) session.out << OneLine(text) << '\n';
+  if (!flags.png.empty() || !flags.svg.empty()) {
+    SLIPWAY_ASSIGN_OR_RETURN(const auto matrix, qr::Encode(text));
+    if (!flags.png.empty()) {
+      SLIPWAY_ASSIGN_OR_RETURN(const auto png, qr::RenderPng(matrix));
+      SLIPWAY_RETURN_IF_ERROR(WriteFile(session, flags.png, png));
+    }
+    if (!flags.svg.empty()) {
+      SLIPWAY_RETURN_IF_ERROR(WriteFile(session, flags.svg, qr::RenderSvg(matrix)));
+    }
+  }
+  const bool elsewhere = session.as_document || flags.text || !flags.png.empty() ||
+                         !flags.svg.empty() || !flags.image.empty();
+  if (!flags.ascii && elsewhere) return absl::OkStatus();
+  SLIPWAY_ASSIGN_OR_RETURN(
+      const auto code,
+      RenderQr(text, flags.ascii ? QrShape::kAscii : QrShape::kBlocks, session.OutView().style));
+  session.out << code;
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -45,52 +134,25 @@ absl::StatusOr<std::string> RenderQr(std::string_view text, QrShape shape, const
 
 Outcome ShowQr(Session& session, const QrFlags& flags) {
   SLIPWAY_ASSIGN_OR_RETURN(const Client* client, session.Controller());
-  v1::Task preview;
-  if (flags.name.rfind("task-", 0) == 0) {
-    SLIPWAY_ASSIGN_OR_RETURN(preview, PreviewOf(*client, flags.name));
+  SLIPWAY_ASSIGN_OR_RETURN(const v1::Task task, HandoverOf(session, *client, flags));
+  if (task.id().empty()) {
+    SLIPWAY_ASSIGN_OR_RETURN(const v1::Archived archived, ArchivedOf(*client, flags.name));
+    const std::string& text = archived.release().qr_text();
+    if (text.empty()) return NotReleased(session, flags.name, archived.publish_state());
+    if (session.as_document) session.PrintDocument(archived.release());
+    SLIPWAY_RETURN_IF_ERROR(PutCode(session, flags, text));
+    return ExitCode::kOk;
   }
-  v1::Archived archived;
-  std::string text = preview.result().publish().platform_qr();
-  if (text.empty()) {
-    v1::GetArchivedRequest request;
-    request.set_name(flags.name);
-    SLIPWAY_RETURN_IF_ERROR(client->Call(client->releases(), &v1::ReleaseService::Stub::GetArchived,
-                                         request, archived));
-    text = archived.release().qr_text();
+  if (session.as_document) session.PrintDocument(task.result().publish());
+  if (!flags.image.empty()) {
+    SLIPWAY_RETURN_IF_ERROR(WriteImage(session, *client, task, flags.image));
   }
-  if (text.empty()) {
-    return MakeError(
-        absl::StatusCode::kFailedPrecondition, "NOT_RELEASED",
-        fmt::format(fmt::runtime(session.text("'{}' was not published ({}), so it has no code",
-                                              "'{}' 没有发布（{}），因此没有二维码")),
-                    OneLine(flags.name), OneLine(archived.publish_state())));
-  }
-  if (session.as_document) {
-    if (archived.has_release()) {
-      session.PrintDocument(archived.release());
-    } else {
-      session.PrintDocument(preview.result().publish());
-    }
-  } else if (flags.text) {
-    session.out << OneLine(text) << '\n';
-  }
-  if (!flags.png.empty() || !flags.svg.empty()) {
-    SLIPWAY_ASSIGN_OR_RETURN(const auto matrix, qr::Encode(text));
-    if (!flags.png.empty()) {
-      SLIPWAY_ASSIGN_OR_RETURN(const auto png, qr::RenderPng(matrix));
-      SLIPWAY_RETURN_IF_ERROR(WriteFile(session, flags.png, png));
-    }
-    if (!flags.svg.empty()) {
-      SLIPWAY_RETURN_IF_ERROR(WriteFile(session, flags.svg, qr::RenderSvg(matrix)));
-    }
-  }
-  const bool elsewhere =
-      session.as_document || flags.text || !flags.png.empty() || !flags.svg.empty();
-  if (flags.ascii || !elsewhere) {
-    SLIPWAY_ASSIGN_OR_RETURN(
-        const auto code,
-        RenderQr(text, flags.ascii ? QrShape::kAscii : QrShape::kBlocks, session.OutView().style));
-    session.out << code;
+  const std::string& text = task.result().publish().code().text();
+  const bool draws = flags.ascii || flags.text || !flags.png.empty() || !flags.svg.empty();
+  if (!text.empty()) {
+    SLIPWAY_RETURN_IF_ERROR(PutCode(session, flags, text));
+  } else if (draws || (flags.image.empty() && !session.as_document)) {
+    return NoText(session, task);
   }
   return ExitCode::kOk;
 }

@@ -128,6 +128,18 @@ void AddResolution(Facts& facts, const v1::Resolution& resolution, Text t) {
                                  : t("published", "已发布"));
 }
 
+void AddCode(Facts& facts, const v1::Task& task, Text t) {
+  const v1::PlatformCode& code = task.result().publish().code();
+  facts.Add(t("platform's code", "平台的码"), code.text());
+  facts.Add(t("platform's image", "平台的图片"),
+            !code.image_type().empty()
+                ? fmt::format("{}: slipway qr {} --image FILE", code.image_type(), task.id())
+                : code.image_url());
+  if (code.has_expires_at()) {
+    facts.Add(t("works until", "有效期至"), FormatTime(code.expires_at()));
+  }
+}
+
 void AddProbe(Facts& facts, const v1::ProbeOutcome& probe, Text t) {
   facts.Add(t("answer", "查询结果"), VerdictName(probe.verdict(), t));
   facts.Add("", probe.words());
@@ -191,7 +203,7 @@ std::string RenderTask(const v1::Task& task, const View& view) {
     facts.Add(t("version", "版本"), task.version());
   }
   facts.Add(t("link", "链接"), task.result().publish().link());
-  facts.Add(t("platform's code", "平台的码"), task.result().publish().platform_qr());
+  AddCode(facts, task, t);
   facts.Add(t("release", "发布"), task.release());
   if (task.has_resolution()) AddResolution(facts, task.resolution(), t);
   if (task.result().has_probe()) AddProbe(facts, task.result().probe(), t);
@@ -248,7 +260,7 @@ std::string RenderEnd(const v1::Task& task, const View& view) {
     if (task.kind() == v1::TASK_KIND_PREVIEW) {
       Facts facts("  ");
       facts.Add(t("link", "链接"), task.result().publish().link());
-      facts.Add(t("platform's code", "平台的码"), task.result().publish().platform_qr());
+      AddCode(facts, task, t);
       text += facts.Render();
     }
     if (task.result().has_probe()) {

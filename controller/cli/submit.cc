@@ -78,7 +78,7 @@ Outcome FollowToEnd(Session& session, const Client& client, const std::string& r
     if (!task.release().empty()) {
       SLIPWAY_RETURN_IF_ERROR(PrintRelease(session, client, task.release(), live, view));
     }
-    const std::string& code = task.result().publish().platform_qr();
+    const std::string& code = task.result().publish().code().text();
     if (task.kind() == v1::TASK_KIND_PREVIEW && !code.empty()) {
       SLIPWAY_ASSIGN_OR_RETURN(const auto drawn, RenderQr(code, QrShape::kBlocks, view.style));
       live << drawn;

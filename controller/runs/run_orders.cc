@@ -155,8 +155,7 @@ absl::Status RunOrders::Complete(scheduler::Resolve& event) {
   protocol::AttemptResult result = *task.result;
   if (event.resolution.verdict == domain::PublishVerdict::kPublished) {
     result.failure.reset();
-    result.publish =
-        protocol::PublishOutcome{.link = event.link, .platform_qr = {}, .details_json = "{}"};
+    result.publish = protocol::PublishOutcome{.link = event.link, .code = {}, .details_json = "{}"};
     SLIPWAY_ASSIGN_OR_RETURN(event.release,
                              MakeRelease(event.task, *result.publish, event.version));
   } else {
@@ -204,7 +203,7 @@ absl::Status RunOrders::CheckProduct(const ApplicationId& application, domain::T
   }
   if (kind == domain::TaskKind::kPreview) {
     result.build.reset();
-    if (result.ok() && (!result.publish || result.publish->platform_qr.empty())) {
+    if (result.ok() && (!result.publish || result.publish->code.empty())) {
       result.publish.reset();
       result.failure = Failure{FailureClass::kInfrastructure,
                                "PREVIEW_FAILED",

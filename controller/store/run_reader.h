@@ -62,6 +62,11 @@ struct BuiltCommit {
   WallTime built_at;
 };
 
+struct PlatformImage {
+  std::string media_type;  // image/png or image/jpeg
+  std::string bytes;       // at most protocol::kMaxCodeImageBytes
+};
+
 // What people read of runs, tasks and releases. Every read sees only committed rows.
 // kNotFound names the id, with reason NO_SUCH_TASK, NO_SUCH_RUN or NO_SUCH_PRODUCT (a release);
 // kInvalidArgument: a bad page token. Thread-safe.
@@ -76,6 +81,10 @@ class RunReader {
   [[nodiscard]] virtual absl::StatusOr<TaskPage> ListTasks(const TaskFilter& filter) = 0;
   // All attempts' steps of a task, in order of (attempt, number).
   [[nodiscard]] virtual absl::StatusOr<std::vector<domain::Step>> ListSteps(const TaskId& id) = 0;
+
+  // The image of the platform's code that a publish or preview brought. kNotFound, reason NO_CODE:
+  // it brought none, or there is no such task.
+  [[nodiscard]] virtual absl::StatusOr<PlatformImage> ImageOf(const TaskId& id) = 0;
 
   [[nodiscard]] virtual absl::StatusOr<domain::Release> GetRelease(const ReleaseId& id) = 0;
   // How a publish of unknown outcome was resolved. kNotFound: it was not.

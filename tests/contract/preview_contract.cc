@@ -64,13 +64,49 @@ TEST_CASE("SchedulerStore: a preview ends with its result and without a release"
   store::FinishTask finish = Farm::Finish("preview-1", 1, TaskState::kSucceeded);
   finish.result.emplace();
   finish.result->publish = protocol::PublishOutcome{
-      .link = "https://example.test/code", .platform_qr = "code", .details_json = "{}"};
+      .link = "https://example.test/code", .code = {.text = "code"}, .details_json = "{}"};
   REQUIRE_OK(farm.CommitOne(finish));
   CHECK(farm.Get("preview-1").kind == TaskKind::kPreview);
   CHECK(farm.Get("preview-1").state == TaskState::kSucceeded);
   CHECK(farm.Get("preview-1").result->publish == finish.result->publish);
+  CHECK_THAT(farm.process->reader().ImageOf(TaskId("preview-1")).status(),
+             StatusIs(absl::StatusCode::kNotFound, "NO_CODE"));
   CHECK_FALSE(farm.process->reader().ReleaseOfTask(TaskId("preview-1")).ok());
   CHECK(farm.process->scheduler().LoadUnfinished()->tasks.empty());
+}
+
+TEST_CASE("SchedulerStore: the image of a platform's code is kept apart from the result",
+          "[contract]") {
+  Farm farm;
+  StartPreview(farm, "1");
+  store::FinishTask finish = Farm::Finish("preview-1", 1, TaskState::kSucceeded);
+  protocol::PlatformCode code{.text = "t",
+                              .image_url = "https://example.test/i",
+                              .image_type = "image/png",
+                              .image = std::string("\x89PNG\r\n\x1a\n\0\xff", 10),
+                              .expires_at = FromUnixMicros(1'800'000'000'000'000)};
+  finish.result.emplace();
+  finish.result->publish = protocol::PublishOutcome{.link = {}, .code = code, .details_json = "{}"};
+  REQUIRE_OK(farm.CommitOne(finish));
+  const auto image = farm.process->reader().ImageOf(TaskId("preview-1"));
+  REQUIRE_OK(image);
+  CHECK(image->media_type == "image/png");
+  CHECK(image->bytes == code.image);
+  code.image.clear();
+  CHECK(farm.Get("preview-1").result->publish->code == code);
+}
+
+TEST_CASE("SchedulerStore: an image of a result that comes too late is not kept", "[contract]") {
+  Farm farm;
+  StartPreview(farm, "1");
+  store::FinishTask finish = Farm::Finish("preview-1", 7, TaskState::kSucceeded);
+  finish.result.emplace();
+  finish.result->publish =
+      protocol::PublishOutcome{.link = {},
+                               .code = {.image_type = "image/jpeg", .image = "\xff\xd8\xff"},
+                               .details_json = "{}"};
+  CHECK_THAT(farm.CommitOne(finish), kIsRefused);
+  CHECK_FALSE(farm.process->reader().ImageOf(TaskId("preview-1")).ok());
 }
 
 }  // namespace slipway::testing

@@ -143,7 +143,7 @@ inline protocol::AttemptResult FullResult() {
                                         .publish_options = {"robot=1", "desc=a=b"},
                                         .parameters = {{"banner", ""}, {"entry", "src/入口.js"}}};
   result.publish = protocol::PublishOutcome{
-      .link = "https://example.test/x", .platform_qr = "pqr", .details_json = "{\"a\": 1}"};
+      .link = "https://example.test/x", .code = {.text = "pqr"}, .details_json = "{\"a\": 1}"};
   return result;
 }
 

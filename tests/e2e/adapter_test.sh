@@ -71,7 +71,7 @@ publish probe-refused wrong good '{}' '{"operation": "probe"}'
 expect "a probe with a wrong key has no answer" 'not r["ok"] and exit == 1 and r["class"] == "credential" and "probe" not in r and not uploads'
 
 publish preview right good '{}' '{"mode": "preview"}'
-expect "a preview brings what its code says" 'r["ok"] and r["qrText"] == "https://example.invalid/preview" and r["qrFile"] is None and r["stage"] == "preview"'
+expect "a preview brings its code as an image and what that says" 'r["ok"] and r["qrText"] == "https://example.invalid/preview" and r["qrFile"] == "preview-qr.jpg" and open(directory + "/out/preview-qr.jpg", "rb").read(4) in (b"\x89PNG", b"\xff\xd8\xff\xe0") and r["stage"] == "preview"'
 
 publish older right good '{}' '{"contractVersion": "(absent)", "options": "(absent)", "robot": 9, "useProjectConfig": true, "settings": {"es6": true}}'
 expect "an agent older than the contract is understood" 'r["ok"] and uploads[0]["robot"] == "9"'

@@ -4,7 +4,7 @@ import subprocess
 import tarfile
 import zipfile
 
-from farm import APP_ID, WEIXIN, Farm, Suite, expect, expect_in, tree_of
+from farm import APP_ID, REPOSITORY, WEIXIN, Farm, Suite, expect, expect_in, tree_of
 
 # What the stand-in's preview code says.
 PREVIEW_CODE = "https://example.invalid/preview"
@@ -164,7 +164,10 @@ def preview(farm):
     build, made = farm.finish(run)
     expect(build["kind"] == "TASK_KIND_BUILD" and made["kind"] == "TASK_KIND_PREVIEW", build, made)
     expect(made["state"] == "TASK_STATE_SUCCEEDED" and not made.get("release"), made)
-    expect(made["result"]["publish"]["platform_qr"] == PREVIEW_CODE, made["result"])
+    expect(made["result"]["publish"]["code"]["text"] == PREVIEW_CODE, made["result"])
+    image = farm.folder / "preview-code"
+    farm.slipway("qr", made["id"], "--image", str(image))
+    expect(image.read_bytes() == (REPOSITORY / "deploy/demo/standin/preview-code.png").read_bytes(), "the image is not the platform's")
     expect([step["name"] for step in made["steps"]] == ["fetch", "prepare", "prove", "preview"], made["steps"])
     code = farm.slipway("qr", made["id"], "--text").stdout.strip()
     expect(code == PREVIEW_CODE, code)

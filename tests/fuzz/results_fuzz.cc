@@ -39,7 +39,8 @@ void CheckAdapterResult(std::string_view json) {
   SLIPWAY_CHECK(json.size() <= publish::kMaxResultBytes);
   SLIPWAY_CHECK(result->stage.size() <= 64);
   if (const auto* outcome = std::get_if<protocol::PublishOutcome>(&result->what)) {
-    SLIPWAY_CHECK(outcome->link.size() <= 2048 && outcome->platform_qr.size() <= 2048);
+    SLIPWAY_CHECK(outcome->link.size() <= 2048 && outcome->code.text.size() <= 2048 &&
+                  outcome->code.image_url.size() <= 2048 && outcome->code.image.empty());
     SLIPWAY_CHECK(outcome->details_json.size() <= 16 * 1024);
     // The details are a result of their own, and the same one.
     const auto again = publish::ParseResult(outcome->details_json);

@@ -343,9 +343,48 @@ TEST_CASE("slipway-agent: a preview brings the platform's code", "[integration]"
       key);
   INFO(farm.controller().Log(key) << farm.Output());
   REQUIRE_FALSE(result.has_failure());
-  CHECK(result.publish().platform_qr() == "https://example.org/7");
+  CHECK(result.publish().code().text() == "https://example.org/7");
   CHECK_THAT(farm.controller().Log(key), Contains("\"mode\":\"preview\""));
   CHECK(farm.controller().Steps(key).back() == "4 preview succeeded");
+}
+
+// A preview whose adapter writes its code's image with `how`, before the result.
+v1::AttemptResult PreviewWithImage(AgentFarm& farm, const std::string& how) {
+  v1::TaskSpec spec = PublishSpec(farm, "cd /slipway/out\n" + how +
+                                            "\necho '{\"ok\": true, \"stage\": \"preview\", "
+                                            "\"qrFile\": \"code.img\"}' > result.json\n");
+  spec.mutable_publish()->set_mode("preview");
+  return farm.Build(spec, farm.Key());
+}
+
+TEST_CASE("slipway-agent: a preview brings the image of the platform's code", "[integration]") {
+  AgentFarm farm;
+  farm.StartAndConnect();
+  const auto png = PreviewWithImage(farm, R"(printf '\211PNG\r\n\032\n\000rest' > code.img)");
+  INFO(farm.Output());
+  REQUIRE_FALSE(png.has_failure());
+  CHECK(png.publish().code().image_type() == "image/png");
+  CHECK(png.publish().code().image() == std::string("\x89PNG\r\n\x1a\n\0rest", 13));
+  const auto jpeg = PreviewWithImage(farm, R"(printf '\377\330\377\340' > code.img)");
+  REQUIRE_FALSE(jpeg.has_failure());
+  CHECK(jpeg.publish().code().image_type() == "image/jpeg");
+}
+
+TEST_CASE("slipway-agent: an image that is none, is elsewhere or holds the secret is no code",
+          "[integration]") {
+  AgentFarm farm;
+  farm.StartAndConnect();
+  for (const std::string how :
+       {"echo '<svg/>' > code.img", "ln -s /etc/passwd code.img", ":", "mkfifo code.img",
+        R"(printf '\377\330\377' > a; ln a code.img)",
+        R"(printf '\377\330\377' > code.img; head -c 200000 /dev/zero >> code.img)",
+        R"(printf '\377\330\377' > code.img; cat /slipway/secrets/credential >> code.img)"}) {
+    INFO(how << farm.Output());
+    const v1::AttemptResult result = PreviewWithImage(farm, how);
+    REQUIRE(result.has_failure());
+    CHECK(result.failure().reason() == "PREVIEW_FAILED");
+    CHECK_FALSE(result.has_publish());
+  }
 }
 
 TEST_CASE(
@@ -392,7 +431,7 @@ TEST_CASE("slipway-agent: killed while a preview's client runs, it takes the pre
   const auto result = farm.controller().WaitForResult(key);
   INFO(farm.Output() << farm.controller().Log(key));
   REQUIRE(result);
-  CHECK(result->publish().platform_qr() == "code");
+  CHECK(result->publish().code().text() == "code");
 }
 
 TEST_CASE("slipway-agent: a canceled preview is canceled, whatever its client calls the signal",

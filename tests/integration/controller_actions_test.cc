@@ -254,7 +254,7 @@ class World {
     if (outcome >= 6) result = FailedResult("x", protocol::FailureClass::kPublishUnknown);
     result.client_ended = outcome == 7;
     if (outcome == 8) result = PublishResult("x");
-    if (preview && result.publish) result.publish->platform_qr = "https://platform.example/7";
+    if (preview && result.publish) result.publish->code.text = "https://platform.example/7";
     REQUIRE(agent_.Report(publish->key, result));
     if (outcome != 8 || environment.empty()) return;
     v1::DeleteTargetRequest gone;

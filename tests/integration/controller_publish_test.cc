@@ -160,7 +160,9 @@ TEST_CASE("Controller: a preview brings a code, and no release", "[integration]"
   CHECK(std::get<v1::Permit>(*again).nonce() != std::get<v1::Permit>(*permit).nonce());
   REQUIRE_OK(story.agent->AppendLog(preview->key, "previewing\n"));
   protocol::AttemptResult result = PublishResult("previewing\n");
-  result.publish->platform_qr = "https://platform.example/preview/7";
+  result.publish->code = {.text = "https://platform.example/preview/7",
+                          .image_type = "image/jpeg",
+                          .image = "\xff\xd8\xff\xe0"};
   REQUIRE(story.agent->Report(preview->key, result));
 
   const auto watched = story.farm.client().Watch(submitted->run());
@@ -169,7 +171,16 @@ TEST_CASE("Controller: a preview brings a code, and no release", "[integration]"
   const v1::Task& ended = watched->tasks(1);
   CHECK(ended.kind() == v1::TASK_KIND_PREVIEW);
   CHECK(ended.state() == v1::TASK_STATE_SUCCEEDED);
-  CHECK(ended.result().publish().platform_qr() == "https://platform.example/preview/7");
+  CHECK(ended.result().publish().code().text() == "https://platform.example/preview/7");
+  CHECK(ended.result().publish().code().image_type() == "image/jpeg");
+  CHECK(ended.result().publish().code().image().empty());
+  v1::GetPlatformImageRequest of;
+  of.set_task(preview->key.task.value());
+  v1::PlatformImage image;
+  const auto asked = story.farm.client().Context();
+  REQUIRE(story.farm.client().tasks().GetPlatformImage(asked.get(), of, &image).ok());
+  CHECK(image.media_type() == "image/jpeg");
+  CHECK(image.image() == result.publish->code.image);
   CHECK(ended.release().empty());
   v1::ListReleasesResponse releases;
   v1::ListReleasesRequest list;

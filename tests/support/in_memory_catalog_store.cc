@@ -37,6 +37,13 @@ absl::StatusOr<store::TaskWithRun> InMemoryRunReader::GetTask(const TaskId& id) 
   return store::TaskWithRun{it->second, state_.tables.runs.at(it->second.run)};
 }
 
+absl::StatusOr<store::PlatformImage> InMemoryRunReader::ImageOf(const TaskId& id) {
+  const std::lock_guard lock(state_.mu);
+  const auto it = state_.tables.images.find(id);
+  if (it == state_.tables.images.end()) return NoSuch("image of '" + id.value() + "'", "NO_CODE");
+  return it->second;
+}
+
 absl::StatusOr<domain::Run> InMemoryRunReader::GetRun(const RunId& id) {
   const std::lock_guard lock(state_.mu);
   const auto it = state_.tables.runs.find(id);

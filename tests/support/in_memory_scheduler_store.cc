@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <variant>
 
 #include "common/status/status.h"
@@ -146,7 +147,7 @@ class Writer {
     task->state = c.state;
     task->finished_at = c.cause.at;
     task->offer_deadline = {};
-    if (c.result) task->result = c.result;
+    if (c.result) task->result = WithoutImage(c.key.task, *c.result);
     return absl::OkStatus();
   }
 
@@ -180,9 +181,10 @@ class Writer {
       if (ReleaseExists(*c.release)) return absl::InvalidArgumentError("the release exists");
       tables_.releases.push_back(*c.release);
       task->state = TaskState::kSucceeded;
-      task->result = c.result;
+      task->result = WithoutImage(c.key.task, c.result);
     }
     it->second.second.late_result = c.result;
+    if (auto& outcome = it->second.second.late_result->publish) outcome->code.image.clear();
     return absl::OkStatus();
   }
 
@@ -228,6 +230,14 @@ class Writer {
   }
 
  private:
+  // Keeps the image apart.
+  protocol::AttemptResult WithoutImage(const TaskId& task, protocol::AttemptResult result) {
+    if (result.publish && !result.publish->code.image.empty()) {
+      tables_.images[task] = {result.publish->code.image_type,
+                              std::exchange(result.publish->code.image, {})};
+    }
+    return result;
+  }
   domain::Task* Find(const TaskId& id) {
     const auto it = tables_.tasks.find(id);
     return it == tables_.tasks.end() ? nullptr : &it->second;

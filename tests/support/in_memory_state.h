@@ -24,6 +24,7 @@ struct Tables {
   std::vector<domain::Release> releases;
   std::map<AgentId, domain::Agent> agents;
   std::map<TaskId, std::pair<Attempt, domain::Resolution>> resolutions;
+  std::map<TaskId, store::PlatformImage> images;
   std::vector<std::string> audit;
 };
 

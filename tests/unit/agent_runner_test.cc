@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -304,7 +305,9 @@ TEST_CASE("Adapter: what nobody can mask any more loses its texts and keeps its 
     if (failure != nullptr) {
       all += failure->message + failure->tool_words + failure->remedy + failure->remedy_zh;
     }
-    if (outcome != nullptr) all += outcome->link + outcome->platform_qr + outcome->details_json;
+    if (outcome != nullptr)
+      all += outcome->link + outcome->code.text + outcome->code.image_url + outcome->details_json +
+             result.code_file;
     if (probe != nullptr) all += probe->version + probe->link + probe->words + probe->remedy;
     return all.find(words) != std::string::npos;
   };
@@ -312,6 +315,7 @@ TEST_CASE("Adapter: what nobody can mask any more loses its texts and keeps its 
        {R"({"ok": false, "stage": "my-secret", "class": "network", "reason": "my-secret",
             "remedy": "my-secret", "remedyZh": "my-secret"})",
         R"({"ok": true, "stage": "upload", "link": "my-secret", "qrText": "my-secret",
+            "qrImageUrl": "https://my-secret", "qrFile": "my-secret",
             "sizes": ["my-secret"]})",
         R"({"ok": true, "probe": {"verdict": "not_published", "words": "my-secret"}})"}) {
     auto result = publish::ParseResult(json);
@@ -321,6 +325,40 @@ TEST_CASE("Adapter: what nobody can mask any more loses its texts and keeps its 
     publish::DropText(*result);
     CHECK_FALSE(holds(*result));
     CHECK(result->what.index() == kind);
+  }
+}
+
+TEST_CASE("Adapter: a platform's code comes as text, address, file and with its end", "[unit]") {
+  const auto full = publish::ParseResult(R"({"ok": true, "stage": "preview", "qrText": "say this",
+      "qrImageUrl": "https://p.example/c?x=1", "qrFile": "preview-qr.jpg",
+      "qrExpiresAt": "2026-11-23T07:00:00.000Z"})");
+  REQUIRE_OK(full);
+  const auto& code = std::get<protocol::PublishOutcome>(full->what).code;
+  CHECK(code.text == "say this");
+  CHECK(code.image_url == "https://p.example/c?x=1");
+  CHECK(ToUnixMicros(code.expires_at) == 1'795'417'200'000'000);
+  CHECK(full->code_file == "preview-qr.jpg");
+  CHECK(code.image_type.empty());
+}
+
+TEST_CASE("Adapter: what is no code, address, file name or time is none", "[unit]") {
+  const std::string long_text(2049, 'x');
+  for (const std::string& field :
+       {std::string(R"("qrImageUrl": "javascript:alert")"),
+        std::string(R"("qrImageUrl": "file:///etc/passwd")"),
+        fmt::format(R"("qrText": "{}")", long_text),
+        fmt::format(R"("qrImageUrl": "https://{}")", long_text),
+        std::string(R"("qrFile": "../result.json")"), std::string(R"("qrFile": "a/b.png")"),
+        std::string(R"("qrFile": "..")"),
+        std::string(R"("qrFile": 7, "qrText": [1], "qrExpiresAt": 12)"),
+        std::string(R"("qrExpiresAt": "tomorrow")"),
+        std::string(R"("qrExpiresAt": "9999-01-01T00:00:00Z")"),
+        std::string(R"("qrExpiresAt": "1900-01-01T00:00:00Z")")}) {
+    INFO(field);
+    const auto result = publish::ParseResult("{\"ok\": true, " + field + "}");
+    REQUIRE_OK(result);
+    CHECK(std::get<protocol::PublishOutcome>(result->what).code == protocol::PlatformCode());
+    CHECK(result->code_file.empty());
   }
 }
 

@@ -112,6 +112,40 @@ TEST_CASE("slipway qr: the PNG decodes to the release's text; nothing for what w
   CHECK_FALSE(std::filesystem::exists(dir / "none.png"));
 }
 
+TEST_CASE("slipway qr: the platform's own code is drawn, or its image written as it came",
+          "[unit][cli]") {
+  Fixture f;
+  f.AddProduct();
+  const TempDir dir;
+  f.farm.Update([](FakeFarm& farm) {
+    v1::Task& preview = farm.tasks["task-7"];
+    preview.set_id("task-7");
+    preview.set_kind(v1::TASK_KIND_PREVIEW);
+    preview.mutable_result()->mutable_publish()->mutable_code()->set_image_type("image/jpeg");
+    farm.codes["task-7"].set_media_type("image/jpeg");
+    farm.codes["task-7"].set_image("\xff\xd8\xff");
+    farm.products[kRelease].archived.mutable_release()->set_publish_task("task-6");
+    v1::Task& publish = farm.tasks["task-6"];
+    publish.set_id("task-6");
+    publish.set_kind(v1::TASK_KIND_PUBLISH);
+    publish.mutable_result()->mutable_publish()->mutable_code()->set_text("https://p.example/7");
+  });
+  CliRun image(f.controller, {"qr", "task-7", "--image", dir / "code"});
+  CHECK(image.Wait() == 0);
+  CHECK_THAT(image.err.text(), Contains("image/jpeg"));
+  CHECK(ReadFile(dir / "code") == "\xff\xd8\xff");
+  CliRun drawn(f.controller, {"qr", "task-7"});
+  CHECK(drawn.Wait() == 1);
+  CHECK_THAT(drawn.err.text(), Contains("slipway qr task-7 --image FILE"));
+
+  CliRun own(f.controller, {"qr", kRelease, "--platform-code", "--text"});
+  CHECK(own.Wait() == 0);
+  CHECK(own.out.text() == "https://p.example/7\n");
+  CliRun none(f.controller, {"qr", kRelease, "--image", dir / "none"});
+  CHECK(none.Wait() != 0);
+  CHECK_FALSE(std::filesystem::exists(dir / "none"));
+}
+
 void MakeKey(const std::string& file, const std::string& algorithm, const std::string& option,
              const std::vector<std::string>& more = {}) {
   process::Command openssl;

@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <chrono>
 
+#include "absl/strings/ascii.h"
 #include "common/rpc/grpc_status.h"
 #include "common/status/remedies.h"
 #include "common/status/status.h"
@@ -25,9 +25,7 @@ grpc::Status Authorize(ServerContext& context, FakeFarm& farm) {
 }
 
 grpc::Status NotFound(ServerContext& context, const std::string& what) {
-  std::string reason = "NO_SUCH_" + what;
-  std::transform(reason.begin(), reason.end(), reason.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  const std::string reason = "NO_SUCH_" + absl::AsciiStrToUpper(what);
   return rpc::ToGrpc(context,
                      MakeError(absl::StatusCode::kNotFound, reason, "there is no such " + what));
 }
@@ -81,6 +79,14 @@ class Tasks final : public v1::TaskService::Service {
     if (it == farm_.tasks.end()) return NotFound(*context, "task");
     *response = it->second;
     return grpc::Status::OK;
+  }
+
+  grpc::Status GetPlatformImage(ServerContext* context, const v1::GetPlatformImageRequest* request,
+                                v1::PlatformImage* response) override {
+    SLIPWAY_AUTHORIZE(context);
+    const std::lock_guard lock(farm_.mu);
+    *response = farm_.codes[request->task()];
+    return response->image().empty() ? NotFound(*context, "image") : grpc::Status::OK;
   }
 
   grpc::Status ExplainTask(ServerContext* context, const v1::ExplainTaskRequest* request,
@@ -301,12 +307,9 @@ class AgentImages final : public v1::AgentImageService::Service {
                            v1::ForgetImageResponse*) override {
     SLIPWAY_AUTHORIZE(context);
     const std::lock_guard lock(farm_.mu);
-    for (auto it = farm_.images.begin(); it != farm_.images.end(); ++it) {
-      if (it->image() != request->image()) continue;
-      farm_.images.erase(it);
-      return grpc::Status::OK;
-    }
-    return NotFound(*context, "image");
+    const auto forgotten = std::erase_if(
+        farm_.images, [&](const auto& image) { return image.image() == request->image(); });
+    return forgotten == 0 ? NotFound(*context, "image") : grpc::Status::OK;
   }
 
  private:

@@ -53,6 +53,7 @@ struct FakeFarm {
   std::condition_variable changed;
   // Guarded by mu.
   std::map<std::string, v1::Task> tasks;
+  std::map<std::string, v1::PlatformImage> codes;
   std::map<std::pair<std::string, std::int64_t>, Log> logs;
   std::map<std::string, Product> products;
   std::map<std::string, v1::Agent> agents;  // by name

@@ -23,7 +23,13 @@ protocol::AttemptResult FullResult() {
       "c0ffee", "subject", "sha256:img", *Sha256Digest::Parse(std::string(64, 'b')),
       11,       12,        "1.2.3",      "qr",
       "wx1",    "sealed",  {"robot=1"}};
-  r.publish = protocol::PublishOutcome{"https://x", "qr", "{}"};
+  r.publish = protocol::PublishOutcome{"https://x",
+                                       {.text = "qr",
+                                        .image_url = "https://x/y",
+                                        .image_type = "image/jpeg",
+                                        .image = "\xff\xd8\xff\xe0",
+                                        .expires_at = FromUnixMicros(1'800'000'000'000'000)},
+                                       "{}"};
   return r;
 }
 
@@ -32,6 +38,29 @@ TEST_CASE("Convert: a result comes back from its message as it was", "[unit][rpc
   const auto back = FromProto(ToProto(result));
   REQUIRE_OK(back);
   CHECK(*back == result);
+}
+
+TEST_CASE("Convert: a platform's code is refused when its image is none, or too much",
+          "[unit][rpc]") {
+  v1::AttemptResult result = ToProto(FullResult());
+  v1::PlatformCode& code = *result.mutable_publish()->mutable_code();
+  const auto refused = [&] {
+    return FromProto(result).status().code() == absl::StatusCode::kInvalidArgument;
+  };
+  CHECK_FALSE(refused());
+  code.set_image_type("image/png");
+  CHECK(refused());
+  code.set_image_type("text/html");
+  CHECK(refused());
+  code.set_image("<script>");
+  CHECK(refused());
+  code.set_image_type("image/jpeg");
+  code.set_image("\xff\xd8\xff" + std::string(protocol::kMaxCodeImageBytes, 'x'));
+  CHECK(refused());
+  code.set_image("\xff\xd8\xff");
+  CHECK_FALSE(refused());
+  code.set_text(std::string(2049, 'x'));
+  CHECK(refused());
 }
 
 TEST_CASE("Convert: agent messages keep their attempt and content", "[unit][rpc]") {

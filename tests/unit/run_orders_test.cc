@@ -154,7 +154,7 @@ TEST_CASE("RunOrders: a preview is ordered as one, is no release, and nothing wi
   CHECK(spec.publish().mode() == "preview");
 
   ResultReported event = ReportOf(kPublish);
-  event.result.publish.emplace().platform_qr = "https://platform.example/7";
+  event.result.publish.emplace().code.text = "https://platform.example/7";
   REQUIRE_OK(orders.Complete(event));
   CHECK(event.result.ok());
   CHECK_FALSE(event.release);

@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <variant>
 
+#include "absl/strings/escaping.h"
 #include "controller/store/pg/audit_digest.h"
 #include "controller/store/pg/rows.h"
 #include "controller/store/pg/run_batch.h"
@@ -91,12 +92,21 @@ json::object Keyed(const AttemptKey& key) {
   return {{"task", key.task.value()}, {"attempt", key.attempt.value()}};
 }
 
+void AddImage(const protocol::AttemptResult& result, json::object& object) {
+  if (!result.publish || result.publish->code.image.empty()) return;
+  object["image"] = absl::BytesToHexString(result.publish->code.image);
+  object["image_type"] = result.publish->code.image_type;
+}
+
 json::object FinishToJson(const FinishTask& change) {
   json::object object = Keyed(change.key);
   object["at"] = ToUnixMicros(change.cause.at);
   object["state"] = View(domain::TaskStateName(change.state));
   object["allowed"] = AllowedBefore(change.state);
-  if (change.result) object["result"] = ToJson(*change.result);
+  if (change.result) {
+    object["result"] = ToJson(*change.result);
+    AddImage(*change.result, object);
+  }
   if (change.release) object["release"] = ToJson(*change.release);
   if (change.resolution) object["resolution"] = ToJson(*change.resolution);
   return object;
@@ -304,7 +314,10 @@ json::object ChangeToJson(const Change& change) {
                    json::object object = Keyed(c.key);
                    object["at"] = ToUnixMicros(c.cause.at);
                    object["result"] = ToJson(c.result);
-                   if (c.release) object["release"] = ToJson(*c.release);
+                   if (c.release) {
+                     object["release"] = ToJson(*c.release);
+                     AddImage(c.result, object);
+                   }
                    return object;
                  }},
       change);

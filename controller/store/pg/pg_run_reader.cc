@@ -19,6 +19,8 @@ namespace {
 constexpr Statement kGetTask{"reader_get_task",
                              "SELECT " SLIPWAY_PG_TASK_COLUMNS
                              ", " SLIPWAY_PG_RUN_COLUMNS SLIPWAY_PG_TASK_SOURCES "WHERE t.id = $1"};
+constexpr Statement kImageOf{"reader_image_of",
+                             "SELECT media_type, image FROM platform_images WHERE task_id = $1"};
 constexpr Statement kGetRun{"reader_get_run",
                             "SELECT " SLIPWAY_PG_RUN_COLUMNS
                             " FROM runs r JOIN applications a ON a.id = r.application_id "
@@ -121,6 +123,7 @@ constexpr Kind kTask = {"task", "NO_SUCH_TASK"};
 constexpr Kind kRun = {"run", "NO_SUCH_RUN"};
 constexpr Kind kRelease = {"release", "NO_SUCH_PRODUCT"};
 constexpr Kind kReleaseByTask = {"release by the task", "NO_SUCH_PRODUCT"};
+constexpr Kind kImage = {"image of the task", "NO_CODE"};
 constexpr Kind kResolution = {"resolution of the task", "NO_SUCH_TASK"};
 
 absl::Status CheckPageSize(int size) {
@@ -172,6 +175,13 @@ std::string CutToPage(std::vector<Value>& values, const std::vector<std::int64_t
 
 absl::StatusOr<TaskWithRun> PgRunReader::GetTask(const TaskId& id) {
   return FindOne<TaskWithRun>(database_, kGetTask, id.value(), kTask, TaskWithRunFromRow);
+}
+
+absl::StatusOr<PlatformImage> PgRunReader::ImageOf(const TaskId& id) {
+  return FindOne<PlatformImage>(database_, kImageOf, id.value(), kImage, [](const pqxx::row& row) {
+    return PlatformImage{row["media_type"].as<std::string>(),
+                         pqxx::binarystring(row["image"]).str()};
+  });
 }
 
 absl::StatusOr<domain::Run> PgRunReader::GetRun(const RunId& id) {

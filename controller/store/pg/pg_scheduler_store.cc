@@ -160,11 +160,17 @@ RETURNING t.id)"};
   "target text, version text, commit_id text, manifest text, link text, qr_text text, "            \
   "released_at bigint, released_by text) WHERE done.release IS NOT NULL"
 
+// Inserts done.image where there is one.
+#define SLIPWAY_PG_INSERT_IMAGES                                                   \
+  "INSERT INTO platform_images (task_id, media_type, image) "                      \
+  "SELECT id, image_type, decode(image, 'hex') FROM done WHERE image IS NOT NULL " \
+  "ON CONFLICT (task_id) DO UPDATE SET media_type = excluded.media_type, image = excluded.image"
+
 constexpr Statement kFinishTask{"scheduler_finish_task", R"(
 WITH c AS (
   SELECT * FROM jsonb_to_recordset($1::jsonb) AS c(
     task text, attempt bigint, at bigint, state text, allowed text, result jsonb, release jsonb,
-    resolution jsonb)
+    resolution jsonb, image text, image_type text)
 ), done AS (
   UPDATE tasks t
      SET state = c.state, finished_at = from_micros(c.at), offer_deadline = NULL,
@@ -174,6 +180,7 @@ WITH c AS (
    WHERE t.ctid = found.place AND t.attempt = c.attempt
      AND position(' ' || t.kind || '/' || t.state || ' ' IN c.allowed) > 0
   RETURNING t.id, t.attempt, t.application_id, t.platform, t.sequence, c.release, c.resolution,
+            c.image, c.image_type,
             CASE WHEN t.kind = 'build' AND t.state = 'succeeded'
                  THEN nullif(c.result #>> '{build,commit}', '') END AS built_commit
 ), built AS (
@@ -184,7 +191,8 @@ WITH c AS (
 ), ended AS (
   -- Not a join, which a plan made while the table was small would do by reading all of it.
   DELETE FROM unfinished WHERE task_id = ANY (ARRAY(SELECT id FROM done))
-), released AS ()" SLIPWAY_PG_INSERT_RELEASES R"(), resolved AS (
+), released AS ()" SLIPWAY_PG_INSERT_RELEASES R"()
+, pictured AS ()" SLIPWAY_PG_INSERT_IMAGES R"(), resolved AS (
   INSERT INTO publish_resolutions (task_id, attempt, verdict, resolved_by, resolved_at, probe_task,
                                    reason, unknown_result)
   SELECT done.id, done.attempt, r.verdict, r.resolved_by, from_micros(r.resolved_at),
@@ -220,7 +228,7 @@ SELECT id FROM done)"};
 constexpr Statement kRecordLateResult{"scheduler_record_late_result", R"(
 WITH c AS (
   SELECT * FROM jsonb_to_recordset($1::jsonb) AS c(
-    task text, attempt bigint, at bigint, result jsonb, release jsonb)
+    task text, attempt bigint, at bigint, result jsonb, release jsonb, image text, image_type text)
 ), done AS (
   UPDATE publish_resolutions r
      SET late_result = c.result, late_at = from_micros(c.at)
@@ -228,13 +236,13 @@ WITH c AS (
    CROSS JOIN LATERAL (SELECT state FROM tasks WHERE id = c.task OFFSET 0) AS t
    WHERE r.task_id = c.task AND r.attempt = c.attempt AND r.late_at IS NULL
      AND (c.release IS NULL OR t.state = 'failed')
-  RETURNING r.task_id AS id, c.result, c.release
+  RETURNING r.task_id AS id, c.result, c.release, c.image, c.image_type
 ), corrected AS (
   UPDATE tasks t
      SET state = 'succeeded', result = done.result
     FROM done
    WHERE t.id = done.id AND done.release IS NOT NULL
-), released AS ()" SLIPWAY_PG_INSERT_RELEASES R"()
+), released AS ()" SLIPWAY_PG_INSERT_RELEASES R"(), pictured AS ()" SLIPWAY_PG_INSERT_IMAGES R"()
 SELECT id FROM done)"};
 
 // The no-op update makes RETURNING name a permit that stays as it is.

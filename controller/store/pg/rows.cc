@@ -130,6 +130,24 @@ json::object ProbeToJson(const protocol::ProbeOutcome& probe) {
           {"words", probe.words},     {"remedy", probe.remedy},   {"remedy_zh", probe.remedy_zh}};
 }
 
+// Without the image, which has a table of its own.
+json::object CodeToJson(const protocol::PlatformCode& code) {
+  return {{"text", code.text},
+          {"image_url", code.image_url},
+          {"image_type", code.image_type},
+          {"expires_at", ToUnixMicros(code.expires_at)}};
+}
+
+// Results of before there were codes have none.
+protocol::PlatformCode CodeFromJson(const json::value* value) {
+  if (value == nullptr) return {};
+  const json::object& from = value->as_object();
+  return {.text = Text(from, "text"),
+          .image_url = Text(from, "image_url"),
+          .image_type = Text(from, "image_type"),
+          .expires_at = TimeOf(from, "expires_at")};
+}
+
 protocol::ProbeOutcome ProbeFromJson(const json::object& from) {
   protocol::ProbeOutcome probe{.verdict = protocol::ProbeVerdict::kCannotTell,
                                .version = Text(from, "version"),
@@ -262,7 +280,7 @@ json::object ToJson(const AttemptResult& result) {
   if (result.build) object["build"] = BuildToJson(*result.build);
   if (result.publish) {
     object["publish"] = json::object{{"link", result.publish->link},
-                                     {"platform_qr", result.publish->platform_qr},
+                                     {"code", CodeToJson(result.publish->code)},
                                      {"details_json", result.publish->details_json}};
   }
   if (result.client_ended) object["client_ended"] = true;
@@ -290,7 +308,7 @@ AttemptResult ResultFromJson(const std::string& text) {
   if (const json::value* publish = from.if_contains("publish")) {
     const json::object& outcome = publish->as_object();
     result.publish = {.link = Text(outcome, "link"),
-                      .platform_qr = Text(outcome, "platform_qr"),
+                      .code = CodeFromJson(outcome.if_contains("code")),
                       .details_json = Text(outcome, "details_json")};
   }
   result.client_ended = from.if_contains("client_ended") != nullptr;

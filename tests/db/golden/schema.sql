@@ -312,6 +312,14 @@ CREATE TABLE public.logins (
     ended_at timestamp with time zone,
     ended_why text DEFAULT ''::text NOT NULL
 );
+CREATE TABLE public.platform_images (
+    task_id text NOT NULL,
+    media_type text NOT NULL,
+    image bytea NOT NULL,
+    CONSTRAINT platform_images_image_check CHECK (((octet_length(image) >= 1) AND (octet_length(image) <= 131072))),
+    CONSTRAINT platform_images_media_type_check CHECK ((media_type = ANY (ARRAY['image/png'::text, 'image/jpeg'::text])))
+);
+ALTER TABLE ONLY public.platform_images ALTER COLUMN image SET STORAGE EXTERNAL;
 CREATE TABLE public.publish_permits (
     task_id text NOT NULL,
     attempt bigint NOT NULL,
@@ -513,6 +521,8 @@ ALTER TABLE ONLY public.leadership
     ADD CONSTRAINT leadership_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY public.logins
     ADD CONSTRAINT logins_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.platform_images
+    ADD CONSTRAINT platform_images_pkey PRIMARY KEY (task_id);
 ALTER TABLE ONLY public.publish_permits
     ADD CONSTRAINT publish_permits_nonce_key UNIQUE (nonce);
 ALTER TABLE ONLY public.publish_permits
@@ -608,6 +618,8 @@ ALTER TABLE ONLY public.join_tokens
     ADD CONSTRAINT join_tokens_used_by_fkey FOREIGN KEY (used_by) REFERENCES public.agents(id);
 ALTER TABLE ONLY public.logins
     ADD CONSTRAINT logins_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+ALTER TABLE ONLY public.platform_images
+    ADD CONSTRAINT platform_images_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.tasks(id) ON DELETE CASCADE;
 ALTER TABLE ONLY public.publish_permits
     ADD CONSTRAINT publish_permits_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.tasks(id);
 ALTER TABLE ONLY public.publish_resolutions

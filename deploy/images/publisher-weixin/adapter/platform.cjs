@@ -92,7 +92,7 @@ async function publish(request, { pem }, { tell, requireClient }) {
     const done = await ci.preview({ ...common, qrcodeFormat: 'image', qrcodeOutputDest: qrFile });
     if (!fs.existsSync(qrFile) || fs.statSync(qrFile).size === 0) throw new Error('the platform sent no preview code');
     const qrText = await textOfCode(qrFile, requireClient);
-    return { sizes: done.subPackageInfo ?? [], ...(qrText ? { qrText } : { qrFile: path.basename(qrFile) }) };
+    return { sizes: done.subPackageInfo ?? [], qrFile: path.basename(qrFile), ...(qrText ? { qrText } : {}) };
   }
   const done = await ci.upload(common);
   return { sizes: done.subPackageInfo ?? [], link: experienceLink(request.appId) };
