@@ -31,10 +31,12 @@ absl::StatusOr<runner::TaskSpec> ParseTaskSpec(std::string_view bytes) {
                         .description = proto.description(),
                         .work = {}};
   if (proto.has_build()) {
-    spec.work = runner::BuildWork{.repository = proto.build().repository(),
-                                  .ref = proto.build().ref(),
-                                  .publish_follows = proto.build().publish_follows(),
-                                  .private_repository = proto.build().private_repository()};
+    spec.work = runner::BuildWork{
+        .repository = proto.build().repository(),
+        .ref = proto.build().ref(),
+        .publish_follows = proto.build().publish_follows(),
+        .private_repository = proto.build().private_repository(),
+        .parameters = {proto.build().parameters().begin(), proto.build().parameters().end()}};
     return spec;
   }
   if (!proto.has_publish() && !proto.has_probe()) return Malformed("no kind of work");

@@ -153,6 +153,16 @@ BuildAttempt::Trouble BuildAttempt::ReadProject(const std::string& commit) {
   for (const auto& [key, value] : platform_.publish) {
     outcome_.publish_options.push_back(fmt::format("{}={}", key, value));
   }
+  absl::StatusOr<project::ParameterValues> parameters = project::ResolveParameters(
+      config->parameters, work_.parameters,
+      [&](const std::string& path) { return reader->HasFile(commit, path); });
+  if (!parameters.ok()) {
+    if (GetErrorInfo(parameters.status()).reason == reason::kParameterInvalid) {
+      return MakeFailure(reason::kParameterInvalid, std::string(parameters.status().message()));
+    }
+    return workspace::ToFailure(parameters.status());
+  }
+  outcome_.parameters = *std::move(parameters);
   limits_ =
       CapLimits(platform_.build.limits, context_.options.max_limits, context_.parts.engine_cpus);
   return ReadCredential(*reader, commit);
@@ -273,7 +283,8 @@ init::StepSpec BuildAttempt::ScriptStep() const {
                               {.commit = outcome_.commit,
                                .version = outcome_.version,
                                .app_id = platform_.app_id,
-                               .output = platform_.output});
+                               .output = platform_.output,
+                               .parameters = outcome_.parameters});
   step.cwd = inside::kWorkspace;
   step.uid = context_.options.step_uid;
   step.gid = context_.options.step_gid;

@@ -207,6 +207,9 @@ std::vector<std::string> BuildEnvironment(const RunnerOptions& options, const Ta
       {"SLIPWAY_RESULT", fmt::format("{}/result.json", inside::kOut)},
   };
   for (const auto& [name, value] : ours) env.insert_or_assign(name, value);
+  for (const auto& [name, value] : facts.parameters) {
+    env.insert_or_assign(project::ParameterVariable(name), value);
+  }
   std::vector<std::string> list;
   list.reserve(env.size());
   for (const auto& [name, value] : env) list.push_back(fmt::format("{}={}", name, value));

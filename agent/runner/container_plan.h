@@ -75,6 +75,8 @@ struct BuildFacts {
   std::string version;
   std::string app_id;
   std::string output;  // relative to the workspace
+  // Every declared one with its value.
+  project::ParameterValues parameters{};
 };
 // "NAME=value", sorted by name; the farm's own names win over the project's.
 [[nodiscard]] std::vector<std::string> BuildEnvironment(const RunnerOptions& options,

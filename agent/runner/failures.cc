@@ -51,6 +51,11 @@ constexpr std::array kTable = {
     Row{reason::kUnknownPlatform, FailureClass::kBuild,
         "Add the platform to slipway.yaml, or submit for one that is there.",
         "请在 slipway.yaml 中加入该平台，或选择已有的平台。"},
+    Row{reason::kParameterInvalid, FailureClass::kBuild,
+        "Submit again with a value that `slipway.yaml` of this commit allows; `slipway apps "
+        "parameters APP` shows those of the default branch.",
+        "请用该提交的 `slipway.yaml` 允许的取值重新提交；`slipway apps parameters 应用` "
+        "可查看默认分支的参数。"},
     Row{reason::kNoCredential, FailureClass::kCredential,
         "Seal the upload key with `slipway credentials seal`, name the file in slipway.yaml "
         "(platforms.*.credential) and commit both.",

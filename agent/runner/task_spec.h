@@ -17,6 +17,8 @@ struct BuildWork {
   bool publish_follows = false;
   // The controller has a credential for the repository, to be asked for.
   bool private_repository = false;
+  // As submitted, unchecked: name → value.
+  std::map<std::string, std::string> parameters{};
 };
 
 struct PublishWork {

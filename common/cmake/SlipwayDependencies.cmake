@@ -14,6 +14,8 @@ pkg_check_modules(png REQUIRED IMPORTED_TARGET libpng)
 find_package(Boost 1.81 REQUIRED COMPONENTS json)
 find_package(Protobuf REQUIRED)
 pkg_check_modules(argon2 REQUIRED IMPORTED_TARGET libargon2)
+# Not named re2: gRPC looks for a package of that name by itself.
+pkg_check_modules(libre2 REQUIRED IMPORTED_TARGET re2)
 pkg_check_modules(git2 REQUIRED IMPORTED_TARGET libgit2)
 
 if(SLIPWAY_SHELLS)

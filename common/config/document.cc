@@ -128,6 +128,12 @@ bool Section::Has(std::string_view key) const {
   });
 }
 
+bool Section::IsMap(std::string_view key) const {
+  return std::any_of(map_->entries.begin(), map_->entries.end(), [&](const Entry& entry) {
+    return entry.key == key && entry.value.kind == Kind::kMap;
+  });
+}
+
 Node* Section::Find(std::string_view key) {
   map_->asked.insert(std::string(key));
   for (Entry& entry : map_->entries) {

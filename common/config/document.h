@@ -39,6 +39,8 @@ struct ParseLimits {
 class Section {
  public:
   [[nodiscard]] bool Has(std::string_view key) const;
+  // It is there, and a map of further keys. Does not declare the key.
+  [[nodiscard]] bool IsMap(std::string_view key) const;
 
   [[nodiscard]] std::optional<std::string> FindString(std::string_view key);
   [[nodiscard]] std::string GetString(std::string_view key, std::string fallback);

@@ -20,6 +20,10 @@ constexpr git_time_t kLatestCommit = 9'000'000'000;
 // Tags of tags.
 constexpr int kMaxTagDepth = 8;
 constexpr std::size_t kMaxMessage = 512;
+// Of a walk through folders.
+constexpr std::size_t kMaxWalk = 5000;
+constexpr std::size_t kMaxWalkedPath = 256;
+constexpr int kMaxWalkDepth = 8;
 
 std::string_view ViewOf(const char* text) {
   return text == nullptr ? std::string_view() : std::string_view(text);
@@ -66,10 +70,77 @@ CommitPtr PeelBounded(git_repository* repository, git_odb* odb, git_oid id) {
   return nullptr;
 }
 
+// An honest folder is far below.
+absl::Status CheckTreeSize(git_odb* odb, const git_oid& tree) {
+  std::size_t size = 0;
+  git_object_t type = GIT_OBJECT_INVALID;
+  if (git_odb_read_header(&size, &type, odb, &tree) != 0) {
+    return StatusFromGit2("cannot read the commit");
+  }
+  if (size <= kMaxTreeBytes) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kInvalidArgument, "FILE_TOO_LARGE",
+                   fmt::format("a list of files of the commit has {} bytes", size));
+}
+
+bool IsRegular(const git_tree_entry* entry) {
+  const auto mode = git_tree_entry_filemode(entry);
+  return mode == GIT_FILEMODE_BLOB || mode == GIT_FILEMODE_BLOB_EXECUTABLE;
+}
+
+// Collects files folder by folder, up to limits that a repository cannot move.
+struct FileWalk {
+  git_repository* repository;
+  git_odb* odb;
+  std::size_t max;
+  std::vector<std::string> files;
+  // Files and folders looked at.
+  std::size_t seen = 0;
+
+  absl::Status Walk(const git_oid& id, const std::string& prefix, int depth) {
+    SLIPWAY_RETURN_IF_ERROR(CheckTreeSize(odb, id));
+    git_tree* raw = nullptr;
+    if (git_tree_lookup(&raw, repository, &id) != 0) return StatusFromGit2("cannot read a folder");
+    const TreePtr tree(raw);
+    for (std::size_t i = 0; i < git_tree_entrycount(tree.get()); ++i) {
+      if (files.size() >= max || ++seen > kMaxWalk) return absl::OkStatus();
+      const git_tree_entry* entry = git_tree_entry_byindex(tree.get(), i);
+      const std::string path = prefix + git_tree_entry_name(entry);
+      if (path.size() > kMaxWalkedPath || CleanText(path, kMaxWalkedPath) != path) continue;
+      if (IsRegular(entry)) {
+        files.push_back(path);
+      } else if (IsTree(entry) && depth < kMaxWalkDepth) {
+        SLIPWAY_RETURN_IF_ERROR(Walk(*git_tree_entry_id(entry), path + "/", depth + 1));
+      }
+    }
+    return absl::OkStatus();
+  }
+};
+
 }  // namespace
 
 struct CommitReader::State {
   RepositoryPtr repository;
+
+  [[nodiscard]] absl::StatusOr<OdbPtr> Objects() const {
+    git_odb* raw = nullptr;
+    if (git_repository_odb(&raw, repository.get()) != 0) {
+      return StatusFromGit2("cannot open the objects");
+    }
+    return OdbPtr(raw);
+  }
+
+  // nullptr: there is nothing of that path.
+  [[nodiscard]] absl::StatusOr<EntryPtr> Find(git_odb* odb, std::string_view commit,
+                                              std::string_view path) const {
+    SLIPWAY_ASSIGN_OR_RETURN(CommitPtr found, FindCommit(repository.get(), commit));
+    SLIPWAY_RETURN_IF_ERROR(CheckTreeSize(odb, *git_commit_tree_id(found.get())));
+    SLIPWAY_ASSIGN_OR_RETURN(const TreePtr tree, TreeOf(found.get()));
+    git_tree_entry* raw = nullptr;
+    const int error = git_tree_entry_bypath(&raw, tree.get(), std::string(path).c_str());
+    if (error == GIT_ENOTFOUND) return EntryPtr();
+    if (error != 0) return StatusFromGit2(fmt::format("cannot look for {}", path));
+    return EntryPtr(raw);
+  }
 };
 
 CommitReader::CommitReader(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -84,32 +155,12 @@ absl::StatusOr<CommitReader> CommitReader::Open(const std::string& git_dir) {
 
 absl::StatusOr<std::string> CommitReader::ReadFile(std::string_view commit, std::string_view path,
                                                    std::size_t max_bytes) const {
-  SLIPWAY_ASSIGN_OR_RETURN(CommitPtr found, FindCommit(state_->repository.get(), commit));
-  git_odb* raw_odb = nullptr;
-  if (git_repository_odb(&raw_odb, state_->repository.get()) != 0) {
-    return StatusFromGit2("cannot open the objects");
-  }
-  const OdbPtr odb(raw_odb);
+  SLIPWAY_ASSIGN_OR_RETURN(const OdbPtr odb, state_->Objects());
+  SLIPWAY_ASSIGN_OR_RETURN(const EntryPtr entry, state_->Find(odb.get(), commit, path));
+  if (entry == nullptr) return NoFile(path, commit, "is not there");
+  if (!IsRegular(entry.get())) return NoFile(path, commit, "is not a regular file");
   std::size_t size = 0;
   git_object_t type = GIT_OBJECT_INVALID;
-  if (git_odb_read_header(&size, &type, odb.get(), git_commit_tree_id(found.get())) != 0) {
-    return StatusFromGit2("cannot read the commit");
-  }
-  if (size > kMaxTreeBytes) {
-    return MakeError(
-        absl::StatusCode::kInvalidArgument, "FILE_TOO_LARGE",
-        fmt::format("the list of files of commit {} has {} bytes", commit.substr(0, 12), size));
-  }
-  SLIPWAY_ASSIGN_OR_RETURN(const TreePtr tree, TreeOf(found.get()));
-  git_tree_entry* raw_entry = nullptr;
-  const int error = git_tree_entry_bypath(&raw_entry, tree.get(), std::string(path).c_str());
-  if (error == GIT_ENOTFOUND) return NoFile(path, commit, "is not there");
-  if (error != 0) return StatusFromGit2(fmt::format("cannot look for {}", path));
-  const EntryPtr entry(raw_entry);
-  const auto mode = git_tree_entry_filemode(entry.get());
-  if (mode != GIT_FILEMODE_BLOB && mode != GIT_FILEMODE_BLOB_EXECUTABLE) {
-    return NoFile(path, commit, "is not a regular file");
-  }
   if (git_odb_read_header(&size, &type, odb.get(), git_tree_entry_id(entry.get())) != 0) {
     return StatusFromGit2(fmt::format("cannot read {}", path));
   }
@@ -124,6 +175,28 @@ absl::StatusOr<std::string> CommitReader::ReadFile(std::string_view commit, std:
   const BlobPtr blob(raw_blob);
   return std::string(static_cast<const char*>(git_blob_rawcontent(blob.get())),
                      static_cast<std::size_t>(git_blob_rawsize(blob.get())));
+}
+
+absl::StatusOr<bool> CommitReader::HasFile(std::string_view commit, std::string_view path) const {
+  SLIPWAY_ASSIGN_OR_RETURN(const OdbPtr odb, state_->Objects());
+  SLIPWAY_ASSIGN_OR_RETURN(const EntryPtr entry, state_->Find(odb.get(), commit, path));
+  return entry != nullptr && IsRegular(entry.get());
+}
+
+absl::StatusOr<std::vector<std::string>> CommitReader::ListFiles(std::string_view commit,
+                                                                 std::string_view folder,
+                                                                 std::size_t max) const {
+  SLIPWAY_ASSIGN_OR_RETURN(const OdbPtr odb, state_->Objects());
+  FileWalk walk{state_->repository.get(), odb.get(), max, {}};
+  if (folder == ".") {
+    SLIPWAY_ASSIGN_OR_RETURN(CommitPtr found, FindCommit(state_->repository.get(), commit));
+    SLIPWAY_RETURN_IF_ERROR(walk.Walk(*git_commit_tree_id(found.get()), "", 0));
+    return std::move(walk.files);
+  }
+  SLIPWAY_ASSIGN_OR_RETURN(const EntryPtr entry, state_->Find(odb.get(), commit, folder));
+  if (entry == nullptr || !IsTree(entry.get())) return std::vector<std::string>();
+  SLIPWAY_RETURN_IF_ERROR(walk.Walk(*git_tree_entry_id(entry.get()), std::string(folder) + "/", 0));
+  return std::move(walk.files);
 }
 
 absl::StatusOr<CommitInfo> CommitReader::Describe(std::string_view commit) const {

@@ -69,6 +69,17 @@ class CommitReader {
   [[nodiscard]] absl::StatusOr<std::string> ReadFile(std::string_view commit, std::string_view path,
                                                      std::size_t max_bytes) const;
 
+  // Whether ReadFile would find a regular file. kInvalidArgument/FILE_TOO_LARGE: the commit's own
+  // list of files is absurd. kDataLoss/MIRROR_DAMAGED.
+  [[nodiscard]] absl::StatusOr<bool> HasFile(std::string_view commit, std::string_view path) const;
+
+  // The first `max` regular files below a folder, in git's order, as full paths; names that are not
+  // fit to be shown (CleanText) are left out, and so is what lies deeper than some folders.
+  // `folder` is relative, "." the whole tree; one that is not there has none. Errors as HasFile.
+  [[nodiscard]] absl::StatusOr<std::vector<std::string>> ListFiles(std::string_view commit,
+                                                                   std::string_view folder,
+                                                                   std::size_t max) const;
+
   // kNotFound/REF_UNKNOWN: the commit is not here.
   [[nodiscard]] absl::StatusOr<CommitInfo> Describe(std::string_view commit) const;
 

@@ -4,9 +4,10 @@
 
 #include <algorithm>
 #include <array>
-#include <optional>
 
 #include "common/config/document.h"
+#include "common/project/paths.h"
+#include "common/project/read_parameters.h"
 #include "common/status/status.h"
 
 namespace slipway::project {
@@ -64,22 +65,6 @@ void RefuseOperatorKeys(Section& section) {
                    "not allowed in slipway.yaml: proxies, hosts, certificates and the container's "
                    "rights are operator settings of the target or the agent");
   }
-}
-
-// "./dist//weixin/" → "dist/weixin". nullopt: absolute, leaves the work tree, or not a path.
-std::optional<std::string> NormalisePath(std::string_view path) {
-  if (path.empty() || path.size() > 1024 || path.front() == '/') return std::nullopt;
-  std::string result;
-  while (!path.empty()) {
-    const std::size_t slash = std::min(path.find('/'), path.size());
-    const std::string_view part = path.substr(0, slash);
-    path.remove_prefix(std::min(slash + 1, path.size()));
-    if (part.empty() || part == ".") continue;
-    if (part == ".." || part.size() > 255) return std::nullopt;
-    if (part.find_first_of("\n\r\t\\") != std::string_view::npos) return std::nullopt;
-    result += (result.empty() ? "" : "/") + std::string(part);
-  }
-  return result.empty() ? "." : result;
 }
 
 // Empty: absent, or refused with a note.
@@ -228,6 +213,7 @@ absl::StatusOr<ProjectConfig> ParseProjectConfig(std::string_view text,
   BuildConfig base;
   if (auto build = root.FindSection("build")) ReadBuild(*build, base);
   ProjectConfig project;
+  project.parameters = ReadParameters(root);
   if (auto platforms = root.FindSection("platforms")) {
     for (const std::string& name : platforms->Keys()) {
       auto section = platforms->FindSection(name);

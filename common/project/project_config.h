@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/base/time.h"
+#include "common/project/parameters.h"
 
 // slipway.yaml: what a repository says about its own build. Hostile input; what an operator decides
 // (proxies, hosts, certificates, mounts) cannot be said here.
@@ -64,6 +65,8 @@ struct PlatformConfig {
 struct ProjectConfig {
   // In the order of the file; at least one.
   std::vector<PlatformConfig> platforms;
+  // What builds can be told, in the order of the file; may be empty.
+  std::vector<Parameter> parameters;
 
   // nullptr: no such platform.
   [[nodiscard]] const PlatformConfig* Find(std::string_view platform) const;

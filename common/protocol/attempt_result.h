@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,6 +35,8 @@ struct BuildOutcome {
   std::string app_id;
   std::string sealed_credential;
   std::vector<std::string> publish_options;
+  // What the script was told: every parameter of that commit → its value.
+  std::map<std::string, std::string> parameters{};
 
   friend bool operator==(const BuildOutcome&, const BuildOutcome&) = default;
 };

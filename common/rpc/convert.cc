@@ -47,6 +47,7 @@ v1::BuildOutcome BuildToProto(const protocol::BuildOutcome& b) {
   out.set_app_id(Cut(b.app_id));
   out.set_sealed_credential(b.sealed_credential);
   for (const auto& option : b.publish_options) out.add_publish_options(Cut(option));
+  out.mutable_parameters()->insert(b.parameters.begin(), b.parameters.end());
   return out;
 }
 
@@ -72,6 +73,12 @@ absl::StatusOr<protocol::BuildOutcome> BuildFromProto(const v1::BuildOutcome& b)
   for (const auto& option : b.publish_options()) {
     SLIPWAY_RETURN_IF_ERROR(CheckLength("build.publish_options", option, kMaxText));
     out.publish_options.push_back(option);
+  }
+  if (b.parameters_size() > kMaxOptions) return Bad("build.parameters", "too many");
+  for (const auto& [name, value] : b.parameters()) {
+    SLIPWAY_RETURN_IF_ERROR(CheckLength("build.parameters", name, kMaxText));
+    SLIPWAY_RETURN_IF_ERROR(CheckLength("build.parameters", value, kMaxText));
+    out.parameters.emplace(name, value);
   }
   return out;
 }

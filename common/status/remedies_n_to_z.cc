@@ -126,6 +126,11 @@ constexpr ReasonRemedy kEntries[] = {
     {"PACKAGE_KEY",
      {"Use the key of one of its recipients, or the password it was made with.",
       "请使用其中一个接收者的私钥，或制作时的密码。"}},
+    {"PARAMETER_INVALID",
+     {"Submit again with a value that `slipway.yaml` of this commit allows; `slipway apps "
+      "parameters APP` shows those of the default branch.",
+      "请用该提交的 `slipway.yaml` 允许的取值重新提交；`slipway apps parameters 应用` "
+      "可查看默认分支的参数。"}},
     {"PERMIT_EXPIRED", {"Publish again.", "请重新发布。"}},
     {"PERMIT_MISMATCH",
      {"Submit again; tell the operator when it happens twice.",

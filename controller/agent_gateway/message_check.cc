@@ -103,6 +103,13 @@ absl::Status Check(protocol::StepReport& step) {
 absl::Status CheckBuild(protocol::BuildOutcome& build) {
   if (build.sealed_credential.size() > kMaxSealedBytes) return Bad("sealed credential");
   if (build.publish_options.size() > kMaxPublishOptions) return Bad("publish options");
+  if (build.parameters.size() > kMaxParameters) return Bad("parameters");
+  for (auto& [name, value] : build.parameters) {
+    if (name.size() > kMaxReasonBytes || StorableText(name, kMaxReasonBytes) != name) {
+      return Bad("name of a parameter");
+    }
+    Clean(value, kMaxMessageBytes);
+  }
   Clean(build.commit, kMaxReasonBytes);
   Clean(build.commit_subject, kMaxMessageBytes);
   Clean(build.image_digest, kMaxReasonBytes);

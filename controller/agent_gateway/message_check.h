@@ -25,6 +25,7 @@ inline constexpr std::size_t kMaxMessageBytes = 4096;
 inline constexpr std::size_t kMaxDetailsBytes = 16 * 1024;
 inline constexpr std::size_t kMaxSealedBytes = 256 * 1024;
 inline constexpr std::size_t kMaxPublishOptions = 64;
+inline constexpr std::size_t kMaxParameters = 64;
 inline constexpr std::size_t kMaxChunkBytes = 1024 * 1024;
 inline constexpr std::uint64_t kMaxLogBytes = 1ULL << 50;
 

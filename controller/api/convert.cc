@@ -67,6 +67,7 @@ v1::Task ToProto(const domain::Task& task, const domain::Run& run, const std::st
     *out.mutable_queue_timeout() = rpc::ToProtoDuration(task.queue_timeout);
   }
   out.set_starts(task.starts);
+  out.mutable_parameters()->insert(run.parameters.begin(), run.parameters.end());
   if (task.result) {
     *out.mutable_result() = rpc::ToProto(*task.result);
     // Opens for nobody but the farm, and is of no use to anybody else.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "common/project/parameters.h"
 #include "common/rpc/convert.h"
 #include "common/rpc/text.h"
 #include "common/status/status.h"
@@ -76,6 +77,25 @@ absl::StatusOr<Labels> RequirementsFrom(
     wanted.emplace(key, value);
   }
   return wanted;
+}
+
+absl::StatusOr<std::map<std::string, std::string>> ParametersFrom(
+    const char* field, const google::protobuf::Map<std::string, std::string>& parameters) {
+  if (parameters.size() > project::kMaxParameters) {
+    return BadField(field, fmt::format("at most {} parameters", project::kMaxParameters));
+  }
+  std::map<std::string, std::string> values;
+  for (const auto& [name, value] : parameters) {
+    if (!project::IsParameterName(name)) {
+      return BadField(field,
+                      fmt::format("'{}' is no name of a parameter; use [a-z][a-z0-9-]{{0,31}}",
+                                  rpc::ValidUtf8(name.substr(0, 64))));
+    }
+    const std::string place = fmt::format("{}.{}", field, name);
+    SLIPWAY_RETURN_IF_ERROR(CheckText(place.c_str(), value, project::kMaxParameterValue));
+    values.emplace(name, value);
+  }
+  return values;
 }
 
 absl::StatusOr<Duration> QueueTimeoutFrom(const char* field,

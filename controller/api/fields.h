@@ -31,6 +31,11 @@ enum class Lines { kOne, kMany };
 [[nodiscard]] absl::StatusOr<Labels> RequirementsFrom(
     const char* field, const google::protobuf::Map<std::string, std::string>& labels);
 
+// At most as many as slipway.yaml may declare, with names and values as it may have them; whether
+// the build that is asked for has them is told when its commit is known.
+[[nodiscard]] absl::StatusOr<std::map<std::string, std::string>> ParametersFrom(
+    const char* field, const google::protobuf::Map<std::string, std::string>& parameters);
+
 // 1 second to 30 days; zero: no limit.
 [[nodiscard]] absl::StatusOr<Duration> QueueTimeoutFrom(const char* field,
                                                         const google::protobuf::Duration& timeout);

@@ -23,6 +23,8 @@ using scheduler::Labels;
 constexpr int kMaxRef = 256;
 constexpr int kMaxVersion = 64;
 constexpr int kMaxDescription = 1024;
+// As slipway.yaml may have them.
+constexpr std::size_t kMaxWords = 512;
 
 // Without a password that somebody may have put into it.
 std::string ShownUrl(const std::string& url) {
@@ -217,6 +219,50 @@ void AddParameters(const OverviewParts& parts, v1::ApplicationOverview& overview
   }
 }
 
+void SetText(const project::LocalText& text, std::size_t max, v1::LocalText* shown) {
+  shown->set_en(git::CleanText(text.en, max));
+  shown->set_zh(git::CleanText(text.zh, max));
+}
+
+v1::BuildParameter ToProto(const catalog::DeclaredParameter& declared) {
+  const project::Parameter& parameter = declared.parameter;
+  v1::BuildParameter shown;
+  shown.set_name(parameter.name);
+  shown.set_default_value(git::CleanText(parameter.default_value, project::kMaxParameterValue));
+  switch (parameter.type) {
+    case project::ParameterType::kChoice:
+      shown.set_type(v1::BUILD_PARAMETER_TYPE_CHOICE);
+      for (const std::string& choice : parameter.choices) {
+        // What cannot be shown as it is cannot be submitted.
+        if (git::CleanText(choice, project::kMaxParameterValue) == choice) {
+          shown.add_choices(choice);
+        }
+      }
+      break;
+    case project::ParameterType::kBool: shown.set_type(v1::BUILD_PARAMETER_TYPE_BOOL); break;
+    case project::ParameterType::kText:
+      shown.set_type(v1::BUILD_PARAMETER_TYPE_TEXT);
+      shown.set_pattern(git::CleanText(parameter.pattern, project::kMaxParameterValue));
+      shown.set_max_bytes(static_cast<int>(parameter.max_bytes));
+      break;
+    case project::ParameterType::kFile:
+      shown.set_type(v1::BUILD_PARAMETER_TYPE_FILE);
+      shown.set_under(git::CleanText(parameter.under, project::kMaxParameterValue));
+      shown.mutable_choices()->Assign(declared.files.begin(), declared.files.end());
+      break;
+  }
+  SetText(parameter.label, kMaxWords, shown.mutable_label());
+  SetText(parameter.help, kMaxWords, shown.mutable_help());
+  return shown;
+}
+
+void AddBuildParameters(const OverviewParts& parts, v1::ApplicationOverview& overview) {
+  if (!parts.allowed.Has(Operation::kPackage) || !parts.known.view) return;
+  for (const catalog::DeclaredParameter& declared : parts.known.view->parameters) {
+    *overview.add_build_parameters() = ToProto(declared);
+  }
+}
+
 }  // namespace
 
 v1::ApplicationOverview DescribeForCaller(const OverviewParts& parts) {
@@ -241,6 +287,7 @@ v1::ApplicationOverview DescribeForCaller(const OverviewParts& parts) {
   }
   AddActions(parts, overview);
   AddParameters(parts, overview);
+  AddBuildParameters(parts, overview);
   return overview;
 }
 

@@ -149,6 +149,7 @@ absl::Status ReleaseService::DoGet(grpc::ServerContext& context, const std::stri
   response.set_log_size(result.log.size);
   response.set_log_root(rpc::ToProto(result.log.root));
   response.set_publish_state(PublishState(product.publish));
+  response.mutable_parameters()->insert(build.parameters.begin(), build.parameters.end());
   AddActions(response);
   return absl::OkStatus();
 }

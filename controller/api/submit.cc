@@ -82,6 +82,7 @@ absl::StatusOr<Expanded> Expand(const v1::SubmitRunRequest& request,
   if (!request.group().empty() && !IsGroupName(request.group())) {
     return BadField("group", "use 1 to 63 of a-z, 0-9, '.', '_' and '-', first a letter or digit");
   }
+  SLIPWAY_ASSIGN_OR_RETURN(auto parameters, ParametersFrom("parameters", request.parameters()));
   SLIPWAY_ASSIGN_OR_RETURN(const Labels wanted,
                            RequirementsFrom("requirements", request.requirements()));
   const Requirer submit{"the submit", wanted};
@@ -105,6 +106,7 @@ absl::StatusOr<Expanded> Expand(const v1::SubmitRunRequest& request,
   run.submitted_by = account.name;
   run.submitted_at = now;
   run.request_id = request.request_id();
+  run.parameters = std::move(parameters);
 
   std::set<std::string> seen;
   for (const std::string& platform : request.platforms()) {

@@ -25,17 +25,29 @@ std::string DefaultBranch(const git::VersionList& list, const std::string& commi
   return there.size() == 1 ? there.front() : "";
 }
 
-absl::StatusOr<std::vector<DeclaredPlatform>> ReadPlatforms(const git::CommitReader& reader,
-                                                            const std::string& commit) {
+constexpr std::size_t kMaxOfferedFiles = 200;
+
+// What slipway.yaml of the commit declares.
+absl::Status ReadProject(const git::CommitReader& reader, const std::string& commit,
+                         RepositoryView& view) {
   SLIPWAY_ASSIGN_OR_RETURN(
       const std::string text,
       reader.ReadFile(commit, project::kProjectConfigFile, project::kMaxProjectConfigBytes));
   SLIPWAY_ASSIGN_OR_RETURN(const project::ProjectConfig config, project::ParseProjectConfig(text));
-  std::vector<DeclaredPlatform> platforms;
-  for (const project::PlatformConfig& platform : config.platforms) {
-    platforms.push_back({.name = platform.name, .app_id = platform.app_id});
+  std::vector<DeclaredParameter> parameters;
+  for (const project::Parameter& parameter : config.parameters) {
+    DeclaredParameter declared{.parameter = parameter};
+    if (parameter.type == project::ParameterType::kFile) {
+      SLIPWAY_ASSIGN_OR_RETURN(declared.files,
+                               reader.ListFiles(commit, parameter.under, kMaxOfferedFiles));
+    }
+    parameters.push_back(std::move(declared));
   }
-  return platforms;
+  for (const project::PlatformConfig& platform : config.platforms) {
+    view.platforms.push_back({.name = platform.name, .app_id = platform.app_id});
+  }
+  view.parameters = std::move(parameters);
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -52,14 +64,8 @@ absl::StatusOr<RepositoryView> ReadView(const git::CommitReader& reader,
     return view;
   }
   view.default_branch = DefaultBranch(view.versions, view.default_commit);
-  auto platforms = ReadPlatforms(reader, view.default_commit);
-  if (platforms.ok()) {
-    view.platforms = *std::move(platforms);
-  } else if (platforms.status().code() == absl::StatusCode::kDataLoss) {
-    return platforms.status();
-  } else {
-    view.platforms_problem = platforms.status();
-  }
+  view.platforms_problem = ReadProject(reader, view.default_commit, view);
+  if (view.platforms_problem.code() == absl::StatusCode::kDataLoss) return view.platforms_problem;
   return view;
 }
 

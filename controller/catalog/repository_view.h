@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "common/base/time.h"
 #include "common/git/commit_reader.h"
+#include "common/project/parameters.h"
 
 namespace slipway::catalog {
 
@@ -31,6 +32,14 @@ struct DeclaredPlatform {
   friend bool operator==(const DeclaredPlatform&, const DeclaredPlatform&) = default;
 };
 
+// Something that slipway.yaml lets a build be told.
+struct DeclaredParameter {
+  project::Parameter parameter;
+  // Of a file: what there is to choose from at the default branch, some hundred at most.
+  std::vector<std::string> files{};
+  friend bool operator==(const DeclaredParameter&, const DeclaredParameter&) = default;
+};
+
 // A repository as it was at one moment.
 struct RepositoryView {
   git::VersionList versions;
@@ -40,7 +49,8 @@ struct RepositoryView {
   std::string default_commit;
   // Of slipway.yaml at default_commit, in its order.
   std::vector<DeclaredPlatform> platforms;
-  // Why there are none.
+  std::vector<DeclaredParameter> parameters;
+  // Why there are neither.
   absl::Status platforms_problem;
   WallTime fetched_at;
 };

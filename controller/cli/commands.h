@@ -32,8 +32,9 @@ struct SubmitFlags {
   std::vector<std::string> require;  // KEY=VALUE
   std::int32_t priority = 0;
   std::string group;
-  std::string queue_timeout;  // duration or "none"; empty: as the application says
-  std::string request_id;     // empty: a new one
+  std::vector<std::string> parameters;  // NAME=VALUE
+  std::string queue_timeout;            // duration or "none"; empty: as the application says
+  std::string request_id;               // empty: a new one
   bool follow = false;
   std::string patience;  // duration; empty: the default
 };
@@ -105,6 +106,8 @@ struct ListImagesFlags {
 
 [[nodiscard]] Outcome ListApplications(Session& session);
 [[nodiscard]] Outcome ShowApplication(Session& session, const std::string& name);
+// What its builds can be told, at the default branch.
+[[nodiscard]] Outcome ShowParameters(Session& session, const std::string& application);
 struct CreateApplicationFlags {
   std::string name;
   std::string repository;
@@ -247,6 +250,10 @@ struct SealFlags {
 
 [[nodiscard]] Outcome ShowVersion(Session& session);
 
+// For --param: NAME=VALUE texts into a message's map; a usage error names the one that is not.
+[[nodiscard]] absl::Status ReadParameters(
+    const std::vector<std::string>& texts, Text text,
+    google::protobuf::Map<std::string, std::string>& parameters);
 // For --require: KEY=VALUE texts into a message's map; a usage error names the one that is not.
 [[nodiscard]] absl::Status ReadLabels(const std::vector<std::string>& texts, Text text,
                                       google::protobuf::Map<std::string, std::string>& labels);

@@ -161,6 +161,10 @@ void Grammar::AddFarm() {
   CLI::App* show = Command(*apps, "show", "One application", "显示一个应用",
                            [this](Session& s) { return ShowApplication(s, id_); });
   Option(show, "NAME", id_, "Its name", "应用名")->required();
+  CLI::App* parameters =
+      Command(*apps, "parameters", "What its builds can be told, at the default branch",
+              "默认分支上可设置的构建参数", [this](Session& s) { return ShowParameters(s, id_); });
+  Option(parameters, "APP", id_, "Application", "应用")->required();
 
   AddVersions();
 

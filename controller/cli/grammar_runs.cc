@@ -32,6 +32,10 @@ void Grammar::AddRuns() {
   Option(submit, "--group", submit_.group,
          "Builds of one group run one at a time, in the order of submit",
          "同组的构建按提交顺序逐个执行");
+  Option(submit, "--param", submit_.parameters,
+         "What the build is told: NAME=VALUE; repeatable; see `slipway apps parameters`",
+         "构建参数：NAME=VALUE，可重复；见 slipway apps parameters")
+      ->allow_extra_args(false);
   Option(submit, "--request-id", submit_.request_id,
          "Unique per intent: submitting it again gives the same run",
          "唯一标识；重复提交得到同一次运行");

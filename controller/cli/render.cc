@@ -9,6 +9,7 @@
 #include "common/status/status.h"
 #include "controller/cli/exit_code.h"
 #include "controller/cli/format.h"
+#include "controller/cli/render_parameters.h"
 #include "controller/cli/table.h"
 
 namespace slipway::cli {
@@ -63,6 +64,7 @@ std::string FilesAndSize(std::uint32_t files, std::uint64_t bytes, Text t) {
 
 void AddProduct(Facts& facts, const v1::BuildOutcome& build, Text t) {
   facts.Add(t("version", "版本"), build.version());
+  AddParameters(facts, build.parameters(), t);
   facts.Add(t("commit", "提交"),
             build.commit_subject().empty()
                 ? build.commit()
@@ -185,6 +187,8 @@ std::string RenderTask(const v1::Task& task, const View& view) {
   if (task.attempt() > 0) facts.Add(t("attempt", "尝试"), std::to_string(task.attempt()));
   facts.Add(t("agent", "代理"), task.agent());
   facts.Add(t("ref", "引用"), task.ref());
+  // What a build really got is told with its product.
+  if (task.result().build().parameters().empty()) AddParameters(facts, task.parameters(), t);
   facts.Add(t("waits for", "等待"), task.depends_on());
   facts.Add(t("requires", "所需标签"), FormatLabels(task.requirements()));
   if (task.priority() != 0) facts.Add(t("priority", "优先级"), std::to_string(task.priority()));

@@ -4,6 +4,7 @@
 #include "controller/cli/access_words.h"
 #include "controller/cli/format.h"
 #include "controller/cli/render.h"
+#include "controller/cli/render_parameters.h"
 #include "controller/cli/table.h"
 
 namespace slipway::cli {
@@ -94,6 +95,7 @@ std::string RenderArchived(const v1::Archived& archived, const View& view) {
   facts.Add(t("platform", "平台"), archived.platform());
   facts.Add(t("version", "版本"), archived.version());
   facts.Add(t("commit", "提交"), archived.commit());
+  AddParameters(facts, archived.parameters(), t);
   facts.Add(t("artifact", "产物"), FormatDigest(archived.manifest()));
   facts.Add(t("files", "文件数"), std::to_string(archived.files()));
   facts.Add(t("size", "大小"), FormatBytes(archived.bytes()));

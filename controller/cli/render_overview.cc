@@ -97,6 +97,11 @@ std::string RenderOverview(const v1::Overview& overview, const View& view) {
     }
     if (application.has_platforms_problem()) platforms = application.platforms_problem().message();
     facts.Add(t("platforms", "平台"), platforms);
+    std::string parameters;
+    for (const v1::BuildParameter& parameter : application.build_parameters()) {
+      parameters += (parameters.empty() ? "" : ", ") + parameter.name();
+    }
+    facts.Add(t("parameters", "参数"), parameters);
     for (const v1::AllowedAction& action : application.allowed_actions()) {
       if (action.operation() == v1::OPERATION_VIEW) continue;
       facts.Add(t("you may", "您可以"), ActionWords(action, t));

@@ -114,6 +114,8 @@ Outcome Submit(Session& session, const SubmitFlags& flags) {
   request.set_priority(flags.priority);
   request.set_group(flags.group);
   SLIPWAY_RETURN_IF_ERROR(ReadLabels(flags.require, session.text, *request.mutable_requirements()));
+  SLIPWAY_RETURN_IF_ERROR(
+      ReadParameters(flags.parameters, session.text, *request.mutable_parameters()));
   if (!flags.queue_timeout.empty()) {
     SLIPWAY_ASSIGN_OR_RETURN(*request.mutable_queue_timeout(),
                              ReadQueueTimeout(flags.queue_timeout));

@@ -59,6 +59,8 @@ struct Run {
   WallTime submitted_at;
   // Client-made; the same id of the same submitter gives the same run. Never empty.
   std::string request_id;
+  // What its builds are told, as submitted: name → value.
+  std::map<std::string, std::string> parameters{};
 };
 
 struct Task {

@@ -298,6 +298,7 @@ absl::StatusOr<std::string> RunOrders::BuildSpecOf(const domain::Run& run,
   SLIPWAY_ASSIGN_OR_RETURN(const auto credential, deps_.credentials.Find(run.application));
   build->set_private_repository(credential.has_value());
   build->set_publish_follows(publish_follows);
+  build->mutable_parameters()->insert(run.parameters.begin(), run.parameters.end());
   return spec.SerializeAsString();
 }
 

@@ -22,6 +22,7 @@ TEST_CASE("SchedulerStore: unlike runs of one batch come back each as it was cre
     create.run.description = text;
     create.run.ref = i % 3 == 0 ? "main" : "release " + text;
     create.run.request_id = "request " + text + std::to_string(i);
+    create.run.parameters["entry"] = text;
     create.run.submitted_at = FromUnixMicros(kStart + i);
     for (Task& task : create.tasks) {
       task.priority = i % 2;
@@ -37,6 +38,7 @@ TEST_CASE("SchedulerStore: unlike runs of one batch come back each as it was cre
     const auto found = farm.process->reader().GetTask(created.tasks[1].id);
     REQUIRE_OK(found);
     CHECK(found->run.description == created.run.description);
+    CHECK(found->run.parameters == created.run.parameters);
     CHECK(found->run.ref == created.run.ref);
     CHECK(found->run.request_id == created.run.request_id);
     CHECK(found->run.submitted_at == created.run.submitted_at);

@@ -79,7 +79,8 @@ struct Farm {
                   .description = "第一",
                   .submitted_by = "admin",
                   .submitted_at = create.cause.at,
-                  .request_id = "request-" + n};
+                  .request_id = "request-" + n,
+                  .parameters = {{"banner", ""}, {"entry", "src/入口.js"}}};
     domain::Task build;
     build.id = TaskId("build-" + n);
     build.run = create.run.id;
@@ -139,7 +140,8 @@ inline protocol::AttemptResult FullResult() {
                                         .script_qr = "qr",
                                         .app_id = "wx1",
                                         .sealed_credential = std::string("\x30\x00\xff", 3),
-                                        .publish_options = {"robot=1", "desc=a=b"}};
+                                        .publish_options = {"robot=1", "desc=a=b"},
+                                        .parameters = {{"banner", ""}, {"entry", "src/入口.js"}}};
   result.publish = protocol::PublishOutcome{
       .link = "https://example.test/x", .code = {.text = "pqr"}, .details_json = "{\"a\": 1}"};
   return result;

@@ -235,6 +235,66 @@ def preview(farm):
     expect(both.returncode == 2 and "--publish" in both.stderr, both.returncode, both.stderr)
 
 
+@case("a parameter chooses the program's entry: other bytes, another first page, and both are on record")
+def parameters(farm):
+    kiosk = farm.application("kiosk")
+    kiosk.commit({
+        "slipway.yaml": """version: 1
+build: {image: "slipway-builder:1", script: build.sh}
+platforms: {weixin: {output: dist}}
+parameters:
+  entry:
+    type: choice
+    choices: [src/main.js, src/kiosk.js]
+    default: src/main.js
+    label: {en: Program entry, zh: 程序入口}
+  banner: {type: text, pattern: '[^"]{0,40}', default: ''}
+""",
+        "src/main.js": "console.log('the shop opens')\n",
+        "src/kiosk.js": "console.log('the kiosk opens')\n",
+        "build.sh": 'mkdir -p "$SLIPWAY_OUTPUT"\n'
+                    'cp "$SLIPWAY_PARAM_ENTRY" "$SLIPWAY_OUTPUT/app.js"\n'
+                    'printf "%s" "$SLIPWAY_PARAM_BANNER" >"$SLIPWAY_OUTPUT/banner"\n',
+    })
+    shown = farm.slipway("apps", "parameters", "kiosk").stdout
+    for words in ("Program entry", "one of src/main.js, src/kiosk.js", "banner"):
+        expect_in(words, shown)
+    hostile = "$(id >pwned); `id` 'x'"
+    made = {}
+    for name, chosen in (("main", ()), ("kiosk", ("--param", "entry=src/kiosk.js", "--param", f"banner={hostile}"))):
+        run, _ = farm.submit("kiosk", "weixin", *chosen)
+        (build,) = farm.finish(run)
+        expect(build["state"] == "TASK_STATE_SUCCEEDED", build)
+        folder = farm.folder / f"kiosk-{name}"
+        farm.slipway("archive", "get", build["id"], "--dir", folder)
+        said = subprocess.run(["docker", "run", "--rm", "--network", "none", "--label", "io.slipway.role=test",
+                               "-v", f"{folder}:/product:ro", "slipway-builder:1", "node", "/product/app.js"],
+                              check=True, capture_output=True, text=True, timeout=60).stdout
+        made[name] = (build["result"]["build"]["manifest"], said, tree_of(folder))
+        on_record = farm.json("archive", "show", build["id"])["parameters"]
+        expect(on_record == build["result"]["build"]["parameters"], on_record, build)
+        expect(on_record["entry"] == f"src/{name}.js", on_record)
+    expect(made["main"][0] != made["kiosk"][0], made)
+    expect_in("the shop opens", made["main"][1])
+    expect_in("the kiosk opens", made["kiosk"][1])
+    expect(made["kiosk"][2]["banner"].decode() == hostile, made["kiosk"][2])
+    expect_in("entry=src/kiosk.js", farm.slipway("archive", "show", build["id"]).stdout)
+    expect_in("src/kiosk.js", farm.slipway("audit", "list", "--action", "create_run", "-o", "json").stdout)
+
+
+@case("a parameter that the commit does not allow ends the build before anything runs, and nothing is published")
+def parameter_refused(farm):
+    for wrong, words in (("entry=src/other.js", "choose one of src/main.js, src/kiosk.js"), ("colour=red", "not declared")):
+        run, _ = farm.submit("kiosk", "weixin", "--param", wrong)
+        (build,) = farm.finish(run)
+        failure = build["result"]["failure"]
+        expect(failure["reason"] == "PARAMETER_INVALID" and failure["failure_class"] == "FAILURE_CLASS_BUILD", failure)
+        expect_in(words, failure["message"])
+        expect("script" not in [step["name"] for step in build["steps"]], build["steps"])
+    twice = farm.slipway("submit", "--app", "kiosk", "--platform", "weixin", "--param", "a=1", "--param", "a=2", check=False)
+    expect(twice.returncode == 2, twice.returncode, twice.stderr)
+
+
 @case("the same request id is the same run")
 def request_id(farm):
     arguments = ("--request-id", "jenkins-17", "--version", "3.0.0")

@@ -68,6 +68,24 @@ void CheckBuild(const BuildConfig& build) {
   }
 }
 
+void CheckParameters(const ProjectConfig& config) {
+  SLIPWAY_CHECK(config.parameters.size() <= project::kMaxParameters);
+  for (const project::Parameter& parameter : config.parameters) {
+    SLIPWAY_CHECK(project::IsParameterName(parameter.name));
+    SLIPWAY_CHECK(project::CheckPattern(parameter.pattern).ok());
+    const bool is_choice = parameter.type == project::ParameterType::kChoice;
+    SLIPWAY_CHECK(is_choice == !parameter.choices.empty());
+  }
+  // Every default is allowed: whoever submits nothing gets a build.
+  const auto values =
+      project::ResolveParameters(config.parameters, {}, [](const std::string&) { return true; });
+  SLIPWAY_CHECK(values.ok() && values->size() == config.parameters.size());
+  for (const auto& [name, value] : *values) {
+    SLIPWAY_CHECK(project::IsParameterValue(value));
+    SLIPWAY_CHECK(project::ParameterVariable(name).find_first_of("=- ") == std::string::npos);
+  }
+}
+
 void Check(std::string_view text) {
   const auto config = project::ParseProjectConfig(text);
   SLIPWAY_CHECK(config.ok() == project::ParseProjectConfig(text).ok());
@@ -80,6 +98,7 @@ void Check(std::string_view text) {
     return;
   }
   SLIPWAY_CHECK(!config->platforms.empty());
+  CheckParameters(*config);
   for (const PlatformConfig& platform : config->platforms) {
     SLIPWAY_CHECK(config->Find(platform.name) == &platform);
     CheckPath(platform.output, true);

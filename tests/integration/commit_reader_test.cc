@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "tests/integration/mirror_world.h"
 
@@ -39,6 +40,34 @@ TEST_CASE("CommitReader: reads files of a commit with a cap and follows nothing"
   CHECK_THAT(reader->ReadFile(std::string(40, 'b'), "x", 1).status(),
              StatusIs(absl::StatusCode::kNotFound, "REF_UNKNOWN"));
   CHECK(reader->Describe(commit)->subject == "Ünïcode subject");
+}
+
+TEST_CASE("CommitReader: tells regular files of a folder, up to a limit", "[integration]") {
+  World world;
+  for (const char* path :
+       {"themes/blue.json", "themes/a/red.json", "themes/\xe2\x80\xae.json", "x"}) {
+    world.git.Write(path, "{}");
+  }
+  std::filesystem::create_symlink("/etc/passwd", world.git.path() + "/themes/link");
+  std::filesystem::create_directory_symlink("/etc", world.git.path() + "/etc");
+  const std::string commit = world.git.Commit("one");
+  REQUIRE_OK(world.mirrors->Resolve(world.url(), "main"));
+  auto reader = world.mirrors->Reader(world.url());
+  REQUIRE_OK(reader);
+  using Paths = std::vector<std::string>;
+  CHECK(*reader->ListFiles(commit, "themes", 10) == Paths{"themes/a/red.json", "themes/blue.json"});
+  CHECK(*reader->ListFiles(commit, "themes", 1) == Paths{"themes/a/red.json"});
+  CHECK(*reader->ListFiles(commit, ".", 10) == Paths{"themes/a/red.json", "themes/blue.json", "x"});
+  CHECK(reader->ListFiles(commit, "none", 10)->empty());
+  CHECK(reader->ListFiles(commit, "x", 10)->empty());
+  CHECK(*reader->HasFile(commit, "themes/a/red.json"));
+  for (const char* path : {"none", "themes", "themes/link", "etc/passwd", "themes/../x"}) {
+    INFO(path);
+    const auto there = reader->HasFile(commit, path);
+    CHECK((!there.ok() || !*there));
+  }
+  CHECK_THAT(reader->HasFile(std::string(40, 'b'), "x").status(),
+             StatusIs(absl::StatusCode::kNotFound, "REF_UNKNOWN"));
 }
 
 TEST_CASE("CommitReader: lists branches and tags, newest commit first", "[integration]") {

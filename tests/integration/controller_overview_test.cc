@@ -112,6 +112,54 @@ TEST_CASE("Overview: two people see different farms, and nothing that they may n
   }
 }
 
+TEST_CASE("Overview: who may build is told what a build can be told, and nobody else",
+          "[integration]") {
+  OverviewWorld f;
+  f.git.Write("slipway.yaml", std::string(kProject) + R"(parameters:
+  entry:
+    type: choice
+    choices: [src/main.js, src/kiosk.js]
+    default: src/main.js
+    label: {en: Program entry, zh: 程序入口}
+    help: What starts
+  minify: {type: bool, default: true}
+  banner: {type: text, pattern: '[a-z]*', max_bytes: 40, default: hi}
+  theme: {type: file, under: themes, default: themes/red.json}
+)");
+  f.git.Write("themes/red.json", "{}");
+  f.git.Write("themes/blue.json", "{}");
+  f.git.Commit("first");
+  f.AddApplication("shop", f.git.path());
+  f.AddPerson("pm", v1::ACCOUNT_KIND_MEMBER);
+  f.AddPerson("guest", v1::ACCOUNT_KIND_MEMBER);
+  f.Grant("pm", "shop", {v1::OPERATION_PACKAGE});
+  f.Grant("guest", "shop", {v1::OPERATION_VIEW});
+  REQUIRE(f.ListOf("shop").versions_size() == 1);
+
+  const auto guest = f.OverviewAs(f.As("guest"));
+  REQUIRE(guest.applications_size() == 1);
+  CHECK(guest.applications(0).build_parameters().empty());
+  const auto overview = f.OverviewAs(f.As("pm"));
+  REQUIRE(overview.applications_size() == 1);
+  const auto& told = overview.applications(0).build_parameters();
+  REQUIRE(told.size() == 4);
+  CHECK(told[0].name() == "entry");
+  CHECK(told[0].type() == v1::BUILD_PARAMETER_TYPE_CHOICE);
+  CHECK(told[0].choices_size() == 2);
+  CHECK(told[0].default_value() == "src/main.js");
+  CHECK(told[0].label().en() == "Program entry");
+  CHECK(told[0].label().zh() == "程序入口");
+  CHECK(told[0].help().zh() == "What starts");
+  CHECK(told[1].type() == v1::BUILD_PARAMETER_TYPE_BOOL);
+  CHECK(told[1].default_value() == "true");
+  CHECK(told[2].pattern() == "[a-z]*");
+  CHECK(told[2].max_bytes() == 40);
+  CHECK(told[3].type() == v1::BUILD_PARAMETER_TYPE_FILE);
+  CHECK(told[3].under() == "themes");
+  CHECK(std::vector<std::string>(told[3].choices().begin(), told[3].choices().end()) ==
+        std::vector<std::string>{"themes/blue.json", "themes/red.json"});
+}
+
 TEST_CASE("Overview: what is held but leads nowhere now says why", "[integration]") {
   OverviewWorld f({}, "alipay");
   f.git.Write("slipway.yaml", kProject);

@@ -151,6 +151,22 @@ TEST_CASE("BuildEnvironment: the project may set its own, never the farm's", "[u
   CHECK(has("NODE_EXTRA_CA_CERTS=/slipway/ca.pem"));
 }
 
+TEST_CASE("BuildEnvironment: a parameter's value is one variable, whatever is in it", "[unit]") {
+  const auto env = BuildEnvironment(
+      Options(), {}, {},
+      {.commit = "c",
+       .version = "1",
+       .app_id = "wx",
+       .output = ".",
+       .parameters = {{"theme-file", "a.json"}, {"banner", "$(id); x=\"y\""}, {"none", ""}}});
+  const auto has = [&](const std::string& one) {
+    return std::find(env.begin(), env.end(), one) != env.end();
+  };
+  CHECK(has("SLIPWAY_PARAM_THEME_FILE=a.json"));
+  CHECK(has("SLIPWAY_PARAM_BANNER=$(id); x=\"y\""));
+  CHECK(has("SLIPWAY_PARAM_NONE="));
+}
+
 TEST_CASE("DefaultVersion: numbers of the commit's time", "[unit]") {
   CHECK(DefaultVersion(FromUnixMicros(1'795'253'400'000'000)) == "2026.1121.930");
   CHECK(DefaultVersion(FromUnixMicros(0)) == "1970.101.0");

@@ -44,6 +44,19 @@ struct Building : Machine {
           if (script.refuses_steps) engine.Exit(id, 255);
         });
   }
+  // From now on the project has parameters.
+  void Declare() {
+    repository.Write("slipway.yaml",
+                     "version: 1\nbuild: {image: \"node:1\", script: build.sh}\n"
+                     "platforms: {weixin: {app_id: wx1, output: dist}}\n"
+                     "parameters:\n"
+                     "  entry: {type: choice, choices: [src/main.js, src/kiosk.js], "
+                     "default: src/main.js}\n"
+                     "  theme: {type: file, under: themes, default: themes/red.json}\n");
+    repository.Write("themes/red.json", "{}");
+    std::filesystem::create_symlink("/etc/passwd", repository.path() + "/themes/link");
+    (void)repository.Commit("parameters");
+  }
   std::optional<protocol::AttemptResult> Build() {
     runner->Start({kBuild, protocol::TaskKind::kBuild, "file://" + repository.path()});
     return events.WaitResult(kBuild);
@@ -96,6 +109,45 @@ TEST_CASE("Runner: where a process had to be ended the container goes before any
           "[unit]") {
   Building machine({.end = Ended(1, /*left_processes=*/true)});
   REQUIRE(machine.Build());
+  CHECK(machine.Containers() == 0);
+}
+
+TEST_CASE("Runner: a build gets its commit's parameters, the submitted ones and the defaults",
+          "[unit]") {
+  Building machine({.end = Ended(1)});
+  machine.Declare();
+  machine.parameters = {{"entry", "src/kiosk.js"}};
+  const auto result = machine.Build();
+  REQUIRE(result);
+  REQUIRE(result->build);
+  CHECK(result->build->parameters == std::map<std::string, std::string>{
+                                         {"entry", "src/kiosk.js"}, {"theme", "themes/red.json"}});
+  REQUIRE(result->failure);
+  CHECK(result->failure->reason == "SCRIPT_FAILED");
+}
+
+TEST_CASE("Runner: a parameter that its commit does not allow ends a build before anything runs",
+          "[unit]") {
+  Building machine({.end = Ended(0)});
+  machine.Declare();
+  struct Case {
+    std::map<std::string, std::string> parameters;
+    std::string says;
+  };
+  const Case wrong =
+      GENERATE(Case{{{"entry", "src/other.js"}},
+                    "parameter entry: 'src/other.js' is not allowed; choose one of src/main.js"},
+               Case{{{"theme", "themes/none.json"}}, "themes/none.json"},
+               // A link leads out of the commit.
+               Case{{{"theme", "themes/link"}}, "themes/link"},
+               Case{{{"colour", "red"}}, "parameter 'colour' is not declared"});
+  machine.parameters = wrong.parameters;
+  const auto result = machine.Build();
+  REQUIRE(result);
+  REQUIRE(result->failure);
+  CHECK(result->failure->klass == protocol::FailureClass::kBuild);
+  CHECK(result->failure->reason == "PARAMETER_INVALID");
+  CHECK_THAT(result->failure->message, Catch::Contains(wrong.says));
   CHECK(machine.Containers() == 0);
 }
 

@@ -113,14 +113,16 @@ struct Machine {
                   .pool = *pool,
                   .mirrors = *mirrors,
                   .trees = *trees,
-                  .parse_spec = [](std::string_view repository) -> absl::StatusOr<TaskSpec> {
+                  .parse_spec = [this](std::string_view repository) -> absl::StatusOr<TaskSpec> {
                     TaskSpec spec;
                     spec.platform = "weixin";
                     if (repository == "publish") {
                       spec.work = PublishWork{};
                       return spec;
                     }
-                    spec.work = BuildWork{.repository = std::string(repository), .ref = "main"};
+                    spec.work = BuildWork{.repository = std::string(repository),
+                                          .ref = "main",
+                                          .parameters = parameters};
                     return spec;
                   },
                   .make_sink = [](const AttemptKey&) { return nullptr; },
@@ -129,6 +131,9 @@ struct Machine {
     REQUIRE_OK(created);
     runner = *std::move(created);
   }
+
+  // Of builds that are started from now on.
+  std::map<std::string, std::string> parameters;
 
   std::string LogOf(const AttemptKey& key) {
     std::string log(4096, '\0');

@@ -92,6 +92,17 @@ TEST_CASE("Expand: a named target of the platform is taken", "[unit]") {
   CHECK(expanded->tasks[1].target == "staging");
 }
 
+TEST_CASE("Expand: parameters go with the run as they are", "[unit]") {
+  v1::SubmitRunRequest request = Good();
+  (*request.mutable_parameters())["program-entry"] = "src/kiosk.js";
+  // Told from one that is left out.
+  (*request.mutable_parameters())["banner"] = "";
+  const auto expanded = Expand(request);
+  REQUIRE_OK(expanded);
+  CHECK(expanded->run.parameters ==
+        std::map<std::string, std::string>{{"banner", ""}, {"program-entry", "src/kiosk.js"}});
+}
+
 TEST_CASE("Expand: every refusal names its field", "[unit]") {
   struct Case {
     const char* field;
@@ -103,6 +114,18 @@ TEST_CASE("Expand: every refusal names its field", "[unit]") {
            Case{"request_id", [](auto& r) { r.set_request_id(std::string(129, 'x')); }},
            Case{"request_id", [&](auto& r) { r.set_request_id(nul); }},
            Case{"ref", [](auto& r) { r.set_ref(std::string(257, 'x')); }},
+           Case{"parameters", [](auto& r) { (*r.mutable_parameters())["Entry"] = "x"; }},
+           Case{"parameters", [](auto& r) { (*r.mutable_parameters())[""] = "x"; }},
+           Case{"parameters.a", [](auto& r) { (*r.mutable_parameters())["a"] = "x\ny"; }},
+           Case{"parameters.a", [&](auto& r) { (*r.mutable_parameters())["a"] = nul; }},
+           Case{"parameters.a",
+                [](auto& r) { (*r.mutable_parameters())["a"] = std::string(1025, 'x'); }},
+           Case{"parameters",
+                [](auto& r) {
+                  for (int i = 0; i < 33; ++i) {
+                    (*r.mutable_parameters())["p" + std::to_string(i)] = "x";
+                  }
+                }},
            Case{"ref", [](auto& r) { r.set_ref("--upload-pack=x"); }},
            Case{"ref", [&](auto& r) { r.set_ref(nul); }},
            Case{"version", [](auto& r) { r.set_version(std::string(65, '1')); }},

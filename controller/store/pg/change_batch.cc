@@ -128,6 +128,9 @@ void Tell(const CreateRun& c, domain::AuditEntry& entry) {
   entry.object = "run";
   Add(entry, "application", c.run.application_name);
   Add(entry, "ref", c.run.ref);
+  for (const auto& [name, value] : c.run.parameters) {
+    entry.details.emplace_back("parameter " + name, value);
+  }
   for (const TaskKind kind : {TaskKind::kPreview, TaskKind::kPublish}) {
     std::string targets;
     for (const domain::Task& task : c.tasks) {

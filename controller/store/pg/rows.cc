@@ -98,10 +98,13 @@ json::object BuildToJson(const protocol::BuildOutcome& build) {
           {"app_id", build.app_id},
           // DER is no text.
           {"sealed_credential", HexEncode(build.sealed_credential)},
-          {"publish_options", json::value_from(build.publish_options)}};
+          {"publish_options", json::value_from(build.publish_options)},
+          {"parameters", LabelsToJson(build.parameters)}};
 }
 
 protocol::BuildOutcome BuildFromJson(const json::object& from) {
+  // Results from before there were parameters have none.
+  const json::value* parameters = from.if_contains("parameters");
   return {.commit = Text(from, "commit"),
           .commit_subject = Text(from, "commit_subject"),
           .image_digest = Text(from, "image_digest"),
@@ -112,7 +115,10 @@ protocol::BuildOutcome BuildFromJson(const json::object& from) {
           .script_qr = Text(from, "script_qr"),
           .app_id = Text(from, "app_id"),
           .sealed_credential = FromHex(Text(from, "sealed_credential")),
-          .publish_options = json::value_to<std::vector<std::string>>(from.at("publish_options"))};
+          .publish_options = json::value_to<std::vector<std::string>>(from.at("publish_options")),
+          .parameters = parameters == nullptr
+                            ? std::map<std::string, std::string>()
+                            : json::value_to<std::map<std::string, std::string>>(*parameters)};
 }
 
 json::object ProbeToJson(const protocol::ProbeOutcome& probe) {
@@ -352,7 +358,8 @@ domain::Run RunFromRow(const pqxx::row& row) {
           .description = Text(row["r_description"]),
           .submitted_by = Text(row["r_submitted_by"]),
           .submitted_at = TimeOf(row["r_submitted_at"]),
-          .request_id = Text(row["r_request_id"])};
+          .request_id = Text(row["r_request_id"]),
+          .parameters = LabelsFromJson(Text(row["r_parameters"]))};
 }
 
 domain::PublishPermit PermitFromRow(const pqxx::row& row) {

@@ -25,7 +25,8 @@ std::string Common(const domain::Run& run) {
                            {"ref", run.ref},
                            {"version", run.version},
                            {"description", run.description},
-                           {"submitted_by", run.submitted_by}});
+                           {"submitted_by", run.submitted_by},
+                           {"parameters", LabelsToJson(run.parameters)}});
 }
 
 std::string Common(const domain::Task& task) {
@@ -117,6 +118,9 @@ bool IsStorable(const CreateRun& change) {
   if (!AreStorable({run.id.value(), run.application.value(), run.ref, run.version, run.description,
                     run.submitted_by, run.request_id})) {
     return false;
+  }
+  for (const auto& [name, value] : run.parameters) {
+    if (!AreStorable({name, value})) return false;
   }
   for (const domain::TargetUse& use : change.targets) {
     if (!AreStorable({use.platform, use.name, use.environment})) return false;

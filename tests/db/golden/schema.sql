@@ -397,6 +397,7 @@ CREATE TABLE public.runs (
     submitted_by text NOT NULL,
     submitted_at timestamp with time zone NOT NULL,
     request_id text NOT NULL,
+    parameters jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT runs_request_id_check CHECK ((request_id <> ''::text))
 );
 CREATE TABLE public.schema_migrations (
