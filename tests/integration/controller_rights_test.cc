@@ -61,7 +61,8 @@ struct Somebody {
   std::string token;  // "": none
 };
 
-// A farm whose application "shop" has a product, and people who may do different things.
+// A farm whose application "shop" has a product and a platform's image, and people who may do
+// different things.
 struct People {
   People() {
     REQUIRE_OK(farm.client().CreateApplication("shop"));
@@ -76,6 +77,9 @@ struct People {
     WriteFile(product / "index.html", "hello\n");
     DoBuild(*agent, start->key, product.path(), "a log\n");
     REQUIRE_OK(farm.client().Watch(run));
+    // As if a preview had brought one.
+    REQUIRE_OK(RunSql(farm.options().database_url,
+                      "INSERT INTO platform_images VALUES ('" + task + "', 'image/png', 'png')"));
     Add("outsider", v1::ACCOUNT_KIND_DEVELOPER);
     Add("member", v1::ACCOUNT_KIND_MEMBER);
     v1::ChangeGrantsRequest grants;
