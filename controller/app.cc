@@ -41,6 +41,8 @@
 #include "controller/artifacts/directory_blob_store.h"
 #include "controller/audit/refusal_writer.h"
 #include "controller/catalog/version_reader.h"
+#include "controller/channels/courier.h"
+#include "controller/channels/release_pages.h"
 #include "controller/data_folder.h"
 #include "controller/farm_keys.h"
 #include "controller/first_admin.h"
@@ -97,7 +99,9 @@ class RealApp final : public App {
 
   void Stop() override {
     if (std::exchange(stopped_, true)) return;
-    // 1. Agents, and whoever follows a run or a log, are sent away; over HTTP nothing new begins.
+    // 1. What is on its way to channels comes to its end, or is given up, while its word is taken.
+    courier_.reset();
+    // Agents, and whoever follows a run or a log, are sent away; over HTTP nothing new begins.
     if (gateway_) gateway_->Shutdown();
     streams_.EndAll();
     if (http_) http_->Drain();
@@ -164,7 +168,8 @@ class RealApp final : public App {
                       {farm, app.keys_.sealing.certificate_pem, kVersion,
                        app.options_.allow_local_repositories},
                       *app.credentials_),
-          catalog({deps.auth, deps.targets, app.data_.stores().accounts}),
+          catalog({deps.auth, deps.targets, app.data_.stores().accounts, farm,
+                   app.keys_.sealing.certificate_pem}),
           release(deps, *app.archive_, app.data_.stores().audit),
           agent_admin(deps, *app.gateway_, app.keys_.ca_fingerprint),
           agent_images(deps, *app.gateway_, app.data_.stores().image_orders),
@@ -221,6 +226,8 @@ class RealApp final : public App {
                              artifacts::DirectoryBlobStore::Open(options_.data_dir + "/blobs"));
     archive_ =
         std::make_unique<artifacts::ArtifactArchive>(*blobs_, data_.stores().artifacts, clock_);
+    SLIPWAY_ASSIGN_OR_RETURN(packages_,
+                             channels::PackageFolder::Open(options_.data_dir + "/packages"));
     catalog::VersionReaderOptions reading = options_.repositories;
     reading.mirrors.work_dir = options_.data_dir + "/repositories";
     if (options_.allow_local_repositories) reading.mirrors.allowed_schemes.insert("file");
@@ -250,7 +257,12 @@ class RealApp final : public App {
         agent_gateway::Gateway::Pools{.database = *reads_, .disk = *log_writes_}, data_.epoch());
     SLIPWAY_ASSIGN_OR_RETURN(auto image_orders, data_.stores().image_orders.List());
     gateway_->SetImageOrders(std::move(image_orders));
-    return scheduler_->Start(*gateway_);
+    SLIPWAY_RETURN_IF_ERROR(scheduler_->Start(*gateway_));
+    courier_ = channels::Courier::Start(
+        {}, {*scheduler_, *gateway_, *logs_, clock_},
+        {data_.stores().reader, data_.stores().cached_targets, data_.stores().release_pages,
+         *archive_, *packages_, clock_, farm_, keys_.sealing, options_.public_url});
+    return absl::OkStatus();
   }
 
   absl::Status Serve(const crypto::KeyAndCertificate& server) {
@@ -263,7 +275,7 @@ class RealApp final : public App {
     auth_ = std::make_unique<api::Authenticator>(*access_, *refusals_,
                                                  std::string(gateway_token_.view()));
     housekeeping_ = std::make_unique<work::Recurring>(work::Recurring::Options{},
-                                                      [this] { return access_->ForgetEnded(); });
+                                                      [this] { return ForgetEnded(); });
     rights_ = std::make_unique<api::StreamRights>(clock_);
     rights_changes_ = access_->OnChange([this] { rights_->Changed(); });
     services_.reset(new Services(
@@ -327,9 +339,20 @@ class RealApp final : public App {
              v1::CatalogService::service_full_name(), v1::OverviewService::service_full_name()},
             {server_->InProcessChannel(arguments),
              crypto::SecretBytes::CopyOf(gateway_token_.view()), registry_, clock_,
-             [this](auto answer) { ready_check_->Ask(std::move(answer)); }},
+             [this](auto answer) { ready_check_->Ask(std::move(answer)); },
+             channels::NewReleasePages({data_.stores().release_pages, data_.stores().reader,
+                                        *packages_, clock_, options_.public_url})},
             certificate));
     return absl::OkStatus();
+  }
+
+  // Sessions, pages and packages whose time is over; whether there are more.
+  bool ForgetEnded() {
+    const WallTime now = clock_.Wall();
+    if (const auto needed = data_.stores().release_pages.ForgetExpired(now); needed.ok()) {
+      packages_->KeepOnly(*needed, now);
+    }
+    return access_->ForgetEnded();
   }
 
   void Fatal(const absl::Status& status) {
@@ -358,6 +381,7 @@ class RealApp final : public App {
   std::unique_ptr<logs::LogStore> logs_;
   std::unique_ptr<artifacts::BlobStore> blobs_;
   std::unique_ptr<artifacts::ArtifactArchive> archive_;
+  std::optional<channels::PackageFolder> packages_;
   std::unique_ptr<runs::RunOrders> orders_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;
   std::unique_ptr<work::WorkPool> reads_;
@@ -366,6 +390,7 @@ class RealApp final : public App {
   std::optional<credentials::RepositoryCredentials> credentials_;
   std::unique_ptr<catalog::VersionReader> versions_;
   std::unique_ptr<agent_gateway::Gateway> gateway_;
+  std::unique_ptr<channels::Courier> courier_;
   std::unique_ptr<access::Access> access_;
   std::unique_ptr<audit::RefusalWriter> refusals_;
   std::unique_ptr<api::Authenticator> auth_;

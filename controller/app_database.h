@@ -19,6 +19,7 @@
 #include "controller/store/pg/pg_catalog_stores.h"
 #include "controller/store/pg/pg_image_order_store.h"
 #include "controller/store/pg/pg_login_store.h"
+#include "controller/store/pg/pg_release_page_store.h"
 #include "controller/store/pg/pg_repository_credential_store.h"
 #include "controller/store/pg/pg_run_reader.h"
 #include "controller/store/pg/pg_scheduler_store.h"
@@ -43,6 +44,7 @@ struct Stores {
         farm(database),
         artifacts(database),
         image_orders(database),
+        release_pages(database),
         audit(database) {}
   store::pg::PgSchedulerStore scheduler;
   store::pg::PgRunReader reader;
@@ -58,6 +60,7 @@ struct Stores {
   store::pg::PgFarmStore farm;
   store::pg::PgArtifactIndex artifacts;
   store::pg::PgImageOrderStore image_orders;
+  store::pg::PgReleasePageStore release_pages;
   store::pg::PgAuditStore audit;
 };
 

@@ -58,6 +58,8 @@ absl::Status Check(protocol::Inventory& inventory) {
         StorableText(value, kMaxLabelBytes) != value) {
       return Bad("label");
     }
+    // What is handed to channels leaves this process, and no other.
+    if (key == "executor" && value == "controller") return Bad("label executor=controller");
   }
   std::set<AttemptKey> seen;
   for (const protocol::AttemptStatus& status : inventory.attempts) {

@@ -6,6 +6,7 @@
 
 #include "common/rpc/convert.h"
 #include "common/status/status.h"
+#include "controller/api/channel_convert.h"
 #include "controller/api/fields.h"
 
 namespace slipway::api {
@@ -54,10 +55,14 @@ v1::Target ToProto(const domain::Target& target, Wiring wiring) {
   out.set_platform(target.platform);
   out.set_name(target.name);
   out.set_environment(target.environment);
-  out.set_image(target.image);
-  out.set_network(target.network);
   *out.mutable_deadline() = rpc::ToProtoDuration(target.deadline);
-  for (const auto& [key, value] : target.requirements) (*out.mutable_requirements())[key] = value;
+  if (target.channel) {
+    *out.mutable_channel() = ToProto(target, wiring == Wiring::kShown);
+  } else {
+    out.set_image(target.image);
+    out.set_network(target.network);
+    for (const auto& [key, value] : target.requirements) (*out.mutable_requirements())[key] = value;
+  }
   if (wiring == Wiring::kShown) {
     out.set_proxy(target.proxy);
     out.set_ca_pem(target.ca_pem);
@@ -85,8 +90,19 @@ absl::StatusOr<domain::Target> TargetFrom(const v1::Target& target) {
   if (!target.environment().empty() && !IsCatalogName(target.environment())) {
     return BadField("environment", kNameRule);
   }
+  const bool is_channel = domain::IsChannelPlatform(target.platform());
+  if (is_channel != target.has_channel()) {
+    return BadField("channel", is_channel ? "missing; say how it hands products on"
+                                          : "only for the platforms email and page");
+  }
+  if (is_channel && (!target.image().empty() || !target.network().empty() ||
+                     !target.proxy().empty() || !target.requirements().empty())) {
+    return BadField("channel", "has no image, network, proxy and requirements");
+  }
   SLIPWAY_RETURN_IF_ERROR(CheckText("image", target.image(), 512));
-  if (target.image().empty() || target.image().find(' ') != std::string::npos) {
+  if (is_channel) {
+    // The controller is its own client.
+  } else if (target.image().empty() || target.image().find(' ') != std::string::npos) {
     return BadField("image", "name the image with the platform's client");
   }
   SLIPWAY_RETURN_IF_ERROR(CheckProxy(target.proxy()));
@@ -112,6 +128,11 @@ absl::StatusOr<domain::Target> TargetFrom(const v1::Target& target) {
   }
   if (target.has_deadline()) {
     SLIPWAY_ASSIGN_OR_RETURN(out.deadline, DeadlineFrom(target.deadline()));
+  }
+  if (is_channel) {
+    SLIPWAY_ASSIGN_OR_RETURN(out.channel, ChannelFrom(target.platform(), target.channel()));
+    out.requirements = {{"executor", "controller"}};
+    return out;
   }
   SLIPWAY_ASSIGN_OR_RETURN(out.requirements,
                            RequirementsFrom("requirements", target.requirements()));

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "common/crypto/channel_secret.h"
 #include "common/rpc/grpc_status.h"
 #include "common/rpc/text.h"
 #include "common/status/status.h"
@@ -108,6 +109,36 @@ grpc::Status CatalogService::UpdateTarget(grpc::ServerContext* context,
     return absl::OkStatus();
   };
   return rpc::ToGrpc(*context, update());
+}
+
+grpc::Status CatalogService::SetTargetSecret(grpc::ServerContext* context,
+                                             const v1::SetTargetSecretRequest* request,
+                                             v1::Target* response) {
+  const auto set = [&]() -> absl::Status {
+    SLIPWAY_ASSIGN_OR_RETURN(const auto cause, AdminCause(*context, ""));
+    const std::string& secret = request->secret();
+    if (secret.size() > 1024 ||
+        secret.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
+      return BadField("secret", "must be one line of at most 1024 bytes");
+    }
+    SLIPWAY_ASSIGN_OR_RETURN(const auto revision, RevisionFrom(request->etag()));
+    SLIPWAY_ASSIGN_OR_RETURN(const auto targets, deps_.targets.GetTargets());
+    const domain::Target* target =
+        request->name().empty() ? nullptr : targets->Find(request->platform(), request->name());
+    std::string sealed;
+    if (target != nullptr && target->channel && !secret.empty()) {
+      SLIPWAY_ASSIGN_OR_RETURN(
+          sealed, crypto::SealChannelSecret({deps_.farm, target->platform + "/" + target->name,
+                                             target->channel->url, target->channel->user},
+                                            secret, deps_.sealing_certificate));
+    }
+    SLIPWAY_ASSIGN_OR_RETURN(const auto changed,
+                             deps_.targets.SetTargetSecret(request->platform(), request->name(),
+                                                           sealed, revision, cause));
+    *response = ToProto(changed, Wiring::kShown);
+    return absl::OkStatus();
+  };
+  return rpc::ToGrpc(*context, set());
 }
 
 grpc::Status CatalogService::DeleteTarget(grpc::ServerContext* context,

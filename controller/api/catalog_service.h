@@ -19,6 +19,9 @@ class CatalogService final : public v1::CatalogService::Service {
     const Authenticator& auth;
     store::TargetStore& targets;
     store::AccountStore& accounts;
+    FarmId farm;
+    // What channels' secrets are sealed for.
+    std::string sealing_certificate;
   };
   explicit CatalogService(const Deps& deps) : deps_(deps) {}
 
@@ -26,6 +29,9 @@ class CatalogService final : public v1::CatalogService::Service {
                             v1::Target* response) override;
   grpc::Status UpdateTarget(grpc::ServerContext* context, const v1::UpdateTargetRequest* request,
                             v1::Target* response) override;
+  grpc::Status SetTargetSecret(grpc::ServerContext* context,
+                               const v1::SetTargetSecretRequest* request,
+                               v1::Target* response) override;
   grpc::Status DeleteTarget(grpc::ServerContext* context, const v1::DeleteTargetRequest* request,
                             v1::DeleteTargetResponse* response) override;
   grpc::Status GetTarget(grpc::ServerContext* context, const v1::GetTargetRequest* request,

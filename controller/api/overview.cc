@@ -12,6 +12,7 @@
 #include "common/rpc/grpc_status.h"
 #include "common/status/status.h"
 #include "controller/api/version_list.h"
+#include "controller/domain/channel.h"
 
 namespace slipway::api {
 namespace {
@@ -79,8 +80,9 @@ std::vector<const OfferedTarget*> UsableTargets(const OverviewParts& parts,
     const auto is_its = [&](const catalog::DeclaredPlatform& platform) {
       return platform.name == target.platform;
     };
-    if (!declared || std::any_of(parts.known.view->platforms.begin(),
-                                 parts.known.view->platforms.end(), is_its)) {
+    if (domain::IsChannelPlatform(target.platform) || !declared ||
+        std::any_of(parts.known.view->platforms.begin(), parts.known.view->platforms.end(),
+                    is_its)) {
       usable.push_back(&target);
     }
   }
@@ -99,7 +101,9 @@ absl::Status CheckHandOver(const OverviewParts& parts, Operation operation,
   absl::Status none = CheckAgents(parts, nullptr);
   for (const OfferedTarget* target : to) {
     if (!none.ok()) break;
-    none = CheckAgents(parts, &target->requirements);
+    // The controller itself works for channels.
+    none = domain::IsChannelPlatform(target->platform) ? absl::OkStatus()
+                                                       : CheckAgents(parts, &target->requirements);
     if (none.ok()) return none;
   }
   return none;
@@ -189,9 +193,14 @@ void AddParameters(const OverviewParts& parts, v1::ApplicationOverview& overview
   AddParameter(overview, "version", kMaxVersion);
   AddParameter(overview, "description", kMaxDescription);
   std::vector<std::string> targets;
+  std::vector<std::string> channels;
   std::set<v1::Operation> ways;
   for (const v1::AllowedAction& action : overview.allowed_actions()) {
     for (const v1::PublishTarget& target : action.targets()) {
+      if (domain::IsChannelPlatform(target.platform())) {
+        channels.push_back(target.platform() + "/" + target.name());
+        continue;
+      }
       ways.insert(action.operation());
       if (std::find(targets.begin(), targets.end(), target.name()) == targets.end()) {
         targets.push_back(target.name());
@@ -208,6 +217,10 @@ void AddParameters(const OverviewParts& parts, v1::ApplicationOverview& overview
   if (!targets.empty()) {
     v1::SubmitParameter& target = AddParameter(overview, "target", 0);
     for (const std::string& name : targets) target.add_choices(name);
+  }
+  if (!channels.empty()) {
+    v1::SubmitParameter& channel = AddParameter(overview, "channels", 0);
+    for (const std::string& name : channels) channel.add_choices(name);
   }
   AddParameter(overview, "priority", 0).add_defaults("0");
   v1::SubmitParameter& timeout = AddParameter(overview, "queue_timeout", 0);

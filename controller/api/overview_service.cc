@@ -60,12 +60,15 @@ absl::StatusOr<Environments> EnvironmentsOf(access::Access& access, const access
   return held;
 }
 
+enum class Channels { kToo, kNot };
+
 std::vector<OfferedTarget> TargetsIn(const std::vector<std::string>& environments,
-                                     const domain::Targets& targets) {
+                                     const domain::Targets& targets, Channels channels) {
   std::vector<OfferedTarget> offered;
   for (const domain::Target& target : targets.all()) {
     if (std::find(environments.begin(), environments.end(), target.environment) ==
-        environments.end()) {
+            environments.end() ||
+        (target.channel && channels == Channels::kNot)) {
       continue;
     }
     const domain::Target* fallback = targets.Find(target.platform, "");
@@ -135,7 +138,12 @@ absl::Status OverviewService::Describe(const access::Caller& caller,
   SLIPWAY_ASSIGN_OR_RETURN(const auto targets, deps_.targets.GetTargets());
   SLIPWAY_ASSIGN_OR_RETURN(Environments environments, EnvironmentsOf(deps_.auth.access(), caller,
                                                                      applications, targets->all()));
-  const std::vector<scheduler::Labels> agents = deps_.scheduler.Takers();
+  std::vector<scheduler::Labels> agents = deps_.scheduler.Takers();
+  // The controller itself, which builds nothing.
+  std::erase_if(agents, [](const scheduler::Labels& has) {
+    const auto executor = has.find("executor");
+    return executor != has.end() && executor->second == "controller";
+  });
   std::vector<store::CommitOfApplication> commits;
   std::map<ApplicationId, int> places;
   for (std::size_t i = 0; i < applications.size(); ++i) {
@@ -144,8 +152,9 @@ absl::Status OverviewService::Describe(const access::Caller& caller,
     const OverviewParts parts{
         .application = applications[i],
         .allowed = allowed[i],
-        .publishes_to = TargetsIn(environments[{id, Operation::kPublish}], *targets),
-        .previews_on = TargetsIn(environments[{id, Operation::kPreview}], *targets),
+        .publishes_to =
+            TargetsIn(environments[{id, Operation::kPublish}], *targets, Channels::kToo),
+        .previews_on = TargetsIn(environments[{id, Operation::kPreview}], *targets, Channels::kNot),
         .approves_in = environments[{id, Operation::kApprove}],
         .deploys_in = environments[{id, Operation::kDeploy}],
         .known = versions_.Look(RepositoryOf(applications[i], credential)),

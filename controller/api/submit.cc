@@ -1,6 +1,7 @@
 #include "controller/api/submit.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <cctype>
 #include <initializer_list>
@@ -11,6 +12,7 @@
 #include "common/rpc/text.h"
 #include "common/status/status.h"
 #include "controller/api/catalog_convert.h"
+#include "controller/api/channel_convert.h"
 #include "controller/api/fields.h"
 #include "controller/domain/task_actions.h"
 
@@ -18,6 +20,7 @@ namespace slipway::api {
 namespace {
 
 constexpr int kMaxPlatforms = 32;
+constexpr int kMaxChannels = 8;
 
 constexpr std::int32_t kHighestPriority = 100;
 
@@ -49,6 +52,42 @@ absl::StatusOr<Labels> Together(std::initializer_list<Requirer> requirers) {
   // Agents of other executors take only what names them.
   all.emplace("executor", "docker");
   return all;
+}
+
+// The task that hands the product of `build` to `target`.
+domain::Task HandOver(const domain::Task& build, const domain::Target& target,
+                      domain::TaskKind kind, Labels requirements) {
+  domain::Task task = build;
+  task.id = TaskId(NewId("task-"));
+  task.kind = kind;
+  task.platform = target.platform;
+  task.target = target.name;
+  task.depends_on = build.id;
+  task.requirements = std::move(requirements);
+  task.group.clear();
+  task.queued_since = WallTime();
+  task.state = domain::TaskState::kWaiting;
+  return task;
+}
+
+absl::StatusOr<std::vector<RequestedChannel>> ChannelsFrom(const v1::SubmitRunRequest& request,
+                                                           const domain::Targets& targets) {
+  if (request.channels_size() > 0 && request.preview()) {
+    return BadField("channels", "a preview is handed to testers by its own code");
+  }
+  if (request.channels_size() > kMaxChannels) {
+    return BadField("channels", fmt::format("at most {} at once", kMaxChannels));
+  }
+  std::vector<RequestedChannel> channels;
+  std::set<const domain::Target*> seen;
+  for (const v1::ChannelUse& use : request.channels()) {
+    SLIPWAY_ASSIGN_OR_RETURN(auto channel, RequestedChannelFrom(use, targets));
+    if (!seen.insert(channel.target).second) {
+      return BadField("channels", fmt::format("'{}' is named twice", use.channel()));
+    }
+    channels.push_back(std::move(channel));
+  }
+  return channels;
 }
 
 }  // namespace
@@ -95,6 +134,8 @@ absl::StatusOr<Expanded> Expand(const v1::SubmitRunRequest& request,
                              QueueTimeoutFrom("queue_timeout", request.queue_timeout()));
   }
 
+  SLIPWAY_ASSIGN_OR_RETURN(const auto channels, ChannelsFrom(request, targets));
+
   Expanded expanded;
   domain::Run& run = expanded.run;
   run.id = RunId(NewId("run-"));
@@ -107,12 +148,22 @@ absl::StatusOr<Expanded> Expand(const v1::SubmitRunRequest& request,
   run.submitted_at = now;
   run.request_id = request.request_id();
   run.parameters = std::move(parameters);
+  for (const RequestedChannel& channel : channels) {
+    if (channel.recipients.empty()) continue;
+    run.recipients[channel.target->platform + "/" + channel.target->name] =
+        fmt::format("{}", fmt::join(channel.recipients, ","));
+  }
 
   std::set<std::string> seen;
   for (const std::string& platform : request.platforms()) {
     if (!IsPlatformName(platform)) {
       return BadField("platforms",
                       fmt::format("'{}' is no name of a platform", rpc::ValidUtf8(platform)));
+    }
+    if (domain::IsChannelPlatform(platform)) {
+      return BadField("platforms", fmt::format("'{}' is a channel, which nothing is built for; "
+                                               "name it in channels",
+                                               platform));
     }
     if (!seen.insert(platform).second) {
       return BadField("platforms", fmt::format("'{}' is named twice", platform));
@@ -131,23 +182,21 @@ absl::StatusOr<Expanded> Expand(const v1::SubmitRunRequest& request,
     build.queued_since = now;
     build.created_at = now;
     expanded.tasks.push_back(build);
+    for (const RequestedChannel& channel : channels) {
+      expanded.tasks.push_back(HandOver(build, *channel.target, domain::TaskKind::kPublish,
+                                        channel.target->requirements));
+    }
     if (!hands_over) continue;
 
     SLIPWAY_RETURN_IF_ERROR(domain::CheckTarget(targets, platform, request.target()));
     const domain::Target* target = targets.Find(platform, request.target());
-    domain::Task publish = build;
-    publish.id = TaskId(NewId("task-"));
-    publish.kind = request.preview() ? domain::TaskKind::kPreview : domain::TaskKind::kPublish;
-    publish.target = target->name;
-    publish.depends_on = build.id;
     SLIPWAY_ASSIGN_OR_RETURN(
-        publish.requirements,
+        auto required,
         Together(
             {{fmt::format("target '{}'", target->name), target->requirements}, product, submit}));
-    publish.group.clear();
-    publish.queued_since = WallTime();
-    publish.state = domain::TaskState::kWaiting;
-    expanded.tasks.push_back(std::move(publish));
+    expanded.tasks.push_back(HandOver(
+        build, *target, request.preview() ? domain::TaskKind::kPreview : domain::TaskKind::kPublish,
+        std::move(required)));
   }
   return expanded;
 }

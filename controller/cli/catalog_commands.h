@@ -33,12 +33,28 @@ struct TargetFlags {
   std::string deadline;                // duration
   std::vector<std::string> require;    // KEY=VALUE; replaces all
   bool require_nothing = false;
+  // Of channels.
+  std::optional<std::string> server;
+  std::optional<std::string> user;
+  std::optional<std::string> from;
+  std::vector<std::string> to;         // replaces all
+  std::vector<std::string> may_reach;  // replaces all
+  std::optional<std::string> language;
+  std::string attach_up_to;  // size
+  std::string valid_for;     // duration
+  bool plain = false;
 };
 [[nodiscard]] Outcome ListTargets(Session& session, const std::string& platform);
 [[nodiscard]] Outcome ShowTarget(Session& session, const std::string& name);
 [[nodiscard]] Outcome CreateTarget(Session& session, const TargetFlags& flags);
 [[nodiscard]] Outcome SetTarget(Session& session, const TargetFlags& flags);
 [[nodiscard]] Outcome DeleteTarget(Session& session, const std::string& name);
+struct TargetSecretFlags {
+  std::string name;
+  std::string secret_file;  // "-": a line of standard input
+  bool none = false;
+};
+[[nodiscard]] Outcome SetTargetSecret(Session& session, const TargetSecretFlags& flags);
 
 struct EnvironmentFlags {
   std::string name;

@@ -33,6 +33,7 @@ struct SubmitFlags {
   std::int32_t priority = 0;
   std::string group;
   std::vector<std::string> parameters;  // NAME=VALUE
+  std::vector<std::string> channels;    // PLATFORM/NAME[=ADDRESS,…]
   std::string queue_timeout;            // duration or "none"; empty: as the application says
   std::string request_id;               // empty: a new one
   bool follow = false;

@@ -74,6 +74,7 @@ class Grammar {
   void AddCatalog();
   void AddFiles(CLI::App* command);
   void AddTargets();
+  void AddChannelFlags(CLI::App* command);
   void AddEnvironments();
   // grammar_audit.cc
   void AddAudit();
@@ -120,6 +121,7 @@ class Grammar {
   std::string audit_expect_;
   CatalogFlags catalog_;
   TargetFlags target_;
+  TargetSecretFlags target_secret_;
   EnvironmentFlags environment_;
   LoginFlags login_;
   AccountFlags account_;

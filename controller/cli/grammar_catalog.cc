@@ -53,8 +53,7 @@ void Grammar::AddTargets() {
                           [this](Session& s) { return SetTarget(s, target_); });
   for (CLI::App* command : {create, set}) {
     name(command, target_.name);
-    Option(command, "--image", target_.image, "Image with the platform's client", "发布镜像")
-        ->required(command == create);
+    Option(command, "--image", target_.image, "Image with the platform's client", "发布镜像");
     Option(command, "--environment", target_.environment, "Environment ('': none)",
            "所属环境（'' 表示无）");
     Option(command, "--network", target_.network, "bridge or host", "网络：bridge 或 host");
@@ -68,12 +67,51 @@ void Grammar::AddTargets() {
     Option(command, "--require", target_.require, "KEY=VALUE that an agent must have",
            "代理须有的标签 KEY=VALUE");
   }
+  AddChannelFlags(create);
+  AddChannelFlags(set);
+  CLI::App* secret =
+      Command(*targets, "secret", "Sets what a channel proves itself with: an SMTP password",
+              "设置渠道的密钥：SMTP 密码",
+              [this](Session& s) { return SetTargetSecret(s, target_secret_); });
+  name(secret, target_secret_.name);
+  CLI::Option* file = Option(secret, "--secret-file", target_secret_.secret_file,
+                             "Where it is; -: a line of standard input", "密钥文件；- 表示标准输入")
+                          ->type_name("FILE");
+  Flag(secret, "--none", target_secret_.none, "Removes it", "删除密钥")->excludes(file);
   Flag(set, "--require-nothing", target_.require_nothing, "Removes all required labels",
        "清除全部所需标签")
       ->excludes("--require");
   name(Command(*targets, "delete", "Deletes a target that nothing is on its way to",
                "删除没有未完成发布的目标", [this](Session& s) { return DeleteTarget(s, id_); }),
        id_);
+}
+
+void Grammar::AddChannelFlags(CLI::App* command) {
+  const auto group = [&](CLI::Option* option) {
+    option->group(t_("CHANNELS (platforms email and page)", "渠道（平台 email 与 page）"));
+    return option;
+  };
+  group(Option(command, "--server", target_.server, "smtps://HOST[:PORT], or smtp:// with STARTTLS",
+               "邮件服务器 smtps://主机[:端口]，或 smtp://（STARTTLS）"));
+  group(Option(command, "--user", target_.user, "Account at the server ('': none)",
+               "服务器账号（'' 表示无）"));
+  group(Option(command, "--from", target_.from, "Address of the sender", "发件人地址"));
+  group(Option(command, "--to", target_.to, "Who gets each mail; repeatable",
+               "每封邮件的收件人，可重复")
+            ->allow_extra_args(false));
+  group(Option(command, "--may-reach", target_.may_reach,
+               "Whom submits may name beside: an address or @example.com; repeatable",
+               "提交时可另外指定的收件人：地址或 @example.com，可重复")
+            ->allow_extra_args(false));
+  group(Option(command, "--language", target_.language, "Of mails and pages: en or zh-CN (en)",
+               "邮件和页面的语言：en 或 zh-CN（en）"));
+  group(Option(command, "--attach-up-to", target_.attach_up_to,
+               "Packages up to this size are attached (10MiB; at most 25MiB; 0: never)",
+               "不超过此大小的安装包作为附件（10MiB；最大 25MiB；0 表示不附）"));
+  group(Option(command, "--valid-for", target_.valid_for, "How long links can be used (14d)",
+               "链接有效期（14d）"));
+  group(Flag(command, "--no-tls", target_.plain, "Only for a server on the controller's machine",
+             "不加密，仅限控制器本机的邮件服务器"));
 }
 
 void Grammar::AddEnvironments() {

@@ -36,6 +36,10 @@ void Grammar::AddRuns() {
          "What the build is told: NAME=VALUE; repeatable; see `slipway apps parameters`",
          "构建参数：NAME=VALUE，可重复；见 slipway apps parameters")
       ->allow_extra_args(false);
+  Option(submit, "--channel", submit_.channels,
+         "Hands each product on: page, email or email/NAME=a@example.com,b@…; repeatable",
+         "将产物交付到渠道：page、email 或 email/名称=a@example.com,b@…，可重复")
+      ->allow_extra_args(false);
   Option(submit, "--request-id", submit_.request_id,
          "Unique per intent: submitting it again gives the same run",
          "唯一标识；重复提交得到同一次运行");

@@ -1,8 +1,38 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include "controller/cli/catalog_commands.h"
 #include "controller/cli/format.h"
 #include "controller/cli/table.h"
 
 namespace slipway::cli {
+
+namespace {
+
+std::string Joined(const google::protobuf::RepeatedPtrField<std::string>& texts) {
+  return fmt::format("{}", fmt::join(texts, ", "));
+}
+
+void AddChannel(const v1::Target& target, const View& view, Facts& facts) {
+  const Text t = view.text;
+  const v1::Channel& channel = target.channel();
+  facts.Add(t("server", "服务器"), channel.url());
+  facts.Add(t("encryption", "加密"), channel.plain() ? t("none", "无") : "");
+  facts.Add(t("user", "账号"), channel.user());
+  if (!channel.user().empty()) {
+    facts.Add(t("password", "密码"), channel.has_secret() ? t("set", "已设置") : t("none", "无"));
+  }
+  facts.Add(t("from", "发件人"), channel.from());
+  facts.Add(t("to", "收件人"), Joined(channel.to()));
+  facts.Add(t("may reach", "可另外指定"), Joined(channel.may_reach()));
+  facts.Add(t("language", "语言"), channel.language());
+  if (channel.has_attach_up_to()) {
+    facts.Add(t("attached up to", "附件上限"), FormatBytes(channel.attach_up_to()));
+  }
+  facts.Add(t("links valid for", "链接有效期"), FormatSpan(channel.valid_for()));
+}
+
+}  // namespace
 
 std::string RenderTargets(const v1::ListTargetsResponse& targets, const View& view) {
   const Text t = view.text;
@@ -29,6 +59,7 @@ std::string RenderTarget(const v1::Target& target, const View& view) {
   facts.Add(t("network", "网络"), target.network());
   facts.Add(t("proxy", "代理服务器"), target.proxy());
   facts.Add(t("own CA", "自有 CA"), target.ca_pem().empty() ? "" : t("yes", "是"));
+  if (target.has_channel()) AddChannel(target, view, facts);
   facts.Add(t("deadline", "时限"), FormatSpan(target.deadline()));
   facts.Add(t("requires", "所需标签"), FormatLabels(target.requirements()));
   facts.Add(t("created", "创建时间"), FormatTime(target.created_at()));

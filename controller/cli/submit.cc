@@ -23,6 +23,21 @@ std::string Heading(const std::string& run, const v1::SubmitRunResponse& respons
   return text + table.Render();
 }
 
+// "email/qa=a@example.com,b@example.com"; the controller says what is wrong with it.
+void AddChannel(const std::string& text, v1::SubmitRunRequest& request) {
+  v1::ChannelUse& use = *request.add_channels();
+  const auto equals = text.find('=');
+  use.set_channel(text.substr(0, equals));
+  if (equals == std::string::npos) return;
+  std::string_view rest = std::string_view(text).substr(equals + 1);
+  while (true) {
+    const auto comma = rest.find(',');
+    use.add_recipients(std::string(rest.substr(0, comma)));
+    if (comma == std::string_view::npos) return;
+    rest.remove_prefix(comma + 1);
+  }
+}
+
 // The release of a finished publish with its code.
 absl::Status PrintRelease(Session& session, const Client& client, const std::string& release,
                           std::ostream& out, const View& view) {
@@ -116,6 +131,7 @@ Outcome Submit(Session& session, const SubmitFlags& flags) {
   SLIPWAY_RETURN_IF_ERROR(ReadLabels(flags.require, session.text, *request.mutable_requirements()));
   SLIPWAY_RETURN_IF_ERROR(
       ReadParameters(flags.parameters, session.text, *request.mutable_parameters()));
+  for (const std::string& channel : flags.channels) AddChannel(channel, request);
   if (!flags.queue_timeout.empty()) {
     SLIPWAY_ASSIGN_OR_RETURN(*request.mutable_queue_timeout(),
                              ReadQueueTimeout(flags.queue_timeout));

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <sys/prctl.h>
 
 #include <tuple>
 #include <utility>
@@ -8,6 +9,7 @@
 #include "common/rpc/convert.h"
 #include "common/status/status.h"
 #include "controller/cli/catalog_commands.h"
+#include "controller/cli/secret_files.h"
 
 namespace slipway::cli {
 namespace {
@@ -38,7 +40,46 @@ absl::StatusOr<v1::Environment> ReadEnvironment(const Client& client, const std:
   return environment;
 }
 
+bool IsChannel(const v1::Target& target) {
+  return target.platform() == "email" || target.platform() == "page";
+}
+
+void Replace(const std::vector<std::string>& with,
+             google::protobuf::RepeatedPtrField<std::string>& texts) {
+  if (!with.empty()) texts.Assign(with.begin(), with.end());
+}
+
+absl::Status TakeChannel(const TargetFlags& flags, v1::Channel& channel) {
+  if (flags.server) channel.set_url(*flags.server);
+  if (flags.user) channel.set_user(*flags.user);
+  if (flags.from) channel.set_from(*flags.from);
+  Replace(flags.to, *channel.mutable_to());
+  Replace(flags.may_reach, *channel.mutable_may_reach());
+  if (flags.language) channel.set_language(*flags.language);
+  if (flags.plain) channel.set_plain(true);
+  if (!flags.attach_up_to.empty()) {
+    const auto size = config::ParseSize(flags.attach_up_to);
+    if (!size.ok()) return UsageError(WithContext(size.status(), "--attach-up-to"));
+    channel.set_attach_up_to(*size);
+  }
+  if (!flags.valid_for.empty()) {
+    const auto span = config::ParseDuration(flags.valid_for);
+    if (!span.ok()) return UsageError(WithContext(span.status(), "--valid-for"));
+    *channel.mutable_valid_for() = rpc::ToProtoDuration(*span);
+  }
+  channel.clear_has_secret();
+  return absl::OkStatus();
+}
+
 absl::Status Take(const TargetFlags& flags, Text text, v1::Target& target) {
+  if (IsChannel(target)) {
+    SLIPWAY_RETURN_IF_ERROR(TakeChannel(flags, *target.mutable_channel()));
+  } else if (flags.server || flags.from || flags.user || !flags.to.empty() ||
+             !flags.may_reach.empty() || flags.language || flags.plain ||
+             !flags.attach_up_to.empty() || !flags.valid_for.empty()) {
+    // The controller says why not.
+    SLIPWAY_RETURN_IF_ERROR(TakeChannel(flags, *target.mutable_channel()));
+  }
   if (flags.environment) target.set_environment(*flags.environment);
   if (flags.image) target.set_image(*flags.image);
   if (flags.network) target.set_network(*flags.network);
@@ -123,6 +164,30 @@ Outcome DeleteTarget(Session& session, const std::string& name) {
   v1::DeleteTargetResponse response;
   SLIPWAY_RETURN_IF_ERROR(client->Call(client->catalog(), &Stub::DeleteTarget, request, response));
   session.PrintDone(response, Deleted(session.text, request.platform() + "/" + request.name()));
+  return ExitCode::kOk;
+}
+
+Outcome SetTargetSecret(Session& session, const TargetSecretFlags& flags) {
+  const Text t = session.text;
+  prctl(PR_SET_DUMPABLE, 0);
+  if (flags.none == !flags.secret_file.empty()) {
+    return UsageError(
+        MakeError(absl::StatusCode::kInvalidArgument, "BAD_FLAGS",
+                  t("one of --secret-file and --none", "--secret-file 与 --none 二者选一")));
+  }
+  v1::SetTargetSecretRequest request;
+  std::tie(*request.mutable_platform(), *request.mutable_name()) = Split(flags.name);
+  if (!flags.none) {
+    SLIPWAY_ASSIGN_OR_RETURN(const auto secret, ReadPassword(session, flags.secret_file));
+    request.set_secret(std::string(secret.view()));
+  }
+  SLIPWAY_ASSIGN_OR_RETURN(const Client* client, session.Controller());
+  v1::Target changed;
+  const absl::Status status =
+      client->Call(client->catalog(), &Stub::SetTargetSecret, request, changed);
+  crypto::Wipe(request.mutable_secret()->data(), request.secret().size());
+  SLIPWAY_RETURN_IF_ERROR(status);
+  session.Print(changed, RenderTarget);
   return ExitCode::kOk;
 }
 

@@ -10,6 +10,10 @@
 
 namespace slipway::domain {
 
+// The controller's own executor, which works for channels: an agent to the scheduler, with the label
+// executor=controller, and no agent of the farm. None that joins gets this id.
+inline constexpr char kControllerAgent[] = "controller";
+
 // What operators decided about an agent. Whether its program is connected, and whether that is
 // being stopped, is the scheduler's knowledge and no part of it.
 enum class AgentMode {

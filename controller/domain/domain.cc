@@ -44,7 +44,8 @@ bool IsTerminal(TaskState state) {
 }
 
 std::optional<Group> GroupOf(const Task& task) {
-  if (task.kind == TaskKind::kPublish) {
+  // Mails do not wait for each other, least of all for one of unknown outcome.
+  if (task.kind == TaskKind::kPublish && !IsChannelPlatform(task.platform)) {
     return Group{task.application, "publish:" + task.platform + "/" + task.target};
   }
   if (task.group.empty()) return std::nullopt;

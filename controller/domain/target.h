@@ -2,11 +2,13 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "common/base/time.h"
+#include "controller/domain/channel.h"
 
 namespace slipway::domain {
 
@@ -29,7 +31,7 @@ struct Target {
   std::string platform;  // "weixin"
   // Name of an environment; grants may be for it alone. Empty: none.
   std::string environment{};
-  // Farm-owned image with the platform's client and adapter.
+  // Farm-owned image with the platform's client and adapter; empty for channels.
   std::string image;
   // HTTP proxy URL on the way to the platform; empty: direct.
   std::string proxy;
@@ -41,6 +43,10 @@ struct Target {
   Duration deadline = std::chrono::minutes(10);
   // Labels that an agent needs to publish there (key → value).
   std::map<std::string, std::string> requirements{};
+  // Present exactly when IsChannelPlatform(platform).
+  std::optional<Channel> channel{};
+  // Of a channel: it has something to prove itself with. The stores' word; no wish changes it.
+  bool has_secret = false;
   std::int64_t revision = 0;  // as of Environment
   WallTime created_at{};
   std::string created_by{};

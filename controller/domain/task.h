@@ -61,6 +61,9 @@ struct Run {
   std::string request_id;
   // What its builds are told, as submitted: name → value.
   std::map<std::string, std::string> parameters{};
+  // Whom its channels reach beside those that they name themselves: "platform/name" → addresses
+  // with commas between them.
+  std::map<std::string, std::string> recipients{};
 };
 
 struct Task {
@@ -68,6 +71,7 @@ struct Task {
   RunId run;
   ApplicationId application;
   TaskKind kind = TaskKind::kBuild;
+  // Of a publish to a channel: the channel's, not that of the product.
   std::string platform;
   // Name of the publish target (operator settings); empty for builds.
   std::string target;
@@ -112,8 +116,8 @@ struct Group {
   friend auto operator<=>(const Group&, const Group&) = default;
 };
 
-// A publish belongs to the group of its target by nature, a build to the one it names; nullopt:
-// none.
+// A publish to a platform belongs to the group of its target by nature, a build to the one it
+// names; nullopt: none.
 [[nodiscard]] std::optional<Group> GroupOf(const Task& task);
 
 // A step of an attempt as people see it.

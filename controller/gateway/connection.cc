@@ -266,8 +266,8 @@ void Connection::Respond(Response response) {
 }
 
 void Connection::Begin(Response head) {
-  framing_ = http11_ ? Framing::kChunked : Framing::kUntilClose;
-  if (!http11_) keep_alive_ = false;
+  framing_ = head.length ? Framing::kLength : http11_ ? Framing::kChunked : Framing::kUntilClose;
+  if (framing_ == Framing::kUntilClose) keep_alive_ = false;
   SendHead(head, framing_);
   Flush();
 }
@@ -284,6 +284,8 @@ void Connection::End(std::string last_piece) {
   exchange_.reset();
   Flush();
 }
+
+void Connection::Break() { Close(); }
 
 void Connection::Post(std::function<void()> work) { asio::post(io_, std::move(work)); }
 

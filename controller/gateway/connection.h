@@ -53,6 +53,7 @@ class Connection final : public Responder, public std::enable_shared_from_this<C
   void Begin(Response head) override;
   void Write(std::string piece) override;
   void End(std::string last_piece) override;
+  void Break() override;
   void Post(std::function<void()> work) override;
 
  private:

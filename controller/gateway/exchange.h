@@ -14,12 +14,16 @@ class Responder {
   virtual ~Responder() = default;
   // A whole answer.
   virtual void Respond(Response response) = 0;
-  // The beginning of one in pieces; `head` has no body.
+  // The beginning of one in pieces; `head` has no body. When it says a length, the pieces have just
+  // as many bytes.
   virtual void Begin(Response head) = 0;
   // REQUIRES: nothing is being written. Exchange::OnWritten says when the piece is on its way.
   virtual void Write(std::string piece) = 0;
   // REQUIRES: nothing is being written. Closes the answer.
   virtual void End(std::string last_piece) = 0;
+  // Instead of End, when no more pieces can be had: closes the connection, so that nobody takes the
+  // answer for a whole one.
+  virtual void Break() = 0;
   // Runs `work` on the connection's thread. Thread-safe.
   virtual void Post(std::function<void()> work) = 0;
 };

@@ -45,7 +45,7 @@ std::string ResponseHead(const Response& response, Framing framing, bool keep_al
   if (framing == Framing::kChunked) {
     out += "Transfer-Encoding: chunked\r\n";
   } else if (framing == Framing::kLength && response.status != 204) {
-    fmt::format_to(to, "Content-Length: {}\r\n", response.body.size());
+    fmt::format_to(to, "Content-Length: {}\r\n", response.length.value_or(response.body.size()));
   }
   if (!keep_alive) out += "Connection: close\r\n";
   // Nothing here is a page to be guessed at.

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -54,6 +55,9 @@ struct Response {
   int status = 200;
   HeaderList headers;
   std::string body;
+  // Of a body that follows in pieces, or that a HEAD does not get; absent: that of `body`, or not
+  // known.
+  std::optional<std::uint64_t> length{};
 };
 
 // How a body is delimited.

@@ -126,7 +126,7 @@ class AsioHttpServer final : public HttpServer {
         table_(std::move(table)),
         grpc_(deps.channel, std::move(deps.token), deps.clock, calls_),
         metrics_(deps.registry, table_),
-        pages_(deps.registry, metrics_, calls_, std::move(deps.ready)),
+        pages_(deps.registry, metrics_, calls_, std::move(deps.ready), std::move(deps.linked)),
         router_({options_.origins}, table_, {grpc_, metrics_, options_.limits, clock_}, pages_),
         shared_{router_, options_.limits, clock_, buffered_} {
     for (int i = 0; i < std::max(1, options_.threads); ++i) {

@@ -48,6 +48,8 @@ class HttpServer {
     metrics::Registry& registry;
     const Clock& clock;
     Readiness ready;
+    // Null: no links lead here.
+    std::shared_ptr<LinkedPages> linked{};
   };
 
   // `tls`: null for plain HTTP. kFailedPrecondition, HTTP_PLAIN_REFUSED; kUnavailable,

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "controller/gateway/connect.h"
+#include "controller/gateway/link_exchange.h"
 
 namespace slipway::gateway {
 namespace {
@@ -50,8 +51,9 @@ class ReadyExchange final : public Exchange, public std::enable_shared_from_this
 
 std::shared_ptr<Exchange> Pages::Answer(const Request& request,
                                         std::shared_ptr<Responder> responder) const {
-  const bool known =
-      request.path == "/healthz" || request.path == "/readyz" || request.path == "/metrics";
+  const bool linked = linked_ && request.path.rfind(kLinkPrefix, 0) == 0;
+  const bool known = linked || request.path == "/healthz" || request.path == "/readyz" ||
+                     request.path == "/metrics";
   if (!known) {
     metrics_.Answered("other", 404);
     // Clients of Connect make `unimplemented` of it, whose object this is.
@@ -65,12 +67,13 @@ std::shared_ptr<Exchange> Pages::Answer(const Request& request,
     return nullptr;
   }
   if (request.method != "GET" && request.method != "HEAD") {
-    metrics_.Answered(request.path, 405);
+    metrics_.Answered(linked ? "/p" : request.path, 405);
     Response response = Page(405, "only GET is allowed here\n");
     response.headers.emplace_back("Allow", "GET, HEAD");
     responder->Respond(std::move(response));
     return nullptr;
   }
+  if (linked) return StartLink(linked_, request, metrics_, open_.Open(), std::move(responder));
   if (request.path == "/readyz") {
     auto exchange = std::make_shared<ReadyExchange>(metrics_, std::move(responder));
     exchange->Start(ready_, open_.Open());

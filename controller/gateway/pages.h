@@ -7,6 +7,7 @@
 #include "controller/gateway/exchange.h"
 #include "controller/gateway/http_message.h"
 #include "controller/gateway/http_metrics.h"
+#include "controller/gateway/linked_pages.h"
 #include "controller/gateway/open_count.h"
 #include "controller/metrics/registry.h"
 
@@ -15,12 +16,18 @@ namespace slipway::gateway {
 // Asks whether the controller can serve and calls back once, from any thread.
 using Readiness = std::function<void(std::function<void(const absl::Status&)>)>;
 
-// What is not a call: /healthz, /readyz, /metrics; 404 for the rest. Thread-safe.
+// What is not a call: /healthz, /readyz, /metrics, and what links lead to; 404 for the rest.
+// Thread-safe.
 class Pages {
  public:
   // All must outlive this and its exchanges.
-  Pages(const metrics::Registry& registry, HttpMetrics& metrics, OpenCount& open, Readiness ready)
-      : registry_(registry), metrics_(metrics), open_(open), ready_(std::move(ready)) {}
+  Pages(const metrics::Registry& registry, HttpMetrics& metrics, OpenCount& open, Readiness ready,
+        std::shared_ptr<LinkedPages> linked)
+      : registry_(registry),
+        metrics_(metrics),
+        open_(open),
+        ready_(std::move(ready)),
+        linked_(std::move(linked)) {}
 
   // Null: it was answered at once.
   [[nodiscard]] std::shared_ptr<Exchange> Answer(const Request& request,
@@ -31,6 +38,7 @@ class Pages {
   HttpMetrics& metrics_;
   OpenCount& open_;
   const Readiness ready_;
+  const std::shared_ptr<LinkedPages> linked_;  // null: there are none
 };
 
 }  // namespace slipway::gateway

@@ -17,7 +17,9 @@ void KnownRuns::Add(const domain::Run& run, const std::vector<domain::Task>& tas
   }
   for (const domain::Task& task : tasks) {
     const auto before = tasks_.find(task.depends_on);
-    if (before != tasks_.end()) before->second.publish_follows = true;
+    if (before != tasks_.end() && !domain::IsChannelPlatform(task.platform)) {
+      before->second.publish_follows = true;
+    }
   }
   order_.push_back(std::move(ids));
   if (order_.size() <= capacity_) return;

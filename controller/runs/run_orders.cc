@@ -253,8 +253,11 @@ absl::StatusOr<domain::Release> RunOrders::MakeRelease(const TaskId& task,
   release.build_task = loaded.build.task.id;
   release.application = run.application;
   release.application_name = run.application_name;
-  release.platform = loaded.publish.task.platform;
-  release.target = loaded.publish.task.target;
+  // What a channel hands on is still a product of its platform.
+  const domain::Task& publish = loaded.publish.task;
+  const bool channel = domain::IsChannelPlatform(publish.platform);
+  release.platform = channel ? loaded.build.task.platform : publish.platform;
+  release.target = channel ? publish.platform + "/" + publish.target : publish.target;
   release.version = version.empty() ? build.version : version;
   release.commit = build.commit;
   release.manifest = build.manifest;
@@ -311,8 +314,9 @@ absl::StatusOr<std::string> RunOrders::SpecOf(const TaskId& task) {
   if (found.task.kind == domain::TaskKind::kBuild) {
     SLIPWAY_ASSIGN_OR_RETURN(const auto siblings, deps_.reader.TasksOfRun(run.id));
     const bool publish_follows =
-        std::any_of(siblings.begin(), siblings.end(),
-                    [&](const domain::Task& sibling) { return sibling.depends_on == task; });
+        std::any_of(siblings.begin(), siblings.end(), [&](const domain::Task& sibling) {
+          return sibling.depends_on == task && !domain::IsChannelPlatform(sibling.platform);
+        });
     return BuildSpecOf(run, found.task.platform, publish_follows);
   }
   v1::TaskSpec spec = SpecFrame(run, found.task.platform);
@@ -351,6 +355,8 @@ absl::StatusOr<std::variant<std::string, Failure>> RunOrders::SecretOf(const Tas
   const protocol::BuildOutcome& build = *loaded.build.task.result->build;
   const domain::Run& run = loaded.publish.run;
   const std::string& platform = loaded.publish.task.platform;
+  // Who works for channels is in this process and opens their own secrets.
+  if (domain::IsChannelPlatform(platform)) return Answer(std::string());
   auto opened =
       crypto::OpenCredential(build.sealed_credential, deps_.sealing.certificate_pem,
                              deps_.sealing.key_pem.view(), {deps_.farm, run.application, platform});

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "controller/domain/agent.h"
+
 namespace slipway::scheduler {
 namespace {
 
@@ -89,6 +91,7 @@ void AgentRoster::Unwant(const Labels& requirements, const TaskId& task) {
 std::vector<std::string> AgentRoster::Nearest(const Labels& requirements, std::size_t most) const {
   std::vector<std::pair<std::size_t, std::string>> agents;
   for (const auto& [id, known] : agents_) {
+    if (id.value() == domain::kControllerAgent) continue;
     const std::string& name = known.name.empty() ? id.value() : known.name;
     const std::string why = known.seen ? Misses(requirements, known.labels) : "never connected";
     agents.emplace_back(CountUnmet(requirements, known.labels), name + " (" + why + ")");

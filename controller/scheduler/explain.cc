@@ -4,6 +4,7 @@
 #include <tuple>
 #include <utility>
 
+#include "controller/domain/agent.h"
 #include "controller/scheduler/scheduler_impl.h"
 
 namespace slipway::scheduler {
@@ -45,6 +46,8 @@ std::vector<AgentFit> SchedulerCore::Impl::FitsOf(const domain::Task& task) cons
         fit.unmet.push_back({key, wanted, label->second});
       }
     }
+    // It never could, and nobody wonders.
+    if (id.value() == domain::kControllerAgent && !fit.unmet.empty()) continue;
     fits.push_back(std::move(fit));
   }
   std::stable_sort(fits.begin(), fits.end(), [](const AgentFit& a, const AgentFit& b) {

@@ -168,6 +168,7 @@ Scheduler::Load Scheduler::CurrentLoad() const {
   Load load{.unfinished = core_.unfinished(), .queued = core_.queued()};
   for (const AgentView& agent : core_.Agents()) {
     load.held += agent.attempts.size();
+    if (agent.agent.value() == domain::kControllerAgent) continue;
     load.agents += agent.online ? 1 : 0;
     load.slots += agent.online ? agent.slots : 0;
   }

@@ -81,7 +81,7 @@ class Scheduler {
     std::size_t unfinished = 0;
     std::size_t queued = 0;  // for an agent alone
     std::size_t held = 0;    // at an agent, or offered to one
-    std::size_t agents = 0;  // connected
+    std::size_t agents = 0;  // connected, but for the controller's own
     std::size_t slots = 0;   // theirs
   };
   [[nodiscard]] Load CurrentLoad() const;

@@ -25,6 +25,16 @@ class CachedTargetStore final : public TargetStore {
                                               const Cause& cause) override {
     return Changed(below_.UpdateTarget(target, revision, cause));
   }
+  absl::StatusOr<domain::Target> SetTargetSecret(const std::string& platform,
+                                                 const std::string& name, const std::string& sealed,
+                                                 std::optional<std::int64_t> revision,
+                                                 const Cause& cause) override {
+    return Changed(below_.SetTargetSecret(platform, name, sealed, revision, cause));
+  }
+  absl::StatusOr<std::string> SealedTargetSecret(const std::string& platform,
+                                                 const std::string& name) override {
+    return below_.SealedTargetSecret(platform, name);
+  }
   absl::Status DeleteTarget(const std::string& platform, const std::string& name,
                             std::optional<std::int64_t> revision, const Cause& cause) override {
     return Changed(below_.DeleteTarget(platform, name, revision, cause));

@@ -30,6 +30,14 @@ class TargetStore {
   // previews to it are not finished, for their rights and their end rest on them.
   [[nodiscard]] virtual absl::StatusOr<domain::Target> UpdateTarget(
       const domain::Target& target, std::optional<std::int64_t> revision, const Cause& cause) = 0;
+  // What a channel proves itself with, sealed for the farm; empty: nothing. kNotFound
+  // NO_SUCH_TARGET; kFailedPrecondition NO_CHANNEL.
+  [[nodiscard]] virtual absl::StatusOr<domain::Target> SetTargetSecret(
+      const std::string& platform, const std::string& name, const std::string& sealed,
+      std::optional<std::int64_t> revision, const Cause& cause) = 0;
+  // The sealed document; empty: it has none. kNotFound NO_SUCH_TARGET.
+  [[nodiscard]] virtual absl::StatusOr<std::string> SealedTargetSecret(const std::string& platform,
+                                                                       const std::string& name) = 0;
   // kNotFound NO_SUCH_TARGET; kFailedPrecondition TARGET_IN_USE.
   [[nodiscard]] virtual absl::Status DeleteTarget(const std::string& platform,
                                                   const std::string& name,

@@ -296,4 +296,56 @@ TEST_CASE(
              StatusIs(StatusCode::kAlreadyExists, "APPLICATION_EXISTS"));
 }
 
+TEST_CASE(
+    "TargetStore: a channel is kept as it was written, and has a secret that only a call of "
+    "its own changes",
+    "[contract]") {
+  Farm farm;
+  store::TargetStore& store = farm.process->targets();
+  domain::Target wish;
+  wish.platform = "email";
+  wish.name = "qa";
+  wish.requirements = {{"executor", "controller"}};
+  wish.channel = domain::Channel{.url = "smtps://mail.example.com",
+                                 .user = "farm",
+                                 .from = "farm@example.com",
+                                 .to = {"qa@example.com", "mei@example.com"},
+                                 .may_reach = {"@example.com"},
+                                 .language = "zh-CN",
+                                 .attach_up_to = std::uint64_t{5} << 30,
+                                 .valid_for = std::chrono::hours(48),
+                                 .plain = true};
+  const auto made = store.CreateTarget(wish, By("admin"));
+  REQUIRE_OK(made);
+  const domain::Target found = *(*store.GetTargets())->Find("email", "qa");
+  CHECK(found.channel == wish.channel);
+  CHECK_FALSE(found.has_secret);
+  const auto none = store.SealedTargetSecret("email", "qa");
+  REQUIRE_OK(none);
+  CHECK(none->empty());
+
+  CHECK_THAT(store.SetTargetSecret("email", "qa", "sealed", made->revision + 1000, By("admin")),
+             StatusIs(StatusCode::kAborted));
+  const auto set = store.SetTargetSecret("email", "qa", "sealed", made->revision, By("admin"));
+  REQUIRE_OK(set);
+  CHECK(set->has_secret);
+  CHECK(set->revision != made->revision);
+  wish.channel->to.clear();
+  const auto changed = store.UpdateTarget(wish, set->revision, By("admin"));
+  REQUIRE_OK(changed);
+  CHECK(changed->has_secret);
+  CHECK(changed->channel == wish.channel);
+  CHECK(*store.SealedTargetSecret("email", "qa") == "sealed");
+  REQUIRE_OK(store.SetTargetSecret("email", "qa", "", std::nullopt, By("admin")));
+  CHECK_FALSE((*store.GetTargets())->Find("email", "qa")->has_secret);
+
+  REQUIRE_OK(store.CreateTarget(MakeTarget("weixin"), By("admin")));
+  CHECK_THAT(store.SetTargetSecret("weixin", "weixin", "sealed", std::nullopt, By("admin")),
+             StatusIs(StatusCode::kFailedPrecondition, "NO_CHANNEL"));
+  CHECK_THAT(store.SetTargetSecret("email", "none", "sealed", std::nullopt, By("admin")),
+             StatusIs(StatusCode::kNotFound, "NO_SUCH_TARGET"));
+  CHECK_THAT(store.SealedTargetSecret("email", "none"),
+             StatusIs(StatusCode::kNotFound, "NO_SUCH_TARGET"));
+}
+
 }  // namespace slipway::testing

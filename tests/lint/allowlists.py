@@ -71,6 +71,7 @@ THIRD_PARTY = {
     "libpq-fe.h": (("controller/store/pg",), "the PostgreSQL stores"),
     "git2": (("common/git", "agent/workspace"),
              "repositories are read by common/git and checked out by the workspace"),
+    "curl/": (("controller/mail",), "SMTP"),
     "re2/": (("common/project",), "patterns of parameters: linear time, whatever a repository writes"),
     "boost/asio": (("agent/executor/docker", "agent/workspace", "agent/runner", "agent/link",
                     "controller/gateway", "controller/store/pg", "common/process"),

@@ -40,6 +40,8 @@ struct InMemoryDatabase::State {
   bool failing_commits_apply = false;
   std::map<std::string, domain::Application> applications;  // by name
   Targets targets;
+  // Of channels, sealed.
+  std::map<std::pair<std::string, std::string>, std::string> target_secrets;
   std::map<std::string, domain::Environment> environments;
   std::int64_t last_revision = 0;
   // By account and request id: what was created, by its key, and the wish as text.

@@ -107,6 +107,12 @@ class InMemoryTargetStore final : public store::TargetStore {
   absl::Status DeleteTarget(const std::string& platform, const std::string& name,
                             std::optional<std::int64_t> revision,
                             const store::Cause& cause) override;
+  absl::StatusOr<domain::Target> SetTargetSecret(const std::string& platform,
+                                                 const std::string& name, const std::string& sealed,
+                                                 std::optional<std::int64_t> revision,
+                                                 const store::Cause& cause) override;
+  absl::StatusOr<std::string> SealedTargetSecret(const std::string& platform,
+                                                 const std::string& name) override;
   absl::StatusOr<std::shared_ptr<const domain::Targets>> GetTargets() override;
   absl::StatusOr<domain::Environment> CreateEnvironment(const domain::Environment& environment,
                                                         const store::Cause& cause) override;

@@ -57,6 +57,7 @@ std::string ContentsOf(const Target& target) {
                      target.ca_pem + '\n' + target.network + '\n' +
                      std::to_string(target.deadline.count());
   for (const auto& [key, value] : target.requirements) text += '\n' + key + '=' + value;
+  if (target.channel) text += '\n' + target.channel->url + '\n' + target.channel->from;
   return text;
 }
 
@@ -88,6 +89,7 @@ absl::StatusOr<Target> InMemoryTargetStore::CreateTarget(const Target& target,
   stored.revision = ++state_.last_revision;
   stored.created_at = cause.at;
   stored.created_by = cause.actor;
+  stored.has_secret = false;
   state_.tables.audit.push_back(key);
   return stored;
 }
@@ -104,9 +106,34 @@ absl::StatusOr<Target> InMemoryTargetStore::UpdateTarget(const Target& target,
   const Target before = std::exchange(*found, target);
   found->created_at = before.created_at;
   found->created_by = before.created_by;
+  found->has_secret = before.has_secret;
   found->revision = ++state_.last_revision;
   state_.tables.audit.push_back(target.platform + "/" + target.name);
   return *found;
+}
+
+absl::StatusOr<Target> InMemoryTargetStore::SetTargetSecret(const std::string& platform,
+                                                            const std::string& name,
+                                                            const std::string& sealed,
+                                                            std::optional<std::int64_t> revision,
+                                                            const store::Cause&) {
+  const std::lock_guard lock(state_.mu);
+  SLIPWAY_ASSIGN_OR_RETURN(Target * found, Find(state_, platform, name, revision));
+  if (!found->channel) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, "NO_CHANNEL", "it is no channel");
+  }
+  state_.target_secrets[{platform, name}] = sealed;
+  found->has_secret = !sealed.empty();
+  found->revision = ++state_.last_revision;
+  state_.tables.audit.push_back(platform + "/" + name);
+  return *found;
+}
+
+absl::StatusOr<std::string> InMemoryTargetStore::SealedTargetSecret(const std::string& platform,
+                                                                    const std::string& name) {
+  const std::lock_guard lock(state_.mu);
+  SLIPWAY_RETURN_IF_ERROR(Find(state_, platform, name, std::nullopt).status());
+  return state_.target_secrets[{platform, name}];
 }
 
 absl::Status InMemoryTargetStore::DeleteTarget(const std::string& platform, const std::string& name,
@@ -116,6 +143,7 @@ absl::Status InMemoryTargetStore::DeleteTarget(const std::string& platform, cons
   SLIPWAY_ASSIGN_OR_RETURN(const Target* found, Find(state_, platform, name, revision));
   SLIPWAY_RETURN_IF_ERROR(CheckUnused(state_, *found));
   state_.targets.erase({platform, name});
+  state_.target_secrets.erase({platform, name});
   state_.tables.audit.push_back(platform + "/" + name);
   return absl::OkStatus();
 }

@@ -58,6 +58,13 @@ TEST_CASE("SessionCore: an inventory may hold each kind of task", "[unit][sessio
   CHECK_OK(session.OnMessage(inventory, kStart));
 }
 
+TEST_CASE("SessionCore: no agent may pass for the controller's own executor", "[unit][session]") {
+  SessionCore session = NewSession();
+  protocol::Inventory inventory = Inventory(1);
+  inventory.labels = {{"executor", "controller"}};
+  CHECK(absl::IsInvalidArgument(session.OnMessage(inventory, kStart).status()));
+}
+
 TEST_CASE("SessionCore: malformed messages end the stream", "[unit][session]") {
   SessionCore session = NewSession();
   REQUIRE_OK(session.OnMessage(Inventory(1), kStart));

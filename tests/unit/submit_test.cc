@@ -31,8 +31,15 @@ v1::SubmitRunRequest Good() {
 absl::StatusOr<Expanded> Expand(const v1::SubmitRunRequest& request) {
   domain::Target trial = TargetOf("weixin", "trial");
   trial.requirements = {{"net", "dmz"}};
-  static const domain::Targets targets({TargetOf("weixin", "weixin"), TargetOf("weixin", "staging"),
-                                        trial, TargetOf("alipay", "alipay")});
+  domain::Target mail = TargetOf("email", "qa");
+  mail.requirements = {{"executor", "controller"}};
+  mail.channel = domain::Channel{.from = "farm@example.com", .may_reach = {"@example.com"}};
+  domain::Target page = TargetOf("page", "page");
+  page.requirements = mail.requirements;
+  page.channel.emplace();
+  static const domain::Targets targets({mail, page, TargetOf("weixin", "weixin"),
+                                        TargetOf("weixin", "staging"), trial,
+                                        TargetOf("alipay", "alipay")});
   domain::Application application;
   application.id = ApplicationId("app-1");
   application.name = "shop";
@@ -66,6 +73,45 @@ TEST_CASE("Expand: a build per platform, and its publish that waits for it", "[u
     CHECK(publish.run == expanded->run.id);
     CHECK(publish.target == publish.platform);
   }
+}
+
+TEST_CASE("Expand: each product goes to each channel, whatever agents the builds need", "[unit]") {
+  v1::SubmitRunRequest request = Good();
+  request.add_platforms("alipay");
+  request.set_publish(true);
+  (*request.mutable_requirements())["executor"] = "host";
+  request.add_channels()->set_channel("page");
+  v1::ChannelUse& mail = *request.add_channels();
+  mail.set_channel("email/qa");
+  mail.add_recipients("mei@example.com");
+  mail.add_recipients("MEI@example.com");
+  mail.add_recipients("li@Example.com");
+  const auto expanded = Expand(request);
+  REQUIRE_OK(expanded);
+  CHECK(expanded->run.recipients ==
+        std::map<std::string, std::string>{{"email/qa", "mei@example.com,li@Example.com"}});
+  REQUIRE(expanded->tasks.size() == 8);
+  for (std::size_t i = 0; i < 8; i += 4) {
+    const domain::Task& build = expanded->tasks[i];
+    for (std::size_t j = i + 1; j < i + 4; ++j) {
+      CHECK(expanded->tasks[j].kind == domain::TaskKind::kPublish);
+      CHECK(expanded->tasks[j].depends_on == build.id);
+    }
+    CHECK(expanded->tasks[i + 1].platform == "page");
+    CHECK(expanded->tasks[i + 2].platform == "email");
+    CHECK(expanded->tasks[i + 2].target == "qa");
+    CHECK(expanded->tasks[i + 2].requirements ==
+          std::map<std::string, std::string>{{"executor", "controller"}});
+    // Mails do not wait for each other.
+    CHECK_FALSE(domain::GroupOf(expanded->tasks[i + 2]).has_value());
+    CHECK(expanded->tasks[i + 3].platform == build.platform);
+  }
+}
+
+TEST_CASE("Expand: a mail that nobody would get is refused", "[unit]") {
+  v1::SubmitRunRequest request = Good();
+  request.add_channels()->set_channel("email/qa");
+  CHECK_THAT(Expand(request), StatusIs(absl::StatusCode::kFailedPrecondition, "NO_RECIPIENT"));
 }
 
 TEST_CASE("Expand: a preview takes the place of the publish, on the same targets", "[unit]") {

@@ -80,6 +80,24 @@ void CatalogReader::ReadEnvironment(Section root) {
   catalog_.environments.push_back(std::move(environment));
 }
 
+// Defaults are written out, so that what is there compares with what is wished.
+void CatalogReader::ReadChannel(Section& root, v1::Target& target) {
+  v1::Channel& channel = *target.mutable_channel();
+  channel.set_language(root.GetOneOf("language", {"en", "zh-CN"}, "en"));
+  *channel.mutable_valid_for() =
+      ToProto(root.GetDuration("valid_for", std::chrono::hours(24 * 14), std::chrono::minutes(1),
+                               std::chrono::hours(24 * 400)));
+  if (target.platform() != "email") return;
+  channel.set_url(root.RequireString("server"));
+  channel.set_user(root.GetString("user", ""));
+  channel.set_from(root.RequireString("from"));
+  for (const std::string& address : root.GetStrings("to")) channel.add_to(address);
+  for (const std::string& address : root.GetStrings("may_reach")) channel.add_may_reach(address);
+  channel.set_attach_up_to(
+      static_cast<std::uint64_t>(root.GetInt("attach_up_to", 10 << 20, 0, 25 << 20)));
+  channel.set_plain(root.GetBool("no_tls", false));
+}
+
 void CatalogReader::ReadTarget(Section root, const std::string& folder) {
   v1::Target target;
   target.set_platform(root.RequireString("platform"));
@@ -90,12 +108,16 @@ void CatalogReader::ReadTarget(Section root, const std::string& folder) {
   CheckName(root, "name", target.name());
   target.set_environment(root.GetString("environment", ""));
   CheckName(root, "environment", target.environment());
-  target.set_image(root.RequireString("image"));
-  target.set_proxy(root.GetString("proxy", ""));
-  target.set_network(root.GetOneOf("network", {"bridge", "host"}, "bridge"));
+  if (target.platform() == "email" || target.platform() == "page") {
+    ReadChannel(root, target);
+  } else {
+    target.set_image(root.RequireString("image"));
+    target.set_proxy(root.GetString("proxy", ""));
+    target.set_network(root.GetOneOf("network", {"bridge", "host"}, "bridge"));
+    ReadLabels(root, target);
+  }
   *target.mutable_deadline() = ToProto(root.GetDuration(
       "deadline", std::chrono::minutes(10), std::chrono::seconds(10), std::chrono::hours(2)));
-  ReadLabels(root, target);
   target.set_ca_pem(root.GetString("ca", ""));
   const std::string key = root.Has("ca") ? "ca" : "ca_file";
   if (const auto file = root.FindString("ca_file")) {

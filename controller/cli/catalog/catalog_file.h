@@ -30,6 +30,7 @@ class CatalogReader {
 
  private:
   void ReadEnvironment(config::Section root);
+  static void ReadChannel(config::Section& root, v1::Target& target);
   void ReadTarget(config::Section root, const std::string& folder);
   void ReadApplication(config::Section root);
   void CheckOnce(config::Section& root, const std::string& key);

@@ -43,6 +43,17 @@ class Writer {
     }
     yaml_.EndMap();
   }
+  void Add(const char* key, const google::protobuf::RepeatedPtrField<std::string>& texts) {
+    if (texts.empty()) return;
+    yaml_.Key(key);
+    yaml_.BeginList();
+    for (const std::string& text : texts) yaml_.String(text);
+    yaml_.EndList();
+  }
+  void AddFlag(const char* key) {
+    yaml_.Key(key);
+    yaml_.Plain("true");
+  }
   std::string Finish() {
     yaml_.EndMap();
     return yaml_.Finish();
@@ -67,8 +78,23 @@ std::string TextOf(const v1::Target& target, Certificates certificates) {
   writer.Always("platform", target.platform());
   writer.Always("name", target.name());
   writer.Add("environment", target.environment());
-  writer.Always("image", target.image());
-  writer.Always("network", target.network());
+  if (target.has_channel()) {
+    const v1::Channel& channel = target.channel();
+    writer.Add("server", channel.url());
+    writer.Add("user", channel.user());
+    writer.Add("from", channel.from());
+    writer.Add("to", channel.to());
+    writer.Add("may_reach", channel.may_reach());
+    writer.Add("language", channel.language());
+    if (channel.has_attach_up_to()) {
+      writer.AddNumber("attach_up_to", static_cast<std::int64_t>(channel.attach_up_to()));
+    }
+    writer.Add("valid_for", channel.valid_for());
+    if (channel.plain()) writer.AddFlag("no_tls");
+  } else {
+    writer.Always("image", target.image());
+    writer.Always("network", target.network());
+  }
   writer.Add("deadline", target.deadline());
   writer.Add("require", target.requirements());
   writer.Add("proxy", target.proxy());

@@ -116,8 +116,8 @@ std::string AuditDigest(const domain::Environment& environment) {
 }
 
 std::string AuditDigest(const domain::Target& target) {
-  return CanonicalObject()
-      .Add("platform", target.platform)
+  CanonicalObject object;
+  object.Add("platform", target.platform)
       .Add("name", target.name)
       .Add("environment", target.environment)
       .Add("image", target.image)
@@ -127,8 +127,21 @@ std::string AuditDigest(const domain::Target& target) {
       .Add("proxy", target.proxy)
       .Add("ca_pem", target.ca_pem)
       .Add("created_at", ToUnixMicros(target.created_at))
-      .Add("created_by", target.created_by)
-      .Digest();
+      .Add("created_by", target.created_by);
+  if (target.channel) {
+    const domain::Channel& channel = *target.channel;
+    object.Add("url", channel.url)
+        .Add("user", channel.user)
+        .Add("from", channel.from)
+        .Add("to", fmt::format("{}", fmt::join(channel.to, ",")))
+        .Add("may_reach", fmt::format("{}", fmt::join(channel.may_reach, ",")))
+        .Add("language", channel.language)
+        .Add("attach_up_to", static_cast<std::int64_t>(channel.attach_up_to))
+        .Add("valid_for", ToMicros(channel.valid_for))
+        .Add("plain", channel.plain ? 1 : 0)
+        .Add("has_secret", target.has_secret ? 1 : 0);
+  }
+  return object.Digest();
 }
 
 }  // namespace slipway::store::pg

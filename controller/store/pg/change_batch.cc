@@ -131,6 +131,9 @@ void Tell(const CreateRun& c, domain::AuditEntry& entry) {
   for (const auto& [name, value] : c.run.parameters) {
     entry.details.emplace_back("parameter " + name, value);
   }
+  for (const auto& [channel, addresses] : c.run.recipients) {
+    entry.details.emplace_back("recipients " + channel, addresses);
+  }
   for (const TaskKind kind : {TaskKind::kPreview, TaskKind::kPublish}) {
     std::string targets;
     for (const domain::Task& task : c.tasks) {

@@ -28,10 +28,11 @@ namespace json = boost::json;
 // run that exists, of all others empty.
 constexpr Statement kCreateRun{"scheduler_create_run", R"(
 WITH c AS (
-  SELECT s.application, s.ref, s.version, s.description, s.submitted_by, s.parameters, r.*
+  SELECT s.application, s.ref, s.version, s.description, s.submitted_by, s.parameters,
+         s.recipients, r.*
     FROM json_to_recordset($1::json) AS s(
            application text, ref text, version text, description text, submitted_by text,
-           parameters jsonb, ids text, request_ids text, submitted_at text)
+           parameters jsonb, recipients jsonb, ids text, request_ids text, submitted_at text)
    CROSS JOIN LATERAL unnest(s.ids::text[], s.request_ids::text[], s.submitted_at::bigint[]) AS r(
            id, request_id, submitted_at)
 ), uses AS (
@@ -46,9 +47,9 @@ WITH c AS (
      FOR SHARE
 ), new_runs AS (
   INSERT INTO runs (id, application_id, ref, version, description, submitted_by, submitted_at,
-                    request_id, parameters)
+                    request_id, parameters, recipients)
   SELECT id, application, ref, version, description, submitted_by, from_micros(submitted_at),
-         request_id, parameters
+         request_id, parameters, recipients
     FROM c
    WHERE c.id NOT IN (SELECT run FROM uses
                        WHERE (platform, name, environment) NOT IN

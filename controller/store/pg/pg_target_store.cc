@@ -7,6 +7,7 @@
 #include "controller/store/pg/access_sql.h"
 #include "controller/store/pg/audit_digest.h"
 #include "controller/store/pg/catalog_sql.h"
+#include "controller/store/pg/channel_json.h"
 #include "controller/store/pg/creation_request.h"
 #include "controller/store/pg/rows.h"
 
@@ -18,23 +19,31 @@ using domain::Target;
 
 #define SLIPWAY_PG_TARGET_COLUMNS                                                    \
   "platform, name, coalesce(environment, '') AS environment, image, proxy, ca_pem, " \
-  "network, deadline, requirements, revision, to_micros(created_at) AS created_at, " \
-  "created_by "
+  "network, deadline, requirements, channel, sealed_secret <> '' AS has_secret, "    \
+  "revision, to_micros(created_at) AS created_at, created_by "
 constexpr Statement kInsertTarget{"targets_insert", R"(
 INSERT INTO targets (platform, name, environment, image, proxy, ca_pem, network, deadline,
-                     requirements, created_at, created_by)
-VALUES ($1, $2, nullif($3, ''), $4, $5, $6, $7, $8, $9::jsonb, from_micros($10), $11)
+                     requirements, channel, created_at, created_by)
+VALUES ($1, $2, nullif($3, ''), $4, $5, $6, $7, $8, $9::jsonb, nullif($10, '')::jsonb,
+        from_micros($11), $12)
 ON CONFLICT DO NOTHING
 RETURNING )" SLIPWAY_PG_TARGET_COLUMNS};
 constexpr Statement kReplaceTarget{"targets_replace", R"(
 UPDATE targets
    SET environment = nullif($3, ''), image = $4, proxy = $5, ca_pem = $6, network = $7,
-       deadline = $8, requirements = $9::jsonb, revision = nextval('catalog_revisions')
+       deadline = $8, requirements = $9::jsonb, channel = nullif($10, '')::jsonb,
+       revision = nextval('catalog_revisions')
  WHERE platform = $1 AND name = $2
 RETURNING )" SLIPWAY_PG_TARGET_COLUMNS};
 constexpr Statement kLockTarget{"targets_lock", "SELECT " SLIPWAY_PG_TARGET_COLUMNS
                                                 "FROM targets WHERE platform = $1 AND name = $2 "
                                                 "FOR UPDATE"};
+constexpr Statement kSetTargetSecret{"targets_set_secret", R"(
+UPDATE targets SET sealed_secret = $3, revision = nextval('catalog_revisions')
+ WHERE platform = $1 AND name = $2
+RETURNING )" SLIPWAY_PG_TARGET_COLUMNS};
+constexpr Statement kTargetSecret{
+    "targets_secret", "SELECT sealed_secret FROM targets WHERE platform = $1 AND name = $2"};
 constexpr Statement kDeleteTarget{"targets_delete",
                                   "DELETE FROM targets WHERE platform = $1 AND name = $2"};
 constexpr Statement kTargets{"targets_list",
@@ -79,6 +88,10 @@ Target TargetFromRow(const pqxx::row& row) {
           .network = row["network"].as<std::string>(),
           .deadline = SpanOf(row["deadline"]),
           .requirements = LabelsFromJson(row["requirements"].as<std::string>()),
+          .channel = row["channel"].is_null()
+                         ? std::nullopt
+                         : std::optional(ChannelFromJson(row["channel"].as<std::string>())),
+          .has_secret = row["has_secret"].as<bool>(),
           .revision = row["revision"].as<std::int64_t>(),
           .created_at = TimeOf(row["created_at"]),
           .created_by = row["created_by"].as<std::string>()};
@@ -104,14 +117,35 @@ std::string ContentsOf(Object object) {
 }
 
 absl::Status CheckStorableTarget(const Target& target, const Cause& cause) {
-  return CheckStorable({target.platform, target.name, target.environment, target.image,
-                        target.proxy, target.ca_pem, target.network, cause.request_id});
+  SLIPWAY_RETURN_IF_ERROR(
+      CheckStorable({target.platform, target.name, target.environment, target.image, target.proxy,
+                     target.ca_pem, target.network, cause.request_id}));
+  if (!target.channel) return absl::OkStatus();
+  const domain::Channel& channel = *target.channel;
+  SLIPWAY_RETURN_IF_ERROR(
+      CheckStorable({channel.url, channel.user, channel.from, channel.language}));
+  for (const auto* addresses : {&channel.to, &channel.may_reach}) {
+    for (const std::string& address : *addresses) {
+      SLIPWAY_RETURN_IF_ERROR(CheckStorable({address}));
+    }
+  }
+  return absl::OkStatus();
+}
+
+std::string ChannelText(const Target& target) {
+  return target.channel ? ChannelToJson(*target.channel) : "";
 }
 
 // It stays while the transaction lasts.
 absl::Status CheckEnvironment(Transaction& transaction, const std::string& name) {
   if (name.empty() || !transaction.Run(kShareEnvironment, name).empty()) return absl::OkStatus();
   return NoSuch("NO_SUCH_ENVIRONMENT", "environment", name);
+}
+
+absl::Status NoChannel(const std::string& key) {
+  return MakeError(absl::StatusCode::kFailedPrecondition, "NO_CHANNEL",
+                   fmt::format("target '{}' is no channel", key),
+                   "A platform's key is sealed into the repository: slipway credentials seal.");
 }
 
 absl::StatusOr<Target> LockTarget(Transaction& transaction, const std::string& platform,
@@ -184,7 +218,7 @@ absl::StatusOr<Target> PgTargetStore::CreateTarget(const Target& target, const C
     SLIPWAY_RETURN_IF_ERROR(CheckEnvironment(transaction, target.environment));
     const pqxx::result rows = transaction.Run(
         kInsertTarget, target.platform, target.name, target.environment, target.image, target.proxy,
-        target.ca_pem, target.network, ToMicros(target.deadline), requirements,
+        target.ca_pem, target.network, ToMicros(target.deadline), requirements, ChannelText(target),
         ToUnixMicros(cause.at), cause.actor);
     if (!rows.empty()) return TargetFromRow(rows[0]);
     return MakeError(absl::StatusCode::kAlreadyExists, "TARGET_EXISTS",
@@ -214,7 +248,7 @@ absl::StatusOr<Target> PgTargetStore::UpdateTarget(const Target& target,
             TargetFromRow(transaction
                               .Run(kReplaceTarget, target.platform, target.name, target.environment,
                                    target.image, target.proxy, target.ca_pem, target.network,
-                                   ToMicros(target.deadline), requirements)
+                                   ToMicros(target.deadline), requirements, ChannelText(target))
                               .at(0));
         entry.before = AuditDigest(before);
         entry.after = AuditDigest(stored);
@@ -222,6 +256,42 @@ absl::StatusOr<Target> PgTargetStore::UpdateTarget(const Target& target,
       });
   if (!status.ok()) return status;
   return stored;
+}
+
+absl::StatusOr<Target> PgTargetStore::SetTargetSecret(const std::string& platform,
+                                                      const std::string& name,
+                                                      const std::string& sealed,
+                                                      std::optional<std::int64_t> revision,
+                                                      const Cause& cause) {
+  const std::string key = platform + "/" + name;
+  if (!IsStorableText(key)) return NoSuch("NO_SUCH_TARGET", "target", "");
+  Target stored;
+  const absl::Status status = ChangeAudited(
+      database_, cause, "set_target_secret", "target", key, {},
+      [&](Transaction& transaction, domain::AuditEntry& entry) -> absl::Status {
+        SLIPWAY_ASSIGN_OR_RETURN(const Target before,
+                                 LockTarget(transaction, platform, name, revision));
+        if (!before.channel) return NoChannel(key);
+        stored = TargetFromRow(transaction.Run(kSetTargetSecret, platform, name, sealed).at(0));
+        entry.before = AuditDigest(before);
+        entry.after = AuditDigest(stored);
+        return absl::OkStatus();
+      });
+  if (!status.ok()) return status;
+  return stored;
+}
+
+absl::StatusOr<std::string> PgTargetStore::SealedTargetSecret(const std::string& platform,
+                                                              const std::string& name) {
+  const std::string key = platform + "/" + name;
+  if (!IsStorableText(key)) return NoSuch("NO_SUCH_TARGET", "target", "");
+  SLIPWAY_ASSIGN_OR_RETURN(
+      auto found,
+      Select<std::string>(
+          database_, kTargetSecret, [](const pqxx::row& row) { return row[0].as<std::string>(); },
+          platform, name));
+  if (found.empty()) return NoSuch("NO_SUCH_TARGET", "target", key);
+  return std::move(found.front());
 }
 
 absl::Status PgTargetStore::DeleteTarget(const std::string& platform, const std::string& name,

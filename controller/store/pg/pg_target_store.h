@@ -20,6 +20,12 @@ class PgTargetStore final : public TargetStore {
   absl::StatusOr<domain::Target> UpdateTarget(const domain::Target& target,
                                               std::optional<std::int64_t> revision,
                                               const Cause& cause) override;
+  absl::StatusOr<domain::Target> SetTargetSecret(const std::string& platform,
+                                                 const std::string& name, const std::string& sealed,
+                                                 std::optional<std::int64_t> revision,
+                                                 const Cause& cause) override;
+  absl::StatusOr<std::string> SealedTargetSecret(const std::string& platform,
+                                                 const std::string& name) override;
   absl::Status DeleteTarget(const std::string& platform, const std::string& name,
                             std::optional<std::int64_t> revision, const Cause& cause) override;
   absl::StatusOr<std::shared_ptr<const domain::Targets>> GetTargets() override;

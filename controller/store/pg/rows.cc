@@ -359,7 +359,8 @@ domain::Run RunFromRow(const pqxx::row& row) {
           .submitted_by = Text(row["r_submitted_by"]),
           .submitted_at = TimeOf(row["r_submitted_at"]),
           .request_id = Text(row["r_request_id"]),
-          .parameters = LabelsFromJson(Text(row["r_parameters"]))};
+          .parameters = LabelsFromJson(Text(row["r_parameters"])),
+          .recipients = LabelsFromJson(Text(row["r_recipients"]))};
 }
 
 domain::PublishPermit PermitFromRow(const pqxx::row& row) {

@@ -31,7 +31,8 @@ namespace slipway::store::pg {
   "r.id AS r_id, r.application_id AS r_application, a.name AS r_application_name, " \
   "r.ref AS r_ref, r.version AS r_version, r.description AS r_description, "        \
   "r.submitted_by AS r_submitted_by, to_micros(r.submitted_at) AS r_submitted_at, " \
-  "r.request_id AS r_request_id, r.parameters AS r_parameters"
+  "r.request_id AS r_request_id, r.parameters AS r_parameters, "                    \
+  "r.recipients AS r_recipients"
 
 domain::Task TaskFromRow(const pqxx::row& row);
 domain::Run RunFromRow(const pqxx::row& row);

@@ -26,7 +26,8 @@ std::string Common(const domain::Run& run) {
                            {"version", run.version},
                            {"description", run.description},
                            {"submitted_by", run.submitted_by},
-                           {"parameters", LabelsToJson(run.parameters)}});
+                           {"parameters", LabelsToJson(run.parameters)},
+                           {"recipients", LabelsToJson(run.recipients)}});
 }
 
 std::string Common(const domain::Task& task) {
@@ -119,8 +120,10 @@ bool IsStorable(const CreateRun& change) {
                     run.submitted_by, run.request_id})) {
     return false;
   }
-  for (const auto& [name, value] : run.parameters) {
-    if (!AreStorable({name, value})) return false;
+  for (const auto* texts : {&run.parameters, &run.recipients}) {
+    for (const auto& [name, value] : *texts) {
+      if (!AreStorable({name, value})) return false;
+    }
   }
   for (const domain::TargetUse& use : change.targets) {
     if (!AreStorable({use.platform, use.name, use.environment})) return false;

@@ -1,0 +1,327 @@
+#include "controller/channels/delivery.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <optional>
+#include <sstream>
+#include <utility>
+
+#include "common/crypto/channel_secret.h"
+#include "common/crypto/token.h"
+#include "common/qr/qr_code.h"
+#include "common/status/status.h"
+#include "controller/channels/mail_text.h"
+#include "controller/mail/smtp_client.h"
+
+namespace slipway::channels {
+namespace {
+
+using protocol::AttemptResult;
+using protocol::Failure;
+using protocol::FailureClass;
+using protocol::StepState;
+
+AttemptResult Failed(Failure failure) {
+  AttemptResult result;
+  result.failure = std::move(failure);
+  return result;
+}
+
+Failure Broken(const absl::Status& status, const std::string& what) {
+  const ErrorInfo info = GetErrorInfo(status);
+  return {
+      .klass = absl::IsCancelled(status) ? FailureClass::kCanceled : FailureClass::kInfrastructure,
+      .reason = absl::IsCancelled(status) ? "CANCELED"
+                : info.reason.empty()     ? "CHANNEL_BROKEN"
+                                          : info.reason,
+      .message = fmt::format("{}: {}", what, std::string(status.message())),
+      .tool_words = {},
+      .remedy = info.remedy.empty() ? "Look at the controller's disk and database, then publish "
+                                      "again."
+                                    : info.remedy,
+      .remedy_zh = "请检查控制器的磁盘和数据库，然后重新发布。"};
+}
+
+Failure NoPublicUrl() {
+  return {.klass = FailureClass::kInfrastructure,
+          .reason = "NO_PUBLIC_URL",
+          .message = "the farm has no address that links could begin with",
+          .tool_words = {},
+          .remedy =
+              "The operator sets public_url in the controller's configuration to the address "
+              "at which people reach its HTTP port.",
+          .remedy_zh = "请管理员在控制器配置中将 public_url 设置为用户访问其 HTTP 端口的地址。"};
+}
+
+// Steps are numbered in the order in which they begin.
+class Steps {
+ public:
+  explicit Steps(AttemptVoice& voice) : voice_(voice) {}
+  void Begin(const char* name) {
+    name_ = name;
+    voice_.Step(++number_, name_, StepState::kStarted, "");
+    voice_.Log(fmt::format("== {}", name_));
+  }
+  void End(bool ok, const std::string& detail = "") {
+    voice_.Step(number_, name_, ok ? StepState::kSucceeded : StepState::kFailed, detail);
+  }
+
+ private:
+  AttemptVoice& voice_;
+  std::uint32_t number_ = 0;
+  const char* name_ = "";
+};
+
+class Delivery {
+ public:
+  Delivery(const DeliveryDeps& deps, const AttemptKey& key, AttemptVoice& voice)
+      : deps_(deps), key_(key), voice_(voice), steps_(voice) {}
+
+  AttemptResult Run() {
+    if (absl::Status loaded = Load(); !loaded.ok()) {
+      return Failed(Broken(loaded, "the task cannot be read"));
+    }
+    if (publish_.task.kind == domain::TaskKind::kProbe) return Probe();
+    if (deps_.public_url.empty()) return Failed(NoPublicUrl());
+    if (absl::Status made = MakePage(); !made.ok()) {
+      return Failed(Broken(made, "the package cannot be made"));
+    }
+    if (target_.platform == domain::kEmailPlatform) return Email();
+    return WithLeave([this](const protocol::Permit&) { return Published(); });
+  }
+
+ private:
+  const domain::Run& run() const { return publish_.run; }
+  const protocol::BuildOutcome& product() const { return *build_.task.result->build; }
+
+  absl::Status Load() {
+    SLIPWAY_ASSIGN_OR_RETURN(publish_, deps_.reader.GetTask(key_.task));
+    TaskId below = publish_.task.depends_on;
+    if (publish_.task.kind == domain::TaskKind::kProbe) return absl::OkStatus();
+    SLIPWAY_ASSIGN_OR_RETURN(build_, deps_.reader.GetTask(below));
+    if (!build_.task.result || !build_.task.result->build) {
+      return absl::InternalError("its build has no product");
+    }
+    SLIPWAY_ASSIGN_OR_RETURN(const auto targets, deps_.targets.GetTargets());
+    const domain::Target* target = targets->Find(publish_.task.platform, publish_.task.target);
+    if (target == nullptr || !target->channel) {
+      return MakeError(absl::StatusCode::kFailedPrecondition, "NO_TARGET",
+                       fmt::format("channel '{}/{}' is not there any more", publish_.task.platform,
+                                   publish_.task.target),
+                       "An admin adds it again.");
+    }
+    target_ = *target;
+    return absl::OkStatus();
+  }
+
+  absl::Status MakePage() {
+    steps_.Begin("package");
+    SLIPWAY_ASSIGN_OR_RETURN(
+        const ReadyPackage package,
+        deps_.packages.Make(deps_.archive, key_.task, run().application, product().manifest,
+                            [this]() -> absl::Status {
+                              if (!voice_.canceled()) return absl::OkStatus();
+                              return absl::CancelledError("somebody canceled the task");
+                            }));
+    const crypto::SecretBytes token = crypto::NewToken("");
+    domain::ReleasePage page;
+    page.task = key_.task;
+    page.token_hash = crypto::HashToken(token.view());
+    page.file = package.file;
+    page.file_name = packaging::PackageFileName(run().application_name, build_.task.platform,
+                                                product().version, {});
+    page.sha256 = package.sha256;
+    page.bytes = package.bytes;
+    page.language = target_.channel->language;
+    page.made_at = deps_.clock.Wall();
+    page.expires_at = page.made_at + target_.channel->valid_for;
+    SLIPWAY_RETURN_IF_ERROR(deps_.pages.Put(page));
+    package_path_ = deps_.packages.PathOf(package.file);
+    facts_ = {.application = run().application_name,
+              .platform = build_.task.platform,
+              .version = product().version,
+              .commit = product().commit,
+              .description = run().description,
+              .submitted_by = run().submitted_by,
+              .file_name = page.file_name,
+              .bytes = page.bytes,
+              .sha256 = page.sha256,
+              .link = PageLink(deps_.public_url, token.view()),
+              .expires_at = page.expires_at};
+    voice_.Log(fmt::format("{}: {} bytes, {}", page.file_name, page.bytes, page.sha256.ToString()));
+    steps_.End(true, SizeText(page.bytes));
+    return absl::OkStatus();
+  }
+
+  template <typename Go>
+  AttemptResult WithLeave(const Go& go) {
+    auto leave = voice_.AskLeave(product().manifest);
+    if (!leave.ok()) return Failed(Broken(leave.status(), "no leave to publish"));
+    if (auto* denied = std::get_if<Failure>(&*leave)) return Failed(std::move(*denied));
+    return go(std::get<protocol::Permit>(*leave));
+  }
+
+  AttemptResult Published() {
+    AttemptResult result;
+    result.exit_code = 0;
+    auto& publish = result.publish.emplace();
+    publish.link = facts_.link;
+    publish.code.text = facts_.link;
+    publish.details_json = "{}";
+    return result;
+  }
+
+  AttemptResult Probe() {
+    AttemptResult result;
+    result.exit_code = 0;
+    auto& probe = result.probe.emplace();
+    if (publish_.task.platform == domain::kPagePlatform) {
+      // A page is open to visitors while its publish has not failed.
+      probe.verdict = protocol::ProbeVerdict::kNotPublished;
+      probe.words = "the page is closed";
+      return result;
+    }
+    probe.verdict = protocol::ProbeVerdict::kCannotTell;
+    probe.words = "a mail server does not tell later what it took";
+    probe.remedy =
+        "Ask one of the recipients, or look into the mail server's log, then say so: "
+        "slipway releases resolve.";
+    probe.remedy_zh = "请询问收件人或查看邮件服务器日志，然后执行 slipway releases resolve。";
+    return result;
+  }
+
+  absl::StatusOr<mail::Server> ServerOf(const domain::Channel& channel) {
+    mail::Server server{
+        .url = channel.url, .user = channel.user, .ca_pem = target_.ca_pem, .plain = channel.plain};
+    if (channel.user.empty()) return server;
+    SLIPWAY_ASSIGN_OR_RETURN(const std::string sealed,
+                             deps_.targets.SealedTargetSecret(target_.platform, target_.name));
+    if (sealed.empty()) {
+      return MakeError(
+          absl::StatusCode::kFailedPrecondition, "CHANNEL_SECRET_MISSING",
+          fmt::format("channel '{}/{}' has a user and no password", target_.platform, target_.name),
+          "An admin sets it: slipway targets secret.");
+    }
+    SLIPWAY_ASSIGN_OR_RETURN(
+        server.password,
+        crypto::OpenChannelSecret(
+            sealed, deps_.sealing.certificate_pem, deps_.sealing.key_pem.view(),
+            {deps_.farm, target_.platform + "/" + target_.name, channel.url, channel.user}));
+    return server;
+  }
+
+  std::vector<std::string> Recipients(const domain::Channel& channel) const {
+    std::vector<std::string> to = channel.to;
+    const auto it = run().recipients.find(target_.platform + "/" + target_.name);
+    if (it == run().recipients.end()) return to;
+    std::istringstream more(it->second);
+    for (std::string address; std::getline(more, address, ',');) {
+      if (std::find(to.begin(), to.end(), address) == to.end()) to.push_back(address);
+    }
+    return to;
+  }
+
+  AttemptResult Email() {
+    const domain::Channel& channel = *target_.channel;
+    auto server = ServerOf(channel);
+    if (!server.ok()) {
+      Failure failure = Broken(server.status(), "the channel cannot be used");
+      failure.klass = FailureClass::kCredential;
+      failure.remedy_zh = "请管理员执行 slipway targets secret 重新设置该渠道的密码。";
+      return Failed(std::move(failure));
+    }
+    const auto code = qr::Encode(facts_.link);
+    if (!code.ok()) return Failed(Broken(code.status(), "the link has no QR code"));
+    auto png = qr::RenderPng(*code);
+    if (!png.ok()) return Failed(Broken(png.status(), "the link has no QR code"));
+    const bool attached = facts_.bytes <= channel.attach_up_to;
+    MailText text = MailTextOf(facts_, channel.language, attached);
+    mail::Mail mail{.from = channel.from,
+                    .to = Recipients(channel),
+                    .message_id = fmt::format("{}.{}@{}", key_.task.value(), key_.attempt.value(),
+                                              channel.from.substr(channel.from.find('@') + 1)),
+                    .date = deps_.clock.Wall(),
+                    .subject = std::move(text.subject),
+                    .text = std::move(text.text),
+                    .html = std::move(text.html),
+                    .code_png = std::move(*png)};
+    if (attached) mail.attachments.push_back({package_path_, facts_.file_name});
+    return WithLeave(
+        [&](const protocol::Permit& permit) { return SendMail(*server, mail, permit); });
+  }
+
+  AttemptResult SendMail(const mail::Server& server, const mail::Mail& mail,
+                         const protocol::Permit& permit) {
+    steps_.Begin("send");
+    voice_.Log(fmt::format("to {}", fmt::join(mail.to, ", ")));
+    const mail::SendOutcome sent =
+        mail::Send(server, mail,
+                   {.deadline = permit.deadline,
+                    .canceled = [this] { return voice_.canceled(); },
+                    .on_line = [this](const std::string& line) { voice_.Log(line); }});
+    steps_.End(sent.end == mail::SendEnd::kSent, sent.message);
+    if (sent.end == mail::SendEnd::kSent) return Published();
+    voice_.Log(sent.message);
+    AttemptResult result = Failed(FailureOf(sent));
+    // No other process is at work on it.
+    result.client_ended = true;
+    return result;
+  }
+
+  [[nodiscard]] Failure FailureOf(const mail::SendOutcome& sent) const {
+    Failure failure{.klass = FailureClass::kNetwork,
+                    .reason = "MAIL_NOT_SENT",
+                    .message = fmt::format("the mail was not sent: {}", sent.message),
+                    .tool_words = sent.server_words,
+                    .remedy = "See whether the mail server answers, then publish again.",
+                    .remedy_zh = "请确认邮件服务器可以访问，然后重新发布。"};
+    if (sent.end == mail::SendEnd::kUnknown) {
+      failure.klass = FailureClass::kPublishUnknown;
+      failure.reason = "MAIL_IN_DOUBT";
+      failure.message = fmt::format("nobody knows whether the mail was sent: {}", sent.message);
+      failure.remedy = "Ask one of the recipients, then say so: slipway releases resolve.";
+      failure.remedy_zh = "请询问收件人是否收到邮件，然后执行 slipway releases resolve。";
+    } else if (voice_.canceled()) {
+      failure.klass = FailureClass::kCanceled;
+      failure.reason = "CANCELED";
+    } else if (sent.bad_login) {
+      failure.klass = FailureClass::kCredential;
+      failure.reason = "MAIL_LOGIN_REFUSED";
+      failure.message = "the mail server does not take the channel's login";
+      failure.remedy = "An admin sets user and password anew: slipway targets secret.";
+      failure.remedy_zh = "请管理员执行 slipway targets secret 重新设置用户和密码。";
+    } else if (sent.end == mail::SendEnd::kRefused) {
+      failure.klass = FailureClass::kPlatformRefused;
+      failure.reason = "MAIL_REFUSED";
+      failure.message = "the mail server refuses the mail, so nobody gets it";
+      failure.remedy =
+          "See the server's words: an address may not exist, or the mail be too large.";
+      failure.remedy_zh = "请查看服务器的答复：地址可能不存在，或邮件过大。";
+    }
+    return failure;
+  }
+
+  const DeliveryDeps& deps_;
+  const AttemptKey key_;
+  AttemptVoice& voice_;
+  Steps steps_;
+  store::TaskWithRun publish_;
+  store::TaskWithRun build_;
+  domain::Target target_;
+  Facts facts_;
+  std::string package_path_;
+};
+
+}  // namespace
+
+AttemptResult Deliver(const DeliveryDeps& deps, const AttemptKey& key, AttemptVoice& voice) {
+  return Delivery(deps, key, voice).Run();
+}
+
+std::string PageLink(const std::string& public_url, std::string_view token) {
+  const bool slash = !public_url.empty() && public_url.back() == '/';
+  return fmt::format("{}{}p/{}", public_url, slash ? "" : "/", token);
+}
+
+}  // namespace slipway::channels
