@@ -10,8 +10,8 @@
 
 namespace slipway::domain {
 
-// The controller's own executor, which works for channels: an agent to the scheduler, with the label
-// executor=controller, and no agent of the farm. None that joins gets this id.
+// The controller's own executor, which works for channels: an agent to the scheduler, with the
+// label executor=controller, and no agent of the farm. None that joins gets this id.
 inline constexpr char kControllerAgent[] = "controller";
 
 // What operators decided about an agent. Whether its program is connected, and whether that is
