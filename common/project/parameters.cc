@@ -117,6 +117,12 @@ absl::Status CheckParameter(const Parameter& parameter, const std::string& value
   return Bad("has no type");
 }
 
+std::size_t BytesOf(const ParameterValues& values) {
+  std::size_t bytes = 0;
+  for (const auto& [name, value] : values) bytes += name.size() + value.size();
+  return bytes;
+}
+
 absl::StatusOr<ParameterValues> ResolveParameters(const std::vector<Parameter>& declared,
                                                   const ParameterValues& submitted,
                                                   const FileQuestion& is_file) {
@@ -146,6 +152,12 @@ absl::StatusOr<ParameterValues> ResolveParameters(const std::vector<Parameter>& 
     return Invalid(fmt::format("parameter {} is not declared; slipway.yaml of this commit {}",
                                Shown(name),
                                names.empty() ? "declares none" : "declares " + Joined(names)));
+  }
+  if (BytesOf(values) > kMaxParameterBytes) {
+    return Invalid(
+        fmt::format("names and values of all parameters together have {} bytes, at most "
+                    "{} are allowed",
+                    BytesOf(values), kMaxParameterBytes));
   }
   return values;
 }

@@ -57,6 +57,8 @@ using ParameterValues = std::map<std::string, std::string>;
 
 inline constexpr std::size_t kMaxParameters = 32;
 inline constexpr std::size_t kMaxParameterValue = 1024;
+// Of all names and values together: they stand in every answer about a run, and in the audit trail.
+inline constexpr std::size_t kMaxParameterBytes = 8192;
 
 [[nodiscard]] bool IsParameterName(std::string_view text);
 // One line of at most kMaxParameterValue bytes, without control characters.
@@ -72,9 +74,11 @@ inline constexpr std::size_t kMaxParameterValue = 1024;
 // Whether the commit has a regular file of that path.
 using FileQuestion = std::function<absl::StatusOr<bool>(const std::string& path)>;
 
+[[nodiscard]] std::size_t BytesOf(const ParameterValues& values);
+
 // A value for every parameter that is declared: the submitted one, else its default.
-// kInvalidArgument, reason PARAMETER_INVALID: a value that is not allowed or a parameter that is
-// not declared, with what is. Errors of `is_file` as they are.
+// kInvalidArgument, reason PARAMETER_INVALID: a value that is not allowed, a parameter that is not
+// declared, with what is, or more than kMaxParameterBytes. Errors of `is_file` as they are.
 [[nodiscard]] absl::StatusOr<ParameterValues> ResolveParameters(
     const std::vector<Parameter>& declared, const ParameterValues& submitted,
     const FileQuestion& is_file);

@@ -95,6 +95,10 @@ absl::StatusOr<std::map<std::string, std::string>> ParametersFrom(
     SLIPWAY_RETURN_IF_ERROR(CheckText(place.c_str(), value, project::kMaxParameterValue));
     values.emplace(name, value);
   }
+  if (project::BytesOf(values) > project::kMaxParameterBytes) {
+    return BadField(field, fmt::format("at most {} bytes of names and values together",
+                                       project::kMaxParameterBytes));
+  }
   return values;
 }
 

@@ -1,8 +1,10 @@
 #include "controller/catalog/repository_view.h"
 
 #include <array>
+#include <map>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "common/project/project_config.h"
 #include "common/status/status.h"
@@ -25,7 +27,45 @@ std::string DefaultBranch(const git::VersionList& list, const std::string& commi
   return there.size() == 1 ? there.front() : "";
 }
 
+// Of one parameter; of all together, and bytes of their names: every client is sent them.
 constexpr std::size_t kMaxOfferedFiles = 200;
+constexpr std::size_t kMaxFilesTogether = 500;
+constexpr std::size_t kMaxFileBytes = std::size_t{64} << 10;
+
+// The files that parameters of this commit offer. Folders are listed once.
+class OfferedFiles {
+ public:
+  OfferedFiles(const git::CommitReader& reader, const std::string& commit)
+      : reader_(reader), commit_(commit) {}
+
+  absl::StatusOr<std::vector<std::string>> Below(const std::string& folder) {
+    const auto [it, is_new] = listed_.try_emplace(folder);
+    if (is_new) {
+      auto files = reader_.ListFiles(commit_, folder, kMaxOfferedFiles);
+      if (files.ok()) {
+        it->second = *std::move(files);
+      } else if (!absl::IsInvalidArgument(files.status())) {
+        return files.status();
+      }
+      // Of an absurd folder nothing is offered; a file of it can be named all the same.
+    }
+    std::vector<std::string> offered;
+    for (const std::string& file : it->second) {
+      if (count_ == kMaxFilesTogether || bytes_ + file.size() > kMaxFileBytes) break;
+      ++count_;
+      bytes_ += file.size();
+      offered.push_back(file);
+    }
+    return offered;
+  }
+
+ private:
+  const git::CommitReader& reader_;
+  const std::string& commit_;
+  std::map<std::string, std::vector<std::string>> listed_;
+  std::size_t count_ = 0;
+  std::size_t bytes_ = 0;
+};
 
 // What slipway.yaml of the commit declares.
 absl::Status ReadProject(const git::CommitReader& reader, const std::string& commit,
@@ -34,19 +74,17 @@ absl::Status ReadProject(const git::CommitReader& reader, const std::string& com
       const std::string text,
       reader.ReadFile(commit, project::kProjectConfigFile, project::kMaxProjectConfigBytes));
   SLIPWAY_ASSIGN_OR_RETURN(const project::ProjectConfig config, project::ParseProjectConfig(text));
-  std::vector<DeclaredParameter> parameters;
-  for (const project::Parameter& parameter : config.parameters) {
-    DeclaredParameter declared{.parameter = parameter};
-    if (parameter.type == project::ParameterType::kFile) {
-      SLIPWAY_ASSIGN_OR_RETURN(declared.files,
-                               reader.ListFiles(commit, parameter.under, kMaxOfferedFiles));
-    }
-    parameters.push_back(std::move(declared));
-  }
   for (const project::PlatformConfig& platform : config.platforms) {
     view.platforms.push_back({.name = platform.name, .app_id = platform.app_id});
   }
-  view.parameters = std::move(parameters);
+  OfferedFiles offered(reader, commit);
+  for (const project::Parameter& parameter : config.parameters) {
+    DeclaredParameter declared{.parameter = parameter};
+    if (parameter.type == project::ParameterType::kFile) {
+      SLIPWAY_ASSIGN_OR_RETURN(declared.files, offered.Below(parameter.under));
+    }
+    view.parameters.push_back(std::move(declared));
+  }
   return absl::OkStatus();
 }
 

@@ -191,7 +191,7 @@ class Session final : public agent_gateway::AgentStream {
   const std::shared_ptr<Inbox> inbox_;
 };
 
-class RealCourier final : public Courier, private Office {
+class RealCourier final : public Courier, public Office {
  public:
   RealCourier(const Options& options, const Deps& deps, const DeliveryDeps& delivery)
       : options_(options), deps_(deps), delivery_(delivery), pool_(options.slots) {
@@ -371,7 +371,10 @@ class RealCourier final : public Courier, private Office {
     if (job.canceled()) {
       result.failure = protocol::Failure{.klass = protocol::FailureClass::kCanceled,
                                          .reason = "CANCELED",
-                                         .message = "it was canceled before it began"};
+                                         .message = "it was canceled before it began",
+                                         .tool_words = {},
+                                         .remedy = {},
+                                         .remedy_zh = {}};
     } else {
       result = Deliver(delivery_, job.key, job);
     }

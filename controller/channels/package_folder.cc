@@ -31,7 +31,8 @@ absl::StatusOr<ReadyPackage> PackageFolder::Make(artifacts::ArtifactArchive& arc
                                                  const ApplicationId& application,
                                                  const Sha256Digest& manifest,
                                                  const std::function<absl::Status()>& go_on) const {
-  ReadyPackage package{.file = task.value() + ".zip"};
+  ReadyPackage package;
+  package.file = task.value() + ".zip";
   const std::string path = PathOf(package.file);
   const std::string unfinished = path + ".new";
   fs::UniqueFd file(open(unfinished.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));

@@ -1,6 +1,7 @@
 #include <array>
 #include <utility>
 
+#include "controller/domain/channel.h"
 #include "controller/domain/task.h"
 
 namespace slipway::domain {
@@ -50,6 +51,11 @@ std::optional<Group> GroupOf(const Task& task) {
   }
   if (task.group.empty()) return std::nullopt;
   return Group{task.application, task.group};
+}
+
+bool ShareGroup(const Task& a, const Task& b) {
+  const auto group = GroupOf(a);
+  return group && group == GroupOf(b);
 }
 
 bool MayBecome(TaskState from, TaskState to, TaskKind kind) {

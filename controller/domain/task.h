@@ -119,6 +119,8 @@ struct Group {
 // A publish to a platform belongs to the group of its target by nature, a build to the one it
 // names; nullopt: none.
 [[nodiscard]] std::optional<Group> GroupOf(const Task& task);
+// They belong to one group, and so run one at a time.
+[[nodiscard]] bool ShareGroup(const Task& a, const Task& b);
 
 // A step of an attempt as people see it.
 struct Step {

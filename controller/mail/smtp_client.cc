@@ -92,13 +92,15 @@ class Conversation {
 
   void Heard(std::string_view bytes) {
     ForEachLine(bytes, [this](std::string_view line) {
+      options_.on_line("< " + std::string(line));
+      // What is said to a farewell decides nothing.
+      if (quitting_) return;
       // "250-…" goes on, "250 …" ends an answer.
       if (line.size() >= 3 && line.find_first_not_of("0123456789") >= 3) {
         code_ = (line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0');
       }
       words_ = line;
       if (data_sent_ && code_ >= 400) refused_after_data_ = true;
-      options_.on_line("< " + std::string(line));
     });
   }
   void Said(std::string_view bytes) {
@@ -108,7 +110,9 @@ class Conversation {
       const bool command = line.substr(0, 4) == "EHLO" || line.substr(0, 4) == "HELO" ||
                            line.substr(0, 4) == "MAIL" || line.substr(0, 4) == "RCPT" ||
                            line == "STARTTLS" || line == "DATA" || line == "QUIT";
-      if (command) logging_in_ = false;
+      if (line == "QUIT") quitting_ = true;
+      // Until then the last answer was one to the login.
+      if (command && !quitting_) logging_in_ = false;
       options_.on_line(command ? "> " + std::string(line) : "> (login)");
     });
   }
@@ -137,6 +141,7 @@ class Conversation {
 
   const SendOptions& options_;
   bool logging_in_ = false;
+  bool quitting_ = false;
   bool data_sent_ = false;
   bool refused_after_data_ = false;
   int code_ = 0;

@@ -33,13 +33,13 @@ struct Mail {
   std::string from;
   std::vector<std::string> to;
   // Without angle brackets; the same mail sent again has the same one.
-  std::string message_id;
+  std::string message_id{};
   WallTime date{};
   // One line of UTF-8.
-  std::string subject;
+  std::string subject{};
   // UTF-8. `html` may show the image as cid:code.
-  std::string text;
-  std::string html;
+  std::string text{};
+  std::string html{};
   std::string code_png{};
   std::vector<Attachment> attachments{};
 };

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "controller/domain/channel.h"
+
 namespace slipway::runs {
 
 void KnownRuns::Add(const domain::Run& run, const std::vector<domain::Task>& tasks) {

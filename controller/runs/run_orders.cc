@@ -94,9 +94,11 @@ absl::Status RunOrders::Complete(scheduler::ResultReported& event) {
   if (event.log == scheduler::LogState::kIncomplete) return absl::OkStatus();
   if (const auto known = known_.Find(event.key.task);
       known && known->kind == domain::TaskKind::kBuild) {
+    CheckParameters(*known->run, event.result);
     return CheckProduct(known->run->application, known->kind, event.result);
   }
   SLIPWAY_ASSIGN_OR_RETURN(const auto found, deps_.reader.GetTask(event.key.task));
+  if (found.task.kind == domain::TaskKind::kBuild) CheckParameters(found.run, event.result);
   SLIPWAY_RETURN_IF_ERROR(CheckProduct(found.task.application, found.task.kind, event.result));
   if (event.result.ok() && found.task.kind == domain::TaskKind::kPublish) {
     SLIPWAY_ASSIGN_OR_RETURN(event.release, MakeRelease(event.key.task, *event.result.publish));
@@ -185,6 +187,23 @@ absl::Status RunOrders::CheckArchived(const ApplicationId& application,
   if (archived_.size() >= kMaxArchived) archived_.clear();
   archived_.insert_or_assign(product, now);
   return absl::OkStatus();
+}
+
+void RunOrders::CheckParameters(const domain::Run& run, protocol::AttemptResult& result) {
+  if (!result.ok() || !result.build) return;
+  for (const auto& [name, value] : run.parameters) {
+    const auto told = result.build->parameters.find(name);
+    if (told != result.build->parameters.end() && told->second == value) continue;
+    result.failure =
+        Failure{FailureClass::kInfrastructure,
+                "PARAMETERS_IGNORED",
+                fmt::format("the agent built without the submitted value of parameter {}", name),
+                "",
+                "Install the agent that belongs to this controller, then submit again.",
+                "请安装与控制器匹配的代理版本，然后重新提交。"};
+    result.build.reset();
+    return;
+  }
 }
 
 absl::Status RunOrders::CheckProduct(const ApplicationId& application, domain::TaskKind kind,

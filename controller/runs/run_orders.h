@@ -75,6 +75,8 @@ class RunOrders final : public scheduler::WorkOrders {
   // it is about.
   absl::StatusOr<Publish> LoadPublish(const TaskId& task);
   // A success without what success means is turned into a failure.
+  // An agent from before parameters would build without them.
+  static void CheckParameters(const domain::Run& run, protocol::AttemptResult& result);
   absl::Status CheckProduct(const ApplicationId& application, domain::TaskKind kind,
                             protocol::AttemptResult& result);
   // kNotFound: it is not.

@@ -305,6 +305,7 @@ void SchedulerCore::Impl::On(const PermitRequested& event, Moment at) {
 }
 
 TaskId SchedulerCore::Impl::OtherPermitOfGroup(const Entry& entry) const {
+  if (!entry.group) return TaskId();
   for (const TaskId& holder : groups_.Holders(*entry.group)) {
     if (holder != entry.task.id && tasks_.at(holder).permit) return holder;
   }

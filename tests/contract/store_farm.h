@@ -51,16 +51,19 @@ struct Farm {
   }
 
   // Brings build-N to `running` at attempt 1.
-  void StartBuild(const std::string& n, const std::string& target = "trial") {
+  void StartBuild(const std::string& n, const std::string& target = "trial",
+                  const std::string& platform = "weixin") {
     store::CreateRun create = Create(n);
     create.tasks.at(1).target = target;
+    create.tasks.at(1).platform = platform;
     REQUIRE_OK(CommitOne(create));
     REQUIRE_OK(CommitOne(Offer("build-" + n, 1)));
     REQUIRE_OK(CommitOne(store::StartTask{By("agent:a", 2), Key("build-" + n, 1)}));
   }
   // Brings publish-N to `running` at attempt 1.
-  void StartPublish(const std::string& n, const std::string& target = "trial") {
-    StartBuild(n, target);
+  void StartPublish(const std::string& n, const std::string& target = "trial",
+                    const std::string& platform = "weixin") {
+    StartBuild(n, target, platform);
     REQUIRE_OK(CommitOne(Finish("build-" + n, 1, domain::TaskState::kSucceeded)));
     REQUIRE_OK(CommitOne(store::ReleaseTask{By("scheduler"), TaskId("publish-" + n)}));
     REQUIRE_OK(CommitOne(Offer("publish-" + n, 1)));
@@ -80,7 +83,8 @@ struct Farm {
                   .submitted_by = "admin",
                   .submitted_at = create.cause.at,
                   .request_id = "request-" + n,
-                  .parameters = {{"banner", ""}, {"entry", "src/入口.js"}}};
+                  .parameters = {{"banner", ""}, {"entry", "src/入口.js"}},
+                  .recipients = {{"email/qa", "mei@example.com,li@example.com"}}};
     domain::Task build;
     build.id = TaskId("build-" + n);
     build.run = create.run.id;

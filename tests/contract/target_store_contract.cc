@@ -324,8 +324,9 @@ TEST_CASE(
   REQUIRE_OK(none);
   CHECK(none->empty());
 
-  CHECK_THAT(store.SetTargetSecret("email", "qa", "sealed", made->revision + 1000, By("admin")),
-             StatusIs(StatusCode::kAborted));
+  CHECK_THAT(
+      store.SetTargetSecret("email", "qa", "sealed", made->revision + 1000, By("admin")).status(),
+      StatusIs(StatusCode::kAborted));
   const auto set = store.SetTargetSecret("email", "qa", "sealed", made->revision, By("admin"));
   REQUIRE_OK(set);
   CHECK(set->has_secret);
@@ -340,11 +341,12 @@ TEST_CASE(
   CHECK_FALSE((*store.GetTargets())->Find("email", "qa")->has_secret);
 
   REQUIRE_OK(store.CreateTarget(MakeTarget("weixin"), By("admin")));
-  CHECK_THAT(store.SetTargetSecret("weixin", "weixin", "sealed", std::nullopt, By("admin")),
-             StatusIs(StatusCode::kFailedPrecondition, "NO_CHANNEL"));
-  CHECK_THAT(store.SetTargetSecret("email", "none", "sealed", std::nullopt, By("admin")),
+  CHECK_THAT(
+      store.SetTargetSecret("weixin", "weixin", "sealed", std::nullopt, By("admin")).status(),
+      StatusIs(StatusCode::kFailedPrecondition, "NO_CHANNEL"));
+  CHECK_THAT(store.SetTargetSecret("email", "none", "sealed", std::nullopt, By("admin")).status(),
              StatusIs(StatusCode::kNotFound, "NO_SUCH_TARGET"));
-  CHECK_THAT(store.SealedTargetSecret("email", "none"),
+  CHECK_THAT(store.SealedTargetSecret("email", "none").status(),
              StatusIs(StatusCode::kNotFound, "NO_SUCH_TARGET"));
 }
 

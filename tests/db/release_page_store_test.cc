@@ -64,11 +64,11 @@ TEST_CASE("ReleasePageStore: a page is there while its publish may have been, an
     const auto found = pages.Find(page.token_hash, At(99));
     REQUIRE_OK(found);
     CHECK(*found == page);
-    CHECK_THAT(pages.Find(page.token_hash, At(100)),
+    CHECK_THAT(pages.Find(page.token_hash, At(100)).status(),
                StatusIs(StatusCode::kNotFound, "NO_SUCH_PAGE"));
   }
   for (const char* state : {"waiting", "failed", "none"}) {
-    CHECK_THAT(pages.Find(world.PageOf(state).token_hash, At(0)),
+    CHECK_THAT(pages.Find(world.PageOf(state).token_hash, At(0)).status(),
                StatusIs(StatusCode::kNotFound, "NO_SUCH_PAGE"));
   }
   CHECK_THAT(pages.Put(world.PageOf("none")), StatusIs(StatusCode::kNotFound, "NO_SUCH_TASK"));
@@ -79,7 +79,7 @@ TEST_CASE("ReleasePageStore: a later attempt's page takes the place of the earli
   store::pg::PgReleasePageStore pages(*world.database);
   REQUIRE_OK(pages.Put(world.PageOf("running", "a")));
   REQUIRE_OK(pages.Put(world.PageOf("running", "b")));
-  CHECK_THAT(pages.Find(world.PageOf("running", "a").token_hash, At(0)),
+  CHECK_THAT(pages.Find(world.PageOf("running", "a").token_hash, At(0)).status(),
              StatusIs(StatusCode::kNotFound, "NO_SUCH_PAGE"));
   CHECK_OK(pages.Find(world.PageOf("running", "b").token_hash, At(0)));
 }

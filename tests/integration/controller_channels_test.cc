@@ -232,7 +232,7 @@ TEST_CASE("Channels: a mail whose answer is lost is unknown until somebody says 
   again.set_request_id("again");
   CHECK(shop.Run(again)[1].state() == v1::TASK_STATE_SUCCEEDED);
   v1::ResolvePublishRequest resolve;
-  resolve.set_name(tasks[1].id());
+  resolve.set_task(tasks[1].id());
   resolve.mutable_published();
   resolve.set_reason("qa has it");
   CHECK_OK(shop.farm().client().Resolve(resolve));

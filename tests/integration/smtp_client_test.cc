@@ -63,7 +63,7 @@ TEST_CASE("Mail: arrives whole, with both texts, the code and the file", "[integ
   CHECK_THAT(server.Mails()[0], Contains("X-Recipients: mei@example.com, li@example.com"));
   CHECK(Parsed(server, "m['subject']") == mail.subject);
   CHECK(
-      Parsed(server, "m['from'], m['to'], m['date'], m['message-id']") ==
+      Parsed(server, "(m['from'], m['to'], m['date'], m['message-id'])") ==
       "('farm@example.com', 'mei@example.com, li@example.com', 'Tue, 14 Nov 2023 22:13:20 +0000', "
       "'<task-1.1@example.com>')");
   CHECK(Parsed(server, "m.get_body(('plain',)).get_content().replace(chr(13), '')") == mail.text);
@@ -160,7 +160,9 @@ TEST_CASE("Mail: TLS and login, by STARTTLS and from the first byte", "[integrat
     }
 
     right.password = crypto::SecretBytes::CopyOf("another word");
-    const auto refused = Send(right, SomeMail(), {});
+    lines.clear();
+    const auto refused = Send(right, SomeMail(), {.on_line = note});
+    INFO(refused.message << "\n" << lines);
     CHECK(refused.end == SendEnd::kRefused);
     CHECK(refused.bad_login);
 

@@ -55,7 +55,7 @@ void Oracles::ClientStarted(const AttemptKey& key, const std::string& nonce, boo
   for (const auto& [id, held] : world_.store.permits()) {
     const domain::Task& other = *world_.store.Find(id);
     if (id != key.task && !domain::IsTerminal(other.state) &&
-        domain::GroupOf(other) == domain::GroupOf(*world_.store.Find(key.task))) {
+        domain::ShareGroup(other, *world_.store.Find(key.task))) {
       Violation("9: client of " + task + " starts while " + id.value() +
                 " publishes to the same target");
     }

@@ -204,8 +204,7 @@ absl::Status SimStore::Apply(const store::GrantPermit& change) {
   }
   for (const auto& [id, held] : permits_) {
     const domain::Task& other = tasks_.at(id);
-    if (id != task->id && !domain::IsTerminal(other.state) &&
-        domain::GroupOf(other) == domain::GroupOf(*task)) {
+    if (id != task->id && !domain::IsTerminal(other.state) && domain::ShareGroup(other, *task)) {
       return Refused("permit");
     }
   }

@@ -196,7 +196,7 @@ class Writer {
     }
     for (const auto& [id, permit] : tables_.permits) {
       const domain::Task& other = tables_.tasks.at(id);
-      if (id != task->id && !IsTerminal(other.state) && GroupOf(other) == GroupOf(*task)) {
+      if (id != task->id && !IsTerminal(other.state) && ShareGroup(other, *task)) {
         return Refused(c.permit.key.task);
       }
     }

@@ -75,7 +75,7 @@ def main():
 
     def authenticate(server, session, envelope, mechanism, data):
         wanted = tuple(word.encode() for word in arguments.login)
-        return AuthResult(success=(data.login, data.password) == wanted)
+        return AuthResult(success=(data.login, data.password) == wanted, handled=False)
 
     def connection():
         if handler.fault() == "tarpit":

@@ -111,7 +111,8 @@ TEST_CASE("Expand: each product goes to each channel, whatever agents the builds
 TEST_CASE("Expand: a mail that nobody would get is refused", "[unit]") {
   v1::SubmitRunRequest request = Good();
   request.add_channels()->set_channel("email/qa");
-  CHECK_THAT(Expand(request), StatusIs(absl::StatusCode::kFailedPrecondition, "NO_RECIPIENT"));
+  CHECK_THAT(Expand(request).status(),
+             StatusIs(absl::StatusCode::kFailedPrecondition, "NO_RECIPIENT"));
 }
 
 TEST_CASE("Expand: a preview takes the place of the publish, on the same targets", "[unit]") {

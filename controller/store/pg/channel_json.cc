@@ -3,6 +3,8 @@
 #include <boost/json.hpp>
 #include <vector>
 
+#include "controller/store/pg/rows.h"
+
 namespace slipway::store::pg {
 namespace {
 

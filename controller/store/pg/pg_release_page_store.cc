@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/status/status.h"
+#include "controller/store/pg/access_sql.h"
 #include "controller/store/pg/catalog_sql.h"
 #include "controller/store/pg/rows.h"
 #include "controller/store/pg/session.h"

@@ -255,13 +255,14 @@ SELECT c.task, c.attempt, c.nonce, c.manifest, from_micros(c.not_after), c.deadl
   CROSS JOIN LATERAL (SELECT * FROM tasks WHERE id = c.task OFFSET 0) AS t
  WHERE t.state = 'running' AND t.kind = 'publish' AND NOT t.cancel_requested
    AND t.attempt = c.attempt
-   AND NOT EXISTS (
+   -- Channels take several at a time.
+   AND (t.platform IN ('email', 'page') OR NOT EXISTS (
          SELECT FROM unfinished there
            JOIN tasks other ON other.id = there.task_id
            JOIN publish_permits held ON held.task_id = other.id
           WHERE there.application_id = t.application_id AND there.platform = t.platform
             AND there.target = t.target AND there.task_id <> t.id
-            AND other.state IN ('offered', 'running', 'unknown'))
+            AND other.state IN ('offered', 'running', 'unknown')))
 ON CONFLICT (task_id) DO UPDATE SET nonce = p.nonce
  WHERE p.attempt = excluded.attempt AND p.manifest = excluded.manifest
 RETURNING p.task_id)"};

@@ -351,6 +351,20 @@ CREATE TABLE public.publish_resolutions (
     late_at timestamp with time zone,
     CONSTRAINT publish_resolutions_verdict_check CHECK ((verdict = ANY (ARRAY['published'::text, 'not_published'::text])))
 );
+CREATE TABLE public.release_pages (
+    task_id text NOT NULL,
+    token_hash bytea NOT NULL,
+    file text NOT NULL,
+    file_name text NOT NULL,
+    sha256 bytea NOT NULL,
+    bytes bigint NOT NULL,
+    language text NOT NULL,
+    made_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT release_pages_bytes_check CHECK ((bytes >= 0)),
+    CONSTRAINT release_pages_sha256_check CHECK ((octet_length(sha256) = 32)),
+    CONSTRAINT release_pages_token_hash_check CHECK ((octet_length(token_hash) = 32))
+);
 CREATE TABLE public.releases (
     id text NOT NULL,
     sequence bigint NOT NULL,
@@ -398,6 +412,7 @@ CREATE TABLE public.runs (
     submitted_at timestamp with time zone NOT NULL,
     request_id text NOT NULL,
     parameters jsonb DEFAULT '{}'::jsonb NOT NULL,
+    recipients jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT runs_request_id_check CHECK ((request_id <> ''::text))
 );
 CREATE TABLE public.schema_migrations (
@@ -430,6 +445,10 @@ CREATE TABLE public.targets (
     revision bigint DEFAULT nextval('public.catalog_revisions'::regclass) NOT NULL,
     created_at timestamp with time zone NOT NULL,
     created_by text NOT NULL,
+    channel jsonb,
+    sealed_secret text DEFAULT ''::text NOT NULL,
+    CONSTRAINT targets_check CHECK (((channel IS NOT NULL) = (platform = ANY (ARRAY['email'::text, 'page'::text])))),
+    CONSTRAINT targets_check1 CHECK (((channel IS NOT NULL) OR (sealed_secret = ''::text))),
     CONSTRAINT targets_deadline_check CHECK ((deadline > 0)),
     CONSTRAINT targets_network_check CHECK ((network = ANY (ARRAY['bridge'::text, 'host'::text])))
 );
@@ -537,6 +556,10 @@ ALTER TABLE ONLY public.publish_permits
     ADD CONSTRAINT publish_permits_pkey PRIMARY KEY (task_id);
 ALTER TABLE ONLY public.publish_resolutions
     ADD CONSTRAINT publish_resolutions_pkey PRIMARY KEY (task_id);
+ALTER TABLE ONLY public.release_pages
+    ADD CONSTRAINT release_pages_pkey PRIMARY KEY (task_id);
+ALTER TABLE ONLY public.release_pages
+    ADD CONSTRAINT release_pages_token_hash_key UNIQUE (token_hash);
 ALTER TABLE ONLY public.releases
     ADD CONSTRAINT releases_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.releases
@@ -582,6 +605,7 @@ CREATE INDEX group_members_of_group ON public.group_members USING btree (group_i
 CREATE INDEX join_tokens_by_age ON public.join_tokens USING btree (created_at);
 CREATE INDEX logins_live ON public.logins USING btree (account_id, created_at) WHERE (ended_at IS NULL);
 CREATE INDEX logins_over ON public.logins USING btree (LEAST(ended_at, expires_at));
+CREATE INDEX release_pages_expires ON public.release_pages USING btree (expires_at);
 CREATE INDEX releases_of_application ON public.releases USING btree (application_id, sequence);
 CREATE INDEX tasks_of_application ON public.tasks USING btree (application_id, sequence);
 CREATE INDEX tasks_of_run ON public.tasks USING btree (run_id, sequence);
@@ -634,6 +658,8 @@ ALTER TABLE ONLY public.publish_resolutions
     ADD CONSTRAINT publish_resolutions_probe_task_fkey FOREIGN KEY (probe_task) REFERENCES public.tasks(id);
 ALTER TABLE ONLY public.publish_resolutions
     ADD CONSTRAINT publish_resolutions_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.tasks(id);
+ALTER TABLE ONLY public.release_pages
+    ADD CONSTRAINT release_pages_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.tasks(id) ON DELETE CASCADE;
 ALTER TABLE ONLY public.releases
     ADD CONSTRAINT releases_application_id_fkey FOREIGN KEY (application_id) REFERENCES public.applications(id);
 ALTER TABLE ONLY public.releases
