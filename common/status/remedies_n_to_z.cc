@@ -66,6 +66,9 @@ constexpr ReasonRemedy kEntries[] = {
      {"Let the script print what it does, or raise `build.no_output_timeout`.",
       "请让脚本输出进度，或调大 `build.no_output_timeout`。"}},
     {"NO_PASSWORD", {"Give it an API token.", "请为其创建 API 令牌。"}},
+    {"NO_PUBLIC_URL",
+     {"The operator sets `public_url` in the controller's configuration.",
+      "请管理员在控制器配置中设置 `public_url`。"}},
     {"NO_RECIPIENT",
      {"Name who gets it: `--channel email/NAME=a@example.com`.",
       "请指定收件人：`--channel email/名称=a@example.com`。"}},
@@ -133,6 +136,8 @@ constexpr ReasonRemedy kEntries[] = {
     {"PACKAGE_KEY",
      {"Use the key of one of its recipients, or the password it was made with.",
       "请使用其中一个接收者的私钥，或制作时的密码。"}},
+    {"PARAMETERS_IGNORED",
+     {"Install the agent that belongs to this controller.", "请安装与控制器匹配的代理版本。"}},
     {"PARAMETER_INVALID",
      {"Submit again with a value that `slipway.yaml` of this commit allows; `slipway apps "
       "parameters APP` shows those of the default branch.",

@@ -10,6 +10,7 @@
 #include "common/crypto/channel_secret.h"
 #include "common/crypto/token.h"
 #include "common/qr/qr_code.h"
+#include "common/status/remedies.h"
 #include "common/status/status.h"
 #include "controller/channels/mail_text.h"
 #include "controller/mail/smtp_client.h"
@@ -28,30 +29,25 @@ AttemptResult Failed(Failure failure) {
   return result;
 }
 
-Failure Broken(const absl::Status& status, const std::string& what) {
-  const ErrorInfo info = GetErrorInfo(status);
-  return {
-      .klass = absl::IsCancelled(status) ? FailureClass::kCanceled : FailureClass::kInfrastructure,
-      .reason = absl::IsCancelled(status) ? "CANCELED"
-                : info.reason.empty()     ? "CHANNEL_BROKEN"
-                                          : info.reason,
-      .message = fmt::format("{}: {}", what, std::string(status.message())),
-      .tool_words = {},
-      .remedy = info.remedy.empty() ? "Look at the controller's disk and database, then publish "
-                                      "again."
-                                    : info.remedy,
-      .remedy_zh = "请检查控制器的磁盘和数据库，然后重新发布。"};
+Failure FailureOf(FailureClass klass, const std::string& reason, std::string message,
+                  std::string words = "") {
+  const std::optional<Remedy> remedy = RemedyFor(reason);
+  return {.klass = klass,
+          .reason = reason,
+          .message = std::move(message),
+          .tool_words = std::move(words),
+          .remedy = std::string(remedy ? remedy->english : ""),
+          .remedy_zh = std::string(remedy ? remedy->chinese : "")};
 }
 
-Failure NoPublicUrl() {
-  return {.klass = FailureClass::kInfrastructure,
-          .reason = "NO_PUBLIC_URL",
-          .message = "the farm has no address that links could begin with",
-          .tool_words = {},
-          .remedy =
-              "The operator sets public_url in the controller's configuration to the address "
-              "at which people reach its HTTP port.",
-          .remedy_zh = "请管理员在控制器配置中将 public_url 设置为用户访问其 HTTP 端口的地址。"};
+Failure Broken(const absl::Status& status, const std::string& what,
+               FailureClass klass = FailureClass::kInfrastructure) {
+  if (absl::IsCancelled(status)) {
+    return FailureOf(FailureClass::kCanceled, "CANCELED", "somebody canceled the task");
+  }
+  const ErrorInfo info = GetErrorInfo(status);
+  return FailureOf(klass, info.reason.empty() ? "CHANNEL_BROKEN" : info.reason,
+                   fmt::format("{}: {}", what, std::string(status.message())));
 }
 
 // Steps are numbered in the order in which they begin.
@@ -83,7 +79,10 @@ class Delivery {
       return Failed(Broken(loaded, "the task cannot be read"));
     }
     if (publish_.task.kind == domain::TaskKind::kProbe) return Probe();
-    if (deps_.public_url.empty()) return Failed(NoPublicUrl());
+    if (deps_.public_url.empty()) {
+      return Failed(FailureOf(FailureClass::kInfrastructure, "NO_PUBLIC_URL",
+                              "the farm has no address that links could begin with"));
+    }
     if (absl::Status made = MakePage(); !made.ok()) {
       return Failed(Broken(made, "the package cannot be made"));
     }
@@ -226,10 +225,8 @@ class Delivery {
     const domain::Channel& channel = *target_.channel;
     auto server = ServerOf(channel);
     if (!server.ok()) {
-      Failure failure = Broken(server.status(), "the channel cannot be used");
-      failure.klass = FailureClass::kCredential;
-      failure.remedy_zh = "请管理员执行 slipway targets secret 重新设置该渠道的密码。";
-      return Failed(std::move(failure));
+      return Failed(
+          Broken(server.status(), "the channel cannot be used", FailureClass::kCredential));
     }
     const auto code = qr::Encode(facts_.link);
     if (!code.ok()) return Failed(Broken(code.status(), "the link has no QR code"));
@@ -263,43 +260,32 @@ class Delivery {
     steps_.End(sent.end == mail::SendEnd::kSent, sent.message);
     if (sent.end == mail::SendEnd::kSent) return Published();
     voice_.Log(sent.message);
-    AttemptResult result = Failed(FailureOf(sent));
+    AttemptResult result = Failed(WhyNotSent(sent));
     // No other process is at work on it.
     result.client_ended = true;
     return result;
   }
 
-  [[nodiscard]] Failure FailureOf(const mail::SendOutcome& sent) const {
-    Failure failure{.klass = FailureClass::kNetwork,
-                    .reason = "MAIL_NOT_SENT",
-                    .message = fmt::format("the mail was not sent: {}", sent.message),
-                    .tool_words = sent.server_words,
-                    .remedy = "See whether the mail server answers, then publish again.",
-                    .remedy_zh = "请确认邮件服务器可以访问，然后重新发布。"};
+  [[nodiscard]] Failure WhyNotSent(const mail::SendOutcome& sent) const {
+    const std::string& words = sent.server_words;
     if (sent.end == mail::SendEnd::kUnknown) {
-      failure.klass = FailureClass::kPublishUnknown;
-      failure.reason = "MAIL_IN_DOUBT";
-      failure.message = fmt::format("nobody knows whether the mail was sent: {}", sent.message);
-      failure.remedy = "Ask one of the recipients, then say so: slipway releases resolve.";
-      failure.remedy_zh = "请询问收件人是否收到邮件，然后执行 slipway releases resolve。";
-    } else if (voice_.canceled()) {
-      failure.klass = FailureClass::kCanceled;
-      failure.reason = "CANCELED";
-    } else if (sent.bad_login) {
-      failure.klass = FailureClass::kCredential;
-      failure.reason = "MAIL_LOGIN_REFUSED";
-      failure.message = "the mail server does not take the channel's login";
-      failure.remedy = "An admin sets user and password anew: slipway targets secret.";
-      failure.remedy_zh = "请管理员执行 slipway targets secret 重新设置用户和密码。";
-    } else if (sent.end == mail::SendEnd::kRefused) {
-      failure.klass = FailureClass::kPlatformRefused;
-      failure.reason = "MAIL_REFUSED";
-      failure.message = "the mail server refuses the mail, so nobody gets it";
-      failure.remedy =
-          "See the server's words: an address may not exist, or the mail be too large.";
-      failure.remedy_zh = "请查看服务器的答复：地址可能不存在，或邮件过大。";
+      return FailureOf(FailureClass::kPublishUnknown, "MAIL_IN_DOUBT",
+                       fmt::format("nobody knows whether the mail was sent: {}", sent.message),
+                       words);
     }
-    return failure;
+    if (voice_.canceled()) {
+      return FailureOf(FailureClass::kCanceled, "CANCELED", "somebody canceled the task", words);
+    }
+    if (sent.bad_login) {
+      return FailureOf(FailureClass::kCredential, "MAIL_LOGIN_REFUSED",
+                       "the mail server does not take the channel's login", words);
+    }
+    if (sent.end == mail::SendEnd::kRefused) {
+      return FailureOf(FailureClass::kPlatformRefused, "MAIL_REFUSED",
+                       "the mail server refuses the mail, so nobody gets it", words);
+    }
+    return FailureOf(FailureClass::kNetwork, "MAIL_NOT_SENT",
+                     fmt::format("the mail was not sent: {}", sent.message), words);
   }
 
   const DeliveryDeps& deps_;

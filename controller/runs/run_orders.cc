@@ -199,8 +199,8 @@ void RunOrders::CheckParameters(const domain::Run& run, protocol::AttemptResult&
                 "PARAMETERS_IGNORED",
                 fmt::format("the agent built without the submitted value of parameter {}", name),
                 "",
-                "Install the agent that belongs to this controller, then submit again.",
-                "请安装与控制器匹配的代理版本，然后重新提交。"};
+                "Install the agent that belongs to this controller.",
+                "请安装与控制器匹配的代理版本。"};
     result.build.reset();
     return;
   }

@@ -205,22 +205,6 @@ TEST_CASE("SchedulerStore: a publish is permitted once, for one attempt and one 
   CHECK(unfinished->permits[0].not_after == FromUnixMicros(kStart + 60));
 }
 
-TEST_CASE(
-    "SchedulerStore: of publishes to one target of a platform one has a permit, to a channel all",
-    "[contract]") {
-  Farm farm;
-  farm.StartPublish("1");
-  REQUIRE_OK(farm.CommitOne(store::GrantPermit{By("scheduler"), MakePermit("publish-1", 1)}));
-  farm.StartPublish("2");
-  CHECK_THAT(farm.CommitOne(store::GrantPermit{By("scheduler"), MakePermit("publish-2", 1)}),
-             kIsRefused);
-  for (const char* n : {"3", "4"}) {
-    farm.StartPublish(n, "qa", "email");
-    CHECK_OK(farm.CommitOne(
-        store::GrantPermit{By("scheduler"), MakePermit("publish-" + std::string(n), 1)}));
-  }
-}
-
 TEST_CASE("SchedulerStore: no permit for a build, a canceled or an ended publish", "[contract]") {
   Farm farm;
   farm.StartPublish("1");
