@@ -91,7 +91,7 @@ void Grammar::AddChannelFlags(CLI::App* command) {
     option->group(t_("CHANNELS (platforms email and page)", "渠道（平台 email 与 page）"));
     return option;
   };
-  group(Option(command, "--server", target_.server, "smtps://HOST[:PORT], or smtp:// with STARTTLS",
+  group(Option(command, "--smtp", target_.server, "smtps://HOST[:PORT], or smtp:// with STARTTLS",
                "邮件服务器 smtps://主机[:端口]，或 smtp://（STARTTLS）"));
   group(Option(command, "--user", target_.user, "Account at the server ('': none)",
                "服务器账号（'' 表示无）"));
