@@ -17,6 +17,7 @@
 #include "controller/cli/new_file.h"
 #include "controller/cli/progress.h"
 #include "controller/cli/secret_files.h"
+#include "controller/cli/stream_retry.h"
 
 namespace slipway::cli {
 namespace {
@@ -245,7 +246,7 @@ Outcome Package(Session& session, const PackageFlags& flags) {
   {
     ProgressBar bar(session.err, session.err_is_terminal, t);
     status = RetryStream(
-        *client, {}, session.stop, [](const absl::Status&) {},
+        *client, kFromTheStart, session.stop, [](const absl::Status&) {},
         [&](const std::function<void()>& heard) -> absl::Status {
           auto one = Receive(*client, request, flags.out_file, t, bar, heard);
           SLIPWAY_RETURN_IF_ERROR(one.status());

@@ -8,6 +8,7 @@
 #include "common/crypto/credential.h"
 #include "common/process/process.h"
 #include "controller/cli/platform_key.h"
+#include "tests/support/file_size_limit.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
 #include "tests/unit/cli_fixture.h"
@@ -81,6 +82,21 @@ TEST_CASE("slipway archive get: a damaged byte is an error and leaves nothing", 
   f.farm.Update([](FakeFarm& farm) { farm.products[kRelease].manifest.back() = ' '; });
   CliRun get(f.controller, {"archive", "get", kRelease, "--dir", dir / "out"});
   CHECK(get.Wait() == 1);
+  CHECK(std::filesystem::is_empty(dir.path()));
+}
+
+TEST_CASE("slipway archive get: no room on the disk ends it at once, and leaves nothing",
+          "[unit][cli]") {
+  Fixture f;
+  f.AddProduct();
+  const TempDir dir;
+  {
+    const testing::FileSizeLimit limit(Fixture::kApp.size() - 1);
+    CliRun get(f.controller, {"archive", "get", kRelease, "--dir", dir / "out"});
+    CHECK(get.Wait() == 1);
+    CHECK_THAT(get.err.text(), Contains("File too large"));
+  }
+  f.farm.Update([](FakeFarm& farm) { CHECK(farm.downloads == 1); });
   CHECK(std::filesystem::is_empty(dir.path()));
 }
 

@@ -1,3 +1,4 @@
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <filesystem>
@@ -8,6 +9,7 @@
 #include "common/crypto/hash.h"
 #include "common/crypto/package_cms.h"
 #include "common/status/status.h"
+#include "tests/support/file_size_limit.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
 #include "tests/unit/cli_fixture.h"
@@ -31,6 +33,8 @@ struct World {
     std::filesystem::permissions(dir / "them.key", std::filesystem::perms(0600));
     f.farm.package = [this](const v1::DownloadPackageRequest& asked, auto& writer) {
       request = asked;
+      // So that no client goes on for ever.
+      if (++streams > 5) return grpc::Status(grpc::StatusCode::PERMISSION_DENIED, "enough");
       return Send(writer);
     };
   }
@@ -72,7 +76,7 @@ struct World {
       message.set_data(bytes.substr(at, 100'000));
       writer.Write(message);
     }
-    if (broken) return grpc::Status(grpc::StatusCode::DATA_LOSS, "a blob is damaged");
+    if (!broken.ok()) return broken;
     message.mutable_trailer()->set_sha256(digest);
     message.mutable_trailer()->set_size(bytes.size());
     if (with_trailer) writer.Write(message);
@@ -90,8 +94,9 @@ struct World {
   v1::DownloadPackageRequest request;
   std::string file_name = "shop.zip";
   std::function<void(std::string&)> on_the_way;
-  bool broken = false;
+  grpc::Status broken;
   bool with_trailer = true;
+  std::atomic<int> streams = 0;
 };
 
 TEST_CASE("slipway archive package: the file is whole, and its SHA-256 is printed", "[unit][cli]") {
@@ -251,9 +256,23 @@ TEST_CASE("slipway archive package: what is not whole, or leads elsewhere, leave
     CHECK(run.Wait() == 1);
   }
   SECTION("an error in the middle") {
-    world.broken = true;
+    world.broken = grpc::Status(grpc::StatusCode::DATA_LOSS, "a blob is damaged");
     CliRun run(world.f.controller, package);
     CHECK(run.Wait() == 3);
+  }
+  SECTION("the same passing error each time") {
+    world.broken = grpc::Status(grpc::StatusCode::INTERNAL, "cannot encrypt the package");
+    CliRun run(world.f.controller, package);
+    CHECK(run.Wait() == 3);
+    CHECK(world.streams == 3);
+    CHECK_THAT(run.err.text(), Contains("cannot encrypt"));
+  }
+  SECTION("no room on the disk here, which is not fetched again for") {
+    const testing::FileSizeLimit limit(100'000);
+    CliRun run(world.f.controller, package);
+    CHECK(run.Wait() == 1);
+    CHECK(world.streams == 1);
+    CHECK_THAT(run.err.text(), Contains("File too large"));
   }
   SECTION("a name elsewhere") {
     for (const char* name : {"../p.zip", "/tmp/p.zip", ".bashrc", "", "-rf"}) {
