@@ -46,6 +46,15 @@ absl::StatusOr<SecretBytes> AskPassword(Session& session, bool twice) {
   return password;
 }
 
+// Nothing else of the file leaves this machine: people keep keys beside their certificates.
+absl::StatusOr<std::string> CertificateOf(const std::string& path) {
+  SLIPWAY_ASSIGN_OR_RETURN(std::string text, ReadSmallText(path));
+  absl::StatusOr<std::string> certificate = crypto::OnlyCertificate(text);
+  crypto::Wipe(text.data(), text.size());
+  if (!certificate.ok()) return UsageError(WithContext(certificate.status(), path));
+  return certificate;
+}
+
 // The request without what is read from files, as far as it can be checked here.
 absl::StatusOr<v1::DownloadPackageRequest> RequestOf(Session& session, const PackageFlags& flags) {
   v1::DownloadPackageRequest request;
@@ -59,7 +68,7 @@ absl::StatusOr<v1::DownloadPackageRequest> RequestOf(Session& session, const Pac
                         : flags.cipher == "sm4-cbc"   ? v1::PACKAGE_CIPHER_SM4_CBC
                                                       : v1::PACKAGE_CIPHER_AES_256_GCM);
   for (const std::string& path : flags.recipients) {
-    SLIPWAY_ASSIGN_OR_RETURN(*encryption.add_recipients(), ReadSmallText(path));
+    SLIPWAY_ASSIGN_OR_RETURN(*encryption.add_recipients(), CertificateOf(path));
   }
   if (!flags.recipients.empty()) return request;
   SecretBytes password;

@@ -142,6 +142,33 @@ TEST_CASE("slipway archive package and open: for a certificate and its key", "[u
   CHECK(open.out.text() == world.dir / "p.zip\n");
 }
 
+TEST_CASE("slipway archive package: of a recipient's file nothing but the certificate travels",
+          "[unit][cli]") {
+  World world;
+  const std::string certificate = ReadFile(world.dir / "them.pem");
+  WriteFile(world.dir / "noted.pem", "Our partner: secret words\n" + certificate + "\n");
+  WriteFile(world.dir / "both.pem", ReadFile(world.dir / "them.key") + certificate);
+  WriteFile(world.dir / "two.pem", certificate + certificate);
+  const auto package = [&](const char* file) {
+    return std::vector<std::string>{
+        "archive", "package",     kRelease,        "-o", world.dir / "p.zip.cms",
+        "--force", "--recipient", world.dir / file};
+  };
+  CliRun noted(world.f.controller, package("noted.pem"));
+  INFO(noted.err.text());
+  CHECK(noted.Wait() == 0);
+  REQUIRE(world.request.encryption().recipients_size() == 1);
+  CHECK(world.request.encryption().recipients(0) == certificate);
+  CHECK(world.streams == 1);
+  CliRun both(world.f.controller, package("both.pem"));
+  CHECK(both.Wait() == 2);
+  CHECK_THAT(both.err.text(), Contains("both.pem") && Contains("private key"));
+  CliRun two(world.f.controller, package("two.pem"));
+  CHECK(two.Wait() == 2);
+  CHECK_THAT(two.err.text(), Contains("more than one"));
+  CHECK(world.streams == 1);
+}
+
 TEST_CASE("slipway archive open: a changed package leaves nothing", "[unit][cli]") {
   World world;
   const std::string out = world.dir / "p.zip.cms";

@@ -287,6 +287,17 @@ TEST_CASE("Packages: recipients and passwords that cannot be used are refused", 
     CHECK_THAT(CheckPackageRecipients(For(dir, {"good", name}), now),
                StatusIs(StatusCode::kInvalidArgument, "recipients[1]"));
   }
+  PackageRecipients more = For(dir, {"good", "good"});
+  more.certificates[1] += ReadFile(dir / "good.pem");
+  CHECK_THAT(CheckPackageRecipients(more, now),
+             StatusIs(StatusCode::kInvalidArgument, "recipients[1]: there is more than one"));
+  for (const bool before : {true, false}) {
+    const std::string key = ReadFile(dir / "good.key");
+    const std::string certificate = ReadFile(dir / "good.pem");
+    more.certificates[1] = before ? key + certificate : certificate + key;
+    CHECK_THAT(CheckPackageRecipients(more, now),
+               StatusIs(StatusCode::kInvalidArgument, "recipients[1]: there is a private key"));
+  }
   const PackageRecipients good = For(dir, {"good"});
   CHECK_OK(CheckPackageRecipients(good, now));
   CHECK(FingerprintsOf(good).size() == 1);
