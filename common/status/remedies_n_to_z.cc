@@ -126,6 +126,9 @@ constexpr ReasonRemedy kEntries[] = {
     {"PACKAGE_KEY",
      {"Use the key of one of its recipients, or the password it was made with.",
       "请使用其中一个接收者的私钥，或制作时的密码。"}},
+    {"PACKAGE_NOT_AS_ASKED",
+     {"Check which controller answers, and that nothing changes its answers.",
+      "请确认应答的是哪个控制器，以及应答没有被改动。"}},
     {"PARAMETER_INVALID",
      {"Submit again with a value that `slipway.yaml` of this commit allows; `slipway apps "
       "parameters APP` shows those of the default branch.",

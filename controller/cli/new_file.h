@@ -19,6 +19,8 @@ class NewFile {
   NewFile(NewFile&& other) noexcept;
   NewFile& operator=(NewFile&&) = delete;
 
+  // For whoever reads what was written.
+  [[nodiscard]] int fd() const { return file_.get(); }
   [[nodiscard]] absl::Status Write(std::string_view bytes);
   // kAlreadyExists, FILE_EXISTS: something has the name already; not with `force`.
   [[nodiscard]] absl::Status Finish(bool force, Text text);

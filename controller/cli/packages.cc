@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <sys/prctl.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <functional>
@@ -46,6 +47,14 @@ absl::StatusOr<SecretBytes> AskPassword(Session& session, bool twice) {
   return password;
 }
 
+v1::PackageCipher ToProto(crypto::PackageCipher cipher) {
+  switch (cipher) {
+    case crypto::PackageCipher::kAes256Cbc: return v1::PACKAGE_CIPHER_AES_256_CBC;
+    case crypto::PackageCipher::kSm4Cbc: return v1::PACKAGE_CIPHER_SM4_CBC;
+    default: return v1::PACKAGE_CIPHER_AES_256_GCM;
+  }
+}
+
 // Nothing else of the file leaves this machine: people keep keys beside their certificates.
 absl::StatusOr<std::string> CertificateOf(const std::string& path) {
   SLIPWAY_ASSIGN_OR_RETURN(std::string text, ReadSmallText(path));
@@ -64,9 +73,8 @@ absl::StatusOr<v1::DownloadPackageRequest> RequestOf(Session& session, const Pac
     return request;
   }
   v1::PackageEncryption& encryption = *request.mutable_encryption();
-  encryption.set_cipher(flags.cipher == "aes-256-cbc" ? v1::PACKAGE_CIPHER_AES_256_CBC
-                        : flags.cipher == "sm4-cbc"   ? v1::PACKAGE_CIPHER_SM4_CBC
-                                                      : v1::PACKAGE_CIPHER_AES_256_GCM);
+  encryption.set_cipher(
+      ToProto(crypto::PackageCipherOf(flags.cipher).value_or(crypto::PackageCipher::kAes256Gcm)));
   for (const std::string& path : flags.recipients) {
     SLIPWAY_ASSIGN_OR_RETURN(*encryption.add_recipients(), CertificateOf(path));
   }
@@ -86,6 +94,43 @@ absl::Status Damaged(Text t) {
                    t("what came is not the package that the controller sent",
                      "收到的内容与控制器发出的产物包不一致"),
                    t("Fetch it again.", "请重新获取。"));
+}
+
+absl::Status NotAsAsked(Text t) {
+  return MakeError(absl::StatusCode::kDataLoss, "PACKAGE_NOT_AS_ASKED",
+                   t("what came is not encrypted as was asked for, and is not kept",
+                     "收到的产物包未按要求加密，已丢弃"),
+                   t("Check which controller answers, and that nothing changes its answers.",
+                     "请确认应答的是哪个控制器，以及应答没有被改动。"));
+}
+
+// What the controller says it sends. Who wanted a file for some must not get one for everybody.
+absl::Status CheckHeader(const v1::PackageHeader& header, const v1::DownloadPackageRequest& request,
+                         Text t) {
+  const v1::PackageEncryption& asked = request.encryption();
+  crypto::PackageRecipients recipients;
+  recipients.certificates.assign(asked.recipients().begin(), asked.recipients().end());
+  const auto fingerprints = crypto::FingerprintsOf(recipients);
+  const bool same =
+      header.cipher() == asked.cipher() &&
+      header.authenticated() == (asked.cipher() == v1::PACKAGE_CIPHER_AES_256_GCM) &&
+      std::equal(header.recipients().begin(), header.recipients().end(), fingerprints.begin(),
+                 fingerprints.end(),
+                 [](const std::string& a, const Sha256Digest& b) { return a == b.Bytes(); });
+  return same ? absl::OkStatus() : NotAsAsked(t);
+}
+
+// What it sent.
+absl::Status CheckContent(int fd, const v1::DownloadPackageRequest& request, Text t) {
+  if (!request.has_encryption()) return absl::OkStatus();
+  const auto facts = crypto::ReadPackageFacts(fd);
+  if (!facts.ok() && facts.status().code() != absl::StatusCode::kInvalidArgument) {
+    return facts.status();
+  }
+  const v1::PackageEncryption& asked = request.encryption();
+  const bool same = facts.ok() && ToProto(facts->cipher) == asked.cipher() &&
+                    facts->for_password == asked.recipients().empty();
+  return same ? absl::OkStatus() : NotAsAsked(t);
 }
 
 // Before anything is fetched or opened for nothing.
@@ -126,6 +171,7 @@ absl::StatusOr<Received> Receive(const Client& client, const v1::DownloadPackage
     if (whole || message.has_header() == received.file.has_value()) return Damaged(t);
     if (message.has_header()) {
       received.header = message.header();
+      SLIPWAY_RETURN_IF_ERROR(CheckHeader(received.header, request, t));
       received.path = out_file.empty() ? received.header.file_name() : out_file;
       if (out_file.empty() && !IsPlainName(received.path)) return Damaged(t);
       SLIPWAY_ASSIGN_OR_RETURN(NewFile file, NewFile::Create(received.path));
@@ -137,6 +183,7 @@ absl::StatusOr<Received> Receive(const Client& client, const v1::DownloadPackage
       if (!digest || hasher.Finish() != *digest || size != received.trailer.size()) {
         return Damaged(t);
       }
+      return CheckContent(received.file->fd(), request, t);
     } else {
       hasher.Update(message.data());
       size += message.data().size();

@@ -48,16 +48,18 @@ struct World {
     v1::PackageHeader& header = *message.mutable_header();
     header.set_file_name(file_name);
     std::string bytes = kContent;
-    if (request.has_encryption()) {
+    v1::DownloadPackageRequest made = request;
+    if (understood) understood(made);
+    if (made.has_encryption()) {
       crypto::PackageRecipients recipients;
-      for (const std::string& pem : request.encryption().recipients()) {
+      for (const std::string& pem : made.encryption().recipients()) {
         recipients.certificates.push_back(pem);
       }
-      recipients.password = crypto::SecretBytes::CopyOf(request.encryption().password());
-      const auto cipher = request.encryption().cipher() == v1::PACKAGE_CIPHER_SM4_CBC
+      recipients.password = crypto::SecretBytes::CopyOf(made.encryption().password());
+      const auto cipher = made.encryption().cipher() == v1::PACKAGE_CIPHER_SM4_CBC
                               ? crypto::PackageCipher::kSm4Cbc
                               : crypto::PackageCipher::kAes256Gcm;
-      header.set_cipher(request.encryption().cipher());
+      header.set_cipher(made.encryption().cipher());
       header.set_authenticated(crypto::IsAuthenticated(cipher));
       for (const auto& one : crypto::FingerprintsOf(recipients)) {
         header.add_recipients(one.Bytes());
@@ -69,6 +71,7 @@ struct World {
       });
       if (!sealer->Append(kContent).ok() || !sealer->Finish().ok()) std::abort();
     }
+    if (said) said(header);
     writer.Write(message);
     const std::string digest = crypto::Sha256Of(bytes).Bytes();
     if (on_the_way) on_the_way(bytes);
@@ -93,6 +96,9 @@ struct World {
   Fixture f;
   v1::DownloadPackageRequest request;
   std::string file_name = "shop.zip";
+  // What is made instead of what was asked for, and told of it.
+  std::function<void(v1::DownloadPackageRequest&)> understood;
+  std::function<void(v1::PackageHeader&)> said;
   std::function<void(std::string&)> on_the_way;
   grpc::Status broken;
   bool with_trailer = true;
@@ -260,6 +266,79 @@ TEST_CASE("slipway archive open: without authentication the SHA-256 has to be gi
   CliRun refused(with);
   CHECK(refused.Wait() == 1);
   CHECK_FALSE(std::filesystem::exists(world.dir / "p.zip"));
+}
+
+TEST_CASE(
+    "slipway archive package: an answer that is not encrypted as was asked for leaves nothing",
+    "[unit][cli]") {
+  World world;
+  REQUIRE(world.Run("openssl req -x509 -nodes -subj /CN=other -newkey ec -pkeyopt "
+                    "ec_paramgen_curve:P-256 -keyout other.key -out other.pem") == 0);
+  WriteFile(world.dir / "password", kPassword);
+  const std::string other = ReadFile(world.dir / "other.pem");
+  v1::PackageHeader right;
+  world.said = [&](v1::PackageHeader& header) { right = header; };
+  const std::vector<std::string> plain{"archive", "package", kRelease, "-o", world.dir / "p"};
+  auto sealed = plain;
+  sealed.insert(sealed.end(), {"--recipient", world.dir / "them.pem"});
+  CliRun good(world.f.controller, sealed);
+  REQUIRE(good.Wait() == 0);
+  std::filesystem::remove(world.dir / "p");
+  const std::size_t before = world.Files();
+
+  const auto nothing = [](v1::DownloadPackageRequest& r) { r.clear_encryption(); };
+  const auto say_right = [&](v1::PackageHeader& header) { header = right; };
+  const struct {
+    const char* what;
+    std::vector<std::string> asked;
+    std::function<void(v1::DownloadPackageRequest&)> understood;
+    std::function<void(v1::PackageHeader&)> said;
+  } cases[] = {
+      {"not at all", sealed, nothing, {}},
+      {"not at all, and it says otherwise", sealed, nothing, say_right},
+      {"for a password, and it says otherwise", sealed,
+       [](auto& r) {
+         r.mutable_encryption()->clear_recipients();
+         r.mutable_encryption()->set_password(kPassword);
+       },
+       say_right},
+      {"with another algorithm",
+       sealed,
+       [](auto& r) { r.mutable_encryption()->set_cipher(v1::PACKAGE_CIPHER_SM4_CBC); },
+       {}},
+      {"with another algorithm, and it says otherwise", sealed,
+       [](auto& r) { r.mutable_encryption()->set_cipher(v1::PACKAGE_CIPHER_SM4_CBC); }, say_right},
+      {"for somebody else",
+       sealed,
+       [&](auto& r) { r.mutable_encryption()->set_recipients(0, other); },
+       {}},
+      {"for somebody else as well",
+       sealed,
+       [&](auto& r) { r.mutable_encryption()->add_recipients(other); },
+       {}},
+      {"as if it showed changes",
+       sealed,
+       {},
+       [](auto& header) { header.set_authenticated(!header.authenticated()); }},
+      {"though nobody asked",
+       plain,
+       [&](auto& r) {
+         r.mutable_encryption()->set_cipher(v1::PACKAGE_CIPHER_AES_256_GCM);
+         r.mutable_encryption()->add_recipients(other);
+       },
+       {}},
+  };
+  for (const auto& one : cases) {
+    INFO(one.what);
+    world.streams = 0;
+    world.understood = one.understood;
+    world.said = one.said;
+    CliRun run(world.f.controller, one.asked);
+    CHECK(run.Wait() == 1);
+    CHECK_THAT(run.err.text(), Contains("not encrypted as was asked for"));
+    CHECK(world.streams == 1);
+    CHECK(world.Files() == before);
+  }
 }
 
 TEST_CASE("slipway archive package: what is not whole, or leads elsewhere, leaves nothing",
