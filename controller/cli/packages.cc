@@ -157,7 +157,7 @@ bool IsPlainName(const std::string& name) {
 }
 
 absl::StatusOr<Received> Receive(const Client& client, const v1::DownloadPackageRequest& request,
-                                 const std::string& out_file, Text t, ProgressBar& bar,
+                                 const PackageFlags& flags, Text t, ProgressBar& bar,
                                  const std::function<void()>& heard) {
   grpc::ClientContext context;
   client.Prepare(context, 0);
@@ -172,8 +172,9 @@ absl::StatusOr<Received> Receive(const Client& client, const v1::DownloadPackage
     if (message.has_header()) {
       received.header = message.header();
       SLIPWAY_RETURN_IF_ERROR(CheckHeader(received.header, request, t));
-      received.path = out_file.empty() ? received.header.file_name() : out_file;
-      if (out_file.empty() && !IsPlainName(received.path)) return Damaged(t);
+      received.path = flags.out_file.empty() ? received.header.file_name() : flags.out_file;
+      if (flags.out_file.empty() && !IsPlainName(received.path)) return Damaged(t);
+      SLIPWAY_RETURN_IF_ERROR(CheckFree(received.path, flags.force, t));
       SLIPWAY_ASSIGN_OR_RETURN(NewFile file, NewFile::Create(received.path));
       received.file.emplace(std::move(file));
     } else if (message.has_trailer()) {
@@ -304,7 +305,7 @@ Outcome Package(Session& session, const PackageFlags& flags) {
     status = RetryStream(
         *client, kFromTheStart, session.stop, [](const absl::Status&) {},
         [&](const std::function<void()>& heard) -> absl::Status {
-          auto one = Receive(*client, request, flags.out_file, t, bar, heard);
+          auto one = Receive(*client, request, flags, t, bar, heard);
           SLIPWAY_RETURN_IF_ERROR(one.status());
           received.emplace(*std::move(one));
           return absl::OkStatus();

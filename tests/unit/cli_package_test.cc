@@ -126,6 +126,23 @@ TEST_CASE("slipway archive package: the file is whole, and its SHA-256 is printe
   CHECK(world.Files() == 1);
 }
 
+TEST_CASE("slipway archive package: a file that exists is noticed before the bytes come",
+          "[unit][cli]") {
+  World world;
+  WriteFile(world.dir / world.file_name, "mine");
+  // Whoever took them would say something else.
+  world.on_the_way = [](std::string& bytes) { bytes[200'000] ^= 1; };
+  const std::filesystem::path here = std::filesystem::current_path();
+  std::filesystem::current_path(world.dir.path());
+  CliRun run(world.f.controller, {"archive", "package", kRelease});
+  CHECK(run.Wait() == 1);
+  std::filesystem::current_path(here);
+  CHECK_THAT(run.err.text(), Contains("shop.zip exists already") && Contains("--force"));
+  CHECK(world.streams == 1);
+  CHECK(ReadFile(world.dir / world.file_name) == "mine");
+  CHECK(world.Files() == 1);
+}
+
 TEST_CASE("slipway archive package and open: for a certificate and its key", "[unit][cli]") {
   World world;
   const std::string out = world.dir / "p.zip.cms";
