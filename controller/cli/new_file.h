@@ -14,7 +14,11 @@ namespace slipway::cli {
 // it was not finished. Confined to one thread.
 class NewFile {
  public:
-  [[nodiscard]] static absl::StatusOr<NewFile> Create(const std::string& path);
+  // Who may read it, from its first byte on.
+  enum class Readers { kAsUmaskSays, kOwner };
+
+  [[nodiscard]] static absl::StatusOr<NewFile> Create(const std::string& path,
+                                                      Readers readers = Readers::kAsUmaskSays);
   ~NewFile();
   NewFile(NewFile&& other) noexcept;
   NewFile& operator=(NewFile&&) = delete;

@@ -344,7 +344,8 @@ Outcome OpenPackage(Session& session, const OpenPackageFlags& flags) {
   SLIPWAY_ASSIGN_OR_RETURN(const crypto::PackageFacts facts, crypto::ReadPackageFacts(file.get()));
   SLIPWAY_RETURN_IF_ERROR(CheckGenuine(file.get(), flags, facts, t));
   SLIPWAY_ASSIGN_OR_RETURN(const crypto::PackageKey key, KeyOf(session, flags, facts));
-  SLIPWAY_ASSIGN_OR_RETURN(NewFile opened, NewFile::Create(out));
+  // Only some could open the package, and what comes is not proved before its end.
+  SLIPWAY_ASSIGN_OR_RETURN(NewFile opened, NewFile::Create(out, NewFile::Readers::kOwner));
   SLIPWAY_RETURN_IF_ERROR(
       crypto::OpenPackage(file.get(), key, [&](std::string_view bytes) -> absl::Status {
         if (session.stop.stop_requested()) return InterruptedError();

@@ -162,6 +162,7 @@ TEST_CASE("slipway archive package and open: for a certificate and its key", "[u
   INFO(open.err.text());
   CHECK(open.Wait() == 0);
   CHECK(ReadFile(world.dir / "p.zip") == kContent);
+  CHECK(std::filesystem::status(world.dir / "p.zip").permissions() == std::filesystem::perms(0600));
   CHECK(open.out.text() == world.dir / "p.zip\n");
 }
 
