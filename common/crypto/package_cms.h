@@ -85,8 +85,9 @@ struct PackageFacts {
 };
 
 // Reads over the whole file, so that one that is cut is found before anything is opened.
-// kInvalidArgument (PACKAGE_BROKEN): not a package, cut, of a kind that Slipway does not make, or
-// with a shortened authentication tag. REQUIRES: `fd` is a regular file. Thread-safe.
+// kInvalidArgument (PACKAGE_BROKEN): not a package, cut, of a kind that Slipway does not make, with
+// more recipients or rounds of password derivation than it may have, or with a shortened
+// authentication tag. REQUIRES: `fd` is a regular file. Thread-safe.
 [[nodiscard]] absl::StatusOr<PackageFacts> ReadPackageFacts(int fd);
 
 // What opens a package: a private key in PEM, without passphrase, or the password.
