@@ -89,6 +89,22 @@ absl::StatusOr<v1::DownloadPackageRequest> RequestOf(Session& session, const Pac
   return request;
 }
 
+// Wipes a request's password, however the command ends.
+class Forgetting {
+ public:
+  explicit Forgetting(v1::DownloadPackageRequest& request) : request_(request) {}
+  ~Forgetting() {
+    if (!request_.has_encryption()) return;
+    std::string& password = *request_.mutable_encryption()->mutable_password();
+    crypto::Wipe(password.data(), password.size());
+  }
+  Forgetting(const Forgetting&) = delete;
+  Forgetting& operator=(const Forgetting&) = delete;
+
+ private:
+  v1::DownloadPackageRequest& request_;
+};
+
 absl::Status Damaged(Text t) {
   return MakeError(absl::StatusCode::kDataLoss, "PACKAGE_DAMAGED",
                    t("what came is not the package that the controller sent",
@@ -297,6 +313,7 @@ Outcome Package(Session& session, const PackageFlags& flags) {
   prctl(PR_SET_DUMPABLE, 0);
   SLIPWAY_RETURN_IF_ERROR(CheckFree(flags.out_file, flags.force, t));
   SLIPWAY_ASSIGN_OR_RETURN(v1::DownloadPackageRequest request, RequestOf(session, flags));
+  const Forgetting at_the_end(request);
   SLIPWAY_ASSIGN_OR_RETURN(const Client* client, session.Controller());
   std::optional<Received> received;
   absl::Status status;
@@ -311,8 +328,6 @@ Outcome Package(Session& session, const PackageFlags& flags) {
           return absl::OkStatus();
         });
   }
-  std::string& password = *request.mutable_encryption()->mutable_password();
-  crypto::Wipe(password.data(), password.size());
   SLIPWAY_RETURN_IF_ERROR(status);
   SLIPWAY_RETURN_IF_ERROR(received->file->Finish(flags.force, t));
   const std::string sha256 = Sha256Digest::FromBytes(received->trailer.sha256())->Hex();
