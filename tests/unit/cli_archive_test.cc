@@ -162,6 +162,28 @@ TEST_CASE("slipway qr: the platform's own code is drawn, or its image written as
   CHECK_FALSE(std::filesystem::exists(dir / "none"));
 }
 
+TEST_CASE("slipway qr: a code whose time is over is shown with a warning", "[unit][cli]") {
+  Fixture f;
+  const auto show = [&](std::int64_t end) {
+    f.farm.Update([&](FakeFarm& farm) {
+      v1::Task& preview = farm.tasks["task-7"];
+      preview.set_id("task-7");
+      preview.set_kind(v1::TASK_KIND_PREVIEW);
+      v1::PlatformCode& code = *preview.mutable_result()->mutable_publish()->mutable_code();
+      code.set_text("https://p.example/7");
+      code.clear_expires_at();
+      if (end > 0) code.mutable_expires_at()->set_seconds(end);
+    });
+    CliRun run(f.controller, {"qr", "task-7", "--text"});
+    CHECK(run.Wait() == 0);
+    CHECK(run.out.text() == "https://p.example/7\n");
+    return run.err.text();
+  };
+  CHECK_THAT(show(1'700'000'000), Contains("warning: this code worked until"));
+  CHECK(show(4'000'000'000).empty());
+  CHECK(show(0).empty());
+}
+
 void MakeKey(const std::string& file, const std::string& algorithm, const std::string& option,
              const std::vector<std::string>& more = {}) {
   process::Command openssl;
