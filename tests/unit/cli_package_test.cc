@@ -23,7 +23,7 @@ using testing::TempDir;
 using testing::WriteFile;
 
 constexpr char kPassword[] = "correct horse battery";
-const std::string kContent = "PK" + std::string(300'000, 'x');
+const std::string kContent = "PK\x03\x04" + std::string(300'000, 'x');
 
 // A farm that makes packages of kContent.
 struct World {
@@ -356,6 +356,45 @@ TEST_CASE(
     CHECK_THAT(run.err.text(), Contains("not encrypted as was asked for"));
     CHECK(world.streams == 1);
     CHECK(world.Files() == before);
+  }
+}
+
+TEST_CASE(
+    "slipway archive open: what does not begin as a package leaves nothing, though it decrypts",
+    "[unit][cli]") {
+  World world;
+  crypto::PackageRecipients recipients;
+  recipients.certificates.push_back(ReadFile(world.dir / "them.pem"));
+  const std::size_t before = world.Files();
+  const auto open = [&](const std::string& content) {
+    std::string sealed;
+    auto sealer = crypto::PackageSealer::Create(crypto::PackageCipher::kAes256Cbc, recipients,
+                                                [&](std::string_view part) {
+                                                  sealed += part;
+                                                  return absl::OkStatus();
+                                                });
+    REQUIRE_OK(sealer);
+    REQUIRE_OK(sealer->Append(content));
+    REQUIRE_OK(sealer->Finish());
+    WriteFile(world.dir / "p.cms", sealed);
+    CliRun run({"archive", "open", world.dir / "p.cms", "--key", world.dir / "them.key", "--sha256",
+                crypto::Sha256Of(sealed).Hex()});
+    const int code = run.Wait();
+    if (code != 0) CHECK_THAT(run.err.text(), Contains("no zip or tar.gz file"));
+    std::filesystem::remove(world.dir / "p.cms");
+    return code;
+  };
+  const std::string noise(100'000, '\xa7');
+  for (const std::string& other :
+       {noise, "P" + noise, "PK" + noise, std::string("PK"), std::string("\x1f")}) {
+    CHECK(open(other) == 1);
+    CHECK(world.Files() == before);
+  }
+  for (const std::string& start :
+       {std::string("PK\x03\x04"), std::string("PK\x05\x06"), std::string("\x1f\x8b\x08")}) {
+    CHECK(open(start + noise) == 0);
+    CHECK(ReadFile(world.dir / "p") == start + noise);
+    std::filesystem::remove(world.dir / "p");
   }
 }
 
