@@ -249,7 +249,8 @@ absl::Status CheckPasswordRecipient(std::string_view info) {
   }
   std::uint64_t count = 0;
   for (const char c : rounds.substr(0, 8)) count = count << 8 | static_cast<unsigned char>(c);
-  if (rounds.empty() || rounds.size() > 8 || count == 0 || count > kMaxPasswordRounds) {
+  const bool negative = !rounds.empty() && (rounds.front() & 0x80) != 0;
+  if (rounds.empty() || rounds.size() > 8 || negative || count == 0 || count > kMaxPasswordRounds) {
     return BrokenPackage("to try a password would take too long");
   }
   return absl::OkStatus();

@@ -356,6 +356,7 @@ TEST_CASE(
     CHECK_THAT(run.err.text(), Contains("not encrypted as was asked for"));
     CHECK(world.streams == 1);
     CHECK(world.Files() == before);
+    std::filesystem::remove(world.dir / "p");
   }
 }
 
