@@ -35,7 +35,8 @@ using PackageSink = std::function<absl::Status(std::string_view bytes)>;
 
 // For whom a package is: certificates or a password, not both.
 struct PackageRecipients {
-  // PEM, one certificate in each. Keys: RSA from 2048 to 8192 bits, EC on P-256, P-384 or P-521.
+  // PEM, one certificate in each and no other block. Keys: RSA from 2048 to 8192 bits, EC on P-256,
+  // P-384 or P-521.
   std::vector<std::string> certificates{};
   SecretBytes password{};
 };
@@ -45,7 +46,12 @@ struct PackageRecipients {
 [[nodiscard]] absl::Status CheckPackageRecipients(const PackageRecipients& recipients,
                                                   WallTime now);
 
-// SHA-256 of each certificate's DER. REQUIRES: CheckPackageRecipients is ok. Thread-safe.
+// The certificate of a text that has one, in PEM and without what stands around it: what may be
+// given to others. kInvalidArgument (BAD_FIELD): there is none, there are further PEM blocks, which
+// nobody would encrypt for, or a private key. Thread-safe.
+[[nodiscard]] absl::StatusOr<std::string> OnlyCertificate(std::string_view text);
+
+// SHA-256 of each certificate's DER. REQUIRES: each is one. Thread-safe.
 [[nodiscard]] std::vector<Sha256Digest> FingerprintsOf(const PackageRecipients& recipients);
 
 // Encrypts a package while it is written. The file is whole only after Finish.
@@ -79,8 +85,9 @@ struct PackageFacts {
 };
 
 // Reads over the whole file, so that one that is cut is found before anything is opened.
-// kInvalidArgument (PACKAGE_BROKEN): not a package, cut, of a kind that Slipway does not make, or
-// with a shortened authentication tag. REQUIRES: `fd` is a regular file. Thread-safe.
+// kInvalidArgument (PACKAGE_BROKEN): not a package, cut, of a kind that Slipway does not make, with
+// more recipients or rounds of password derivation than it may have, or with a shortened
+// authentication tag. REQUIRES: `fd` is a regular file. Thread-safe.
 [[nodiscard]] absl::StatusOr<PackageFacts> ReadPackageFacts(int fd);
 
 // What opens a package: a private key in PEM, without passphrase, or the password.

@@ -26,7 +26,11 @@ constexpr unsigned char kOid = 0x06;
 constexpr unsigned char kSequence = 0x30;
 constexpr unsigned char kSet = 0x31;
 constexpr unsigned char kExplicit0 = 0xa0;
+constexpr unsigned char kKeyTransport = kSequence;
+constexpr unsigned char kKeyAgreement = 0xa1;
 constexpr unsigned char kPasswordRecipient = 0xa3;
+// Some seconds of one core; Slipway makes about a quarter of them.
+constexpr std::uint64_t kMaxPasswordRounds = 5'000'000;
 constexpr std::size_t kTagBytes = 16;
 // Of what stands before the content: 16 recipients need far less.
 constexpr std::uint64_t kMaxElement = 256 * 1024;
@@ -197,23 +201,82 @@ absl::StatusOr<PackageCipher> CipherOf(int algorithm, bool authenticated) {
   return BrokenPackage("it is not of a kind that Slipway makes");
 }
 
-bool HasPasswordRecipient(const std::string& set, std::size_t content) {
-  std::string_view rest = std::string_view(set).substr(content);
-  while (!rest.empty()) {
-    const auto* begin = reinterpret_cast<const unsigned char*>(rest.data());
-    const unsigned char* position = begin;
-    long length = 0;
-    int tag = 0;
-    int tag_class = 0;
-    if ((ASN1_get_object(&position, &length, &tag, &tag_class, static_cast<long>(rest.size())) &
-         0x81) != 0) {
-      ERR_clear_error();
-      return false;
-    }
-    if (*begin == kPasswordRecipient) return true;
-    rest.remove_prefix(static_cast<std::size_t>(position - begin + length));
+// One element of a few bytes in memory, in DER as Slipway makes it: OpenSSL must not see in it
+// what this did not, so no long tags and no indefinite lengths.
+struct Part {
+  unsigned char tag = 0;
+  std::string_view content;
+};
+
+absl::StatusOr<Part> TakePart(std::string_view& rest) {
+  const auto byte = [&rest](std::size_t at) { return static_cast<unsigned char>(rest[at]); };
+  const absl::Status damaged = BrokenPackage("its structure is damaged");
+  if (rest.size() < 2 || (byte(0) & 0x1f) == 0x1f) return damaged;
+  std::size_t header = 2;
+  std::size_t length = byte(1);
+  if (length >= 0x80) {
+    const std::size_t bytes = length & 0x7f;
+    if (bytes == 0 || bytes > 4 || rest.size() < header + bytes) return damaged;
+    length = 0;
+    for (; header < 2 + bytes; ++header) length = length << 8 | byte(header);
   }
-  return false;
+  if (length > rest.size() - header) return damaged;
+  const Part part{byte(0), rest.substr(header, length)};
+  rest.remove_prefix(header + length);
+  return part;
+}
+
+absl::StatusOr<std::string_view> TakePart(std::string_view& rest, unsigned char tag) {
+  SLIPWAY_ASSIGN_OR_RETURN(const Part part, TakePart(rest));
+  if (part.tag != tag) return BrokenPackage("it is not of a kind that Slipway makes");
+  return part.content;
+}
+
+// How long it takes to try a password is the file's to say.
+absl::Status CheckPasswordRecipient(std::string_view info) {
+  SLIPWAY_RETURN_IF_ERROR(TakePart(info, kInteger).status());
+  SLIPWAY_ASSIGN_OR_RETURN(std::string_view derivation, TakePart(info, kExplicit0));
+  SLIPWAY_ASSIGN_OR_RETURN(const std::string_view oid, TakePart(derivation, kOid));
+  if (NidOf(Element(kOid, std::string(oid))) != NID_id_pbkdf2) {
+    return BrokenPackage("it is not of a kind that Slipway makes");
+  }
+  SLIPWAY_ASSIGN_OR_RETURN(std::string_view parameters, TakePart(derivation, kSequence));
+  SLIPWAY_RETURN_IF_ERROR(TakePart(parameters, kOctets).status());
+  SLIPWAY_ASSIGN_OR_RETURN(const std::string_view rounds, TakePart(parameters, kInteger));
+  // A key length or another hash function.
+  if (!parameters.empty() || !derivation.empty()) {
+    return BrokenPackage("it is not of a kind that Slipway makes");
+  }
+  std::uint64_t count = 0;
+  for (const char c : rounds.substr(0, 8)) count = count << 8 | static_cast<unsigned char>(c);
+  const bool negative = !rounds.empty() && (rounds.front() & 0x80) != 0;
+  if (rounds.empty() || rounds.size() > 8 || negative || count == 0 || count > kMaxPasswordRounds) {
+    return BrokenPackage("to try a password would take too long");
+  }
+  return absl::OkStatus();
+}
+
+// True: it is for a password. `set` is the content of the recipients' set.
+absl::StatusOr<bool> ReadRecipients(std::string_view set) {
+  std::size_t certificates = 0;
+  std::size_t passwords = 0;
+  while (!set.empty()) {
+    SLIPWAY_ASSIGN_OR_RETURN(const Part part, TakePart(set));
+    switch (part.tag) {
+      case kKeyTransport:
+      case kKeyAgreement: ++certificates; break;
+      case kPasswordRecipient:
+        SLIPWAY_RETURN_IF_ERROR(CheckPasswordRecipient(part.content));
+        ++passwords;
+        break;
+      default: return BrokenPackage("it is not of a kind that Slipway makes");
+    }
+  }
+  if (passwords > 1 || (passwords == 1 && certificates > 0) ||
+      certificates > kMaxPackageRecipients) {
+    return BrokenPackage("it has more recipients than Slipway makes packages for");
+  }
+  return passwords == 1;
 }
 
 }  // namespace
@@ -242,7 +305,8 @@ absl::StatusOr<Envelope> ReadEnvelope(int fd) {
   SLIPWAY_RETURN_IF_ERROR(walker.Enter(kSequence));
   SLIPWAY_ASSIGN_OR_RETURN(const std::string version, walker.ReadElement(kInteger));
   SLIPWAY_ASSIGN_OR_RETURN(const std::string recipients, walker.ReadElement(kSet, &at));
-  envelope.facts.for_password = HasPasswordRecipient(recipients, at);
+  SLIPWAY_ASSIGN_OR_RETURN(envelope.facts.for_password,
+                           ReadRecipients(std::string_view(recipients).substr(at)));
 
   SLIPWAY_RETURN_IF_ERROR(walker.Enter(kSequence));
   SLIPWAY_ASSIGN_OR_RETURN(const std::string content_type, walker.ReadElement(kOid));

@@ -41,9 +41,9 @@ const EVP_CIPHER* CipherOf(PackageCipher cipher) {
   }
 }
 
-absl::Status BadRecipient(std::size_t index, std::string_view why) {
+absl::Status BadCertificate(std::string_view why) {
   return MakeError(
-      StatusCode::kInvalidArgument, "BAD_FIELD", fmt::format("recipients[{}]: {}", index, why),
+      StatusCode::kInvalidArgument, "BAD_FIELD", why,
       "Name a certificate in PEM whose key is RSA of 2048 to 8192 bits, or EC on P-256, "
       "P-384 or P-521.");
 }
@@ -64,19 +64,37 @@ bool IsUsable(EVP_PKEY* key) {
   }
 }
 
-absl::Status CheckCertificate(const std::string& pem, std::size_t index, WallTime now) {
-  const auto certificate = internal::ParseCertificate(pem);
-  if (!certificate.ok()) return BadRecipient(index, "not a PEM certificate");
-  X509* x509 = certificate->get();
+// What OpenSSL would leave out without a word.
+absl::StatusOr<internal::X509Ptr> ParseOnlyCertificate(std::string_view text) {
+  constexpr std::string_view kBegin = "-----BEGIN ";
+  constexpr std::string_view kKey = "PRIVATE KEY";
+  std::size_t blocks = 0;
+  for (std::size_t at = text.find(kBegin); at != std::string_view::npos;
+       at = text.find(kBegin, at + 1)) {
+    const std::string_view line = text.substr(at, text.find_first_of("\r\n", at) - at);
+    if (line.find(kKey) != std::string_view::npos) {
+      return BadCertificate("there is a private key in it, which nobody else may see");
+    }
+    ++blocks;
+  }
+  if (blocks > 1) return BadCertificate("there is more than one PEM block in it");
+  auto certificate = internal::ParseCertificate(text);
+  if (!certificate.ok()) return BadCertificate("not a PEM certificate");
+  return certificate;
+}
+
+absl::Status CheckCertificate(const std::string& pem, WallTime now) {
+  SLIPWAY_ASSIGN_OR_RETURN(const internal::X509Ptr certificate, ParseOnlyCertificate(pem));
+  X509* x509 = certificate.get();
   EVP_PKEY* key = X509_get0_pubkey(x509);
-  if (key == nullptr || !IsUsable(key)) return BadRecipient(index, "its key cannot be used");
+  if (key == nullptr || !IsUsable(key)) return BadCertificate("its key cannot be used");
   std::time_t at = std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
   // 0 would be an error: a time that cannot be read.
   if (X509_cmp_time(X509_get0_notBefore(x509), &at) >= 0) {
-    return BadRecipient(index, "the certificate is not valid yet");
+    return BadCertificate("the certificate is not valid yet");
   }
   if (X509_cmp_time(X509_get0_notAfter(x509), &at) <= 0) {
-    return BadRecipient(index, "the certificate has expired");
+    return BadCertificate("the certificate has expired");
   }
   return absl::OkStatus();
 }
@@ -140,7 +158,8 @@ absl::Status CheckPackageRecipients(const PackageRecipients& recipients, WallTim
     return bad("recipients: more than 16");
   }
   for (std::size_t i = 0; i < recipients.certificates.size(); ++i) {
-    SLIPWAY_RETURN_IF_ERROR(CheckCertificate(recipients.certificates[i], i, now));
+    SLIPWAY_RETURN_IF_ERROR(WithContext(CheckCertificate(recipients.certificates[i], now),
+                                        fmt::format("recipients[{}]", i)));
   }
   if (recipients.password.empty()) return absl::OkStatus();
   const std::string_view password = recipients.password.view();
@@ -152,6 +171,11 @@ absl::Status CheckPackageRecipients(const PackageRecipients& recipients, WallTim
                      "Choose one of 10 to 1024 bytes without control characters.");
   }
   return CheckNewPassword(password);
+}
+
+absl::StatusOr<std::string> OnlyCertificate(std::string_view text) {
+  SLIPWAY_ASSIGN_OR_RETURN(const internal::X509Ptr certificate, ParseOnlyCertificate(text));
+  return internal::CertificateToPem(certificate.get());
 }
 
 std::vector<Sha256Digest> FingerprintsOf(const PackageRecipients& recipients) {

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/rpc/convert.h"
@@ -48,13 +49,13 @@ v1::PackageCipher ToProto(crypto::PackageCipher cipher) {
   }
 }
 
-absl::StatusOr<packaging::PackageOrder> OrderOf(v1::DownloadPackageRequest& request, WallTime now) {
+absl::StatusOr<packaging::PackageOrder> OrderOf(const v1::DownloadPackageRequest& request,
+                                                crypto::SecretBytes password, WallTime now) {
   packaging::PackageOrder order;
   SLIPWAY_ASSIGN_OR_RETURN(order.form, FormOf(request.form()));
   if (!request.has_encryption()) return order;
-  v1::PackageEncryption& encryption = *request.mutable_encryption();
-  order.recipients.password = crypto::SecretBytes::CopyOf(encryption.password());
-  crypto::Wipe(encryption.mutable_password()->data(), encryption.password().size());
+  const v1::PackageEncryption& encryption = request.encryption();
+  order.recipients.password = std::move(password);
   SLIPWAY_ASSIGN_OR_RETURN(order.cipher, CipherOf(encryption.cipher()));
   for (const std::string& pem : encryption.recipients()) {
     order.recipients.certificates.push_back(pem);
@@ -92,12 +93,21 @@ domain::AuditEntry EntryOf(const access::Caller& caller, const store::TaskWithRu
 
 }  // namespace
 
+crypto::SecretBytes TakePassword(v1::DownloadPackageRequest& request) {
+  if (!request.has_encryption()) return {};
+  std::string& text = *request.mutable_encryption()->mutable_password();
+  crypto::SecretBytes password = crypto::SecretBytes::CopyOf(text);
+  crypto::Wipe(text.data(), text.size());
+  text.clear();
+  return password;
+}
+
 absl::Status SendPackage(const Deps& deps, const PackageDeps& parts, const access::Caller& caller,
-                         const store::TaskWithRun& build, v1::DownloadPackageRequest& request,
-                         const grpc::ServerContext& context,
+                         const store::TaskWithRun& build, const v1::DownloadPackageRequest& request,
+                         crypto::SecretBytes password, const grpc::ServerContext& context,
                          grpc::ServerWriter<v1::DownloadPackageResponse>& writer) {
   SLIPWAY_ASSIGN_OR_RETURN(const packaging::PackageOrder order,
-                           OrderOf(request, deps.clock.Wall()));
+                           OrderOf(request, std::move(password), deps.clock.Wall()));
   SLIPWAY_ASSIGN_OR_RETURN(const auto place, parts.running.Enter(caller.account.id));
   const ApplicationId& application = build.run.application;
   const protocol::BuildOutcome& product = *build.task.result->build;

@@ -3,6 +3,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include "absl/status/status.h"
+#include "common/crypto/secret.h"
 #include "controller/api/task_service.h"
 #include "controller/artifacts/artifact_archive.h"
 #include "controller/packaging/running_packages.h"
@@ -18,12 +19,17 @@ struct PackageDeps {
   packaging::RunningPackages& running;
 };
 
-// Sends the product of `build` as the request says, after it was entered into the audit trail.
-// Takes the password out of the request. REQUIRES: the caller sees the product. Thread-safe.
+// The password out of the request, which has none afterwards, nor does its memory; empty: there was
+// none. Before anything that may fail, as nobody wipes a request whose call was refused.
+[[nodiscard]] crypto::SecretBytes TakePassword(v1::DownloadPackageRequest& request);
+
+// Sends the product of `build` as the request says, with the password that was in it, after it was
+// entered into the audit trail. REQUIRES: the caller sees the product. Thread-safe.
 [[nodiscard]] absl::Status SendPackage(const Deps& deps, const PackageDeps& parts,
                                        const access::Caller& caller,
                                        const store::TaskWithRun& build,
-                                       v1::DownloadPackageRequest& request,
+                                       const v1::DownloadPackageRequest& request,
+                                       crypto::SecretBytes password,
                                        const grpc::ServerContext& context,
                                        grpc::ServerWriter<v1::DownloadPackageResponse>& writer);
 

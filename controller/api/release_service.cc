@@ -299,10 +299,11 @@ grpc::Status ReleaseService::DownloadPackage(
 absl::Status ReleaseService::DoDownloadPackage(
     grpc::ServerContext& context, v1::DownloadPackageRequest& request,
     grpc::ServerWriter<v1::DownloadPackageResponse>& writer) {
+  crypto::SecretBytes password = TakePassword(request);
   SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.Authenticate(context));
   SLIPWAY_ASSIGN_OR_RETURN(const Product product, Find(caller, request.name()));
   return SendPackage(deps_, {archive_, audit_, running_packages_}, caller, product.build, request,
-                     context, writer);
+                     std::move(password), context, writer);
 }
 
 }  // namespace slipway::api

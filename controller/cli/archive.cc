@@ -155,7 +155,7 @@ Outcome GetArchived(Session& session, const ArchiveGetFlags& flags) {
   absl::StatusOr<manifest::Manifest> manifest = absl::UnknownError("");
   {
     ProgressBar bar(session.err, session.err_is_terminal, t);
-    manifest = Download(*client, flags.name, *digest, tree, {},
+    manifest = Download(*client, flags.name, *digest, tree, kFromTheStart,
                         [&](std::uint64_t done) { bar.Show(done, archived.bytes()); });
   }
   SLIPWAY_RETURN_IF_ERROR(manifest.status());

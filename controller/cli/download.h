@@ -13,9 +13,9 @@
 namespace slipway::cli {
 
 // Brings the product `name` into the new directory `path`, every byte checked against `digest`, the
-// digest of its manifest. Begins anew when the controller goes away meanwhile. `progress` hears
-// how many bytes of the product are there so far. kDataLoss: the controller's bytes are not the
-// product's. After an error whatever is at `path` is of no use.
+// digest of its manifest. Begins anew, as `retry` says, when the controller goes away meanwhile.
+// `progress` hears how many bytes of the product are there so far. kDataLoss: the controller's
+// bytes are not the product's. After an error whatever is at `path` is of no use.
 [[nodiscard]] absl::StatusOr<manifest::Manifest> Download(
     const Client& client, const std::string& name, const Sha256Digest& digest,
     const std::string& path, const RetryOptions& retry,

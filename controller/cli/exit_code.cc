@@ -21,6 +21,11 @@ absl::Status From(const char* origin, absl::Status status) {
 absl::Status UsageError(absl::Status status) { return From(kUsage, std::move(status)); }
 absl::Status ControllerError(absl::Status status) { return From(kController, std::move(status)); }
 absl::Status NotLoggedInError(absl::Status status) { return From(kLogin, std::move(status)); }
+bool IsControllerError(const absl::Status& status) {
+  const auto origin = status.GetPayload(kOriginUrl);
+  return origin && *origin == kController;
+}
+
 absl::Status InterruptedError() { return From(kInterrupt, absl::CancelledError("interrupted")); }
 
 ExitCode ExitCodeOf(const absl::Status& status) {

@@ -24,6 +24,8 @@ enum class ExitCode {
 [[nodiscard]] absl::Status UsageError(absl::Status status);
 [[nodiscard]] absl::Status ControllerError(absl::Status status);
 [[nodiscard]] absl::Status NotLoggedInError(absl::Status status);
+// Whether ControllerError made it: everything else is this program's or this machine's.
+[[nodiscard]] bool IsControllerError(const absl::Status& status);
 
 // kInterrupted for kCancelled made by the user's Ctrl-C (InterruptedError).
 [[nodiscard]] absl::Status InterruptedError();

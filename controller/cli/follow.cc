@@ -102,7 +102,9 @@ class RunFollower {
             response = {};
           }
           const grpc::Status end = reader->Finish();
-          if (end.ok() && !finished) return absl::UnavailableError("the stream ended early");
+          if (end.ok() && !finished) {
+            return ControllerError(absl::UnavailableError("the stream ended early"));
+          }
           return client_.Outcome(context, end);
         });
     Push(WatchEnded{status});

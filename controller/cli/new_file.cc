@@ -14,10 +14,10 @@
 
 namespace slipway::cli {
 
-absl::StatusOr<NewFile> NewFile::Create(const std::string& path) {
+absl::StatusOr<NewFile> NewFile::Create(const std::string& path, Readers readers) {
   std::string temporary = path + "." + NewId("new-");
-  fs::UniqueFd file(
-      open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
+  fs::UniqueFd file(open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                         readers == Readers::kOwner ? 0600 : 0644));
   if (!file.valid()) return ErrnoError(errno, path);
   return NewFile(path, std::move(temporary), std::move(file));
 }

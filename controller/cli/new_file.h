@@ -14,11 +14,17 @@ namespace slipway::cli {
 // it was not finished. Confined to one thread.
 class NewFile {
  public:
-  [[nodiscard]] static absl::StatusOr<NewFile> Create(const std::string& path);
+  // Who may read it, from its first byte on.
+  enum class Readers { kAsUmaskSays, kOwner };
+
+  [[nodiscard]] static absl::StatusOr<NewFile> Create(const std::string& path,
+                                                      Readers readers = Readers::kAsUmaskSays);
   ~NewFile();
   NewFile(NewFile&& other) noexcept;
   NewFile& operator=(NewFile&&) = delete;
 
+  // For whoever reads what was written.
+  [[nodiscard]] int fd() const { return file_.get(); }
   [[nodiscard]] absl::Status Write(std::string_view bytes);
   // kAlreadyExists, FILE_EXISTS: something has the name already; not with `force`.
   [[nodiscard]] absl::Status Finish(bool force, Text text);

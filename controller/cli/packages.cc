@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <sys/prctl.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <functional>
@@ -17,6 +18,7 @@
 #include "controller/cli/new_file.h"
 #include "controller/cli/progress.h"
 #include "controller/cli/secret_files.h"
+#include "controller/cli/stream_retry.h"
 
 namespace slipway::cli {
 namespace {
@@ -45,6 +47,23 @@ absl::StatusOr<SecretBytes> AskPassword(Session& session, bool twice) {
   return password;
 }
 
+v1::PackageCipher ToProto(crypto::PackageCipher cipher) {
+  switch (cipher) {
+    case crypto::PackageCipher::kAes256Cbc: return v1::PACKAGE_CIPHER_AES_256_CBC;
+    case crypto::PackageCipher::kSm4Cbc: return v1::PACKAGE_CIPHER_SM4_CBC;
+    default: return v1::PACKAGE_CIPHER_AES_256_GCM;
+  }
+}
+
+// Nothing else of the file leaves this machine: people keep keys beside their certificates.
+absl::StatusOr<std::string> CertificateOf(const std::string& path) {
+  SLIPWAY_ASSIGN_OR_RETURN(std::string text, ReadSmallText(path));
+  absl::StatusOr<std::string> certificate = crypto::OnlyCertificate(text);
+  crypto::Wipe(text.data(), text.size());
+  if (!certificate.ok()) return UsageError(WithContext(certificate.status(), path));
+  return certificate;
+}
+
 // The request without what is read from files, as far as it can be checked here.
 absl::StatusOr<v1::DownloadPackageRequest> RequestOf(Session& session, const PackageFlags& flags) {
   v1::DownloadPackageRequest request;
@@ -54,11 +73,10 @@ absl::StatusOr<v1::DownloadPackageRequest> RequestOf(Session& session, const Pac
     return request;
   }
   v1::PackageEncryption& encryption = *request.mutable_encryption();
-  encryption.set_cipher(flags.cipher == "aes-256-cbc" ? v1::PACKAGE_CIPHER_AES_256_CBC
-                        : flags.cipher == "sm4-cbc"   ? v1::PACKAGE_CIPHER_SM4_CBC
-                                                      : v1::PACKAGE_CIPHER_AES_256_GCM);
+  encryption.set_cipher(
+      ToProto(crypto::PackageCipherOf(flags.cipher).value_or(crypto::PackageCipher::kAes256Gcm)));
   for (const std::string& path : flags.recipients) {
-    SLIPWAY_ASSIGN_OR_RETURN(*encryption.add_recipients(), ReadSmallText(path));
+    SLIPWAY_ASSIGN_OR_RETURN(*encryption.add_recipients(), CertificateOf(path));
   }
   if (!flags.recipients.empty()) return request;
   SecretBytes password;
@@ -71,11 +89,64 @@ absl::StatusOr<v1::DownloadPackageRequest> RequestOf(Session& session, const Pac
   return request;
 }
 
+// Wipes a request's password, however the command ends.
+class Forgetting {
+ public:
+  explicit Forgetting(v1::DownloadPackageRequest& request) : request_(request) {}
+  ~Forgetting() {
+    if (!request_.has_encryption()) return;
+    std::string& password = *request_.mutable_encryption()->mutable_password();
+    crypto::Wipe(password.data(), password.size());
+  }
+  Forgetting(const Forgetting&) = delete;
+  Forgetting& operator=(const Forgetting&) = delete;
+
+ private:
+  v1::DownloadPackageRequest& request_;
+};
+
 absl::Status Damaged(Text t) {
   return MakeError(absl::StatusCode::kDataLoss, "PACKAGE_DAMAGED",
                    t("what came is not the package that the controller sent",
                      "收到的内容与控制器发出的产物包不一致"),
                    t("Fetch it again.", "请重新获取。"));
+}
+
+absl::Status NotAsAsked(Text t) {
+  return MakeError(absl::StatusCode::kDataLoss, "PACKAGE_NOT_AS_ASKED",
+                   t("what came is not encrypted as was asked for, and is not kept",
+                     "收到的产物包未按要求加密，已丢弃"),
+                   t("Check which controller answers, and that nothing changes its answers.",
+                     "请确认应答的是哪个控制器，以及应答没有被改动。"));
+}
+
+// What the controller says it sends. Who wanted a file for some must not get one for everybody.
+absl::Status CheckHeader(const v1::PackageHeader& header, const v1::DownloadPackageRequest& request,
+                         Text t) {
+  const v1::PackageEncryption& asked = request.encryption();
+  crypto::PackageRecipients recipients;
+  recipients.certificates.assign(asked.recipients().begin(), asked.recipients().end());
+  const auto fingerprints = crypto::FingerprintsOf(recipients);
+  const bool same =
+      header.cipher() == asked.cipher() &&
+      header.authenticated() == (asked.cipher() == v1::PACKAGE_CIPHER_AES_256_GCM) &&
+      std::equal(header.recipients().begin(), header.recipients().end(), fingerprints.begin(),
+                 fingerprints.end(),
+                 [](const std::string& a, const Sha256Digest& b) { return a == b.Bytes(); });
+  return same ? absl::OkStatus() : NotAsAsked(t);
+}
+
+// What it sent.
+absl::Status CheckContent(int fd, const v1::DownloadPackageRequest& request, Text t) {
+  if (!request.has_encryption()) return absl::OkStatus();
+  const auto facts = crypto::ReadPackageFacts(fd);
+  if (!facts.ok() && facts.status().code() != absl::StatusCode::kInvalidArgument) {
+    return facts.status();
+  }
+  const v1::PackageEncryption& asked = request.encryption();
+  const bool same = facts.ok() && ToProto(facts->cipher) == asked.cipher() &&
+                    facts->for_password == asked.recipients().empty();
+  return same ? absl::OkStatus() : NotAsAsked(t);
 }
 
 // Before anything is fetched or opened for nothing.
@@ -102,7 +173,7 @@ bool IsPlainName(const std::string& name) {
 }
 
 absl::StatusOr<Received> Receive(const Client& client, const v1::DownloadPackageRequest& request,
-                                 const std::string& out_file, Text t, ProgressBar& bar,
+                                 const PackageFlags& flags, Text t, ProgressBar& bar,
                                  const std::function<void()>& heard) {
   grpc::ClientContext context;
   client.Prepare(context, 0);
@@ -116,8 +187,10 @@ absl::StatusOr<Received> Receive(const Client& client, const v1::DownloadPackage
     if (whole || message.has_header() == received.file.has_value()) return Damaged(t);
     if (message.has_header()) {
       received.header = message.header();
-      received.path = out_file.empty() ? received.header.file_name() : out_file;
-      if (out_file.empty() && !IsPlainName(received.path)) return Damaged(t);
+      SLIPWAY_RETURN_IF_ERROR(CheckHeader(received.header, request, t));
+      received.path = flags.out_file.empty() ? received.header.file_name() : flags.out_file;
+      if (flags.out_file.empty() && !IsPlainName(received.path)) return Damaged(t);
+      SLIPWAY_RETURN_IF_ERROR(CheckFree(received.path, flags.force, t));
       SLIPWAY_ASSIGN_OR_RETURN(NewFile file, NewFile::Create(received.path));
       received.file.emplace(std::move(file));
     } else if (message.has_trailer()) {
@@ -127,6 +200,7 @@ absl::StatusOr<Received> Receive(const Client& client, const v1::DownloadPackage
       if (!digest || hasher.Finish() != *digest || size != received.trailer.size()) {
         return Damaged(t);
       }
+      return CheckContent(received.file->fd(), request, t);
     } else {
       hasher.Update(message.data());
       size += message.data().size();
@@ -210,6 +284,42 @@ absl::Status CheckGenuine(int fd, const OpenPackageFlags& flags, const crypto::P
       t("Fetch it again.", "请重新获取。"));
 }
 
+// Lets nothing through that does not begin as packages do. With an RSA key that is not its
+// recipient's OpenSSL goes on with a random one; without authentication one in 256 of those
+// "opens".
+class ContentWriter {
+ public:
+  ContentWriter(NewFile& file, Text text) : file_(file), text_(text) {}
+
+  absl::Status Write(std::string_view bytes) {
+    if (begun_) return file_.Write(bytes);
+    start_ += bytes;
+    if (start_.size() < kStart) return absl::OkStatus();
+    const bool zip = start_.starts_with("PK\x03\x04") || start_.starts_with("PK\x05\x06");
+    if (!zip && !start_.starts_with("\x1f\x8b\x08")) return Other();
+    begun_ = true;
+    return file_.Write(start_);
+  }
+  [[nodiscard]] absl::Status Finish() const { return begun_ ? absl::OkStatus() : Other(); }
+
+ private:
+  static constexpr std::size_t kStart = 4;
+
+  [[nodiscard]] absl::Status Other() const {
+    return MakeError(absl::StatusCode::kDataLoss, "PACKAGE_CHANGED",
+                     text_("what is in it is no zip or tar.gz file: the package was changed, or "
+                           "the key is not its recipient's",
+                           "其内容不是 zip 或 tar.gz 文件：产物包已被篡改，或私钥不属于接收者"),
+                     text_("Use the recipient's key; else fetch the package again.",
+                           "请使用接收者的私钥；否则请重新获取产物包。"));
+  }
+
+  NewFile& file_;
+  const Text text_;
+  std::string start_;
+  bool begun_ = false;
+};
+
 absl::StatusOr<crypto::PackageKey> KeyOf(Session& session, const OpenPackageFlags& flags,
                                          const crypto::PackageFacts& facts) {
   const Text t = session.text;
@@ -239,22 +349,21 @@ Outcome Package(Session& session, const PackageFlags& flags) {
   prctl(PR_SET_DUMPABLE, 0);
   SLIPWAY_RETURN_IF_ERROR(CheckFree(flags.out_file, flags.force, t));
   SLIPWAY_ASSIGN_OR_RETURN(v1::DownloadPackageRequest request, RequestOf(session, flags));
+  const Forgetting at_the_end(request);
   SLIPWAY_ASSIGN_OR_RETURN(const Client* client, session.Controller());
   std::optional<Received> received;
   absl::Status status;
   {
     ProgressBar bar(session.err, session.err_is_terminal, t);
     status = RetryStream(
-        *client, {}, session.stop, [](const absl::Status&) {},
+        *client, kFromTheStart, session.stop, [](const absl::Status&) {},
         [&](const std::function<void()>& heard) -> absl::Status {
-          auto one = Receive(*client, request, flags.out_file, t, bar, heard);
+          auto one = Receive(*client, request, flags, t, bar, heard);
           SLIPWAY_RETURN_IF_ERROR(one.status());
           received.emplace(*std::move(one));
           return absl::OkStatus();
         });
   }
-  std::string& password = *request.mutable_encryption()->mutable_password();
-  crypto::Wipe(password.data(), password.size());
   SLIPWAY_RETURN_IF_ERROR(status);
   SLIPWAY_RETURN_IF_ERROR(received->file->Finish(flags.force, t));
   const std::string sha256 = Sha256Digest::FromBytes(received->trailer.sha256())->Hex();
@@ -286,12 +395,15 @@ Outcome OpenPackage(Session& session, const OpenPackageFlags& flags) {
   SLIPWAY_ASSIGN_OR_RETURN(const crypto::PackageFacts facts, crypto::ReadPackageFacts(file.get()));
   SLIPWAY_RETURN_IF_ERROR(CheckGenuine(file.get(), flags, facts, t));
   SLIPWAY_ASSIGN_OR_RETURN(const crypto::PackageKey key, KeyOf(session, flags, facts));
-  SLIPWAY_ASSIGN_OR_RETURN(NewFile opened, NewFile::Create(out));
+  // Only some could open the package, and what comes is not proved before its end.
+  SLIPWAY_ASSIGN_OR_RETURN(NewFile opened, NewFile::Create(out, NewFile::Readers::kOwner));
+  ContentWriter content(opened, t);
   SLIPWAY_RETURN_IF_ERROR(
       crypto::OpenPackage(file.get(), key, [&](std::string_view bytes) -> absl::Status {
         if (session.stop.stop_requested()) return InterruptedError();
-        return opened.Write(bytes);
+        return content.Write(bytes);
       }));
+  SLIPWAY_RETURN_IF_ERROR(content.Finish());
   SLIPWAY_RETURN_IF_ERROR(opened.Finish(flags.force, t));
   session.out << out << "\n";
   return ExitCode::kOk;

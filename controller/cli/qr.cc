@@ -3,8 +3,10 @@
 #include <fstream>
 
 #include "common/qr/qr_code.h"
+#include "common/rpc/convert.h"
 #include "common/status/status.h"
 #include "controller/cli/commands.h"
+#include "controller/cli/format.h"
 #include "controller/cli/qr_output.h"
 #include "controller/cli/table.h"
 
@@ -100,6 +102,14 @@ absl::Status NoText(Session& session, const v1::Task& task) {
                                task.id()));
 }
 
+// Whoever scans it would learn of it from the platform's error alone.
+void WarnIfPast(Session& session, const v1::PlatformCode& code) {
+  if (!code.has_expires_at() || rpc::FromProto(code.expires_at()) > session.ErrView().now) return;
+  session.err << fmt::format(fmt::runtime(session.text("warning: this code worked until {}\n",
+                                                       "警告：该二维码的有效期至 {}，现已失效\n")),
+                             FormatTime(code.expires_at()));
+}
+
 // Text of the code as the flags want it.
 absl::Status PutCode(Session& session, const QrFlags& flags, const std::string& text) {
   if (!session.as_document && flags.text) session.out << OneLine(text) << '\n';
@@ -143,6 +153,7 @@ Outcome ShowQr(Session& session, const QrFlags& flags) {
     SLIPWAY_RETURN_IF_ERROR(PutCode(session, flags, text));
     return ExitCode::kOk;
   }
+  WarnIfPast(session, task.result().publish().code());
   if (session.as_document) session.PrintDocument(task.result().publish());
   if (!flags.image.empty()) {
     SLIPWAY_RETURN_IF_ERROR(WriteImage(session, *client, task, flags.image));

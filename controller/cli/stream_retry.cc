@@ -15,8 +15,11 @@ absl::Status RetryStream(
   std::optional<MonoTime> silent_since;
   Duration wait = options.first_wait;
   bool renewed = false;
+  int begun_streams = 0;
   while (true) {
+    bool begun = false;
     const absl::Status status = attempt([&] {
+      begun = true;
       renewed = false;
       if (!silent_since) return;
       silent_since.reset();
@@ -28,7 +31,8 @@ absl::Status RetryStream(
       renewed = true;
       continue;
     }
-    if (status.ok() || !IsPassing(status)) return status;
+    if (status.ok() || !IsControllerError(status) || !IsPassing(status)) return status;
+    if (begun && ++begun_streams >= options.begun_streams) return status;
     if (!silent_since) {
       silent_since = clock.Mono();
       trouble(status);

@@ -8,6 +8,7 @@
 #include "common/crypto/credential.h"
 #include "common/process/process.h"
 #include "controller/cli/platform_key.h"
+#include "tests/support/file_size_limit.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
 #include "tests/unit/cli_fixture.h"
@@ -84,6 +85,21 @@ TEST_CASE("slipway archive get: a damaged byte is an error and leaves nothing", 
   CHECK(std::filesystem::is_empty(dir.path()));
 }
 
+TEST_CASE("slipway archive get: no room on the disk ends it at once, and leaves nothing",
+          "[unit][cli]") {
+  Fixture f;
+  f.AddProduct();
+  const TempDir dir;
+  {
+    const testing::FileSizeLimit limit(Fixture::kApp.size() - 1);
+    CliRun get(f.controller, {"archive", "get", kRelease, "--dir", dir / "out"});
+    CHECK(get.Wait() == 1);
+    CHECK_THAT(get.err.text(), Contains("File too large"));
+  }
+  f.farm.Update([](FakeFarm& farm) { CHECK(farm.downloads == 1); });
+  CHECK(std::filesystem::is_empty(dir.path()));
+}
+
 TEST_CASE("slipway qr: the PNG decodes to the release's text; nothing for what was not published",
           "[unit][cli]") {
   Fixture f;
@@ -144,6 +160,28 @@ TEST_CASE("slipway qr: the platform's own code is drawn, or its image written as
   CliRun none(f.controller, {"qr", kRelease, "--image", dir / "none"});
   CHECK(none.Wait() != 0);
   CHECK_FALSE(std::filesystem::exists(dir / "none"));
+}
+
+TEST_CASE("slipway qr: a code whose time is over is shown with a warning", "[unit][cli]") {
+  Fixture f;
+  const auto show = [&](std::int64_t end) {
+    f.farm.Update([&](FakeFarm& farm) {
+      v1::Task& preview = farm.tasks["task-7"];
+      preview.set_id("task-7");
+      preview.set_kind(v1::TASK_KIND_PREVIEW);
+      v1::PlatformCode& code = *preview.mutable_result()->mutable_publish()->mutable_code();
+      code.set_text("https://p.example/7");
+      code.clear_expires_at();
+      if (end > 0) code.mutable_expires_at()->set_seconds(end);
+    });
+    CliRun run(f.controller, {"qr", "task-7", "--text"});
+    CHECK(run.Wait() == 0);
+    CHECK(run.out.text() == "https://p.example/7\n");
+    return run.err.text();
+  };
+  CHECK_THAT(show(1'700'000'000), Contains("warning: this code worked until"));
+  CHECK(show(4'000'000'000).empty());
+  CHECK(show(0).empty());
 }
 
 void MakeKey(const std::string& file, const std::string& algorithm, const std::string& option,

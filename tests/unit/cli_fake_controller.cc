@@ -272,7 +272,7 @@ class Releases final : public v1::ReleaseService::Service {
     SLIPWAY_AUTHORIZE(context);
     const std::lock_guard lock(farm_.mu);
     const auto it = farm_.products.find(request->name());
-    if (it == farm_.products.end()) return NotFound(*context, "product");
+    if (it == farm_.products.end() || ++farm_.downloads > 5) return NotFound(*context, "product");
     v1::DownloadResponse response;
     response.set_manifest_part(it->second.manifest);
     if (!writer->Write(response)) return grpc::Status::CANCELLED;

@@ -78,6 +78,8 @@ struct FakeFarm {
   std::vector<std::string> repository_credentials;  // sealed
   std::vector<v1::ResolvePublishRequest> resolves;
   std::vector<v1::ReadLogRequest> log_reads;
+  int downloads =
+      0;  // begun; of the sixth on the product is gone, so that no client goes on for ever
   std::vector<v1::ChangeAgentsRequest> agent_changes;
   std::vector<std::string> revoked_tokens;
   std::vector<v1::ListAuditEntriesRequest> audit_lists;

@@ -261,6 +261,76 @@ TEST_CASE("Packages: what they are is told before they are opened", "[unit][cryp
   CHECK_FALSE(PackageCipherOf("des-cbc").has_value());
 }
 
+absl::Status FactsOf(const TempDir& dir, const std::string& package) {
+  WriteFile(dir / "facts", package);
+  const fs::UniqueFd file(open((dir / "facts").c_str(), O_RDONLY | O_CLOEXEC));
+  return ReadPackageFacts(file.get()).status();
+}
+
+// As the sealer makes it, for what CheckPackageRecipients refuses, too.
+std::string SealUnchecked(const PackageRecipients& recipients) {
+  std::string sealed;
+  auto sealer = PackageSealer::Create(PackageCipher::kAes256Gcm, recipients, [&](auto bytes) {
+    sealed += bytes;
+    return absl::OkStatus();
+  });
+  REQUIRE_OK(sealer);
+  REQUIRE_OK(sealer->Append("content"));
+  REQUIRE_OK(sealer->Finish());
+  return sealed;
+}
+
+TEST_CASE("Packages: rounds of password derivation that would take long are refused untried",
+          "[unit][crypto]") {
+  const TempDir dir;
+  const std::string sealed = SealPackage(PackageCipher::kAes256Gcm, ForPassword(), "content");
+  // Of 1,300,000.
+  const std::string rounds("\x02\x03\x13\xd6\x20", 5);
+  const std::size_t at = sealed.find(rounds);
+  REQUIRE(at != std::string::npos);
+  const auto with = [&](const std::string& other) {
+    return std::string(sealed).replace(at, rounds.size(), other);
+  };
+  CHECK_OK(FactsOf(dir, sealed));
+  CHECK_OK(FactsOf(dir, with("\x02\x03\x4c\x4b\x40")));                 // 5,000,000
+  for (const std::string& many : {std::string("\x02\x03\x4c\x4b\x41"),  // one more
+                                  std::string("\x02\x03\x7f\xff\xff"),  // 8,388,607
+                                  std::string("\x02\x03\xff\xff\xff"),  // negative
+                                  std::string("\x02\x03\0\0\0", 5)}) {
+    CHECK_THAT(OpenBytes(dir, with(many), PasswordOf()).status(),
+               StatusIs(StatusCode::kInvalidArgument, "would take too long"));
+  }
+
+  // The same recipient under the long form of its tag, which OpenSSL reads as well.
+  const std::size_t recipient = sealed.find("\x31\x81");
+  REQUIRE(recipient < 60);
+  REQUIRE(sealed[recipient + 3] == '\xa3');
+  std::string hidden = sealed;
+  ++hidden[recipient + 2];
+  hidden.replace(recipient + 3, 1, "\xbf\x03");
+  CHECK_THAT(FactsOf(dir, hidden), StatusIs(StatusCode::kInvalidArgument, "PACKAGE_BROKEN"));
+}
+
+TEST_CASE("Packages: more recipients than Slipway takes, or of other kinds, are refused",
+          "[unit][crypto]") {
+  const TempDir dir;
+  MakeRecipient(dir, "ec", kP256);
+  CHECK_OK(FactsOf(dir, SealUnchecked(For(dir, std::vector<std::string>(16, "ec")))));
+  CHECK_THAT(FactsOf(dir, SealUnchecked(For(dir, std::vector<std::string>(17, "ec")))),
+             StatusIs(StatusCode::kInvalidArgument, "more recipients"));
+  PackageRecipients both = For(dir, {"ec"});
+  both.password = SecretBytes::CopyOf(kPassword);
+  CHECK_THAT(FactsOf(dir, SealUnchecked(both)),
+             StatusIs(StatusCode::kInvalidArgument, "more recipients"));
+  WriteFile(dir / "doc", "hello");
+  REQUIRE(Run(dir,
+              "openssl cms -encrypt -stream -aes-256-cbc -in doc -outform DER -out kek -secretkey "
+              "000102030405060708090A0B0C0D0E0F000102030405060708090A0B0C0D0E0F -secretkeyid 01") ==
+          0);
+  CHECK_THAT(FactsOf(dir, ReadFile(dir / "kek")),
+             StatusIs(StatusCode::kInvalidArgument, "PACKAGE_BROKEN"));
+}
+
 TEST_CASE("Packages: files of other kinds are refused", "[unit][crypto]") {
   const TempDir dir;
   MakeRecipient(dir, "ec", kP256);
@@ -286,6 +356,17 @@ TEST_CASE("Packages: recipients and passwords that cannot be used are refused", 
     INFO(name);
     CHECK_THAT(CheckPackageRecipients(For(dir, {"good", name}), now),
                StatusIs(StatusCode::kInvalidArgument, "recipients[1]"));
+  }
+  PackageRecipients more = For(dir, {"good", "good"});
+  more.certificates[1] += ReadFile(dir / "good.pem");
+  CHECK_THAT(CheckPackageRecipients(more, now),
+             StatusIs(StatusCode::kInvalidArgument, "recipients[1]: there is more than one"));
+  for (const bool before : {true, false}) {
+    const std::string key = ReadFile(dir / "good.key");
+    const std::string certificate = ReadFile(dir / "good.pem");
+    more.certificates[1] = before ? key + certificate : certificate + key;
+    CHECK_THAT(CheckPackageRecipients(more, now),
+               StatusIs(StatusCode::kInvalidArgument, "recipients[1]: there is a private key"));
   }
   const PackageRecipients good = For(dir, {"good"});
   CHECK_OK(CheckPackageRecipients(good, now));

@@ -117,7 +117,9 @@ class BuildsLoad {
             if (last.finished()) build.ended = clock_.Mono();
           }
           const grpc::Status end = reader->Finish();
-          if (end.ok() && !last.finished()) return absl::UnavailableError("the stream ended early");
+          if (end.ok() && !last.finished()) {
+            return cli::ControllerError(absl::UnavailableError("the stream ended early"));
+          }
           return client_.Outcome(context, end);
         });
     SLIPWAY_RETURN_IF_ERROR(status);
