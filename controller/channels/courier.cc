@@ -17,11 +17,13 @@
 #include "common/log/log.h"
 #include "common/loghash/segment_hasher.h"
 #include "common/status/status.h"
+#include "controller/agent_gateway/text.h"
 #include "controller/work/work_pool.h"
 
 namespace slipway::channels {
 namespace {
 
+using agent_gateway::StorableText;
 using protocol::AttemptPhase;
 using Body = scheduler::SessionSink::Body;
 
@@ -29,6 +31,9 @@ constexpr std::chrono::milliseconds kTick(1000);
 constexpr std::chrono::milliseconds kLastTick(50);
 // A lost message is repeated after this long.
 constexpr auto kRepeat = std::chrono::seconds(2);
+// Texts of servers are cut to these and made such that any store takes them.
+constexpr std::size_t kMaxDetail = 1024;
+constexpr std::size_t kMaxWords = 4096;
 constexpr auto kLogPatience = std::chrono::seconds(10);
 // At the end of the process, for what is under way.
 constexpr auto kLastPatience = std::chrono::seconds(5);
@@ -59,7 +64,7 @@ struct Job final : public AttemptVoice {
                                          .name = name,
                                          .state = state,
                                          .at = clock.Wall(),
-                                         .detail = detail.substr(0, 1024)}});
+                                         .detail = StorableText(detail, kMaxDetail)}});
   }
 
   void Log(std::string_view line) override {
@@ -94,15 +99,18 @@ struct Job final : public AttemptVoice {
 
   absl::StatusOr<std::variant<protocol::Permit, protocol::Failure>> AskLeave(
       const Sha256Digest& manifest) override {
+    // By sequence: a permit's time runs from the question that it answers.
+    std::map<std::uint64_t, MonoTime> asked;
     std::unique_lock lock(mu);
     while (true) {
-      const MonoTime asked = clock.Mono();
+      const std::uint64_t sequence = office.NextSequence();
+      asked[sequence] = clock.Mono();
       lock.unlock();
       office.Post(scheduler::PermitRequested{.from = office.origin(),
                                              .key = key,
                                              .manifest = manifest,
                                              .nonce = {},
-                                             .sequence = office.NextSequence(),
+                                             .sequence = sequence,
                                              .deadline = {}});
       lock.lock();
       changed.wait_for(lock, kRepeat,
@@ -110,8 +118,8 @@ struct Job final : public AttemptVoice {
       if (denied) return std::variant<protocol::Permit, protocol::Failure>(*denied);
       if (cancel.load() || stopping) return absl::CancelledError("the task was canceled");
       if (!permit) continue;
-      // Counted from the newest question, whichever was answered.
-      if (clock.Mono() < asked + permit->valid_for) {
+      const auto question = asked.find(permit->answers);
+      if (question != asked.end() && clock.Mono() < question->second + permit->valid_for) {
         return std::variant<protocol::Permit, protocol::Failure>(*permit);
       }
       permit.reset();
@@ -377,6 +385,10 @@ class RealCourier final : public Courier, public Office {
                                          .remedy_zh = {}};
     } else {
       result = Deliver(delivery_, job.key, job);
+    }
+    if (result.failure) {
+      result.failure->message = StorableText(result.failure->message, kMaxWords);
+      result.failure->tool_words = StorableText(result.failure->tool_words, kMaxWords);
     }
     result.started_at = started;
     result.finished_at = deps_.clock.Wall();

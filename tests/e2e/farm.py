@@ -112,6 +112,7 @@ class Farm:
         # Docker's own pool holds 31 networks, which other tests on the machine may have used up.
         self.subnet = f"10.{200 + secrets.randbelow(50)}.{secrets.randbelow(256)}.0/24"
         self.port = free_port()
+        self.http_port = 0  # any
         self.agent_count, self.with_standin = agents, standin
         self.targets, self.agent_options, self.deadline = targets, agent_options, deadline
         self.controller_options = controller_options
@@ -131,7 +132,7 @@ class Farm:
         targets = standard + self.targets.replace("{proxy}", proxy).replace("{ca}", ca)
         self.config = self.folder / "controller.yaml"
         self.config.write_text(
-            f"data_dir: {self.folder}/controller\nlisten: 127.0.0.1:{self.port}\nhttp_listen: 127.0.0.1:0\n"
+            f"data_dir: {self.folder}/controller\nlisten: 127.0.0.1:{self.port}\nhttp_listen: 127.0.0.1:{self.http_port}\n"
             "allow_local_repositories: true\n" + self.controller_options)
         self.controller = Daemon("controller", [program("slipway-controller"), "--config", str(self.config)],
                                  self.folder / "controller.log")

@@ -216,6 +216,17 @@ TEST_CASE("Channels: several at once, each with a state of its own", "[integrati
   CHECK(tasks[2].state() == v1::TASK_STATE_SUCCEEDED);
 }
 
+TEST_CASE("Channels: what a mail server says is text, whatever it says", "[integration]") {
+  Shop shop;
+  MailServer server;
+  server.SetFault("refuse-odd");
+  shop.AddMail(server.address());
+  const auto tasks = shop.Run(Shop::Request({"email/qa"}));
+  CHECK(tasks[1].state() == v1::TASK_STATE_FAILED);
+  CHECK(tasks[1].result().failure().reason() == "MAIL_REFUSED");
+  CHECK_THAT(tasks[1].result().failure().tool_words(), Contains("550"));
+}
+
 TEST_CASE("Channels: a mail whose answer is lost is unknown until somebody says what became of it",
           "[integration]") {
   Shop shop;

@@ -8,6 +8,7 @@ names the recipients, and ends with the program that began it. --tls offers STAR
 byte. FOLDER/fault, when it is there, says what goes wrong:
 
     refuse-rcpt   every recipient is refused, 550
+    refuse-odd    every recipient is refused with bytes that are no text
     refuse-data   the mail is refused after its last byte, 552
     hold-data     the mail is kept, and no answer comes
     drop-data     the mail is kept, and the connection closed without an answer
@@ -35,6 +36,9 @@ class Handler:
             return ""
 
     async def handle_RCPT(self, server, session, envelope, address, options):
+        if self.fault() == "refuse-odd":
+            server.transport.write(b"550 \xff\xfe\x00\x1b[31m no\r\n")
+            return "550 and no again"
         if self.fault() == "refuse-rcpt":
             return f"550 5.1.1 {address} is unknown here"
         envelope.rcpt_tos.append(address)
