@@ -17,7 +17,10 @@ namespace {
 
 constexpr long kConnectSeconds = 30;
 // A server that says nothing and takes nothing for so long is given up.
-constexpr long kSilentSeconds = 120;
+// It may look into the whole mail before it answers.
+constexpr long kSilentSeconds = 300;
+// It need not say farewell.
+constexpr long kFarewellSeconds = 5;
 constexpr std::size_t kLongestLine = 500;
 
 struct EndEasy {
@@ -223,12 +226,13 @@ SendOutcome Judge(CURLcode code, const char* error, const Conversation& heard) {
 
 SendOutcome Send(const Server& server, const Mail& mail, const SendOptions& options) {
   EnsureCurl();
+  // Outlive the handle, whose end still says farewell to the server.
+  Conversation conversation(options);
+  std::array<char, CURL_ERROR_SIZE> error{};
   const Easy easy(curl_easy_init());
   SendOutcome broken{.end = SendEnd::kNotSent, .message = "no memory for the mail"};
   if (!easy) return broken;
   CURL* const handle = easy.get();
-  Conversation conversation(options);
-  std::array<char, CURL_ERROR_SIZE> error{};
   const std::string from = "<" + mail.from + ">";
   List to;
   std::string to_header;
@@ -283,7 +287,9 @@ SendOutcome Send(const Server& server, const Mail& mail, const SendOptions& opti
   curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
   curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, &OnProgress);
   curl_easy_setopt(handle, CURLOPT_XFERINFODATA, &conversation);
-  return Judge(curl_easy_perform(handle), error.data(), conversation);
+  SendOutcome outcome = Judge(curl_easy_perform(handle), error.data(), conversation);
+  curl_easy_setopt(handle, CURLOPT_SERVER_RESPONSE_TIMEOUT, kFarewellSeconds);
+  return outcome;
 }
 
 }  // namespace slipway::mail
