@@ -282,7 +282,7 @@ class RealApp final : public App {
         farm_, *this,
         {*auth_, *scheduler_, data_.stores().reader, data_.stores().cached_applications,
          data_.stores().agents, *logs_, watch_, data_.stores().cached_targets, *reads_, *submits_,
-         streams_, *rights_, clock_}));
+         streams_, *rights_, clock_, farm_, keys_.sealing.certificate_pem}));
 
     api::ServeReflectionAndHealth();
     grpc::ServerBuilder builder;

@@ -92,8 +92,9 @@ absl::StatusOr<domain::Target> TargetFrom(const v1::Target& target) {
   }
   const bool is_channel = domain::IsChannelPlatform(target.platform());
   if (is_channel != target.has_channel()) {
-    return BadField("channel", is_channel ? "missing; say how it hands products on"
-                                          : "only for the platforms email and page");
+    return BadField("channel", is_channel
+                                   ? "missing; say how it hands products on"
+                                   : "only for platforms of channels: email, page and others");
   }
   if (is_channel && (!target.image().empty() || !target.network().empty() ||
                      !target.proxy().empty() || !target.requirements().empty())) {

@@ -10,6 +10,7 @@
 #include "common/status/status.h"
 #include "controller/api/access_convert.h"
 #include "controller/api/catalog_convert.h"
+#include "controller/api/channel_convert.h"
 #include "controller/api/fields.h"
 
 namespace slipway::api {
@@ -117,10 +118,7 @@ grpc::Status CatalogService::SetTargetSecret(grpc::ServerContext* context,
   const auto set = [&]() -> absl::Status {
     SLIPWAY_ASSIGN_OR_RETURN(const auto cause, AdminCause(*context, ""));
     const std::string& secret = request->secret();
-    if (secret.size() > 1024 ||
-        secret.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
-      return BadField("secret", "must be one line of at most 1024 bytes");
-    }
+    SLIPWAY_RETURN_IF_ERROR(CheckChannelSecret(request->platform(), secret));
     SLIPWAY_ASSIGN_OR_RETURN(const auto revision, RevisionFrom(request->etag()));
     SLIPWAY_ASSIGN_OR_RETURN(const auto targets, deps_.targets.GetTargets());
     const domain::Target* target =

@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <set>
 #include <string_view>
 
 #include "common/rpc/convert.h"
 #include "common/rpc/text.h"
 #include "common/status/status.h"
+#include "controller/api/channel_url.h"
 #include "controller/api/fields.h"
 #include "controller/domain/task_actions.h"
 
@@ -18,16 +18,11 @@ namespace {
 
 constexpr int kMostAddresses = 50;
 constexpr int kMostRecipients = 20;
+constexpr std::size_t kShortestHookKey = 16;
 constexpr std::uint64_t kMostAttached = std::uint64_t{25} << 20;
 constexpr Duration kShortestPage = std::chrono::minutes(1);
 constexpr Duration kLongestPage = std::chrono::hours(24 * 400);
 constexpr char kAlnum[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-
-bool IsHostName(std::string_view host) {
-  if (host.empty() || host.size() > 253 || host.front() == '.' || host.front() == '-') return false;
-  if (host.find("..") != std::string_view::npos || host.back() == '.') return false;
-  return host.find_first_not_of(std::string(kAlnum) + ".-") == std::string_view::npos;
-}
 
 // Nothing that a mail's header or a command to the server could be cut apart with.
 bool IsAddress(std::string_view address) {
@@ -48,30 +43,6 @@ std::string Lower(std::string_view text) {
   return lower;
 }
 
-absl::Status CheckServer(const std::string& url, bool plain) {
-  const char* const rule = "is no address like smtps://mail.example.com or smtp://HOST:587";
-  SLIPWAY_RETURN_IF_ERROR(CheckText("channel.url", url, 300));
-  const bool tls = url.rfind("smtps://", 0) == 0;
-  if (!tls && url.rfind("smtp://", 0) != 0) return BadField("channel.url", rule);
-  std::string_view rest = std::string_view(url).substr(tls ? 8 : 7);
-  const auto colon = rest.rfind(':');
-  if (colon != std::string_view::npos) {
-    const std::string_view digits = rest.substr(colon + 1);
-    int port = 0;
-    const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-    if (parsed.ec != std::errc() || parsed.ptr != digits.data() + digits.size() || port < 1 ||
-        port > 65535) {
-      return BadField("channel.url", rule);
-    }
-    rest = rest.substr(0, colon);
-  }
-  if (!IsHostName(rest)) return BadField("channel.url", rule);
-  if (!plain) return absl::OkStatus();
-  if (tls) return BadField("channel.plain", "contradicts smtps://");
-  if (rest == "localhost" || rest == "127.0.0.1") return absl::OkStatus();
-  return BadField("channel.plain", "only for a server at localhost or 127.0.0.1");
-}
-
 absl::StatusOr<std::vector<std::string>> AddressesFrom(
     const char* field, const google::protobuf::RepeatedPtrField<std::string>& addresses, int most,
     bool domains) {
@@ -90,7 +61,7 @@ absl::StatusOr<std::vector<std::string>> AddressesFrom(
 }
 
 absl::Status CheckEmail(const v1::Channel& channel, domain::Channel& out) {
-  SLIPWAY_RETURN_IF_ERROR(CheckServer(channel.url(), channel.plain()));
+  SLIPWAY_RETURN_IF_ERROR(CheckMailServer(channel.url(), channel.plain()));
   SLIPWAY_RETURN_IF_ERROR(CheckText("channel.user", channel.user(), 256));
   if (!IsAddress(channel.from())) return BadField("channel.from", "is no e-mail address");
   SLIPWAY_ASSIGN_OR_RETURN(out.to,
@@ -143,11 +114,22 @@ absl::StatusOr<domain::Channel> ChannelFrom(const std::string& platform,
     SLIPWAY_RETURN_IF_ERROR(CheckEmail(channel, out));
     return out;
   }
-  if (!channel.url().empty() || !channel.user().empty() || !channel.from().empty() ||
-      channel.to_size() > 0 || channel.may_reach_size() > 0 || channel.has_attach_up_to() ||
-      channel.plain()) {
+  if (!channel.user().empty() || !channel.from().empty() || channel.to_size() > 0 ||
+      channel.may_reach_size() > 0 || channel.has_attach_up_to()) {
+    return BadField("channel",
+                    "user, from, to, may_reach and attach_up_to are for the platform email only");
+  }
+  if (platform == domain::kPagePlatform) {
+    if (channel.url().empty() && !channel.plain()) return out;
     return BadField("channel", "a page has language and valid_for only");
   }
+  if (!channel.url().empty() || !domain::IsRobotPlatform(platform)) {
+    SLIPWAY_RETURN_IF_ERROR(CheckWebAddress(channel.url(), channel.plain()));
+  } else if (channel.plain()) {
+    return BadField("channel.plain", "only for an address of your own");
+  }
+  out.url = channel.url();
+  out.plain = channel.plain();
   return out;
 }
 
@@ -156,9 +138,11 @@ v1::Channel ToProto(const domain::Target& target, bool all) {
   v1::Channel out;
   out.set_language(channel.language);
   *out.mutable_valid_for() = rpc::ToProtoDuration(channel.valid_for);
-  if (target.platform != domain::kEmailPlatform) return out;
-  out.set_attach_up_to(channel.attach_up_to);
-  for (const std::string& address : channel.may_reach) out.add_may_reach(address);
+  const bool email = target.platform == domain::kEmailPlatform;
+  if (email) {
+    out.set_attach_up_to(channel.attach_up_to);
+    for (const std::string& address : channel.may_reach) out.add_may_reach(address);
+  }
   if (!all) return out;
   out.set_url(channel.url);
   out.set_user(channel.user);
@@ -167,6 +151,29 @@ v1::Channel ToProto(const domain::Target& target, bool all) {
   out.set_plain(channel.plain);
   out.set_has_secret(target.has_secret);
   return out;
+}
+
+absl::Status CheckChannelSecret(const std::string& platform, const std::string& secret) {
+  if (secret.size() > 1024 ||
+      secret.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
+    return BadField("secret", "must be one line of at most 1024 bytes");
+  }
+  if (secret.empty()) return absl::OkStatus();
+  if (platform == domain::kWebhookPlatform && secret.size() < kShortestHookKey) {
+    return BadField("secret", "a webhook's posts are signed with it: at least 16 bytes");
+  }
+  if (!domain::IsRobotPlatform(platform)) return absl::OkStatus();
+  const auto colon = secret.find(':');
+  const std::string_view key = std::string_view(secret).substr(0, colon);
+  if (key.empty() || key.find_first_not_of(std::string(kAlnum) + "-_.") != std::string_view::npos) {
+    return BadField("secret", "is no robot's key: what its address ends with, not the address");
+  }
+  if (colon == std::string::npos) return absl::OkStatus();
+  if (platform == domain::kWecomPlatform) {
+    return BadField("secret", "robots of WeCom want nothing signed: leave out what follows ':'");
+  }
+  if (colon + 1 == secret.size()) return BadField("secret", "nothing follows ':'");
+  return absl::OkStatus();
 }
 
 absl::StatusOr<RequestedChannel> RequestedChannelFrom(const v1::ChannelUse& use,

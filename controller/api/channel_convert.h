@@ -18,6 +18,11 @@ namespace slipway::api {
 // Of a channel. Without `all`, what those who publish there may see.
 [[nodiscard]] v1::Channel ToProto(const domain::Target& target, bool all);
 
+// What a channel of this platform can prove itself with; channel.proto says what it is. "":
+// nothing. kInvalidArgument.
+[[nodiscard]] absl::Status CheckChannelSecret(const std::string& platform,
+                                              const std::string& secret);
+
 // What a submit says of its channels, checked: whom the channel may reach, whether it reaches
 // anybody. kInvalidArgument names the field; kFailedPrecondition, reason NO_RECIPIENT.
 struct RequestedChannel {

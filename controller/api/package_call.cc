@@ -10,59 +10,13 @@
 #include "common/rpc/convert.h"
 #include "common/status/status.h"
 #include "controller/api/guard.h"
+#include "controller/api/package_convert.h"
 #include "controller/packaging/package_file.h"
 
 namespace slipway::api {
 namespace {
 
 using absl::StatusCode;
-
-absl::Status BadField(const char* text, const char* remedy) {
-  return MakeError(StatusCode::kInvalidArgument, "BAD_FIELD", text, remedy);
-}
-
-absl::StatusOr<archive::Format> FormOf(v1::PackageForm form) {
-  switch (form) {
-    case v1::PACKAGE_FORM_UNSPECIFIED:
-    case v1::PACKAGE_FORM_ZIP: return archive::Format::kZip;
-    case v1::PACKAGE_FORM_TAR_GZ: return archive::Format::kTarGz;
-    default: return BadField("form: unknown", "Ask for zip or tar.gz.");
-  }
-}
-
-absl::StatusOr<crypto::PackageCipher> CipherOf(v1::PackageCipher cipher) {
-  switch (cipher) {
-    case v1::PACKAGE_CIPHER_UNSPECIFIED:
-    case v1::PACKAGE_CIPHER_AES_256_GCM: return crypto::PackageCipher::kAes256Gcm;
-    case v1::PACKAGE_CIPHER_AES_256_CBC: return crypto::PackageCipher::kAes256Cbc;
-    case v1::PACKAGE_CIPHER_SM4_CBC: return crypto::PackageCipher::kSm4Cbc;
-    default:
-      return BadField("encryption.cipher: unknown", "Ask for aes-256-gcm, aes-256-cbc or sm4-cbc.");
-  }
-}
-
-v1::PackageCipher ToProto(crypto::PackageCipher cipher) {
-  switch (cipher) {
-    case crypto::PackageCipher::kAes256Cbc: return v1::PACKAGE_CIPHER_AES_256_CBC;
-    case crypto::PackageCipher::kSm4Cbc: return v1::PACKAGE_CIPHER_SM4_CBC;
-    default: return v1::PACKAGE_CIPHER_AES_256_GCM;
-  }
-}
-
-absl::StatusOr<packaging::PackageOrder> OrderOf(const v1::DownloadPackageRequest& request,
-                                                crypto::SecretBytes password, WallTime now) {
-  packaging::PackageOrder order;
-  SLIPWAY_ASSIGN_OR_RETURN(order.form, FormOf(request.form()));
-  if (!request.has_encryption()) return order;
-  const v1::PackageEncryption& encryption = request.encryption();
-  order.recipients.password = std::move(password);
-  SLIPWAY_ASSIGN_OR_RETURN(order.cipher, CipherOf(encryption.cipher()));
-  for (const std::string& pem : encryption.recipients()) {
-    order.recipients.certificates.push_back(pem);
-  }
-  SLIPWAY_RETURN_IF_ERROR(crypto::CheckPackageRecipients(order.recipients, now));
-  return order;
-}
 
 domain::AuditEntry EntryOf(const access::Caller& caller, const store::TaskWithRun& build,
                            const packaging::PackageOrder& order,
@@ -93,21 +47,14 @@ domain::AuditEntry EntryOf(const access::Caller& caller, const store::TaskWithRu
 
 }  // namespace
 
-crypto::SecretBytes TakePassword(v1::DownloadPackageRequest& request) {
-  if (!request.has_encryption()) return {};
-  std::string& text = *request.mutable_encryption()->mutable_password();
-  crypto::SecretBytes password = crypto::SecretBytes::CopyOf(text);
-  crypto::Wipe(text.data(), text.size());
-  text.clear();
-  return password;
-}
-
 absl::Status SendPackage(const Deps& deps, const PackageDeps& parts, const access::Caller& caller,
                          const store::TaskWithRun& build, const v1::DownloadPackageRequest& request,
                          crypto::SecretBytes password, const grpc::ServerContext& context,
                          grpc::ServerWriter<v1::DownloadPackageResponse>& writer) {
-  SLIPWAY_ASSIGN_OR_RETURN(const packaging::PackageOrder order,
-                           OrderOf(request, std::move(password), deps.clock.Wall()));
+  SLIPWAY_ASSIGN_OR_RETURN(
+      const packaging::PackageOrder order,
+      OrderFrom(request.form(), request.has_encryption() ? &request.encryption() : nullptr,
+                std::move(password), deps.clock.Wall()));
   SLIPWAY_ASSIGN_OR_RETURN(const auto place, parts.running.Enter(caller.account.id));
   const ApplicationId& application = build.run.application;
   const protocol::BuildOutcome& product = *build.task.result->build;

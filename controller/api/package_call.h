@@ -19,10 +19,6 @@ struct PackageDeps {
   packaging::RunningPackages& running;
 };
 
-// The password out of the request, which has none afterwards, nor does its memory; empty: there was
-// none. Before anything that may fail, as nobody wipes a request whose call was refused.
-[[nodiscard]] crypto::SecretBytes TakePassword(v1::DownloadPackageRequest& request);
-
 // Sends the product of `build` as the request says, with the password that was in it, after it was
 // entered into the audit trail. REQUIRES: the caller sees the product. Thread-safe.
 [[nodiscard]] absl::Status SendPackage(const Deps& deps, const PackageDeps& parts,

@@ -14,6 +14,7 @@
 #include "controller/api/convert.h"
 #include "controller/api/fields.h"
 #include "controller/api/guard.h"
+#include "controller/api/package_convert.h"
 #include "controller/api/task_actions.h"
 #include "controller/domain/task_actions.h"
 
@@ -299,7 +300,8 @@ grpc::Status ReleaseService::DownloadPackage(
 absl::Status ReleaseService::DoDownloadPackage(
     grpc::ServerContext& context, v1::DownloadPackageRequest& request,
     grpc::ServerWriter<v1::DownloadPackageResponse>& writer) {
-  crypto::SecretBytes password = TakePassword(request);
+  crypto::SecretBytes password;
+  if (request.has_encryption()) password = TakePassword(*request.mutable_encryption());
   SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.Authenticate(context));
   SLIPWAY_ASSIGN_OR_RETURN(const Product product, Find(caller, request.name()));
   return SendPackage(deps_, {archive_, audit_, running_packages_}, caller, product.build, request,

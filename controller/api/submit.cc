@@ -135,6 +135,9 @@ absl::StatusOr<Expanded> Expand(const v1::SubmitRunRequest& request,
   }
 
   SLIPWAY_ASSIGN_OR_RETURN(const auto channels, ChannelsFrom(request, targets));
+  if (request.has_packaging() && channels.empty()) {
+    return BadField("packaging", "is how channels get a product; name one in channels");
+  }
 
   Expanded expanded;
   domain::Run& run = expanded.run;

@@ -14,6 +14,7 @@
 #include "controller/api/ending_call.h"
 #include "controller/api/fields.h"
 #include "controller/api/guard.h"
+#include "controller/api/package_convert.h"
 #include "controller/api/submit.h"
 #include "controller/api/task_actions.h"
 
@@ -88,6 +89,14 @@ class SubmitCall final : public EndingCall {
     SLIPWAY_ASSIGN_OR_RETURN(const auto targets, deps_.targets.GetTargets());
     SLIPWAY_ASSIGN_OR_RETURN(auto expanded,
                              Expand(*item.request, application, caller.account, *targets, now));
+    if (item.request->has_packaging()) {
+      auto packaging = PackagingFrom(item.request->packaging(), expanded.run, deps_.farm,
+                                     deps_.sealing_certificate, now);
+      // gRPC's own, which nobody reads again: its passwords must not outlive their use.
+      ForgetPasswords(*const_cast<v1::SubmitRunRequest*>(item.request)->mutable_packaging());
+      SLIPWAY_RETURN_IF_ERROR(packaging.status());
+      expanded.run.packaging = *std::move(packaging);
+    }
     std::vector<domain::Authority> authorities;
     std::vector<domain::TargetUse> uses;
     for (const domain::Task& task : expanded.tasks) {

@@ -37,6 +37,9 @@ struct Deps {
   OpenStreams& streams;
   StreamRights& rights;
   const Clock& clock;
+  FarmId farm;
+  // What passwords of packages are sealed with, PEM.
+  std::string sealing_certificate;
 };
 
 // Submits, lists, follows. Thread-safe.

@@ -36,7 +36,8 @@ constexpr std::size_t kMaxDetail = 1024;
 constexpr std::size_t kMaxWords = 4096;
 constexpr auto kLogPatience = std::chrono::seconds(10);
 // At the end of the process, for what is under way.
-constexpr auto kLastPatience = std::chrono::seconds(5);
+// What has left is of unknown outcome when it is cut off, and somebody has to ask.
+constexpr auto kLastPatience = std::chrono::seconds(20);
 
 struct Job;
 
@@ -124,6 +125,11 @@ struct Job final : public AttemptVoice {
       }
       permit.reset();
     }
+  }
+
+  bool Wait(Duration time) override {
+    std::unique_lock lock(mu);
+    return !changed.wait_for(lock, time, [this] { return cancel.load() || stopping; });
   }
 
   // What the log came to, once it is durable.

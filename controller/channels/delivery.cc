@@ -13,7 +13,9 @@
 #include "common/status/remedies.h"
 #include "common/status/status.h"
 #include "controller/channels/mail_text.h"
-#include "controller/mail/smtp_client.h"
+#include "controller/channels/poster.h"
+#include "controller/outbound/smtp_client.h"
+#include "controller/packaging/sealed_password.h"
 
 namespace slipway::channels {
 namespace {
@@ -87,6 +89,7 @@ class Delivery {
       return Failed(Broken(made, "the package cannot be made"));
     }
     if (target_.platform == domain::kEmailPlatform) return Email();
+    if (target_.platform != domain::kPagePlatform) return Post();
     return WithLeave([this](const protocol::Permit&) { return Published(); });
   }
 
@@ -114,11 +117,40 @@ class Delivery {
     return absl::OkStatus();
   }
 
+  absl::StatusOr<packaging::PackageOrder> OrderOf(const domain::Packaging& packaging) {
+    packaging::PackageOrder order;
+    if (packaging.form == "tar.gz") order.form = archive::Format::kTarGz;
+    if (packaging.cipher.empty()) return order;
+    order.cipher = crypto::PackageCipherOf(packaging.cipher);
+    if (!order.cipher) return absl::InternalError("unknown cipher " + packaging.cipher);
+    order.recipients.certificates = packaging.recipients;
+    if (!packaging.sealed_password.empty()) {
+      SLIPWAY_ASSIGN_OR_RETURN(
+          order.recipients.password,
+          packaging::OpenPassword(deps_.farm, run().id, packaging.sealed_password, deps_.sealing));
+    }
+    // A certificate may have come to its end since the submit.
+    SLIPWAY_RETURN_IF_ERROR(crypto::CheckPackageRecipients(order.recipients, deps_.clock.Wall()));
+    return order;
+  }
+
   absl::Status MakePage() {
     steps_.Begin("package");
+    const domain::Packaging& packaging = run().packaging;
+    SLIPWAY_ASSIGN_OR_RETURN(const packaging::PackageOrder order, OrderOf(packaging));
+    const std::string& manifest = product().manifest.Hex();
+    // The same for all channels of a run; without encryption, for all runs.
+    std::string name = (order.cipher ? run().id.value() + "-" : "") + manifest +
+                       (order.form == archive::Format::kZip ? ".zip" : ".tar.gz") +
+                       (order.cipher ? ".cms" : "");
     SLIPWAY_ASSIGN_OR_RETURN(
         const ReadyPackage package,
-        deps_.packages.Make(deps_.archive, key_.task, run().application, product().manifest,
+        deps_.packages.Make(deps_.archive,
+                            {.name = std::move(name),
+                             .task = key_.task,
+                             .application = run().application,
+                             .manifest = product().manifest,
+                             .order = order},
                             [this]() -> absl::Status {
                               if (!voice_.canceled()) return absl::OkStatus();
                               return absl::CancelledError("somebody canceled the task");
@@ -129,10 +161,11 @@ class Delivery {
     page.token_hash = crypto::HashToken(token.view());
     page.file = package.file;
     page.file_name = packaging::PackageFileName(run().application_name, build_.task.platform,
-                                                product().version, {});
+                                                product().version, order);
     page.sha256 = package.sha256;
     page.bytes = package.bytes;
     page.language = target_.channel->language;
+    page.password_hash = packaging.page_password_hash;
     page.made_at = deps_.clock.Wall();
     page.expires_at = page.made_at + target_.channel->valid_for;
     SLIPWAY_RETURN_IF_ERROR(deps_.pages.Put(page));
@@ -146,8 +179,10 @@ class Delivery {
               .file_name = page.file_name,
               .bytes = page.bytes,
               .sha256 = page.sha256,
+              .cipher = packaging.cipher,
               .link = PageLink(deps_.public_url, token.view()),
-              .expires_at = page.expires_at};
+              .expires_at = page.expires_at,
+              .asks_password = !page.password_hash.empty()};
     voice_.Log(fmt::format("{}: {} bytes, {}", page.file_name, page.bytes, page.sha256.ToString()));
     steps_.End(true, SizeText(page.bytes));
     return absl::OkStatus();
@@ -182,31 +217,40 @@ class Delivery {
       return result;
     }
     probe.verdict = protocol::ProbeVerdict::kCannotTell;
-    probe.words = "a mail server does not tell later what it took";
+    probe.words = "a channel's server does not tell later what it took";
     probe.remedy =
-        "Ask one of the recipients, or look into the mail server's log, then say so: "
+        "Ask a recipient, look into the chat or into the server's log, then say so: "
         "slipway releases resolve.";
-    probe.remedy_zh = "请询问收件人或查看邮件服务器日志，然后执行 slipway releases resolve。";
+    probe.remedy_zh = "请询问收件人、查看群聊或服务器日志，然后执行 slipway releases resolve。";
     return result;
   }
 
-  absl::StatusOr<mail::Server> ServerOf(const domain::Channel& channel) {
-    mail::Server server{
-        .url = channel.url, .user = channel.user, .ca_pem = target_.ca_pem, .plain = channel.plain};
-    if (channel.user.empty()) return server;
+  // Of what the channel proves itself with there. kFailedPrecondition (CHANNEL_SECRET_MISSING).
+  absl::StatusOr<crypto::SecretBytes> SecretOf(const domain::Channel& channel) {
     SLIPWAY_ASSIGN_OR_RETURN(const std::string sealed,
                              deps_.targets.SealedTargetSecret(target_.platform, target_.name));
     if (sealed.empty()) {
       return MakeError(
           absl::StatusCode::kFailedPrecondition, "CHANNEL_SECRET_MISSING",
-          fmt::format("channel '{}/{}' has a user and no password", target_.platform, target_.name),
+          fmt::format("channel '{}/{}' has no {}", target_.platform, target_.name,
+                      target_.platform == domain::kEmailPlatform ? "password for its user"
+                                                                 : "key to prove itself with"),
           "An admin sets it: slipway targets secret.");
     }
-    SLIPWAY_ASSIGN_OR_RETURN(
-        server.password,
-        crypto::OpenChannelSecret(
-            sealed, deps_.sealing.certificate_pem, deps_.sealing.key_pem.view(),
-            {deps_.farm, target_.platform + "/" + target_.name, channel.url, channel.user}));
+    return crypto::OpenChannelSecret(
+        sealed, deps_.sealing.certificate_pem, deps_.sealing.key_pem.view(),
+        {deps_.farm, target_.platform + "/" + target_.name, channel.url, channel.user});
+  }
+
+  absl::StatusOr<outbound::Server> ServerOf(const domain::Channel& channel) {
+    outbound::Server server{.url = channel.url,
+                            .user = channel.user,
+                            .password = {},
+                            .ca_pem = target_.ca_pem,
+                            .plain = channel.plain};
+    if (!channel.user.empty()) {
+      SLIPWAY_ASSIGN_OR_RETURN(server.password, SecretOf(channel));
+    }
     return server;
   }
 
@@ -234,31 +278,32 @@ class Delivery {
     if (!png.ok()) return Failed(Broken(png.status(), "the link has no QR code"));
     const bool attached = facts_.bytes <= channel.attach_up_to;
     MailText text = MailTextOf(facts_, channel.language, attached);
-    mail::Mail mail{.from = channel.from,
-                    .to = Recipients(channel),
-                    .message_id = fmt::format("{}.{}@{}", key_.task.value(), key_.attempt.value(),
-                                              channel.from.substr(channel.from.find('@') + 1)),
-                    .date = deps_.clock.Wall(),
-                    .subject = std::move(text.subject),
-                    .text = std::move(text.text),
-                    .html = std::move(text.html),
-                    .code_png = std::move(*png)};
+    outbound::Mail mail{
+        .from = channel.from,
+        .to = Recipients(channel),
+        .message_id = fmt::format("{}.{}@{}", key_.task.value(), key_.attempt.value(),
+                                  channel.from.substr(channel.from.find('@') + 1)),
+        .date = deps_.clock.Wall(),
+        .subject = std::move(text.subject),
+        .text = std::move(text.text),
+        .html = std::move(text.html),
+        .code_png = std::move(*png)};
     if (attached) mail.attachments.push_back({package_path_, facts_.file_name});
     return WithLeave(
         [&](const protocol::Permit& permit) { return SendMail(*server, mail, permit); });
   }
 
-  AttemptResult SendMail(const mail::Server& server, const mail::Mail& mail,
+  AttemptResult SendMail(const outbound::Server& server, const outbound::Mail& mail,
                          const protocol::Permit& permit) {
     steps_.Begin("send");
     voice_.Log(fmt::format("to {}", fmt::join(mail.to, ", ")));
-    const mail::SendOutcome sent =
-        mail::Send(server, mail,
-                   {.deadline = permit.deadline,
-                    .canceled = [this] { return voice_.canceled(); },
-                    .on_line = [this](const std::string& line) { voice_.Log(line); }});
-    steps_.End(sent.end == mail::SendEnd::kSent, sent.message);
-    if (sent.end == mail::SendEnd::kSent) return Published();
+    const outbound::SendOutcome sent =
+        outbound::Send(server, mail,
+                       {.deadline = permit.deadline,
+                        .canceled = [this] { return voice_.canceled(); },
+                        .on_line = [this](const std::string& line) { voice_.Log(line); }});
+    steps_.End(sent.end == outbound::SendEnd::kSent, sent.message);
+    if (sent.end == outbound::SendEnd::kSent) return Published();
     voice_.Log(sent.message);
     AttemptResult result = Failed(WhyNotSent(sent));
     // No other process is at work on it.
@@ -266,9 +311,9 @@ class Delivery {
     return result;
   }
 
-  [[nodiscard]] Failure WhyNotSent(const mail::SendOutcome& sent) const {
+  [[nodiscard]] Failure WhyNotSent(const outbound::SendOutcome& sent) const {
     const std::string& words = sent.server_words;
-    if (sent.end == mail::SendEnd::kUnknown) {
+    if (sent.end == outbound::SendEnd::kUnknown) {
       return FailureOf(FailureClass::kPublishUnknown, "MAIL_IN_DOUBT",
                        fmt::format("nobody knows whether the mail was sent: {}", sent.message),
                        words);
@@ -280,12 +325,61 @@ class Delivery {
       return FailureOf(FailureClass::kCredential, "MAIL_LOGIN_REFUSED",
                        "the mail server does not take the channel's login", words);
     }
-    if (sent.end == mail::SendEnd::kRefused) {
+    if (sent.end == outbound::SendEnd::kRefused) {
       return FailureOf(FailureClass::kPlatformRefused, "MAIL_REFUSED",
                        "the mail server refuses the mail, so nobody gets it", words);
     }
     return FailureOf(FailureClass::kNetwork, "MAIL_NOT_SENT",
                      fmt::format("the mail was not sent: {}", sent.message), words);
+  }
+
+  AttemptResult Post() {
+    const domain::Channel& channel = *target_.channel;
+    const auto secret = SecretOf(channel);
+    if (!secret.ok()) {
+      return Failed(
+          Broken(secret.status(), "the channel cannot be used", FailureClass::kCredential));
+    }
+    return WithLeave([&](const protocol::Permit& permit) {
+      steps_.Begin("send");
+      const PostPlan plan{.platform = target_.platform,
+                          .channel = channel,
+                          .ca_pem = target_.ca_pem,
+                          .secret = secret->view(),
+                          .hook = {.facts = facts_,
+                                   .id = key_.task.value(),
+                                   .run = run().id.value(),
+                                   .build_task = build_.task.id.value(),
+                                   .manifest = product().manifest.Hex()},
+                          .deadline = permit.deadline,
+                          .pauses = deps_.post_pauses};
+      PostEnding ending = PostUntilTaken(plan, deps_.clock, voice_);
+      steps_.End(ending.verdict == PostVerdict::kTaken, ending.message);
+      if (ending.verdict == PostVerdict::kTaken) return Published();
+      AttemptResult result = Failed(WhyNotTaken(ending));
+      // No other process is at work on it.
+      result.client_ended = true;
+      return result;
+    });
+  }
+
+  [[nodiscard]] Failure WhyNotTaken(const PostEnding& ending) const {
+    if (ending.verdict == PostVerdict::kInDoubt) {
+      return FailureOf(FailureClass::kPublishUnknown, "POST_IN_DOUBT",
+                       fmt::format("nobody knows whether the post was taken: {}", ending.message),
+                       ending.words);
+    }
+    if (voice_.canceled()) {
+      return FailureOf(FailureClass::kCanceled, "CANCELED", "somebody canceled the task",
+                       ending.words);
+    }
+    if (ending.verdict == PostVerdict::kRefused) {
+      return FailureOf(FailureClass::kPlatformRefused, "POST_REFUSED",
+                       fmt::format("the channel's server refuses the post: {}", ending.message),
+                       ending.words);
+    }
+    return FailureOf(FailureClass::kNetwork, "POST_NOT_TAKEN",
+                     fmt::format("the post was not taken: {}", ending.message), ending.words);
   }
 
   const DeliveryDeps& deps_;

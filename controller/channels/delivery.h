@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "common/base/ids.h"
 #include "common/base/time.h"
@@ -29,6 +30,8 @@ class AttemptVoice {
   // Leave to hand `manifest` over, once. Waits; kCancelled: somebody canceled the task.
   [[nodiscard]] virtual absl::StatusOr<std::variant<protocol::Permit, protocol::Failure>> AskLeave(
       const Sha256Digest& manifest) = 0;
+  // False, and at once: the attempt shall end.
+  [[nodiscard]] virtual bool Wait(Duration time) = 0;
 };
 
 struct DeliveryDeps {
@@ -42,6 +45,9 @@ struct DeliveryDeps {
   const crypto::KeyAndCertificate& sealing;
   // Beginning of the pages' addresses; empty: there can be none.
   std::string public_url;
+  // Before the second post to a program, the third and so on, as long as none was taken.
+  std::vector<Duration> post_pauses = {std::chrono::seconds(2), std::chrono::seconds(15),
+                                       std::chrono::minutes(1), std::chrono::minutes(3)};
 };
 
 // One attempt to hand a product to a channel, or to find out what became of one: makes the package

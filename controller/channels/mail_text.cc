@@ -11,8 +11,13 @@ MailText MailTextOf(const Facts& facts, std::string_view language, bool attached
                                    : words("The package can be had here:", "安装包请从此处下载：");
   const char* const scan =
       words("To open the page on a phone, scan this code:", "如需在手机上打开，请扫描此二维码：");
-  const char* const careful =
+  std::string careful =
       words("Whoever has this link can download the package.", "持有此链接者均可下载安装包。");
+  if (facts.asks_password) {
+    careful = words("The page asks for a password, which you get on another way.",
+                    "打开该页面需要密码，密码将以其他方式告知。");
+  }
+  if (!facts.cipher.empty()) careful += " " + HowToOpen(facts.cipher, words);
   MailText mail;
   mail.subject = fmt::format("{} {} ({})", facts.application, facts.version, facts.platform);
   const auto line = [&](const char* label, const std::string& value) {
@@ -26,6 +31,7 @@ MailText MailTextOf(const Facts& facts, std::string_view language, bool attached
   line(words("Submitted by", "提交人"), facts.submitted_by);
   line(words("File", "文件"), fmt::format("{} ({})", facts.file_name, SizeText(facts.bytes)));
   line("SHA-256", facts.sha256.Hex());
+  line(words("Encrypted with", "加密算法"), facts.cipher);
   mail.text +=
       fmt::format("\n{}\n{}\n{}: {}\n\n{}\n", how, facts.link, words("Available until", "有效期至"),
                   TimeText(facts.expires_at), careful);

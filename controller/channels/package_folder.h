@@ -1,6 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
 #include <set>
 #include <string>
 
@@ -13,6 +16,9 @@
 #include "controller/packaging/package_file.h"
 
 namespace slipway::channels {
+
+// What is left free on the disk of packages, for everything else that is there.
+inline constexpr std::uint64_t kDiskReserve = std::uint64_t{1} << 30;
 
 // A package that lies ready.
 struct ReadyPackage {
@@ -27,12 +33,19 @@ class PackageFolder {
   // Makes the folder, which only its owner enters.
   [[nodiscard]] static absl::StatusOr<PackageFolder> Open(std::string path);
 
-  // Makes the package of a product, durable on return, in the place of one that `task` made before.
-  // Errors as of packaging::WritePackage, and of the disk.
+  // The package, durable on return: one that lies there under this name, or a new one. Equal names
+  // REQUIRE the same order for the same product. kResourceExhausted (PACKAGES_FULL): the disk would
+  // have less than kDiskReserve left. Errors as of packaging::WritePackage, and of the disk.
+  struct Wanted {
+    std::string name;
+    // Tells its unfinished file from those of others.
+    TaskId task;
+    ApplicationId application;
+    Sha256Digest manifest;
+    const packaging::PackageOrder& order;
+  };
   [[nodiscard]] absl::StatusOr<ReadyPackage> Make(artifacts::ArtifactArchive& archive,
-                                                  const TaskId& task,
-                                                  const ApplicationId& application,
-                                                  const Sha256Digest& manifest,
+                                                  const Wanted& wanted,
                                                   const std::function<absl::Status()>& go_on) const;
   [[nodiscard]] std::string PathOf(const std::string& file) const { return path_ + "/" + file; }
   // For reading. kNotFound: it is gone.
@@ -42,8 +55,12 @@ class PackageFolder {
 
  private:
   explicit PackageFolder(std::string path) : path_(std::move(path)) {}
+  // What lies there under this name, which nobody deletes for an hour. kNotFound: nothing.
+  [[nodiscard]] absl::StatusOr<ReadyPackage> Found(const std::string& name) const;
 
   std::string path_;
+  // Whoever looks whether a file is young, and acts on it.
+  std::shared_ptr<std::mutex> ages_ = std::make_shared<std::mutex>();
 };
 
 }  // namespace slipway::channels

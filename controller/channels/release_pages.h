@@ -10,7 +10,8 @@
 
 namespace slipway::channels {
 
-// The pages of products as HTTP serves them: "/p/<token>", and below it "file".
+// The pages of products as HTTP serves them: "/p/<token>", and below it "file"; and
+// "/r/<release>?…", to which the codes of releases lead.
 struct ReleasePagesDeps {
   store::ReleasePageStore& pages;
   store::RunReader& reader;

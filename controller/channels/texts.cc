@@ -25,6 +25,15 @@ std::string TimeText(WallTime time) {
   return fmt::format("{:%Y-%m-%d %H:%M} UTC", fmt::gmtime(seconds));
 }
 
+std::string HowToOpen(std::string_view cipher, const Words& words) {
+  if (cipher.empty()) return {};
+  return words(
+      "The package is encrypted. Open it with your key or password: slipway archive open FILE, or "
+      "openssl cms -decrypt -inform DER -in FILE.",
+      "安装包已加密，请用您的私钥或密码打开：slipway archive open 文件，或 "
+      "openssl cms -decrypt -inform DER -in 文件。");
+}
+
 std::string Escaped(std::string_view text) {
   std::string out;
   out.reserve(text.size());
@@ -55,6 +64,7 @@ std::string FactRows(const Facts& facts, const Words& words) {
   row(words("Submitted by", "提交人"), facts.submitted_by);
   row(words("File", "文件"), fmt::format("{} ({})", facts.file_name, SizeText(facts.bytes)));
   row("SHA-256", facts.sha256.Hex());
+  row(words("Encrypted with", "加密算法"), facts.cipher);
   row(words("Available until", "有效期至"), TimeText(facts.expires_at));
   return rows;
 }

@@ -21,9 +21,12 @@ struct Facts {
   std::string file_name;
   std::uint64_t bytes = 0;
   Sha256Digest sha256;
+  // What it is encrypted with; empty: nothing.
+  std::string cipher{};
   // Of the page, and until when.
   std::string link;
   WallTime expires_at{};
+  bool asks_password = false;
 };
 
 // Chinese for "zh-CN", English for all others.
@@ -43,6 +46,8 @@ class Words {
 [[nodiscard]] std::string SizeText(std::uint64_t bytes);
 // "2026-11-23 09:30 UTC".
 [[nodiscard]] std::string TimeText(WallTime time);
+// How a package that is encrypted with `cipher` is opened; empty: with nothing.
+[[nodiscard]] std::string HowToOpen(std::string_view cipher, const Words& words);
 // For elements and quoted attributes of HTML.
 [[nodiscard]] std::string Escaped(std::string_view text);
 // The facts as rows of a table: a label and a value each, both escaped.

@@ -34,7 +34,8 @@ struct TargetFlags {
   std::vector<std::string> require;    // KEY=VALUE; replaces all
   bool require_nothing = false;
   // Of channels.
-  std::optional<std::string> server;
+  std::optional<std::string> server;  // of mails
+  std::optional<std::string> url;     // of a webhook or robot
   std::optional<std::string> user;
   std::optional<std::string> from;
   std::vector<std::string> to;         // replaces all

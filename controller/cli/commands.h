@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "controller/cli/exit_code.h"
+#include "controller/cli/packaging.h"
 #include "controller/cli/session.h"
 #include "controller/cli/stream_retry.h"
 #include "slipway/v1/agent_admin.pb.h"
@@ -34,8 +35,9 @@ struct SubmitFlags {
   std::string group;
   std::vector<std::string> parameters;  // NAME=VALUE
   std::vector<std::string> channels;    // PLATFORM/NAME[=ADDRESS,…]
-  std::string queue_timeout;            // duration or "none"; empty: as the application says
-  std::string request_id;               // empty: a new one
+  PackagingFlags packaging;
+  std::string queue_timeout;  // duration or "none"; empty: as the application says
+  std::string request_id;     // empty: a new one
   bool follow = false;
   std::string patience;  // duration; empty: the default
 };
@@ -175,9 +177,7 @@ struct PackageFlags {
   std::string name;
   std::string out_file;  // empty: as the controller calls it
   std::string form = "zip";
-  std::string cipher;                   // empty: aes-256-gcm, if anything says for whom
-  std::vector<std::string> recipients;  // files
-  std::string password_file;            // "-": standard input
+  EncryptionFlags encryption;
   bool force = false;
 };
 [[nodiscard]] Outcome Package(Session& session, const PackageFlags& flags);

@@ -60,6 +60,8 @@ class Grammar {
   // grammar_farm.cc
   void AddArchive();
   void AddPackages(CLI::App& archive);
+  void AddEncryption(CLI::App* command, EncryptionFlags& flags);
+  void AddPackaging(CLI::App* command, PackagingFlags& flags);
   void AddReleases();
   void AddName(CLI::App* command, std::string& value);
   void AddAgents();

@@ -88,11 +88,15 @@ void Grammar::AddTargets() {
 
 void Grammar::AddChannelFlags(CLI::App* command) {
   const auto group = [&](CLI::Option* option) {
-    option->group(t_("CHANNELS (platforms email and page)", "渠道（平台 email 与 page）"));
+    option->group(t_("CHANNELS (platforms email, page, webhook, wecom, dingtalk, feishu)",
+                     "渠道（平台 email、page、webhook、wecom、dingtalk、feishu）"));
     return option;
   };
   group(Option(command, "--smtp", target_.server, "smtps://HOST[:PORT], or smtp:// with STARTTLS",
                "邮件服务器 smtps://主机[:端口]，或 smtp://（STARTTLS）"));
+  group(Option(command, "--url", target_.url,
+               "Of a webhook or robot: https://…; robots: the service's own, if left out",
+               "webhook 或机器人的地址 https://…；机器人缺省为该服务的官方地址"));
   group(Option(command, "--user", target_.user, "Account at the server ('': none)",
                "服务器账号（'' 表示无）"));
   group(Option(command, "--from", target_.from, "Address of the sender", "发件人地址"));
@@ -111,7 +115,7 @@ void Grammar::AddChannelFlags(CLI::App* command) {
   group(Option(command, "--valid-for", target_.valid_for, "How long links can be used (14d)",
                "链接有效期（14d）"));
   group(Flag(command, "--no-tls", target_.plain, "Only for a server on the controller's machine",
-             "不加密，仅限控制器本机的邮件服务器"));
+             "不加密，仅限控制器本机的服务器"));
 }
 
 void Grammar::AddEnvironments() {

@@ -40,6 +40,7 @@ void Grammar::AddRuns() {
          "Hands each product on: page, email or email/NAME=a@example.com,b@…; repeatable",
          "将产物交付到渠道：page、email 或 email/名称=a@example.com,b@…，可重复")
       ->allow_extra_args(false);
+  AddPackaging(submit, submit_.packaging);
   Option(submit, "--request-id", submit_.request_id,
          "Unique per intent: submitting it again gives the same run",
          "唯一标识；重复提交得到同一次运行");

@@ -16,6 +16,7 @@
 #include "controller/cli/commands.h"
 #include "controller/cli/format.h"
 #include "controller/cli/new_file.h"
+#include "controller/cli/packaging.h"
 #include "controller/cli/progress.h"
 #include "controller/cli/secret_files.h"
 #include "controller/cli/stream_retry.h"
@@ -31,61 +32,13 @@ absl::Status BadFlags(const char* text, const char* remedy) {
   return UsageError(MakeError(absl::StatusCode::kInvalidArgument, "BAD_FLAGS", text, remedy));
 }
 
-absl::StatusOr<SecretBytes> AskPassword(Session& session, bool twice) {
-  const Text t = session.text;
-  const char* instead = t("Give --password-file.", "请给出 --password-file。");
-  SLIPWAY_ASSIGN_OR_RETURN(
-      std::string line,
-      session.Ask(t("Password of the package: ", "产物包的密码："), true, instead));
-  SecretBytes password = SecretBytes::CopyOf(line);
-  crypto::Wipe(line.data(), line.size());
-  if (!twice) return password;
-  SLIPWAY_ASSIGN_OR_RETURN(line, session.Ask(t("The same again: ", "再次输入："), true, instead));
-  const bool same = line == password.view();
-  crypto::Wipe(line.data(), line.size());
-  if (!same) return BadFlags(t("the two passwords differ", "两次输入的密码不一致"), "");
-  return password;
-}
-
-v1::PackageCipher ToProto(crypto::PackageCipher cipher) {
-  switch (cipher) {
-    case crypto::PackageCipher::kAes256Cbc: return v1::PACKAGE_CIPHER_AES_256_CBC;
-    case crypto::PackageCipher::kSm4Cbc: return v1::PACKAGE_CIPHER_SM4_CBC;
-    default: return v1::PACKAGE_CIPHER_AES_256_GCM;
-  }
-}
-
-// Nothing else of the file leaves this machine: people keep keys beside their certificates.
-absl::StatusOr<std::string> CertificateOf(const std::string& path) {
-  SLIPWAY_ASSIGN_OR_RETURN(std::string text, ReadSmallText(path));
-  absl::StatusOr<std::string> certificate = crypto::OnlyCertificate(text);
-  crypto::Wipe(text.data(), text.size());
-  if (!certificate.ok()) return UsageError(WithContext(certificate.status(), path));
-  return certificate;
-}
-
 // The request without what is read from files, as far as it can be checked here.
 absl::StatusOr<v1::DownloadPackageRequest> RequestOf(Session& session, const PackageFlags& flags) {
   v1::DownloadPackageRequest request;
   request.set_name(flags.name);
   request.set_form(flags.form == "zip" ? v1::PACKAGE_FORM_ZIP : v1::PACKAGE_FORM_TAR_GZ);
-  if (flags.cipher.empty() && flags.recipients.empty() && flags.password_file.empty()) {
-    return request;
-  }
-  v1::PackageEncryption& encryption = *request.mutable_encryption();
-  encryption.set_cipher(
-      ToProto(crypto::PackageCipherOf(flags.cipher).value_or(crypto::PackageCipher::kAes256Gcm)));
-  for (const std::string& path : flags.recipients) {
-    SLIPWAY_ASSIGN_OR_RETURN(*encryption.add_recipients(), CertificateOf(path));
-  }
-  if (!flags.recipients.empty()) return request;
-  SecretBytes password;
-  if (flags.password_file.empty()) {
-    SLIPWAY_ASSIGN_OR_RETURN(password, AskPassword(session, true));
-  } else {
-    SLIPWAY_ASSIGN_OR_RETURN(password, ReadPassword(session, flags.password_file));
-  }
-  encryption.set_password(password.view().data(), password.size());
+  if (!Encrypts(flags.encryption)) return request;
+  SLIPWAY_RETURN_IF_ERROR(ReadEncryption(session, flags.encryption, *request.mutable_encryption()));
   return request;
 }
 
@@ -334,7 +287,7 @@ absl::StatusOr<crypto::PackageKey> KeyOf(Session& session, const OpenPackageFlag
                       "请用 --key 给出其中一个证书的私钥。"));
   }
   if (flags.password_file.empty()) {
-    SLIPWAY_ASSIGN_OR_RETURN(key.password, AskPassword(session, false));
+    SLIPWAY_ASSIGN_OR_RETURN(key.password, AskPackagePassword(session, false));
   } else {
     SLIPWAY_ASSIGN_OR_RETURN(key.password, ReadPassword(session, flags.password_file));
   }

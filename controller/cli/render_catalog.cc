@@ -4,6 +4,7 @@
 #include "controller/cli/catalog_commands.h"
 #include "controller/cli/format.h"
 #include "controller/cli/table.h"
+#include "controller/domain/channel.h"
 
 namespace slipway::cli {
 
@@ -19,8 +20,10 @@ void AddChannel(const v1::Target& target, const View& view, Facts& facts) {
   facts.Add(t("server", "服务器"), channel.url());
   facts.Add(t("encryption", "加密"), channel.plain() ? t("none", "无") : "");
   facts.Add(t("user", "账号"), channel.user());
-  if (!channel.user().empty()) {
-    facts.Add(t("password", "密码"), channel.has_secret() ? t("set", "已设置") : t("none", "无"));
+  const char* const secret = channel.has_secret() ? t("set", "已设置") : t("none", "无");
+  if (!channel.user().empty()) facts.Add(t("password", "密码"), secret);
+  if (target.platform() == domain::kWebhookPlatform || domain::IsRobotPlatform(target.platform())) {
+    facts.Add(t("key", "密钥"), secret);
   }
   facts.Add(t("from", "发件人"), channel.from());
   facts.Add(t("to", "收件人"), Joined(channel.to()));

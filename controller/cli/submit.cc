@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <sys/prctl.h>
 
 #include "common/base/ids.h"
 #include "common/config/units.h"
@@ -132,14 +133,28 @@ Outcome Submit(Session& session, const SubmitFlags& flags) {
   SLIPWAY_RETURN_IF_ERROR(
       ReadParameters(flags.parameters, session.text, *request.mutable_parameters()));
   for (const std::string& channel : flags.channels) AddChannel(channel, request);
+  if (SaysPackaging(flags.packaging)) {
+    if (flags.channels.empty()) {
+      return UsageError(
+          MakeError(absl::StatusCode::kInvalidArgument, "BAD_FLAGS",
+                    session.text("packages are made for channels, and no --channel is given",
+                                 "安装包用于渠道交付，但未指定 --channel"),
+                    session.text("Name one, or fetch a package later: slipway archive package.",
+                                 "请指定渠道，或稍后用 slipway archive package 获取。")));
+    }
+    prctl(PR_SET_DUMPABLE, 0);
+    SLIPWAY_RETURN_IF_ERROR(ReadPackaging(session, flags.packaging, *request.mutable_packaging()));
+  }
   if (!flags.queue_timeout.empty()) {
     SLIPWAY_ASSIGN_OR_RETURN(*request.mutable_queue_timeout(),
                              ReadQueueTimeout(flags.queue_timeout));
   }
   SLIPWAY_ASSIGN_OR_RETURN(const Client* client, session.Controller());
   v1::SubmitRunResponse response;
-  SLIPWAY_RETURN_IF_ERROR(
-      CallAgain(*client, client->tasks(), &v1::TaskService::Stub::SubmitRun, request, response));
+  const absl::Status submitted =
+      CallAgain(*client, client->tasks(), &v1::TaskService::Stub::SubmitRun, request, response);
+  if (request.has_packaging()) ForgetPasswords(*request.mutable_packaging());
+  SLIPWAY_RETURN_IF_ERROR(submitted);
   if (session.as_document && !flags.follow) {
     session.PrintDocument(response);
     return ExitCode::kOk;

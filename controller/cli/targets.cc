@@ -10,6 +10,7 @@
 #include "common/status/status.h"
 #include "controller/cli/catalog_commands.h"
 #include "controller/cli/secret_files.h"
+#include "controller/domain/channel.h"
 
 namespace slipway::cli {
 namespace {
@@ -40,9 +41,7 @@ absl::StatusOr<v1::Environment> ReadEnvironment(const Client& client, const std:
   return environment;
 }
 
-bool IsChannel(const v1::Target& target) {
-  return target.platform() == "email" || target.platform() == "page";
-}
+bool IsChannel(const v1::Target& target) { return domain::IsChannelPlatform(target.platform()); }
 
 void Replace(const std::vector<std::string>& with,
              google::protobuf::RepeatedPtrField<std::string>& texts) {
@@ -51,6 +50,7 @@ void Replace(const std::vector<std::string>& with,
 
 absl::Status TakeChannel(const TargetFlags& flags, v1::Channel& channel) {
   if (flags.server) channel.set_url(*flags.server);
+  if (flags.url) channel.set_url(*flags.url);
   if (flags.user) channel.set_user(*flags.user);
   if (flags.from) channel.set_from(*flags.from);
   Replace(flags.to, *channel.mutable_to());
@@ -74,7 +74,7 @@ absl::Status TakeChannel(const TargetFlags& flags, v1::Channel& channel) {
 absl::Status Take(const TargetFlags& flags, Text text, v1::Target& target) {
   if (IsChannel(target)) {
     SLIPWAY_RETURN_IF_ERROR(TakeChannel(flags, *target.mutable_channel()));
-  } else if (flags.server || flags.from || flags.user || !flags.to.empty() ||
+  } else if (flags.server || flags.url || flags.from || flags.user || !flags.to.empty() ||
              !flags.may_reach.empty() || flags.language || flags.plain ||
              !flags.attach_up_to.empty() || !flags.valid_for.empty()) {
     // The controller says why not.

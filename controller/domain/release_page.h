@@ -23,6 +23,8 @@ struct ReleasePage {
   std::uint64_t bytes = 0;
   // "en" or "zh-CN".
   std::string language;
+  // crypto::HashPassword of what visitors have to say first; empty: nothing.
+  std::string password_hash{};
   WallTime made_at;
   WallTime expires_at;
 

@@ -13,6 +13,7 @@
 #include "common/base/time.h"
 #include "common/protocol/attempt_result.h"
 #include "common/protocol/messages.h"
+#include "controller/domain/channel.h"
 
 namespace slipway::domain {
 
@@ -64,6 +65,8 @@ struct Run {
   // Whom its channels reach beside those that they name themselves: "platform/name" → addresses
   // with commas between them.
   std::map<std::string, std::string> recipients{};
+  // Of what its channels hand on.
+  Packaging packaging{};
 };
 
 struct Task {

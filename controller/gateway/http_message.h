@@ -21,9 +21,10 @@ enum class Header {
   kConnectTimeoutMs,
   kContentEncoding,
   kContentType,
+  kCookie,
   kOrigin,
 };
-inline constexpr std::array<std::string_view, 10> kHeaderNames = {"accept-encoding",
+inline constexpr std::array<std::string_view, 11> kHeaderNames = {"accept-encoding",
                                                                   "access-control-request-method",
                                                                   "authorization",
                                                                   "connect-accept-encoding",
@@ -32,6 +33,7 @@ inline constexpr std::array<std::string_view, 10> kHeaderNames = {"accept-encodi
                                                                   "connect-timeout-ms",
                                                                   "content-encoding",
                                                                   "content-type",
+                                                                  "cookie",
                                                                   "origin"};
 
 // What an HTTP client asks.

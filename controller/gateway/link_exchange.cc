@@ -21,17 +21,17 @@ Response Busy() {
 // Reads on the pages' threads, answers on the connection's.
 class LinkExchange final : public Exchange, public std::enable_shared_from_this<LinkExchange> {
  public:
-  LinkExchange(std::shared_ptr<LinkedPages> pages, HttpMetrics& metrics, bool head,
+  LinkExchange(std::shared_ptr<LinkedPages> pages, HttpMetrics& metrics, Request request,
                std::shared_ptr<void> open, std::shared_ptr<Responder> responder)
       : pages_(std::move(pages)),
         metrics_(metrics),
-        head_(head),
+        request_(std::move(request)),
         open_(std::move(open)),
         responder_(std::move(responder)) {}
 
-  void Start(const std::string& rest) {
-    const bool taken = pages_->Run([self = shared_from_this(), responder = responder_, rest] {
-      auto answer = std::make_shared<LinkedAnswer>(self->pages_->Open(rest));
+  void Start() {
+    const bool taken = pages_->Run([self = shared_from_this(), responder = responder_] {
+      auto answer = std::make_shared<LinkedAnswer>(self->pages_->Open(self->request_));
       responder->Post([self, answer] { self->Answer(std::move(*answer)); });
     });
     if (!taken) Answer({.response = Busy()});
@@ -42,9 +42,9 @@ class LinkExchange final : public Exchange, public std::enable_shared_from_this<
 
  private:
   void Answer(LinkedAnswer answer) {
-    metrics_.Answered("/p", answer.response.status);
+    metrics_.Answered(request_.path.substr(0, 2), answer.response.status);
     if (!responder_) return;
-    if (!answer.file.valid() || answer.bytes == 0 || head_) {
+    if (!answer.file.valid() || answer.bytes == 0 || request_.method == "HEAD") {
       if (answer.file.valid()) answer.response.length = answer.bytes;
       std::exchange(responder_, nullptr)->Respond(std::move(answer.response));
       return;
@@ -89,7 +89,7 @@ class LinkExchange final : public Exchange, public std::enable_shared_from_this<
 
   const std::shared_ptr<LinkedPages> pages_;
   HttpMetrics& metrics_;
-  const bool head_;
+  const Request request_;
   const std::shared_ptr<void> open_;
   std::shared_ptr<Responder> responder_;  // null: the client has left, or has its answer
   fs::UniqueFd file_;
@@ -98,13 +98,12 @@ class LinkExchange final : public Exchange, public std::enable_shared_from_this<
 
 }  // namespace
 
-std::shared_ptr<Exchange> StartLink(const std::shared_ptr<LinkedPages>& pages,
-                                    const Request& request, HttpMetrics& metrics,
-                                    std::shared_ptr<void> open,
+std::shared_ptr<Exchange> StartLink(const std::shared_ptr<LinkedPages>& pages, Request request,
+                                    HttpMetrics& metrics, std::shared_ptr<void> open,
                                     std::shared_ptr<Responder> responder) {
-  auto exchange = std::make_shared<LinkExchange>(pages, metrics, request.method == "HEAD",
+  auto exchange = std::make_shared<LinkExchange>(pages, metrics, std::move(request),
                                                  std::move(open), std::move(responder));
-  exchange->Start(request.path.substr(kLinkPrefix.size()));
+  exchange->Start();
   return exchange;
 }
 

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <memory>
-#include <string>
 
 #include "controller/gateway/exchange.h"
 #include "controller/gateway/http_metrics.h"
@@ -9,10 +8,10 @@
 
 namespace slipway::gateway {
 
-// Answers a request for "/p/<rest>", a file piece by piece: one lies in memory, however slow the
-// reader. `open` lives as long as pages are waited for. REQUIRES: a GET or HEAD.
+// Answers a request that LinkedPages are for, a file piece by piece: one lies in memory, however
+// slow the reader. `open` lives as long as pages are waited for. REQUIRES: a GET, HEAD or POST.
 [[nodiscard]] std::shared_ptr<Exchange> StartLink(const std::shared_ptr<LinkedPages>& pages,
-                                                  const Request& request, HttpMetrics& metrics,
+                                                  Request request, HttpMetrics& metrics,
                                                   std::shared_ptr<void> open,
                                                   std::shared_ptr<Responder> responder);
 

@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <string>
 #include <string_view>
 
 #include "common/fs/unique_fd.h"
@@ -24,12 +23,16 @@ struct LinkedAnswer {
 class LinkedPages {
  public:
   virtual ~LinkedPages() = default;
-  // Of "/p/<rest>". Blocks. Says nothing of what a wrong `rest` lacks.
-  [[nodiscard]] virtual LinkedAnswer Open(std::string_view rest) = 0;
+  // Of what begins with kLinkPrefix or kCodePrefix; a POST only below the first. Blocks. Says
+  // nothing of what a wrong path lacks.
+  [[nodiscard]] virtual LinkedAnswer Open(const Request& request) = 0;
   // Runs work that blocks; whether it was taken.
   [[nodiscard]] virtual bool Run(std::function<void()> work) = 0;
 };
 
+// Of pages whose address is a secret.
 inline constexpr std::string_view kLinkPrefix = "/p/";
+// Of what QR codes of releases say.
+inline constexpr std::string_view kCodePrefix = "/r/";
 
 }  // namespace slipway::gateway

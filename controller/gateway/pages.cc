@@ -49,9 +49,10 @@ class ReadyExchange final : public Exchange, public std::enable_shared_from_this
 
 }  // namespace
 
-std::shared_ptr<Exchange> Pages::Answer(const Request& request,
+std::shared_ptr<Exchange> Pages::Answer(Request request,
                                         std::shared_ptr<Responder> responder) const {
-  const bool linked = linked_ && request.path.rfind(kLinkPrefix, 0) == 0;
+  const bool secret = linked_ && request.path.rfind(kLinkPrefix, 0) == 0;
+  const bool linked = secret || (linked_ && request.path.rfind(kCodePrefix, 0) == 0);
   const bool known = linked || request.path == "/healthz" || request.path == "/readyz" ||
                      request.path == "/metrics";
   if (!known) {
@@ -66,14 +67,18 @@ std::shared_ptr<Exchange> Pages::Answer(const Request& request,
     responder->Respond(std::move(response));
     return nullptr;
   }
-  if (request.method != "GET" && request.method != "HEAD") {
-    metrics_.Answered(linked ? "/p" : request.path, 405);
-    Response response = Page(405, "only GET is allowed here\n");
-    response.headers.emplace_back("Allow", "GET, HEAD");
+  // A page may ask its visitors for a password.
+  const bool posts = secret && request.method == "POST";
+  if (request.method != "GET" && request.method != "HEAD" && !posts) {
+    metrics_.Answered(linked ? request.path.substr(0, 2) : request.path, 405);
+    Response response = Page(405, fmt::format("{} is not allowed here\n", request.method));
+    response.headers.emplace_back("Allow", secret ? "GET, HEAD, POST" : "GET, HEAD");
     responder->Respond(std::move(response));
     return nullptr;
   }
-  if (linked) return StartLink(linked_, request, metrics_, open_.Open(), std::move(responder));
+  if (linked) {
+    return StartLink(linked_, std::move(request), metrics_, open_.Open(), std::move(responder));
+  }
   if (request.path == "/readyz") {
     auto exchange = std::make_shared<ReadyExchange>(metrics_, std::move(responder));
     exchange->Start(ready_, open_.Open());

@@ -30,7 +30,7 @@ class Pages {
         linked_(std::move(linked)) {}
 
   // Null: it was answered at once.
-  [[nodiscard]] std::shared_ptr<Exchange> Answer(const Request& request,
+  [[nodiscard]] std::shared_ptr<Exchange> Answer(Request request,
                                                  std::shared_ptr<Responder> responder) const;
 
  private:

@@ -37,7 +37,7 @@ absl::Status CheckFence(const Request& request) {
 std::shared_ptr<Exchange> Router::Answer(Request request,
                                          std::shared_ptr<Responder> responder) const {
   const Method* const method = table_.Find(request.path);
-  if (method == nullptr) return pages_.Answer(request, std::move(responder));
+  if (method == nullptr) return pages_.Answer(std::move(request), std::move(responder));
 
   HeaderList headers = CorsHeaders(request);
   const auto plain = [&](int status, std::string text) {

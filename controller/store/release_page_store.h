@@ -21,7 +21,8 @@ class ReleasePageStore {
   // began. kNotFound, reason NO_SUCH_PAGE.
   [[nodiscard]] virtual absl::StatusOr<domain::ReleasePage> Find(const Sha256Digest& token_hash,
                                                                  WallTime now) = 0;
-  // Forgets pages that expired before `now`. The files that the others need.
+  // Forgets pages that expired before `now`, and those of publishes that failed a day before it.
+  // The files that the others need.
   [[nodiscard]] virtual absl::StatusOr<std::set<std::string>> ForgetExpired(WallTime now) = 0;
 };
 

@@ -1,5 +1,5 @@
 // Mails through a real SMTP server: what arrives, and what is said when something goes wrong.
-#include "controller/mail/smtp_client.h"
+#include "controller/outbound/smtp_client.h"
 
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -13,11 +13,11 @@ namespace slipway::testing {
 namespace {
 
 using Catch::Contains;
-using mail::Send;
-using mail::SendEnd;
+using outbound::Send;
+using outbound::SendEnd;
 
-mail::Mail SomeMail() {
-  mail::Mail mail{.from = "farm@example.com", .to = {"mei@example.com", "li@example.com"}};
+outbound::Mail SomeMail() {
+  outbound::Mail mail{.from = "farm@example.com", .to = {"mei@example.com", "li@example.com"}};
   mail.message_id = "task-1.1@example.com";
   mail.date = FromUnixMicros(1'700'000'000'000'000);
   mail.subject = "小店 1.2.3 (weixin)：一个很长的标题，长到一行放不下，所以要分成几段来编码";
@@ -27,7 +27,7 @@ mail::Mail SomeMail() {
   return mail;
 }
 
-mail::Server ServerAt(const MailServer& server) {
+outbound::Server ServerAt(const MailServer& server) {
   return {.url = "smtp://" + server.address(), .plain = true};
 }
 
@@ -52,7 +52,7 @@ TEST_CASE("Mail: arrives whole, with both texts, the code and the file", "[integ
   std::string bytes(300'000, '\0');
   for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i * 7 + i / 251);
   WriteFile(dir / "package", bytes);
-  mail::Mail mail = SomeMail();
+  outbound::Mail mail = SomeMail();
   mail.attachments.push_back({dir / "package", "shop-weixin-1.2.3.zip"});
   std::vector<std::string> lines;
   const auto sent = Send(ServerAt(server), mail,
@@ -126,7 +126,7 @@ TEST_CASE("Mail: can be canceled while the server says nothing", "[integration]"
 
 TEST_CASE("Mail: a server without TLS gets neither login nor mail", "[integration]") {
   MailServer server;
-  mail::Server demanding = ServerAt(server);
+  outbound::Server demanding = ServerAt(server);
   demanding.plain = false;
   demanding.user = "farm";
   demanding.password = crypto::SecretBytes::CopyOf("a secret word");
@@ -143,7 +143,7 @@ TEST_CASE("Mail: TLS and login, by STARTTLS and from the first byte", "[integrat
     std::vector<std::string> options{"--login", "farm", "a secret word"};
     if (from_first_byte) options.emplace_back("--smtps");
     MailServer server(options, authority.server);
-    mail::Server right;
+    outbound::Server right;
     right.url = (from_first_byte ? "smtps://" : "smtp://") + server.address();
     right.user = "farm";
     right.password = crypto::SecretBytes::CopyOf("a secret word");

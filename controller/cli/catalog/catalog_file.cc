@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "common/status/status.h"
+#include "controller/domain/channel.h"
 
 namespace slipway::cli::catalog {
 namespace {
@@ -87,7 +88,11 @@ void CatalogReader::ReadChannel(Section& root, v1::Target& target) {
   *channel.mutable_valid_for() =
       ToProto(root.GetDuration("valid_for", std::chrono::hours(24 * 14), std::chrono::minutes(1),
                                std::chrono::hours(24 * 400)));
-  if (target.platform() != "email") return;
+  if (target.platform() == domain::kPagePlatform) return;
+  channel.set_plain(root.GetBool("no_tls", false));
+  if (target.platform() == domain::kWebhookPlatform) channel.set_url(root.RequireString("url"));
+  if (domain::IsRobotPlatform(target.platform())) channel.set_url(root.GetString("url", ""));
+  if (target.platform() != domain::kEmailPlatform) return;
   channel.set_url(root.RequireString("server"));
   channel.set_user(root.GetString("user", ""));
   channel.set_from(root.RequireString("from"));
@@ -95,7 +100,6 @@ void CatalogReader::ReadChannel(Section& root, v1::Target& target) {
   for (const std::string& address : root.GetStrings("may_reach")) channel.add_may_reach(address);
   channel.set_attach_up_to(
       static_cast<std::uint64_t>(root.GetInt("attach_up_to", 10 << 20, 0, 25 << 20)));
-  channel.set_plain(root.GetBool("no_tls", false));
 }
 
 void CatalogReader::ReadTarget(Section root, const std::string& folder) {
@@ -108,7 +112,7 @@ void CatalogReader::ReadTarget(Section root, const std::string& folder) {
   CheckName(root, "name", target.name());
   target.set_environment(root.GetString("environment", ""));
   CheckName(root, "environment", target.environment());
-  if (target.platform() == "email" || target.platform() == "page") {
+  if (domain::IsChannelPlatform(target.platform())) {
     ReadChannel(root, target);
   } else {
     target.set_image(root.RequireString("image"));

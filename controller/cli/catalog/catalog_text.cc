@@ -6,6 +6,7 @@
 #include "common/config/units.h"
 #include "common/config/yaml_writer.h"
 #include "common/crypto/hash.h"
+#include "controller/domain/channel.h"
 
 namespace slipway::cli::catalog {
 namespace {
@@ -80,7 +81,7 @@ std::string TextOf(const v1::Target& target, Certificates certificates) {
   writer.Add("environment", target.environment());
   if (target.has_channel()) {
     const v1::Channel& channel = target.channel();
-    writer.Add("server", channel.url());
+    writer.Add(target.platform() == domain::kEmailPlatform ? "server" : "url", channel.url());
     writer.Add("user", channel.user());
     writer.Add("from", channel.from());
     writer.Add("to", channel.to());

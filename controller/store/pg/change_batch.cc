@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "absl/strings/escaping.h"
+#include "common/crypto/package_cms.h"
 #include "controller/store/pg/audit_digest.h"
 #include "controller/store/pg/rows.h"
 #include "controller/store/pg/run_batch.h"
@@ -121,6 +122,18 @@ void Begin(domain::AuditEntry& entry, const char* action, Attempt attempt) {
   entry.details.emplace_back("attempt", attempt.value());
 }
 
+// Of a password only that there was one.
+void Tell(const domain::Packaging& packaging, domain::AuditEntry& entry) {
+  if (!packaging.form.empty()) Add(entry, "package form", packaging.form);
+  if (!packaging.cipher.empty()) Add(entry, "package cipher", packaging.cipher);
+  for (const Sha256Digest& certificate :
+       crypto::FingerprintsOf({.certificates = packaging.recipients, .password = {}})) {
+    Add(entry, "package recipient", certificate.Hex());
+  }
+  if (!packaging.sealed_password.empty()) Add(entry, "package password", "yes");
+  if (!packaging.page_password_hash.empty()) Add(entry, "page password", "yes");
+}
+
 // What was done, to what, and what else there is to say. The states before and after of a task are
 // its guard's, so the action names them already.
 void Tell(const CreateRun& c, domain::AuditEntry& entry) {
@@ -134,6 +147,7 @@ void Tell(const CreateRun& c, domain::AuditEntry& entry) {
   for (const auto& [channel, addresses] : c.run.recipients) {
     entry.details.emplace_back("recipients " + channel, addresses);
   }
+  Tell(c.run.packaging, entry);
   for (const TaskKind kind : {TaskKind::kPreview, TaskKind::kPublish}) {
     std::string targets;
     for (const domain::Task& task : c.tasks) {

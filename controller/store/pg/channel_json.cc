@@ -1,6 +1,5 @@
 #include "controller/store/pg/channel_json.h"
 
-#include <boost/json.hpp>
 #include <vector>
 
 #include "controller/store/pg/rows.h"
@@ -45,6 +44,26 @@ domain::Channel ChannelFromJson(const std::string& text) {
           .attach_up_to = object.at("attach_up_to").to_number<std::uint64_t>(),
           .valid_for = std::chrono::microseconds(object.at("valid_for").to_number<std::int64_t>()),
           .plain = object.at("plain").as_bool()};
+}
+
+json::object PackagingToJson(const domain::Packaging& packaging) {
+  if (packaging == domain::Packaging()) return {};
+  return {{"form", packaging.form},
+          {"cipher", packaging.cipher},
+          {"recipients", json::value_from(packaging.recipients)},
+          {"sealed_password", packaging.sealed_password},
+          {"page_password_hash", packaging.page_password_hash}};
+}
+
+domain::Packaging PackagingFromJson(const std::string& text) {
+  const json::value value = json::parse(json::string_view(text.data(), text.size()));
+  const json::object& object = value.as_object();
+  if (object.empty()) return {};
+  return {.form = TextOf(object, "form"),
+          .cipher = TextOf(object, "cipher"),
+          .recipients = TextsOf(object, "recipients"),
+          .sealed_password = TextOf(object, "sealed_password"),
+          .page_password_hash = TextOf(object, "page_password_hash")};
 }
 
 }  // namespace slipway::store::pg

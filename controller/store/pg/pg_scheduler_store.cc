@@ -29,10 +29,11 @@ namespace json = boost::json;
 constexpr Statement kCreateRun{"scheduler_create_run", R"(
 WITH c AS (
   SELECT s.application, s.ref, s.version, s.description, s.submitted_by, s.parameters,
-         s.recipients, r.*
+         s.recipients, s.packaging, r.*
     FROM json_to_recordset($1::json) AS s(
            application text, ref text, version text, description text, submitted_by text,
-           parameters jsonb, recipients jsonb, ids text, request_ids text, submitted_at text)
+           parameters jsonb, recipients jsonb, packaging jsonb, ids text, request_ids text,
+           submitted_at text)
    CROSS JOIN LATERAL unnest(s.ids::text[], s.request_ids::text[], s.submitted_at::bigint[]) AS r(
            id, request_id, submitted_at)
 ), uses AS (
@@ -47,9 +48,9 @@ WITH c AS (
      FOR SHARE
 ), new_runs AS (
   INSERT INTO runs (id, application_id, ref, version, description, submitted_by, submitted_at,
-                    request_id, parameters, recipients)
+                    request_id, parameters, recipients, packaging)
   SELECT id, application, ref, version, description, submitted_by, from_micros(submitted_at),
-         request_id, parameters, recipients
+         request_id, parameters, recipients, packaging
     FROM c
    WHERE c.id NOT IN (SELECT run FROM uses
                        WHERE (platform, name, environment) NOT IN
@@ -256,7 +257,7 @@ SELECT c.task, c.attempt, c.nonce, c.manifest, from_micros(c.not_after), c.deadl
  WHERE t.state = 'running' AND t.kind = 'publish' AND NOT t.cancel_requested
    AND t.attempt = c.attempt
    -- Channels take several at a time.
-   AND (t.platform IN ('email', 'page') OR NOT EXISTS (
+   AND (is_channel(t.platform) OR NOT EXISTS (
          SELECT FROM unfinished there
            JOIN tasks other ON other.id = there.task_id
            JOIN publish_permits held ON held.task_id = other.id

@@ -7,6 +7,8 @@
 #include <chrono>
 #include <stdexcept>
 
+#include "controller/store/pg/channel_json.h"
+
 namespace slipway::store::pg {
 namespace {
 
@@ -360,7 +362,8 @@ domain::Run RunFromRow(const pqxx::row& row) {
           .submitted_at = TimeOf(row["r_submitted_at"]),
           .request_id = Text(row["r_request_id"]),
           .parameters = LabelsFromJson(Text(row["r_parameters"])),
-          .recipients = LabelsFromJson(Text(row["r_recipients"]))};
+          .recipients = LabelsFromJson(Text(row["r_recipients"])),
+          .packaging = PackagingFromJson(Text(row["r_packaging"]))};
 }
 
 domain::PublishPermit PermitFromRow(const pqxx::row& row) {

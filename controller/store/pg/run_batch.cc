@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "controller/store/pg/channel_json.h"
 #include "controller/store/pg/session.h"
 
 namespace slipway::store::pg {
@@ -27,7 +28,8 @@ std::string Common(const domain::Run& run) {
                            {"description", run.description},
                            {"submitted_by", run.submitted_by},
                            {"parameters", LabelsToJson(run.parameters)},
-                           {"recipients", LabelsToJson(run.recipients)}});
+                           {"recipients", LabelsToJson(run.recipients)},
+                           {"packaging", PackagingToJson(run.packaging)}});
 }
 
 std::string Common(const domain::Task& task) {
@@ -124,6 +126,12 @@ bool IsStorable(const CreateRun& change) {
     for (const auto& [name, value] : *texts) {
       if (!AreStorable({name, value})) return false;
     }
+  }
+  const domain::Packaging& packaging = run.packaging;
+  if (!AreStorable({packaging.form, packaging.cipher, packaging.sealed_password,
+                    packaging.page_password_hash}) ||
+      !std::all_of(packaging.recipients.begin(), packaging.recipients.end(), IsStorableText)) {
+    return false;
   }
   for (const domain::TargetUse& use : change.targets) {
     if (!AreStorable({use.platform, use.name, use.environment})) return false;

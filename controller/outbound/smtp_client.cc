@@ -1,4 +1,4 @@
-#include "controller/mail/smtp_client.h"
+#include "controller/outbound/smtp_client.h"
 
 #include <curl/curl.h>
 #include <fmt/format.h>
@@ -10,9 +10,9 @@
 #include <string_view>
 
 #include "absl/strings/escaping.h"
-#include "common/base/check.h"
+#include "controller/outbound/curl_handles.h"
 
-namespace slipway::mail {
+namespace slipway::outbound {
 namespace {
 
 constexpr long kConnectSeconds = 30;
@@ -23,38 +23,10 @@ constexpr long kSilentSeconds = 300;
 constexpr long kFarewellSeconds = 5;
 constexpr std::size_t kLongestLine = 500;
 
-struct EndEasy {
-  void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
-};
-struct EndList {
-  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
-};
 struct EndMime {
   void operator()(curl_mime* mime) const { curl_mime_free(mime); }
 };
-using Easy = std::unique_ptr<CURL, EndEasy>;
 using Mime = std::unique_ptr<curl_mime, EndMime>;
-
-class List {
- public:
-  void Add(const std::string& line) {
-    curl_slist* const longer = curl_slist_append(list_.get(), line.c_str());
-    SLIPWAY_CHECK(longer != nullptr);
-    (void)list_.release();
-    list_.reset(longer);
-  }
-  [[nodiscard]] curl_slist* get() const { return list_.get(); }
-  [[nodiscard]] curl_slist* Release() { return list_.release(); }
-
- private:
-  std::unique_ptr<curl_slist, EndList> list_;
-};
-
-// Once per process, before the first transfer.
-void EnsureCurl() {
-  static const CURLcode made = curl_global_init(CURL_GLOBAL_DEFAULT);
-  (void)made;
-}
 
 // RFC 2047: whole characters in words of at most 75 bytes.
 std::string HeaderText(std::string_view text) {
@@ -255,18 +227,9 @@ SendOutcome Send(const Server& server, const Mail& mail, const SendOptions& opti
       std::chrono::duration_cast<std::chrono::milliseconds>(options.deadline).count();
   curl_easy_setopt(handle, CURLOPT_URL, server.url.c_str());
   curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
-  curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
-  // No proxy of the environment.
-  curl_easy_setopt(handle, CURLOPT_PROXY, "");
+  UseOwnWay(handle, server.ca_pem);
   curl_easy_setopt(handle, CURLOPT_USE_SSL,
                    static_cast<long>(server.plain ? CURLUSESSL_NONE : CURLUSESSL_ALL));
-  curl_easy_setopt(handle, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
-  curl_blob authorities{const_cast<char*>(server.ca_pem.data()), server.ca_pem.size(),
-                        CURL_BLOB_COPY};
-  if (!server.ca_pem.empty()) {
-    curl_easy_setopt(handle, CURLOPT_CAINFO_BLOB, &authorities);
-    curl_easy_setopt(handle, CURLOPT_CAPATH, nullptr);
-  }
   if (!server.user.empty()) {
     curl_easy_setopt(handle, CURLOPT_USERNAME, server.user.c_str());
     std::string password(server.password.view());
@@ -292,4 +255,4 @@ SendOutcome Send(const Server& server, const Mail& mail, const SendOptions& opti
   return outcome;
 }
 
-}  // namespace slipway::mail
+}  // namespace slipway::outbound

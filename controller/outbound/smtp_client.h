@@ -8,7 +8,7 @@
 #include "common/crypto/secret.h"
 
 // Mails by SMTP.
-namespace slipway::mail {
+namespace slipway::outbound {
 
 struct Server {
   // smtps://HOST[:PORT], or smtp://HOST[:PORT] with STARTTLS.
@@ -73,4 +73,4 @@ struct SendOptions {
 // Sends to all recipients or, when the server refuses one, to none. Blocks. Thread-safe.
 [[nodiscard]] SendOutcome Send(const Server& server, const Mail& mail, const SendOptions& options);
 
-}  // namespace slipway::mail
+}  // namespace slipway::outbound
