@@ -73,7 +73,8 @@ crypto::SecretBytes PasswordIn(std::string_view form) {
   for (std::size_t i = 0; i < value.size(); ++i) {
     int code = 0;
     if (value[i] == '%' && i + 2 < value.size() &&
-        std::from_chars(&value[i + 1], &value[i + 3], code, 16).ptr == &value[i + 3]) {
+        std::from_chars(value.data() + i + 1, value.data() + i + 3, code, 16).ptr ==
+            value.data() + i + 3) {
       text += static_cast<char>(code);
       i += 2;
     } else {

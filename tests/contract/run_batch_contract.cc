@@ -40,6 +40,7 @@ TEST_CASE("SchedulerStore: unlike runs of one batch come back each as it was cre
     CHECK(found->run.description == created.run.description);
     CHECK(found->run.parameters == created.run.parameters);
     CHECK(found->run.recipients == created.run.recipients);
+    CHECK(found->run.packaging == created.run.packaging);
     CHECK(found->run.ref == created.run.ref);
     CHECK(found->run.request_id == created.run.request_id);
     CHECK(found->run.submitted_at == created.run.submitted_at);

@@ -84,7 +84,12 @@ struct Farm {
                   .submitted_at = create.cause.at,
                   .request_id = "request-" + n,
                   .parameters = {{"banner", ""}, {"entry", "src/入口.js"}},
-                  .recipients = {{"email/qa", "mei@example.com,li@example.com"}}};
+                  .recipients = {{"email/qa", "mei@example.com,li@example.com"}},
+                  .packaging = {.form = "tar.gz",
+                                .cipher = "aes-256-gcm",
+                                .recipients = {},
+                                .sealed_password = "sealed",
+                                .page_password_hash = "$argon2id$v=19"}};
     domain::Task build;
     build.id = TaskId("build-" + n);
     build.run = create.run.id;

@@ -42,6 +42,7 @@ struct World {
             .sha256 = crypto::Sha256Of("bytes"),
             .bytes = std::uint64_t{5} << 30,
             .language = "zh-CN",
+            .password_hash = "$argon2id$",
             .made_at = At(0),
             .expires_at = At(100)};
   }
@@ -95,6 +96,19 @@ TEST_CASE("ReleasePageStore: what expired is forgotten, and the others' files ar
   REQUIRE_OK(needed);
   CHECK(*needed == std::set<std::string>{"succeeded.zip"});
   CHECK(RunSql(world.connection, "SELECT count(*) FROM release_pages")->at(0).at(0) == "1");
+}
+
+TEST_CASE("ReleasePageStore: the page of a publish that failed is forgotten a day later", "[db]") {
+  World world;
+  store::pg::PgReleasePageStore pages(*world.database);
+  ReleasePage page = world.PageOf("failed");
+  page.expires_at = At(1'000'000);
+  REQUIRE_OK(pages.Put(page));
+  REQUIRE_OK(RunSql(world.connection,
+                    "UPDATE tasks SET finished_at = to_timestamp(1700000000) WHERE state = "
+                    "'failed'"));
+  CHECK(pages.ForgetExpired(At(86'399))->size() == 1);
+  CHECK(pages.ForgetExpired(At(86'400))->empty());
 }
 
 }  // namespace slipway::testing

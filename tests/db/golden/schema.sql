@@ -45,6 +45,9 @@ BEGIN
   RETURN NULL;
 END
 $$;
+CREATE FUNCTION public.is_channel(platform text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (platform = ANY (ARRAY['email'::text, 'page'::text, 'webhook'::text, 'wecom'::text, 'dingtalk'::text, 'feishu'::text]));
 CREATE FUNCTION public.operation_bits(operations text[]) RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
@@ -361,6 +364,7 @@ CREATE TABLE public.release_pages (
     language text NOT NULL,
     made_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone NOT NULL,
+    password_hash text DEFAULT ''::text NOT NULL,
     CONSTRAINT release_pages_bytes_check CHECK ((bytes >= 0)),
     CONSTRAINT release_pages_sha256_check CHECK ((octet_length(sha256) = 32)),
     CONSTRAINT release_pages_token_hash_check CHECK ((octet_length(token_hash) = 32))
@@ -413,6 +417,7 @@ CREATE TABLE public.runs (
     request_id text NOT NULL,
     parameters jsonb DEFAULT '{}'::jsonb NOT NULL,
     recipients jsonb DEFAULT '{}'::jsonb NOT NULL,
+    packaging jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT runs_request_id_check CHECK ((request_id <> ''::text))
 );
 CREATE TABLE public.schema_migrations (
@@ -447,7 +452,7 @@ CREATE TABLE public.targets (
     created_by text NOT NULL,
     channel jsonb,
     sealed_secret text DEFAULT ''::text NOT NULL,
-    CONSTRAINT targets_check CHECK (((channel IS NOT NULL) = (platform = ANY (ARRAY['email'::text, 'page'::text])))),
+    CONSTRAINT targets_check CHECK (((channel IS NOT NULL) = public.is_channel(platform))),
     CONSTRAINT targets_check1 CHECK (((channel IS NOT NULL) OR (sealed_secret = ''::text))),
     CONSTRAINT targets_deadline_check CHECK ((deadline > 0)),
     CONSTRAINT targets_network_check CHECK ((network = ANY (ARRAY['bridge'::text, 'host'::text])))
