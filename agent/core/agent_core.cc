@@ -230,7 +230,7 @@ void AgentCore::Impl::On(StepHappened& event) {
 
 void AgentCore::Impl::On(PublishReady& event) {
   Attempt* attempt = Live(event.key);
-  if (attempt == nullptr || attempt->kind == TaskKind::kBuild || attempt->result) return;
+  if (attempt == nullptr || protocol::RunsScript(attempt->kind) || attempt->result) return;
   if (attempt->nonce) {
     const bool earlier_process = attempt->client_may_run && !attempt->permit_wanted;
     if (earlier_process) {

@@ -52,7 +52,9 @@ protocol::Failure AgentStopped(TaskKind kind) {
                        "无需处理；若没有其他代理接手，请重新提交。");
   }
   return MakeFailure(FailureClass::kAgentLost, "AGENT_STOPPED",
-                     "The agent was stopped in the middle of the build.",
+                     kind == TaskKind::kScript
+                         ? "The agent was stopped in the middle of the script."
+                         : "The agent was stopped in the middle of the build.",
                      "Nothing, unless no other agent takes it: then submit again.",
                      "无需处理；若没有其他代理接手，请重新提交。");
 }
@@ -204,10 +206,10 @@ void AgentCore::Impl::On(AttemptVanished& event) {
                   event.log, event.client_ended);
   } else if (attempt->canceling) {
     Finish(*attempt, Failed(Canceled("Canceled; its container was lost meanwhile."), event.log));
-  } else if (attempt->kind == TaskKind::kBuild) {
+  } else if (protocol::RunsScript(attempt->kind)) {
     Finish(*attempt,
            Failed(MakeFailure(FailureClass::kAgentLost, "CONTAINER_LOST",
-                              "The build's container was lost in the middle.",
+                              "The script's container was lost in the middle.",
                               "Look whether the machine was restarted or ran out of memory.",
                               "请检查构建机是否重启过或内存不足。"),
                   event.log));

@@ -124,7 +124,7 @@ std::optional<JournalEntry> DecodePayload(std::string_view payload) {
     case Type::kAccepted: {
       const auto kind = in.Get<std::uint8_t>();
       if (kind < static_cast<std::uint8_t>(protocol::TaskKind::kBuild) ||
-          kind > static_cast<std::uint8_t>(protocol::TaskKind::kPreview)) {
+          kind > static_cast<std::uint8_t>(protocol::TaskKind::kScript)) {
         return std::nullopt;
       }
       entry.what = agent::JournalAccepted{static_cast<protocol::TaskKind>(kind)};

@@ -17,6 +17,14 @@ absl::Status Malformed(std::string_view why) {
                    "Run the same version of controller and agent.");
 }
 
+runner::BuildWork BuildWorkOf(const v1::BuildSpec& build) {
+  return {.repository = build.repository(),
+          .ref = build.ref(),
+          .publish_follows = build.publish_follows(),
+          .private_repository = build.private_repository(),
+          .parameters = {build.parameters().begin(), build.parameters().end()}};
+}
+
 }  // namespace
 
 absl::StatusOr<runner::TaskSpec> ParseTaskSpec(std::string_view bytes) {
@@ -31,12 +39,18 @@ absl::StatusOr<runner::TaskSpec> ParseTaskSpec(std::string_view bytes) {
                         .description = proto.description(),
                         .work = {}};
   if (proto.has_build()) {
-    spec.work = runner::BuildWork{
-        .repository = proto.build().repository(),
-        .ref = proto.build().ref(),
-        .publish_follows = proto.build().publish_follows(),
-        .private_repository = proto.build().private_repository(),
-        .parameters = {proto.build().parameters().begin(), proto.build().parameters().end()}};
+    spec.work = BuildWorkOf(proto.build());
+    return spec;
+  }
+  if (proto.has_script()) {
+    const std::string& name = proto.script().name();
+    if (name.empty() || name == "." || name == ".." || name.size() > 255 ||
+        name.find_first_of(std::string_view("/\0", 2)) != std::string::npos) {
+      return Malformed("script.name is no name of a file");
+    }
+    runner::BuildWork work = BuildWorkOf(proto.script().build());
+    work.script = runner::BroughtScript{.name = name, .bytes = proto.script().script()};
+    spec.work = std::move(work);
     return spec;
   }
   if (!proto.has_publish() && !proto.has_probe()) return Malformed("no kind of work");

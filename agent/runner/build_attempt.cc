@@ -3,13 +3,14 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include <algorithm>
 #include <chrono>
 #include <utility>
 
 #include "agent/artifacts/tree_uploader.h"
+#include "agent/runner/brought_script.h"
+#include "agent/runner/default_version.h"
 #include "agent/runner/disk_watch.h"
 #include "agent/runner/failures.h"
 #include "agent/runner/repository_source.h"
@@ -51,14 +52,6 @@ std::string ShortCommit(const std::string& commit) { return commit.substr(0, 12)
 
 }  // namespace
 
-std::string DefaultVersion(WallTime commit_time) {
-  const auto seconds = static_cast<time_t>(ToUnixMicros(commit_time) / 1'000'000);
-  tm parts{};
-  gmtime_r(&seconds, &parts);
-  return fmt::format("{}.{}.{}", parts.tm_year + 1900, (parts.tm_mon + 1) * 100 + parts.tm_mday,
-                     parts.tm_hour * 100 + parts.tm_min);
-}
-
 BuildAttempt::BuildAttempt(AttemptContext& context)
     : context_(context),
       work_(std::get<BuildWork>(context.task.work)),
@@ -77,7 +70,8 @@ AttemptEnd BuildAttempt::Run() {
     if (!context_.settled) (void)session_.Remove();
     if (context_.control.leaving()) return Left{};
     if (context_.control.canceled()) {
-      trouble = MakeFailure(reason::kCanceled, "The build was canceled.");
+      trouble = MakeFailure(reason::kCanceled,
+                            work_.script ? "The script was canceled." : "The build was canceled.");
     }
     context_.FailStep(trouble->message);
     context_.SayFailure(*trouble);
@@ -94,7 +88,7 @@ BuildAttempt::Trouble BuildAttempt::Everything() {
     if (Trouble trouble = Prepare()) return trouble;
   }
   if (Trouble trouble = RunScript()) return trouble;
-  return Archive();
+  return work_.script ? std::nullopt : Archive();
 }
 
 BuildAttempt::Trouble BuildAttempt::Fetch() {
@@ -141,7 +135,10 @@ BuildAttempt::Trouble BuildAttempt::ReadProject(const std::string& commit) {
   if (!text.ok()) return workspace::ToFailure(text.status());
   const absl::StatusOr<project::ProjectConfig> config = project::ParseProjectConfig(*text);
   if (!config.ok()) return workspace::ToFailure(config.status());
-  const project::PlatformConfig* platform = config->Find(context_.task.platform);
+  // A script may be run against a commit as such.
+  const project::PlatformConfig* platform = work_.script && context_.task.platform.empty()
+                                                ? &config->platforms.front()
+                                                : config->Find(context_.task.platform);
   if (platform == nullptr) {
     return MakeFailure(
         reason::kUnknownPlatform,
@@ -165,7 +162,7 @@ BuildAttempt::Trouble BuildAttempt::ReadProject(const std::string& commit) {
   outcome_.parameters = *std::move(parameters);
   limits_ =
       CapLimits(platform_.build.limits, context_.options.max_limits, context_.parts.engine_cpus);
-  return ReadCredential(*reader, commit);
+  return work_.script ? std::nullopt : ReadCredential(*reader, commit);
 }
 
 BuildAttempt::Trouble BuildAttempt::ReadCredential(const git::CommitReader& reader,
@@ -201,9 +198,10 @@ BuildAttempt::Trouble BuildAttempt::Prepare() {
         "limits of this agent apply: {} CPUs, {} memory, {} processes, {} disk", limits_.cpus,
         config::FormatSize(limits_.memory), limits_.pids, config::FormatSize(limits_.disk)));
   }
+  const std::string& what = work_.script ? work_.script->name : build.script;
   context_.Say(fmt::format("running {} in {} ({})",
-                           build.script.empty() ? "the commands of slipway.yaml" : build.script,
-                           build.image, image->id.substr(0, 19)));
+                           what.empty() ? "the commands of slipway.yaml" : what, build.image,
+                           image->id.substr(0, 19)));
   context_.progress.image_id = image->id;
   const absl::StatusOr<std::string_view> spared = Launch();
   if (!spared.ok()) return FailureOf(spared.status());
@@ -277,9 +275,12 @@ init::StepSpec BuildAttempt::ScriptStep() const {
   const project::BuildConfig& build = platform_.build;
   init::StepSpec step;
   step.step = kScriptStep;
-  step.argv = build.script.empty() ? std::vector<std::string>{"/bin/sh", "-e", "-c", build.run}
-                                   : std::vector<std::string>{"/bin/sh", build.script};
-  step.env = BuildEnvironment(context_.options, context_.task, build,
+  step.argv = work_.script           ? ArgvOf(*work_.script)
+              : build.script.empty() ? std::vector<std::string>{"/bin/sh", "-e", "-c", build.run}
+                                     : std::vector<std::string>{"/bin/sh", build.script};
+  TaskSpec task = context_.task;
+  task.platform = platform_.name;
+  step.env = BuildEnvironment(context_.options, task, build,
                               {.commit = outcome_.commit,
                                .version = outcome_.version,
                                .app_id = platform_.app_id,
@@ -303,6 +304,10 @@ BuildAttempt::Trouble BuildAttempt::RunScript() {
     ready = session_.Attach(executor::ContainerId(context_.progress.container));
     // One of the pool may not have got its name.
     context_.parts.pool.Name(session_.id(), ContainerName(context_.options.owner, context_.key));
+  }
+  if (ready.ok() && work_.script) {
+    ready = PlaceScript(*work_.script, context_.paths.dir, context_.paths.home);
+    if (!ready.ok()) return FailureOf(ready);
   }
   if (ready.ok()) {
     // Idempotent: a step that was started before the agent died is not started again.

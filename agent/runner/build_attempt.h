@@ -11,9 +11,9 @@
 namespace slipway::runner {
 
 // A build: fetch the commit, run its script in a container, archive what it left. Steps: 1 fetch,
-// 2 prepare, 3 script, 4 archive. May be run again after a restart of the agent at any point: a
-// container that is there is taken up, what came before it is done anew.
-// Confined to the attempt's thread.
+// 2 prepare, 3 script, 4 archive. Or a script that somebody brought, which leaves nothing to
+// archive. May be run again after a restart of the agent at any point: a container that is there is
+// taken up, what came before it is done anew. Confined to the attempt's thread.
 class BuildAttempt {
  public:
   // REQUIRES: the task is a BuildWork. `context` outlives this.
@@ -57,9 +57,5 @@ class BuildAttempt {
   protocol::BuildOutcome outcome_;
   std::string script_error_;
 };
-
-// The version of a build that nobody named: of the commit's time in UTC, "2026.1121.930" for
-// 2026-11-21 09:30. Numbers only, as some platforms want it, and rising with the commits.
-[[nodiscard]] std::string DefaultVersion(WallTime commit_time);
 
 }  // namespace slipway::runner

@@ -212,10 +212,12 @@ absl::StatusOr<std::unique_ptr<AttemptContext>> Runner::Begin(Attempt& attempt,
   }
   SLIPWAY_ASSIGN_OR_RETURN(TaskSpec task, parts_.parse_spec(order.spec));
   const auto* publish = std::get_if<PublishWork>(&task.work);
-  const protocol::TaskKind ordered = publish == nullptr   ? protocol::TaskKind::kBuild
-                                     : publish->probe     ? protocol::TaskKind::kProbe
-                                     : publish->preview() ? protocol::TaskKind::kPreview
-                                                          : protocol::TaskKind::kPublish;
+  const auto* build = std::get_if<BuildWork>(&task.work);
+  const protocol::TaskKind ordered =
+      publish == nullptr ? build->script ? protocol::TaskKind::kScript : protocol::TaskKind::kBuild
+      : publish->probe   ? protocol::TaskKind::kProbe
+      : publish->preview() ? protocol::TaskKind::kPreview
+                           : protocol::TaskKind::kPublish;
   if (ordered != order.kind) {
     return absl::InvalidArgumentError("task and order differ in kind");
   }
@@ -286,10 +288,11 @@ AttemptEnd Runner::RunTask(AttemptContext& context, const agent::AdoptAttempt& o
             {{"task", order.key.task.value()},
              {"attempt", std::to_string(order.key.attempt.value())},
              {"kind", order.kind == protocol::TaskKind::kBuild     ? "build"
+                      : order.kind == protocol::TaskKind::kScript  ? "script"
                       : order.kind == protocol::TaskKind::kPublish ? "publish"
                       : order.kind == protocol::TaskKind::kPreview ? "preview"
                                                                    : "probe"}});
-  if (order.kind == protocol::TaskKind::kBuild) {
+  if (protocol::RunsScript(order.kind)) {
     if (adopt && context.progress.container.empty()) {
       context.Say("the agent was restarted before the script began; beginning anew");
     }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <variant>
 
@@ -10,6 +11,12 @@
 namespace slipway::runner {
 
 // What a task asks of an agent: slipway.v1.TaskSpec as values.
+// A script that somebody brought, instead of the one of slipway.yaml.
+struct BroughtScript {
+  std::string name;  // of its file: any but ".", ".." and with '/'
+  std::string bytes;
+};
+
 struct BuildWork {
   std::string repository;
   std::string ref;
@@ -19,6 +26,8 @@ struct BuildWork {
   bool private_repository = false;
   // As submitted, unchecked: name → value.
   std::map<std::string, std::string> parameters{};
+  // Run instead of the commit's own; nothing is archived then.
+  std::optional<BroughtScript> script{};
 };
 
 struct PublishWork {

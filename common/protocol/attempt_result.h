@@ -37,6 +37,9 @@ struct BuildOutcome {
   std::vector<std::string> publish_options;
   // What the script was told: every parameter of that commit → its value.
   std::map<std::string, std::string> parameters{};
+  // The build (a task's id) whose product this is, when the same had been built before; empty: it
+  // was built here.
+  std::string same_as{};
 
   friend bool operator==(const BuildOutcome&, const BuildOutcome&) = default;
 };

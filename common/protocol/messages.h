@@ -22,7 +22,12 @@ namespace slipway::protocol {
 // A probe asks a platform what became of a publish of unknown outcome. It changes nothing there and
 // may be repeated; for its agent it is a publish that needs no marker. So is a preview, which makes
 // a code for exactly this product and changes nothing that the public sees.
-enum class TaskKind { kBuild = 1, kPublish = 2, kProbe = 3, kPreview = 4 };
+enum class TaskKind { kBuild = 1, kPublish = 2, kProbe = 3, kPreview = 4, kScript = 5 };
+
+// Fetches a commit and runs a script against it; all others hand an archived product to somebody.
+[[nodiscard]] constexpr bool RunsScript(TaskKind kind) {
+  return kind == TaskKind::kBuild || kind == TaskKind::kScript;
+}
 
 // May be done again however often: its permit is remembered by nobody, and one that was lost in the
 // middle is begun anew.

@@ -17,6 +17,8 @@ grpc::ChannelArguments AgentChannelArguments() {
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 10'000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1'000);
+  // What is to be started may bring scripts of 1 MiB each along.
+  arguments.SetMaxReceiveMessageSize(128 << 20);
   // A proxy of the environment is for platforms, not for the farm's own controller.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);

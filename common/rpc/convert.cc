@@ -29,6 +29,7 @@ absl::StatusOr<protocol::TaskKind> KindFromProto(v1::TaskKind kind) {
   if (kind == v1::TASK_KIND_PUBLISH) return protocol::TaskKind::kPublish;
   if (kind == v1::TASK_KIND_PROBE) return protocol::TaskKind::kProbe;
   if (kind == v1::TASK_KIND_PREVIEW) return protocol::TaskKind::kPreview;
+  if (kind == v1::TASK_KIND_SCRIPT) return protocol::TaskKind::kScript;
   return Bad("kind", "unknown value");
 }
 
@@ -48,6 +49,7 @@ v1::BuildOutcome BuildToProto(const protocol::BuildOutcome& b) {
   out.set_sealed_credential(b.sealed_credential);
   for (const auto& option : b.publish_options) out.add_publish_options(Cut(option));
   out.mutable_parameters()->insert(b.parameters.begin(), b.parameters.end());
+  out.set_same_as(b.same_as);
   return out;
 }
 

@@ -152,9 +152,9 @@ absl::Status AgentService::DoGetCredential(grpc::ServerContext& context,
                                            v1::GetRepositoryCredentialResponse& response) {
   SLIPWAY_ASSIGN_OR_RETURN(const auto call, AgentCall::Begin(context, deps_.gateway, deps_.peers));
   SLIPWAY_ASSIGN_OR_RETURN(const auto task, CurrentTask(*call, request.ref()));
-  if (task.kind != domain::TaskKind::kBuild) {
+  if (!protocol::RunsScript(task.kind)) {
     return MakeError(absl::StatusCode::kFailedPrecondition, "STALE_ATTEMPT",
-                     "only a build fetches a repository");
+                     "only a build or script fetches a repository");
   }
   SLIPWAY_ASSIGN_OR_RETURN(const auto application, deps_.applications.Get(task.application));
   SLIPWAY_ASSIGN_OR_RETURN(const auto credential,

@@ -69,7 +69,7 @@ absl::Status Check(protocol::Inventory& inventory) {
         status.phase > protocol::AttemptPhase::kFinished) {
       return Bad("attempt phase");
     }
-    if (status.kind < protocol::TaskKind::kBuild || status.kind > protocol::TaskKind::kPreview) {
+    if (status.kind < protocol::TaskKind::kBuild || status.kind > protocol::TaskKind::kScript) {
       return Bad("task kind");
     }
   }

@@ -68,6 +68,7 @@ v1::Task ToProto(const domain::Task& task, const domain::Run& run, const std::st
   }
   out.set_starts(task.starts);
   out.mutable_parameters()->insert(run.parameters.begin(), run.parameters.end());
+  out.set_script_name(run.script_name);
   if (task.result) {
     *out.mutable_result() = rpc::ToProto(*task.result);
     // Opens for nobody but the farm, and is of no use to anybody else.

@@ -57,6 +57,11 @@ absl::Status CheckText(const char* field, const std::string& text, std::size_t l
   return absl::OkStatus();
 }
 
+absl::Status CheckRef(const std::string& ref) {
+  SLIPWAY_RETURN_IF_ERROR(CheckText("ref", ref, 256));
+  return ref.rfind('-', 0) == 0 ? BadField("ref", "must not begin with '-'") : absl::OkStatus();
+}
+
 absl::Status CheckRequestId(const std::string& request_id) {
   return CheckText("request_id", request_id, 128);
 }

@@ -24,6 +24,9 @@ enum class Lines { kOne, kMany };
 [[nodiscard]] absl::Status CheckText(const char* field, const std::string& text, std::size_t limit,
                                      Lines lines = Lines::kOne);
 
+// A branch, tag or commit; may be empty.
+[[nodiscard]] absl::Status CheckRef(const std::string& ref);
+
 // Of a creation: empty, or at most 128 bytes.
 [[nodiscard]] absl::Status CheckRequestId(const std::string& request_id);
 

@@ -148,10 +148,10 @@ void AddActions(const OverviewParts& parts, v1::ApplicationOverview& overview) {
     switch (operation) {
       case Operation::kView:
       case Operation::kManage: Add(overview, operation, absl::OkStatus()); break;
-      case Operation::kPackage: Add(overview, operation, CheckBuild(parts)); break;
+      case Operation::kPackage:
+      case Operation::kRunScript: Add(overview, operation, CheckBuild(parts)); break;
       case Operation::kPreview: AddHandOver(parts, operation, parts.previews_on, overview); break;
       case Operation::kPublish: AddHandOver(parts, operation, parts.publishes_to, overview); break;
-      case Operation::kRunScript: Add(overview, operation, NothingYet(operation)); break;
       case Operation::kApprove:
       case Operation::kDeploy: {
         const auto& environments =

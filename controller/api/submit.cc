@@ -29,31 +29,6 @@ bool IsGroupName(const std::string& name) {
          name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789._-") == std::string::npos;
 }
 
-// Who requires labels, for messages, and which.
-struct Requirer {
-  std::string who;
-  const Labels& labels;
-};
-
-absl::StatusOr<Labels> Together(std::initializer_list<Requirer> requirers) {
-  Labels all;
-  std::map<std::string, std::string> by;
-  for (const Requirer& requirer : requirers) {
-    for (const auto& [key, value] : requirer.labels) {
-      const auto [it, inserted] = all.emplace(key, value);
-      if (inserted) by[key] = requirer.who;
-      if (it->second == value) continue;
-      return MakeError(absl::StatusCode::kFailedPrecondition, "REQUIREMENTS_CONFLICT",
-                       fmt::format("{} requires {}={}, {} requires {}={}", by[key], key, it->second,
-                                   requirer.who, key, value),
-                       "No agent can be both; leave one of them out.");
-    }
-  }
-  // Agents of other executors take only what names them.
-  all.emplace("executor", "docker");
-  return all;
-}
-
 // The task that hands the product of `build` to `target`.
 domain::Task HandOver(const domain::Task& build, const domain::Target& target,
                       domain::TaskKind kind, Labels requirements) {
@@ -92,6 +67,30 @@ absl::StatusOr<std::vector<RequestedChannel>> ChannelsFrom(const v1::SubmitRunRe
 
 }  // namespace
 
+absl::StatusOr<Labels> Together(std::initializer_list<Requirer> requirers) {
+  Labels all;
+  std::map<std::string, std::string> by;
+  for (const Requirer& requirer : requirers) {
+    for (const auto& [key, value] : requirer.labels) {
+      const auto [it, inserted] = all.emplace(key, value);
+      if (inserted) by[key] = requirer.who;
+      if (it->second == value) continue;
+      return MakeError(absl::StatusCode::kFailedPrecondition, "REQUIREMENTS_CONFLICT",
+                       fmt::format("{} requires {}={}, {} requires {}={}", by[key], key, it->second,
+                                   requirer.who, key, value),
+                       "No agent can be both; leave one of them out.");
+    }
+  }
+  // Agents of other executors take only what names them.
+  all.emplace("executor", "docker");
+  return all;
+}
+
+absl::Status CheckPriority(std::int32_t priority) {
+  if (priority >= -kHighestPriority && priority <= kHighestPriority) return absl::OkStatus();
+  return BadField("priority", "not in -100 … 100");
+}
+
 absl::StatusOr<Expanded> Expand(const v1::SubmitRunRequest& request,
                                 const domain::Application& application,
                                 const domain::Account& account, const domain::Targets& targets,
@@ -100,10 +99,9 @@ absl::StatusOr<Expanded> Expand(const v1::SubmitRunRequest& request,
     return BadField("request_id", "missing; send a text that is unique for this submit");
   }
   SLIPWAY_RETURN_IF_ERROR(CheckText("request_id", request.request_id(), 128));
-  SLIPWAY_RETURN_IF_ERROR(CheckText("ref", request.ref(), 256));
+  SLIPWAY_RETURN_IF_ERROR(CheckRef(request.ref()));
   SLIPWAY_RETURN_IF_ERROR(CheckText("version", request.version(), 64));
   SLIPWAY_RETURN_IF_ERROR(CheckText("description", request.description(), 1024, Lines::kMany));
-  if (request.ref().rfind('-', 0) == 0) return BadField("ref", "must not begin with '-'");
   if (request.platforms_size() == 0) return BadField("platforms", "name at least one");
   if (request.platforms_size() > kMaxPlatforms) {
     return BadField("platforms", fmt::format("at most {} at once", kMaxPlatforms));
@@ -115,9 +113,7 @@ absl::StatusOr<Expanded> Expand(const v1::SubmitRunRequest& request,
   if (!request.target().empty() && !hands_over) {
     return BadField("target", "is only for a publish or a preview");
   }
-  if (request.priority() < -kHighestPriority || request.priority() > kHighestPriority) {
-    return BadField("priority", "not in -100 … 100");
-  }
+  SLIPWAY_RETURN_IF_ERROR(CheckPriority(request.priority()));
   if (!request.group().empty() && !IsGroupName(request.group())) {
     return BadField("group", "use 1 to 63 of a-z, 0-9, '.', '_' and '-', first a letter or digit");
   }

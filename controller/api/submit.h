@@ -1,5 +1,8 @@
 #pragma once
 
+#include <cstdint>
+#include <initializer_list>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -18,6 +21,19 @@ struct Expanded {
   domain::Run run;
   std::vector<domain::Task> tasks;
 };
+
+// Who requires labels, for messages, and which.
+struct Requirer {
+  std::string who;
+  const std::map<std::string, std::string>& labels;
+};
+// What all of them require, "executor" with its default. kFailedPrecondition, reason
+// REQUIREMENTS_CONFLICT.
+[[nodiscard]] absl::StatusOr<std::map<std::string, std::string>> Together(
+    std::initializer_list<Requirer> requirers);
+
+// -100 … 100. kInvalidArgument.
+[[nodiscard]] absl::Status CheckPriority(std::int32_t priority);
 
 // The run of a request and its tasks: per platform a build and, when asked for, the publish or
 // preview that waits for it. kInvalidArgument names the field; kFailedPrecondition, reason

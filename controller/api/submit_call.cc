@@ -15,6 +15,7 @@
 #include "controller/api/fields.h"
 #include "controller/api/guard.h"
 #include "controller/api/package_convert.h"
+#include "controller/api/script_call.h"
 #include "controller/api/submit.h"
 #include "controller/api/task_actions.h"
 
@@ -27,9 +28,10 @@ constexpr std::size_t kMaxWaiting = 10'000;
 
 // One run of the call.
 struct Item {
-  const v1::SubmitRunRequest* request = nullptr;
-  v1::SubmitRunResponse response;
-  absl::Status status;
+  Expander expand;
+  std::string application;  // its name, once it is expanded
+  v1::SubmitRunResponse response{};
+  absl::Status status{};
 };
 
 // Takes the account, hands every run to the scheduler, and answers when the last of them has its
@@ -82,25 +84,15 @@ class SubmitCall final : public EndingCall {
   absl::Status Submit(const std::shared_ptr<SubmitCall>& self, std::size_t i,
                       const access::Caller& caller) {
     Item& item = items_[i];
-    SLIPWAY_ASSIGN_OR_RETURN(const auto application,
-                             FindApplication(deps_, caller, item.request->application()));
     // As the database keeps it.
     const WallTime now = FromUnixMicros(ToUnixMicros(deps_.clock.Wall()));
     SLIPWAY_ASSIGN_OR_RETURN(const auto targets, deps_.targets.GetTargets());
-    SLIPWAY_ASSIGN_OR_RETURN(auto expanded,
-                             Expand(*item.request, application, caller.account, *targets, now));
-    if (item.request->has_packaging()) {
-      auto packaging = PackagingFrom(item.request->packaging(), expanded.run, deps_.farm,
-                                     deps_.sealing_certificate, now);
-      // gRPC's own, which nobody reads again: its passwords must not outlive their use.
-      ForgetPasswords(*const_cast<v1::SubmitRunRequest*>(item.request)->mutable_packaging());
-      SLIPWAY_RETURN_IF_ERROR(packaging.status());
-      expanded.run.packaging = *std::move(packaging);
-    }
+    SLIPWAY_ASSIGN_OR_RETURN(Expanded expanded, item.expand(caller, *targets, now));
+    item.application = expanded.run.application_name;
     std::vector<domain::Authority> authorities;
     std::vector<domain::TargetUse> uses;
     for (const domain::Task& task : expanded.tasks) {
-      if (task.kind != domain::TaskKind::kBuild) {
+      if (!protocol::RunsScript(task.kind)) {
         const domain::Target* target = targets->Find(task.platform, task.target);
         uses.push_back({task.platform, task.target, target == nullptr ? "" : target->environment});
       }
@@ -165,7 +157,7 @@ class SubmitCall final : public EndingCall {
     item.response.clear_tasks();
     if (!tasks.ok()) return;
     // One may see its own, and not that of another application.
-    if (!tasks->empty() && tasks->front().application() != item.request->application()) {
+    if (!tasks->empty() && tasks->front().application() != item.application) {
       item.response.clear_run();
       item.status = BadField("request_id", "was used for a run of another application");
       return;
@@ -191,18 +183,43 @@ grpc::ServerUnaryReactor* StartCall(grpc::CallbackServerContext& context, const 
   return call.get();
 }
 
+// What a SubmitRunRequest asks for. `request` outlives it.
+Expander ExpanderOf(const Deps& deps, const v1::SubmitRunRequest& request) {
+  return [&deps, &request](const access::Caller& caller, const domain::Targets& targets,
+                           WallTime now) -> absl::StatusOr<Expanded> {
+    SLIPWAY_ASSIGN_OR_RETURN(const auto application,
+                             FindApplication(deps, caller, request.application()));
+    SLIPWAY_ASSIGN_OR_RETURN(auto expanded,
+                             Expand(request, application, caller.account, targets, now));
+    SLIPWAY_RETURN_IF_ERROR(TakeScriptsWord(deps, caller, request, expanded.run));
+    if (!request.has_packaging()) return expanded;
+    auto packaging =
+        PackagingFrom(request.packaging(), expanded.run, deps.farm, deps.sealing_certificate, now);
+    // gRPC's own, which nobody reads again: its passwords must not outlive their use.
+    ForgetPasswords(*const_cast<v1::SubmitRunRequest&>(request).mutable_packaging());
+    SLIPWAY_RETURN_IF_ERROR(packaging.status());
+    expanded.run.packaging = *std::move(packaging);
+    return expanded;
+  };
+}
+
 }  // namespace
 
-grpc::ServerUnaryReactor* NewSubmitCall(grpc::CallbackServerContext& context, const Deps& deps,
-                                        const v1::SubmitRunRequest& request,
-                                        v1::SubmitRunResponse& response) {
+grpc::ServerUnaryReactor* NewExpandedCall(grpc::CallbackServerContext& context, const Deps& deps,
+                                          Expander expand, v1::SubmitRunResponse& response) {
   std::vector<Item> items(1);
-  items[0].request = &request;
+  items[0].expand = std::move(expand);
   return StartCall(context, deps, std::move(items), absl::OkStatus(),
                    [&response](std::vector<Item>& done) {
                      if (done[0].status.ok()) response = std::move(done[0].response);
                      return done[0].status;
                    });
+}
+
+grpc::ServerUnaryReactor* NewSubmitCall(grpc::CallbackServerContext& context, const Deps& deps,
+                                        const v1::SubmitRunRequest& request,
+                                        v1::SubmitRunResponse& response) {
+  return NewExpandedCall(context, deps, ExpanderOf(deps, request), response);
 }
 
 grpc::ServerUnaryReactor* NewSubmitManyCall(grpc::CallbackServerContext& context, const Deps& deps,
@@ -216,7 +233,7 @@ grpc::ServerUnaryReactor* NewSubmitManyCall(grpc::CallbackServerContext& context
   }
   std::vector<Item> items(static_cast<std::size_t>(size));
   for (std::size_t i = 0; i < items.size(); ++i) {
-    items[i].request = &request.runs(static_cast<int>(i));
+    items[i].expand = ExpanderOf(deps, request.runs(static_cast<int>(i)));
   }
   return StartCall(context, deps, std::move(items), std::move(refused),
                    [&response](std::vector<Item>& done) {

@@ -2,11 +2,25 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <functional>
+
+#include "controller/access/access.h"
+#include "controller/api/submit.h"
 #include "controller/api/task_service.h"
 #include "slipway/v1/task.grpc.pb.h"
 
 // Submits wait for a commit, which many share; so none of them holds a thread while it waits.
 namespace slipway::api {
+
+// Makes the run that a request asks for, with what the caller may see of the catalog. Its errors
+// are those of the call.
+using Expander = std::function<absl::StatusOr<Expanded>(
+    const access::Caller& caller, const domain::Targets& targets, WallTime now)>;
+
+// Answers a request for one run. The reactor deletes itself.
+[[nodiscard]] grpc::ServerUnaryReactor* NewExpandedCall(grpc::CallbackServerContext& context,
+                                                        const Deps& deps, Expander expand,
+                                                        v1::SubmitRunResponse& response);
 
 // Answers SubmitRun. The reactor deletes itself.
 [[nodiscard]] grpc::ServerUnaryReactor* NewSubmitCall(grpc::CallbackServerContext& context,

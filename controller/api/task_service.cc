@@ -13,6 +13,7 @@
 #include "controller/api/explain.h"
 #include "controller/api/follow.h"
 #include "controller/api/guard.h"
+#include "controller/api/script_call.h"
 #include "controller/api/submit_call.h"
 #include "controller/api/task_actions.h"
 
@@ -84,6 +85,12 @@ grpc::ServerUnaryReactor* TaskService::SubmitRun(grpc::CallbackServerContext* co
                                                  const v1::SubmitRunRequest* request,
                                                  v1::SubmitRunResponse* response) {
   return NewSubmitCall(*context, deps_, *request, *response);
+}
+
+grpc::ServerUnaryReactor* TaskService::RunScript(grpc::CallbackServerContext* context,
+                                                 const v1::RunScriptRequest* request,
+                                                 v1::SubmitRunResponse* response) {
+  return NewScriptCall(*context, deps_, *request, *response);
 }
 
 grpc::ServerUnaryReactor* TaskService::SubmitRuns(grpc::CallbackServerContext* context,

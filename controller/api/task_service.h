@@ -46,8 +46,9 @@ struct Deps {
 class TaskService final
     : public v1::TaskService::WithCallbackMethod_SubmitRun<
           v1::TaskService::WithCallbackMethod_SubmitRuns<
-              v1::TaskService::WithCallbackMethod_WatchRun<
-                  v1::TaskService::WithRawCallbackMethod_ReadLog<v1::TaskService::Service>>>> {
+              v1::TaskService::WithCallbackMethod_RunScript<
+                  v1::TaskService::WithCallbackMethod_WatchRun<
+                      v1::TaskService::WithRawCallbackMethod_ReadLog<v1::TaskService::Service>>>>> {
  public:
   explicit TaskService(const Deps& deps) : deps_(deps) {}
 
@@ -57,6 +58,9 @@ class TaskService final
   grpc::ServerUnaryReactor* SubmitRuns(grpc::CallbackServerContext* context,
                                        const v1::SubmitRunsRequest* request,
                                        v1::SubmitRunsResponse* response) override;
+  grpc::ServerUnaryReactor* RunScript(grpc::CallbackServerContext* context,
+                                      const v1::RunScriptRequest* request,
+                                      v1::SubmitRunResponse* response) override;
   grpc::Status GetTask(grpc::ServerContext* context, const v1::GetTaskRequest* request,
                        v1::Task* response) override;
   grpc::Status GetPlatformImage(grpc::ServerContext* context,

@@ -36,12 +36,27 @@ struct SubmitFlags {
   std::vector<std::string> parameters;  // NAME=VALUE
   std::vector<std::string> channels;    // PLATFORM/NAME[=ADDRESS,…]
   PackagingFlags packaging;
+  std::string after_script;   // a task
   std::string queue_timeout;  // duration or "none"; empty: as the application says
   std::string request_id;     // empty: a new one
   bool follow = false;
   std::string patience;  // duration; empty: the default
 };
 [[nodiscard]] Outcome Submit(Session& session, const SubmitFlags& flags);
+
+struct RunScriptFlags {
+  std::string file;
+  std::string application;
+  std::string ref;
+  std::string platform;
+  std::vector<std::string> require;     // KEY=VALUE
+  std::vector<std::string> parameters;  // NAME=VALUE
+  std::string queue_timeout;            // as of SubmitFlags
+  std::string request_id;               // empty: a new one
+  bool follow = false;
+  std::string patience;  // duration; empty: the default
+};
+[[nodiscard]] Outcome RunScript(Session& session, const RunScriptFlags& flags);
 
 struct FollowFlags {
   std::string run;

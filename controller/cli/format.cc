@@ -95,6 +95,7 @@ const char* KindName(v1::TaskKind kind, Text t) {
     case v1::TASK_KIND_PUBLISH: return t("publish", "发布");
     case v1::TASK_KIND_PROBE: return t("probe", "探测");
     case v1::TASK_KIND_PREVIEW: return t("preview", "预览");
+    case v1::TASK_KIND_SCRIPT: return t("script", "脚本");
     default: return "?";
   }
 }
@@ -141,6 +142,9 @@ std::string FailureClassName(v1::FailureClass failure_class, Text t) {
 }
 
 std::string TaskTitle(const v1::Task& task, Text t) {
+  if (task.kind() == v1::TASK_KIND_SCRIPT) {
+    return fmt::format("{} {}", KindName(task.kind(), t), task.script_name());
+  }
   std::string title = fmt::format("{} {}", task.platform(), KindName(task.kind(), t));
   if (!task.target().empty()) title += fmt::format(" → {}", task.target());
   return title;

@@ -100,6 +100,7 @@ class Grammar {
   std::string output_;
   bool json_ = false;
   SubmitFlags submit_;
+  RunScriptFlags run_script_;
   FollowFlags follow_;
   TasksFlags tasks_;
   CancelFlags cancel_;

@@ -41,12 +41,39 @@ void Grammar::AddRuns() {
          "将产物交付到渠道：page、email 或 email/名称=a@example.com,b@…，可重复")
       ->allow_extra_args(false);
   AddPackaging(submit, submit_.packaging);
+  Option(submit, "--after-script", submit_.after_script,
+         "Builds the commit that this script task ran against, if it passed",
+         "构建该脚本任务所检查的提交；脚本必须已通过");
   Option(submit, "--request-id", submit_.request_id,
          "Unique per intent: submitting it again gives the same run",
          "唯一标识；重复提交得到同一次运行");
   Flag(submit, "-f,--follow", submit_.follow, "Stays until the end, with steps and log",
        "跟随到结束，显示步骤和日志");
   AddPatience(submit, submit_.patience);
+
+  CLI::App* script = Command(app_, "run-script", "Runs a script against a version; builds nothing",
+                             "针对某个版本运行脚本（不构建）",
+                             [this](Session& s) { return RunScript(s, run_script_); });
+  Option(script, "FILE", run_script_.file, "The script, whatever it is called",
+         "脚本文件，名称任意")
+      ->required()
+      ->type_name("FILE");
+  Option(script, "--app", run_script_.application, "Application", "应用")->required();
+  Option(script, "--ref", run_script_.ref, "Branch, tag or commit (else the default branch)",
+         "分支、标签或提交（缺省为默认分支）");
+  Option(script, "--platform", run_script_.platform,
+         "Whose builder image (else the first of slipway.yaml)",
+         "使用哪个平台的构建镜像（缺省为 slipway.yaml 中的第一个）");
+  Option(script, "--param", run_script_.parameters, "As of submit: NAME=VALUE; repeatable",
+         "同 submit：NAME=VALUE，可重复")
+      ->allow_extra_args(false);
+  AddWaiting(script, run_script_.require, run_script_.queue_timeout);
+  Option(script, "--request-id", run_script_.request_id,
+         "Unique per intent: submitting it again gives the same run",
+         "唯一标识；重复提交得到同一次运行");
+  Flag(script, "-f,--follow", run_script_.follow, "Stays until the end, with steps and log",
+       "跟随到结束，显示步骤和日志");
+  AddPatience(script, run_script_.patience);
 
   CLI::App* follow = Command(app_, "follow", "Follows a run to its end", "跟随一次运行到结束",
                              [this](Session& s) { return Follow(s, follow_); });

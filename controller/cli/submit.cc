@@ -9,6 +9,7 @@
 #include "controller/cli/format.h"
 #include "controller/cli/qr_output.h"
 #include "controller/cli/repeat_call.h"
+#include "controller/cli/submitted.h"
 #include "controller/cli/table.h"
 
 namespace slipway::cli {
@@ -115,6 +116,25 @@ absl::StatusOr<RetryOptions> RetryFor(const std::string& text) {
   return retry;
 }
 
+Outcome TellSubmitted(Session& session, const Client& client, const v1::SubmitRunResponse& response,
+                      bool follow, const RetryOptions& retry) {
+  if (session.as_document && !follow) {
+    session.PrintDocument(response);
+    return ExitCode::kOk;
+  }
+  std::ostream& live = session.as_document ? session.err : session.out;
+  live << Heading(response.run(), response,
+                  session.as_document ? session.ErrView() : session.OutView());
+  live.flush();
+  if (!follow) {
+    session.out << fmt::format(
+        fmt::runtime(session.text("follow it: slipway follow {}\n", "跟随：slipway follow {}\n")),
+        response.run());
+    return ExitCode::kOk;
+  }
+  return FollowToEnd(session, client, response.run(), retry);
+}
+
 Outcome Submit(Session& session, const SubmitFlags& flags) {
   SLIPWAY_ASSIGN_OR_RETURN(const auto retry, RetryFor(flags.patience));
   v1::SubmitRunRequest request;
@@ -133,6 +153,7 @@ Outcome Submit(Session& session, const SubmitFlags& flags) {
   SLIPWAY_RETURN_IF_ERROR(
       ReadParameters(flags.parameters, session.text, *request.mutable_parameters()));
   for (const std::string& channel : flags.channels) AddChannel(channel, request);
+  request.set_after_script(flags.after_script);
   if (SaysPackaging(flags.packaging)) {
     if (flags.channels.empty()) {
       return UsageError(
@@ -155,21 +176,7 @@ Outcome Submit(Session& session, const SubmitFlags& flags) {
       CallAgain(*client, client->tasks(), &v1::TaskService::Stub::SubmitRun, request, response);
   if (request.has_packaging()) ForgetPasswords(*request.mutable_packaging());
   SLIPWAY_RETURN_IF_ERROR(submitted);
-  if (session.as_document && !flags.follow) {
-    session.PrintDocument(response);
-    return ExitCode::kOk;
-  }
-  std::ostream& live = session.as_document ? session.err : session.out;
-  live << Heading(response.run(), response,
-                  session.as_document ? session.ErrView() : session.OutView());
-  live.flush();
-  if (!flags.follow) {
-    session.out << fmt::format(
-        fmt::runtime(session.text("follow it: slipway follow {}\n", "跟随：slipway follow {}\n")),
-        response.run());
-    return ExitCode::kOk;
-  }
-  return FollowToEnd(session, *client, response.run(), retry);
+  return TellSubmitted(session, *client, response, flags.follow, retry);
 }
 
 Outcome Follow(Session& session, const FollowFlags& flags) {

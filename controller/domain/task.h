@@ -48,7 +48,7 @@ enum class TaskState {
 [[nodiscard]] bool MayBecome(TaskState from, TaskState to, TaskKind kind);
 
 // One submit. Expands to tasks: per platform a build and, when asked for, a publish that depends on
-// it.
+// it; or to one script.
 struct Run {
   RunId id;
   ApplicationId application;
@@ -67,6 +67,12 @@ struct Run {
   std::map<std::string, std::string> recipients{};
   // Of what its channels hand on.
   Packaging packaging{};
+  // The script task that allowed it; empty: none was asked for.
+  TaskId after_script{};
+  // Of a run that runs a script which somebody brought; empty: none.
+  std::string script_name{};
+  // Its bytes, on their way into the store alone: RunReader::ScriptOf reads them.
+  std::string script{};
 };
 
 struct Task {

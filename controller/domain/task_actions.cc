@@ -20,7 +20,7 @@ absl::Status Blocked(Action action, const TaskSituation& situation) {
     case Action::kCancel: return CheckCancel(task);
     case Action::kReadLog: return absl::OkStatus();
     case Action::kSubmitAgain:
-      return task.kind != TaskKind::kBuild
+      return !protocol::RunsScript(task.kind)
                  ? CheckTarget(situation.targets, task.platform, task.target)
                  : absl::OkStatus();
     case Action::kDownload: return CheckProduct(task);
@@ -38,6 +38,10 @@ absl::Status Blocked(Action action, const TaskSituation& situation) {
 Question QuestionOf(const Task& task, const Targets& targets) {
   Question question{.application = task.application, .operation = Operation::kPackage};
   if (task.kind == TaskKind::kBuild) return question;
+  if (task.kind == TaskKind::kScript) {
+    question.operation = Operation::kRunScript;
+    return question;
+  }
   question.operation = task.kind == TaskKind::kPublish   ? Operation::kPublish
                        : task.kind == TaskKind::kPreview ? Operation::kPreview
                                                          : Operation::kManage;

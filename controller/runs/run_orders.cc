@@ -63,7 +63,10 @@ v1::TaskSpec SpecFrame(const domain::Run& run, const std::string& platform) {
 
 RunOrders::RunOrders(Deps deps) : deps_(std::move(deps)), known_(kKnownRuns) {}
 
-void RunOrders::Submitted(const scheduler::Submit& event) { known_.Add(event.run, event.tasks); }
+void RunOrders::Submitted(const scheduler::Submit& event) {
+  // Scripts are read from the store: they would fill the memory.
+  if (event.run.script_name.empty()) known_.Add(event.run, event.tasks);
+}
 
 absl::StatusOr<RunOrders::Publish> RunOrders::LoadPublish(const TaskId& task) {
   Publish loaded;
@@ -98,7 +101,7 @@ absl::Status RunOrders::Complete(scheduler::ResultReported& event) {
     return CheckProduct(known->run->application, known->kind, event.result);
   }
   SLIPWAY_ASSIGN_OR_RETURN(const auto found, deps_.reader.GetTask(event.key.task));
-  if (found.task.kind == domain::TaskKind::kBuild) CheckParameters(found.run, event.result);
+  if (protocol::RunsScript(found.task.kind)) CheckParameters(found.run, event.result);
   SLIPWAY_RETURN_IF_ERROR(CheckProduct(found.task.application, found.task.kind, event.result));
   if (event.result.ok() && found.task.kind == domain::TaskKind::kPublish) {
     SLIPWAY_ASSIGN_OR_RETURN(event.release, MakeRelease(event.key.task, *event.result.publish));
@@ -220,6 +223,19 @@ absl::Status RunOrders::CheckProduct(const ApplicationId& application, domain::T
     if (result.ok() && !result.probe) result.probe.emplace();
     return absl::OkStatus();
   }
+  if (kind == domain::TaskKind::kScript) {
+    result.publish.reset();
+    if (result.build) result.build->manifest = Sha256Digest();
+    if (result.ok() && (!result.build || result.build->commit.empty())) {
+      result.failure = Failure{FailureClass::kInfrastructure,
+                               "SCRIPT_NOT_STARTED",
+                               "The agent does not say which commit the script ran against.",
+                               "",
+                               "Install the agent version that fits the controller.",
+                               "请安装与控制器匹配的代理版本。"};
+    }
+    return absl::OkStatus();
+  }
   if (kind == domain::TaskKind::kPreview) {
     result.build.reset();
     if (result.ok() && (!result.publish || result.publish->code.empty())) {
@@ -309,19 +325,35 @@ absl::StatusOr<std::optional<Failure>> RunOrders::Complete(scheduler::PermitRequ
   return std::optional<Failure>();
 }
 
+absl::StatusOr<std::string> RunOrders::ScriptSpecOf(const domain::Run& run,
+                                                    const std::string& platform) {
+  SLIPWAY_ASSIGN_OR_RETURN(const std::string script, deps_.reader.ScriptOf(run.id));
+  v1::TaskSpec spec = SpecFrame(run, platform);
+  auto* wanted = spec.mutable_script();
+  SLIPWAY_RETURN_IF_ERROR(FillBuild(run, false, *wanted->mutable_build()));
+  wanted->set_name(run.script_name);
+  wanted->set_script(script);
+  return spec.SerializeAsString();
+}
+
 absl::StatusOr<std::string> RunOrders::BuildSpecOf(const domain::Run& run,
                                                    const std::string& platform,
                                                    bool publish_follows) {
-  SLIPWAY_ASSIGN_OR_RETURN(const auto application, deps_.applications.Get(run.application));
   v1::TaskSpec spec = SpecFrame(run, platform);
-  auto* build = spec.mutable_build();
-  build->set_repository(application.repository);
-  build->set_ref(run.ref);
-  SLIPWAY_ASSIGN_OR_RETURN(const auto credential, deps_.credentials.Find(run.application));
-  build->set_private_repository(credential.has_value());
-  build->set_publish_follows(publish_follows);
-  build->mutable_parameters()->insert(run.parameters.begin(), run.parameters.end());
+  SLIPWAY_RETURN_IF_ERROR(FillBuild(run, publish_follows, *spec.mutable_build()));
   return spec.SerializeAsString();
+}
+
+absl::Status RunOrders::FillBuild(const domain::Run& run, bool publish_follows,
+                                  v1::BuildSpec& build) {
+  SLIPWAY_ASSIGN_OR_RETURN(const auto application, deps_.applications.Get(run.application));
+  build.set_repository(application.repository);
+  build.set_ref(run.ref);
+  SLIPWAY_ASSIGN_OR_RETURN(const auto credential, deps_.credentials.Find(run.application));
+  build.set_private_repository(credential.has_value());
+  build.set_publish_follows(publish_follows);
+  build.mutable_parameters()->insert(run.parameters.begin(), run.parameters.end());
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::string> RunOrders::SpecOf(const TaskId& task) {
@@ -330,6 +362,7 @@ absl::StatusOr<std::string> RunOrders::SpecOf(const TaskId& task) {
   }
   SLIPWAY_ASSIGN_OR_RETURN(const auto found, deps_.reader.GetTask(task));
   const domain::Run& run = found.run;
+  if (found.task.kind == domain::TaskKind::kScript) return ScriptSpecOf(run, found.task.platform);
   if (found.task.kind == domain::TaskKind::kBuild) {
     SLIPWAY_ASSIGN_OR_RETURN(const auto siblings, deps_.reader.TasksOfRun(run.id));
     const bool publish_follows =

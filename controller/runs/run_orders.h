@@ -23,6 +23,10 @@
 #include "controller/store/run_reader.h"
 #include "controller/store/target_store.h"
 
+namespace slipway::v1 {
+class BuildSpec;
+}
+
 namespace slipway::runs {
 
 // Knows what tasks mean: makes their specifications from the run and the build they depend on,
@@ -84,6 +88,9 @@ class RunOrders final : public scheduler::WorkOrders {
   [[nodiscard]] absl::StatusOr<std::string> BuildSpecOf(const domain::Run& run,
                                                         const std::string& platform,
                                                         bool publish_follows);
+  [[nodiscard]] absl::StatusOr<std::string> ScriptSpecOf(const domain::Run& run,
+                                                         const std::string& platform);
+  absl::Status FillBuild(const domain::Run& run, bool publish_follows, v1::BuildSpec& build);
   absl::StatusOr<domain::Release> MakeRelease(const TaskId& task,
                                               const protocol::PublishOutcome& outcome,
                                               const std::string& version = "");

@@ -235,7 +235,7 @@ void SchedulerCore::Impl::On(const PermitRequested& event, Moment at) {
   if (!Listening(event.from)) return;
   Entry* entry = Current(event.from, event.key);
   const bool runs = entry != nullptr && entry->task.state == TaskState::kRunning &&
-                    entry->task.kind != TaskKind::kBuild;
+                    !protocol::RunsScript(entry->task.kind);
   const auto deny = [&](protocol::Failure failure) {
     Send(event.from.agent, protocol::PermitDenied{event.key, std::move(failure)});
   };

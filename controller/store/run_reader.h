@@ -86,6 +86,9 @@ class RunReader {
   // it brought none, or there is no such task.
   [[nodiscard]] virtual absl::StatusOr<PlatformImage> ImageOf(const TaskId& id) = 0;
 
+  // The script that somebody brought for this run. kNotFound, reason NO_SUCH_RUN: it has none.
+  [[nodiscard]] virtual absl::StatusOr<std::string> ScriptOf(const RunId& id) = 0;
+
   [[nodiscard]] virtual absl::StatusOr<domain::Release> GetRelease(const ReleaseId& id) = 0;
   // How a publish of unknown outcome was resolved. kNotFound: it was not.
   [[nodiscard]] virtual absl::StatusOr<domain::Resolution> ResolutionOf(

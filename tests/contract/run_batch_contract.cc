@@ -60,4 +60,26 @@ TEST_CASE("SchedulerStore: unlike runs of one batch come back each as it was cre
   }
 }
 
+TEST_CASE("SchedulerStore: a script is kept with its run, byte by byte, and apart from lists",
+          "[contract]") {
+  Farm farm;
+  store::CreateRun create = Farm::Create("script");
+  create.run.script_name = "检查 it's.sh";
+  create.run.script = std::string("#!/bin/sh\n\0\xff\n", 13);
+  create.tasks.resize(1);
+  create.tasks[0].kind = domain::TaskKind::kScript;
+  store::CreateRun after = Farm::Create("after");
+  after.run.after_script = create.tasks[0].id;
+  for (const absl::Status& status : farm.Commit({create, after})) CHECK_OK(status);
+  auto& reader = farm.process->reader();
+  const auto found = reader.GetTask(create.tasks[0].id);
+  REQUIRE_OK(found);
+  CHECK(found->task.kind == domain::TaskKind::kScript);
+  CHECK(found->run.script_name == create.run.script_name);
+  CHECK(reader.ScriptOf(create.run.id).value_or("") == create.run.script);
+  CHECK(reader.GetRun(after.run.id)->after_script == create.tasks[0].id);
+  CHECK_THAT(reader.ScriptOf(after.run.id).status(),
+             StatusIs(absl::StatusCode::kNotFound, "NO_SUCH_RUN"));
+}
+
 }  // namespace slipway::testing

@@ -44,6 +44,15 @@ absl::StatusOr<store::PlatformImage> InMemoryRunReader::ImageOf(const TaskId& id
   return it->second;
 }
 
+absl::StatusOr<std::string> InMemoryRunReader::ScriptOf(const RunId& id) {
+  const std::lock_guard lock(state_.mu);
+  const auto it = state_.tables.runs.find(id);
+  if (it == state_.tables.runs.end() || it->second.script_name.empty()) {
+    return NoSuch("run '" + id.value() + "'", "NO_SUCH_RUN");
+  }
+  return it->second.script;
+}
+
 absl::StatusOr<domain::Run> InMemoryRunReader::GetRun(const RunId& id) {
   const std::lock_guard lock(state_.mu);
   const auto it = state_.tables.runs.find(id);

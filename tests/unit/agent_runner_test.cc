@@ -9,8 +9,8 @@
 #include <string>
 
 #include "agent/publish/adapter.h"
-#include "agent/runner/build_attempt.h"
 #include "agent/runner/container_plan.h"
+#include "agent/runner/default_version.h"
 #include "agent/runner/disk_watch.h"
 #include "agent/runner/failures.h"
 #include "agent/runner/progress.h"

@@ -1,28 +1,27 @@
-#include "controller/api/package_call.h"
-
 #include <catch2/catch.hpp>
 #include <string>
 #include <string_view>
+
+#include "controller/api/package_convert.h"
 
 namespace slipway::api {
 namespace {
 
 TEST_CASE("A package's password is taken out of the request, and its memory is wiped", "[unit]") {
   const std::string text = "a password that is too long to be kept within the string itself";
-  v1::DownloadPackageRequest request;
-  CHECK(TakePassword(request).empty());
-  CHECK_FALSE(request.has_encryption());
+  v1::PackageEncryption encryption;
+  CHECK(TakePassword(encryption).empty());
 
-  request.mutable_encryption()->set_cipher(v1::PACKAGE_CIPHER_SM4_CBC);
-  request.mutable_encryption()->set_password(text);
-  const char* const memory = request.encryption().password().data();
-  const crypto::SecretBytes password = TakePassword(request);
+  encryption.set_cipher(v1::PACKAGE_CIPHER_SM4_CBC);
+  encryption.set_password(text);
+  const char* const memory = encryption.password().data();
+  const crypto::SecretBytes password = TakePassword(encryption);
   CHECK(password.view() == text);
-  CHECK(request.encryption().password().empty());
+  CHECK(encryption.password().empty());
   // An emptied string keeps its memory.
   CHECK(std::string_view(memory, text.size()) == std::string(text.size(), '\0'));
-  CHECK(request.encryption().cipher() == v1::PACKAGE_CIPHER_SM4_CBC);
-  CHECK(TakePassword(request).empty());
+  CHECK(encryption.cipher() == v1::PACKAGE_CIPHER_SM4_CBC);
+  CHECK(TakePassword(encryption).empty());
 }
 
 }  // namespace

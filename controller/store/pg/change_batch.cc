@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "absl/strings/escaping.h"
+#include "common/crypto/hash.h"
 #include "common/crypto/package_cms.h"
 #include "controller/store/pg/audit_digest.h"
 #include "controller/store/pg/rows.h"
@@ -45,8 +46,8 @@ std::vector<std::string> Touched(const Change& change) {
 
 std::string MakeAllowedBefore(TaskState to) {
   std::string allowed = " ";
-  for (const TaskKind kind :
-       {TaskKind::kBuild, TaskKind::kPublish, TaskKind::kProbe, TaskKind::kPreview}) {
+  for (const TaskKind kind : {TaskKind::kBuild, TaskKind::kPublish, TaskKind::kProbe,
+                              TaskKind::kPreview, TaskKind::kScript}) {
     for (int value = static_cast<int>(TaskState::kWaiting);
          value <= static_cast<int>(TaskState::kUnknown); ++value) {
       const auto from = static_cast<TaskState>(value);
@@ -148,6 +149,13 @@ void Tell(const CreateRun& c, domain::AuditEntry& entry) {
     entry.details.emplace_back("recipients " + channel, addresses);
   }
   Tell(c.run.packaging, entry);
+  if (!c.run.script_name.empty()) {
+    Add(entry, "script", c.run.script_name);
+    Add(entry, "script sha256", crypto::Sha256Of(c.run.script).Hex());
+  }
+  if (!c.run.after_script.value().empty()) {
+    Add(entry, "after script", c.run.after_script.value());
+  }
   for (const TaskKind kind : {TaskKind::kPreview, TaskKind::kPublish}) {
     std::string targets;
     for (const domain::Task& task : c.tasks) {

@@ -21,6 +21,7 @@ constexpr Statement kGetTask{"reader_get_task",
                              ", " SLIPWAY_PG_RUN_COLUMNS SLIPWAY_PG_TASK_SOURCES "WHERE t.id = $1"};
 constexpr Statement kImageOf{"reader_image_of",
                              "SELECT media_type, image FROM platform_images WHERE task_id = $1"};
+constexpr Statement kScriptOf{"reader_script_of", "SELECT body FROM run_scripts WHERE run_id = $1"};
 constexpr Statement kGetRun{"reader_get_run",
                             "SELECT " SLIPWAY_PG_RUN_COLUMNS
                             " FROM runs r JOIN applications a ON a.id = r.application_id "
@@ -181,6 +182,12 @@ absl::StatusOr<PlatformImage> PgRunReader::ImageOf(const TaskId& id) {
   return FindOne<PlatformImage>(database_, kImageOf, id.value(), kImage, [](const pqxx::row& row) {
     return PlatformImage{row["media_type"].as<std::string>(),
                          pqxx::binarystring(row["image"]).str()};
+  });
+}
+
+absl::StatusOr<std::string> PgRunReader::ScriptOf(const RunId& id) {
+  return FindOne<std::string>(database_, kScriptOf, id.value(), kRun, [](const pqxx::row& row) {
+    return pqxx::binarystring(row["body"]).str();
   });
 }
 

@@ -22,11 +22,12 @@ constexpr std::array<std::pair<StepState, std::string_view>, 3> kStepStates{
      {StepState::kSucceeded, "succeeded"},
      {StepState::kFailed, "failed"}}};
 
-constexpr std::array<std::pair<TaskKind, std::string_view>, 4> kKinds{
+constexpr std::array<std::pair<TaskKind, std::string_view>, 5> kKinds{
     {{TaskKind::kBuild, "build"},
      {TaskKind::kPublish, "publish"},
      {TaskKind::kProbe, "probe"},
-     {TaskKind::kPreview, "preview"}}};
+     {TaskKind::kPreview, "preview"},
+     {TaskKind::kScript, "script"}}};
 constexpr std::array<std::pair<protocol::ProbeVerdict, std::string_view>, 3> kProbeVerdicts{
     {{protocol::ProbeVerdict::kPublished, "published"},
      {protocol::ProbeVerdict::kNotPublished, "not_published"},
@@ -101,12 +102,14 @@ json::object BuildToJson(const protocol::BuildOutcome& build) {
           // DER is no text.
           {"sealed_credential", HexEncode(build.sealed_credential)},
           {"publish_options", json::value_from(build.publish_options)},
-          {"parameters", LabelsToJson(build.parameters)}};
+          {"parameters", LabelsToJson(build.parameters)},
+          {"same_as", build.same_as}};
 }
 
 protocol::BuildOutcome BuildFromJson(const json::object& from) {
   // Results from before there were parameters have none.
   const json::value* parameters = from.if_contains("parameters");
+  const json::value* same_as = from.if_contains("same_as");
   return {.commit = Text(from, "commit"),
           .commit_subject = Text(from, "commit_subject"),
           .image_digest = Text(from, "image_digest"),
@@ -120,7 +123,8 @@ protocol::BuildOutcome BuildFromJson(const json::object& from) {
           .publish_options = json::value_to<std::vector<std::string>>(from.at("publish_options")),
           .parameters = parameters == nullptr
                             ? std::map<std::string, std::string>()
-                            : json::value_to<std::map<std::string, std::string>>(*parameters)};
+                            : json::value_to<std::map<std::string, std::string>>(*parameters),
+          .same_as = same_as == nullptr ? "" : json::value_to<std::string>(*same_as)};
 }
 
 json::object ProbeToJson(const protocol::ProbeOutcome& probe) {
@@ -363,7 +367,9 @@ domain::Run RunFromRow(const pqxx::row& row) {
           .request_id = Text(row["r_request_id"]),
           .parameters = LabelsFromJson(Text(row["r_parameters"])),
           .recipients = LabelsFromJson(Text(row["r_recipients"])),
-          .packaging = PackagingFromJson(Text(row["r_packaging"]))};
+          .packaging = PackagingFromJson(Text(row["r_packaging"])),
+          .after_script = TaskId(Text(row["r_after_script"])),
+          .script_name = Text(row["r_script_name"])};
 }
 
 domain::PublishPermit PermitFromRow(const pqxx::row& row) {

@@ -29,7 +29,9 @@ std::string Common(const domain::Run& run) {
                            {"submitted_by", run.submitted_by},
                            {"parameters", LabelsToJson(run.parameters)},
                            {"recipients", LabelsToJson(run.recipients)},
-                           {"packaging", PackagingToJson(run.packaging)}});
+                           {"packaging", PackagingToJson(run.packaging)},
+                           {"script_name", run.script_name},
+                           {"after_script", run.after_script.value()}});
 }
 
 std::string Common(const domain::Task& task) {
@@ -92,6 +94,9 @@ void RunBatch::Add(const CreateRun& change) {
   columns[0].Add(run.id.value());
   columns[1].Add(run.request_id);
   columns[2].Add(Micros(run.submitted_at));
+  if (!run.script_name.empty()) {
+    scripts_.push_back(json::object{{"run", run.id.value()}, {"body", HexEncode(run.script)}});
+  }
   for (const domain::Task& task : change.tasks) Add(task);
   for (const domain::TargetUse& use : change.targets) {
     targets_.Of(Common(use), 1).columns[0].Add(run.id.value());
@@ -113,13 +118,13 @@ std::vector<std::string> RunBatch::TakeArguments() {
   return {runs_.Take({"ids", "request_ids", "submitted_at"}),
           tasks_.Take(
               {"places", "ids", "runs", "depend_on", "not_before", "queued_since", "created_at"}),
-          targets_.Take({"runs"})};
+          targets_.Take({"runs"}), std::string(json::serialize(scripts_))};
 }
 
 bool IsStorable(const CreateRun& change) {
   const domain::Run& run = change.run;
   if (!AreStorable({run.id.value(), run.application.value(), run.ref, run.version, run.description,
-                    run.submitted_by, run.request_id})) {
+                    run.submitted_by, run.request_id, run.script_name, run.after_script.value()})) {
     return false;
   }
   for (const auto* texts : {&run.parameters, &run.recipients}) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <boost/json.hpp>
 #include <cstdint>
 #include <string>
 #include <unordered_map>
@@ -18,9 +19,9 @@ class RunBatch {
  public:
   // REQUIRES: IsStorable(change).
   void Add(const CreateRun& change);
-  // JSON arrays of shapes of runs, of tasks and of targets in use, each with those that have it:
-  // what differs among them is in columns, arrays of PostgreSQL as text. `place` is a task's place
-  // in the batch. REQUIRES: nothing is added afterwards.
+  // JSON arrays of shapes of runs, of tasks and of targets in use, each with those that have it,
+  // and last an array of scripts: what differs among them is in columns, arrays of PostgreSQL as
+  // text. `place` is a task's place in the batch. REQUIRES: nothing is added afterwards.
   std::vector<std::string> TakeArguments();
 
  private:
@@ -43,6 +44,7 @@ class RunBatch {
   Shapes runs_;
   Shapes tasks_;
   Shapes targets_;
+  boost::json::array scripts_;
   std::int64_t place_ = 0;
 };
 
