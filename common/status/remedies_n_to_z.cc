@@ -9,6 +9,10 @@ namespace {
 constexpr ReasonRemedy kEntries[] = {
     {"NETWORK_NOT_OURS",
      {"Set `docker.network` to another name.", "请把 `docker.network` 改为别的名称。"}},
+    {"NOTHING_FAILED",
+     {"Look at it: `slipway tasks --run RUN`. What goes on, or is of unknown outcome, is left "
+      "alone.",
+      "请用 `slipway tasks --run RUN` 查看。仍在进行或结果未知的任务不会被重复。"}},
     {"NOT_A_PREVIEW",
      {"Look at the platform for what was done; correct the target's image.",
       "请到平台上确认做了什么，并修正发布镜像。"}},
@@ -152,6 +156,9 @@ constexpr ReasonRemedy kEntries[] = {
     {"PERMIT_MISMATCH",
      {"Submit again; tell the operator when it happens twice.",
       "请重新提交；若再次出现，请告知运维人员。"}},
+    {"PLATFORMS_UNKNOWN",
+     {"Name them with `--platform`, or ask again in a moment.",
+      "请用 `--platform` 指定，或稍后重试。"}},
     {"PLATFORM_REFUSED",
      {"Do what the platform's own words say; they are in the failure.",
       "请按失败信息中平台的原话处理。"}},

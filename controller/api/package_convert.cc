@@ -97,7 +97,8 @@ absl::StatusOr<domain::Packaging> PackagingFrom(const v1::Packaging& packaging,
   if (!order.recipients.password.empty()) {
     SLIPWAY_ASSIGN_OR_RETURN(
         out.sealed_password,
-        packaging::SealPassword(farm, run.id, order.recipients.password.view(), farm_certificate));
+        packaging::SealPassword(farm, run.application, order.recipients.password.view(),
+                                farm_certificate));
   }
   const std::string& word = packaging.page_password();
   if (word.empty()) return out;

@@ -15,19 +15,12 @@
 #include "controller/api/fields.h"
 #include "controller/api/guard.h"
 #include "controller/api/package_convert.h"
+#include "controller/api/product.h"
 #include "controller/api/task_actions.h"
 #include "controller/domain/task_actions.h"
 
 namespace slipway::api {
 namespace {
-
-absl::Status NoSuchProduct(const std::string& name, const char* why) {
-  return MakeError(absl::StatusCode::kNotFound, "NO_SUCH_PRODUCT",
-                   fmt::format("'{}': {}", rpc::ValidUtf8(name.substr(0, 200)), why));
-}
-
-constexpr char kNoRelease[] = "there is no such release";
-constexpr char kNoTask[] = "neither a release nor a task has this name";
 
 std::string PublishState(const std::optional<domain::Task>& publish) {
   if (!publish) return "not asked for";
@@ -41,54 +34,6 @@ std::string PublishState(const std::optional<domain::Task>& publish) {
 }
 
 }  // namespace
-
-absl::StatusOr<ReleaseService::Product> ReleaseService::Find(const access::Caller& caller,
-                                                             const std::string& name) {
-  Product product;
-  TaskId task(name);
-  std::optional<ReleaseId> release;
-  if (name.rfind("rel-", 0) == 0) release = ReleaseId(name);
-  if (name.find(':') != std::string::npos) {
-    SLIPWAY_ASSIGN_OR_RETURN(const auto code, qr::ParseReleaseCode(name));
-    release = code.release;
-  }
-  if (release) {
-    auto found = deps_.reader.GetRelease(*release);
-    if (found.status().code() == absl::StatusCode::kNotFound) {
-      return NoSuchProduct(name, kNoRelease);
-    }
-    SLIPWAY_RETURN_IF_ERROR(found.status());
-    product.release = *std::move(found);
-    task = product.release->build_task;
-  }
-  auto found = deps_.reader.GetTask(task);
-  if (found.status().code() == absl::StatusCode::kNotFound) {
-    return NoSuchProduct(name, kNoTask);
-  }
-  SLIPWAY_RETURN_IF_ERROR(found.status());
-  if (found->task.kind == domain::TaskKind::kPublish ||
-      found->task.kind == domain::TaskKind::kPreview) {
-    found = deps_.reader.GetTask(found->task.depends_on);
-    SLIPWAY_RETURN_IF_ERROR(found.status());
-  }
-  product.build = *std::move(found);
-  const absl::Status seen = deps_.auth.Check(caller, {.application = product.build.run.application},
-                                             "such product", "NO_SUCH_PRODUCT");
-  if (absl::IsNotFound(seen)) return NoSuchProduct(name, release ? kNoRelease : kNoTask);
-  SLIPWAY_RETURN_IF_ERROR(seen);
-  SLIPWAY_RETURN_IF_ERROR(domain::CheckProduct(product.build.task));
-  SLIPWAY_ASSIGN_OR_RETURN(const auto siblings, deps_.reader.TasksOfRun(product.build.run.id));
-  for (const domain::Task& sibling : siblings) {
-    if (sibling.kind == domain::TaskKind::kPublish && sibling.depends_on == product.build.task.id) {
-      product.publish = sibling;
-    }
-  }
-  if (!product.release && product.publish &&
-      product.publish->state == domain::TaskState::kSucceeded) {
-    SLIPWAY_ASSIGN_OR_RETURN(product.release, deps_.reader.ReleaseOfTask(product.publish->id));
-  }
-  return product;
-}
 
 grpc::Status ReleaseService::ListReleases(grpc::ServerContext* context,
                                           const v1::ListReleasesRequest* request,
@@ -132,7 +77,7 @@ grpc::Status ReleaseService::GetArchived(grpc::ServerContext* context,
 absl::Status ReleaseService::DoGet(grpc::ServerContext& context, const std::string& name,
                                    v1::Archived& response) {
   SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.Authenticate(context));
-  SLIPWAY_ASSIGN_OR_RETURN(const Product product, Find(caller, name));
+  SLIPWAY_ASSIGN_OR_RETURN(const Product product, FindProduct(deps_, caller, name));
   const protocol::AttemptResult& result = *product.build.task.result;
   const protocol::BuildOutcome& build = *result.build;
   if (product.release) *response.mutable_release() = ToProto(*product.release);
@@ -149,7 +94,7 @@ absl::Status ReleaseService::DoGet(grpc::ServerContext& context, const std::stri
   *response.mutable_built_at() = rpc::ToProto(result.finished_at);
   response.set_log_size(result.log.size);
   response.set_log_root(rpc::ToProto(result.log.root));
-  response.set_publish_state(PublishState(product.publish));
+  response.set_publish_state(product.release ? "released" : PublishState(product.publish));
   response.mutable_parameters()->insert(build.parameters.begin(), build.parameters.end());
   AddActions(response);
   return absl::OkStatus();
@@ -277,7 +222,7 @@ grpc::Status ReleaseService::Download(grpc::ServerContext* context,
 absl::Status ReleaseService::DoDownload(grpc::ServerContext& context, const std::string& name,
                                         grpc::ServerWriter<v1::DownloadResponse>& writer) {
   SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.Authenticate(context));
-  SLIPWAY_ASSIGN_OR_RETURN(const Product product, Find(caller, name));
+  SLIPWAY_ASSIGN_OR_RETURN(const Product product, FindProduct(deps_, caller, name));
   const ApplicationId& application = product.build.run.application;
   const StreamRight right(deps_.rights, SeesStill(deps_, caller, application));
   const absl::Status sent = agent_gateway::StreamArtifact<v1::DownloadResponse>(
@@ -303,7 +248,7 @@ absl::Status ReleaseService::DoDownloadPackage(
   crypto::SecretBytes password;
   if (request.has_encryption()) password = TakePassword(*request.mutable_encryption());
   SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.Authenticate(context));
-  SLIPWAY_ASSIGN_OR_RETURN(const Product product, Find(caller, request.name()));
+  SLIPWAY_ASSIGN_OR_RETURN(const Product product, FindProduct(deps_, caller, request.name()));
   return SendPackage(deps_, {archive_, audit_, running_packages_}, caller, product.build, request,
                      std::move(password), context, writer);
 }

@@ -33,12 +33,6 @@ class ReleaseService final : public v1::ReleaseService::Service {
                                grpc::ServerWriter<v1::DownloadPackageResponse>* writer) override;
 
  private:
-  struct Product {
-    store::TaskWithRun build;
-    std::optional<domain::Release> release;
-    // Of the same run and platform; absent when none was asked for.
-    std::optional<domain::Task> publish;
-  };
   absl::Status DoList(grpc::ServerContext& context, const v1::ListReleasesRequest& request,
                       v1::ListReleasesResponse& response);
   absl::Status DoGet(grpc::ServerContext& context, const std::string& name, v1::Archived& response);
@@ -54,9 +48,6 @@ class ReleaseService final : public v1::ReleaseService::Service {
                           grpc::ServerWriter<v1::DownloadResponse>& writer);
   absl::Status DoDownloadPackage(grpc::ServerContext& context, v1::DownloadPackageRequest& request,
                                  grpc::ServerWriter<v1::DownloadPackageResponse>& writer);
-  // kNotFound, reason NO_SUCH_PRODUCT: no such name, the caller does not see it, or its build has
-  // no product.
-  absl::StatusOr<Product> Find(const access::Caller& caller, const std::string& name);
 
   const Deps deps_;
   artifacts::ArtifactArchive& archive_;

@@ -29,7 +29,8 @@ bool IsGroupName(const std::string& name) {
          name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789._-") == std::string::npos;
 }
 
-// The task that hands the product of `build` to `target`.
+}  // namespace
+
 domain::Task HandOver(const domain::Task& build, const domain::Target& target,
                       domain::TaskKind kind, Labels requirements) {
   domain::Task task = build;
@@ -45,17 +46,18 @@ domain::Task HandOver(const domain::Task& build, const domain::Target& target,
   return task;
 }
 
-absl::StatusOr<std::vector<RequestedChannel>> ChannelsFrom(const v1::SubmitRunRequest& request,
-                                                           const domain::Targets& targets) {
-  if (request.channels_size() > 0 && request.preview()) {
+absl::StatusOr<std::vector<RequestedChannel>> ChannelsFrom(
+    const google::protobuf::RepeatedPtrField<v1::ChannelUse>& uses, bool preview,
+    const domain::Targets& targets) {
+  if (!uses.empty() && preview) {
     return BadField("channels", "a preview is handed to testers by its own code");
   }
-  if (request.channels_size() > kMaxChannels) {
+  if (uses.size() > kMaxChannels) {
     return BadField("channels", fmt::format("at most {} at once", kMaxChannels));
   }
   std::vector<RequestedChannel> channels;
   std::set<const domain::Target*> seen;
-  for (const v1::ChannelUse& use : request.channels()) {
+  for (const v1::ChannelUse& use : uses) {
     SLIPWAY_ASSIGN_OR_RETURN(auto channel, RequestedChannelFrom(use, targets));
     if (!seen.insert(channel.target).second) {
       return BadField("channels", fmt::format("'{}' is named twice", use.channel()));
@@ -65,7 +67,13 @@ absl::StatusOr<std::vector<RequestedChannel>> ChannelsFrom(const v1::SubmitRunRe
   return channels;
 }
 
-}  // namespace
+void AddRecipients(const std::vector<RequestedChannel>& channels, domain::Run& run) {
+  for (const RequestedChannel& channel : channels) {
+    if (channel.recipients.empty()) continue;
+    run.recipients[channel.target->platform + "/" + channel.target->name] =
+        fmt::format("{}", fmt::join(channel.recipients, ","));
+  }
+}
 
 absl::StatusOr<Labels> Together(std::initializer_list<Requirer> requirers) {
   Labels all;
@@ -130,7 +138,8 @@ absl::StatusOr<Expanded> Expand(const v1::SubmitRunRequest& request,
                              QueueTimeoutFrom("queue_timeout", request.queue_timeout()));
   }
 
-  SLIPWAY_ASSIGN_OR_RETURN(const auto channels, ChannelsFrom(request, targets));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto channels,
+                           ChannelsFrom(request.channels(), request.preview(), targets));
   if (request.has_packaging() && channels.empty()) {
     return BadField("packaging", "is how channels get a product; name one in channels");
   }
@@ -147,11 +156,7 @@ absl::StatusOr<Expanded> Expand(const v1::SubmitRunRequest& request,
   run.submitted_at = now;
   run.request_id = request.request_id();
   run.parameters = std::move(parameters);
-  for (const RequestedChannel& channel : channels) {
-    if (channel.recipients.empty()) continue;
-    run.recipients[channel.target->platform + "/" + channel.target->name] =
-        fmt::format("{}", fmt::join(channel.recipients, ","));
-  }
+  AddRecipients(channels, run);
 
   std::set<std::string> seen;
   for (const std::string& platform : request.platforms()) {

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/time.h"
+#include "controller/api/channel_convert.h"
 #include "controller/domain/account.h"
 #include "controller/domain/application.h"
 #include "controller/domain/target.h"
@@ -31,6 +32,17 @@ struct Requirer {
 // REQUIREMENTS_CONFLICT.
 [[nodiscard]] absl::StatusOr<std::map<std::string, std::string>> Together(
     std::initializer_list<Requirer> requirers);
+
+// The task that hands the product of `build` to `target` when the build has succeeded.
+[[nodiscard]] domain::Task HandOver(const domain::Task& build, const domain::Target& target,
+                                    domain::TaskKind kind,
+                                    std::map<std::string, std::string> requirements);
+
+// The channels of a submit, checked. Errors as of RequestedChannelFrom.
+[[nodiscard]] absl::StatusOr<std::vector<RequestedChannel>> ChannelsFrom(
+    const google::protobuf::RepeatedPtrField<v1::ChannelUse>& uses, bool preview,
+    const domain::Targets& targets);
+void AddRecipients(const std::vector<RequestedChannel>& channels, domain::Run& run);
 
 // -100 … 100. kInvalidArgument.
 [[nodiscard]] absl::Status CheckPriority(std::int32_t priority);

@@ -42,15 +42,8 @@ class SubmitCall final : public EndingCall {
   // Fills in the response and gives the status of the call.
   using Answer = std::function<absl::Status(std::vector<Item>& items)>;
 
-  // `refused`: the request as a whole, told to callers with a good token only.
-  SubmitCall(grpc::CallbackServerContext& context, const Deps& deps, std::vector<Item> items,
-             absl::Status refused, Answer answer)
-      : EndingCall(context),
-        deps_(deps),
-        items_(std::move(items)),
-        refused_(std::move(refused)),
-        answer_(std::move(answer)),
-        left_(items_.size() + 1) {}
+  SubmitCall(grpc::CallbackServerContext& context, const Deps& deps, Plan plan, Answer answer)
+      : EndingCall(context), deps_(deps), plan_(std::move(plan)), answer_(std::move(answer)) {}
 
   void Start(const std::shared_ptr<SubmitCall>& self) {
     Keep(self, kCommitPatience, [](const auto& call) { call->EndEarly(NoReply()); });
@@ -64,12 +57,18 @@ class SubmitCall final : public EndingCall {
     // Its client has left, or it waited too long: the request is gone as well.
     if (!BeginWork()) return;
     const auto caller = deps_.auth.Authenticate(context_);
-    if (!caller.ok() || !refused_.ok()) {
+    // What is wrong with the request is told to callers with a good token only.
+    auto planned =
+        caller.ok() ? plan_(*caller) : absl::StatusOr<std::vector<Expander>>(caller.status());
+    if (!planned.ok()) {
       const std::lock_guard lock(mu_);
-      FinishLocked(caller.ok() ? refused_ : caller.status());
+      FinishLocked(planned.status());
       return;
     }
     caller_ = *caller;
+    items_.resize(planned->size());
+    left_ = items_.size() + 1;
+    for (std::size_t i = 0; i < items_.size(); ++i) items_[i].expand = std::move((*planned)[i]);
     for (std::size_t i = 0; i < items_.size(); ++i) {
       if (absl::Status refused = Submit(self, i, *caller); !refused.ok()) {
         Replied(self, i, {scheduler::Ticket(), std::move(refused), RunId()});
@@ -166,25 +165,23 @@ class SubmitCall final : public EndingCall {
   }
 
   const Deps& deps_;
-  std::vector<Item> items_;
-  const absl::Status refused_;
+  const Plan plan_;
   const Answer answer_;
   // Set before anything is submitted.
   std::optional<access::Caller> caller_;
-  std::size_t left_;  // items without a reply, and one for Begin
+  std::vector<Item> items_;
+  std::size_t left_ = 0;  // items without a reply, and one for Begin
 };
 
 grpc::ServerUnaryReactor* StartCall(grpc::CallbackServerContext& context, const Deps& deps,
-                                    std::vector<Item> items, absl::Status refused,
-                                    SubmitCall::Answer answer) {
-  auto call = std::make_shared<SubmitCall>(context, deps, std::move(items), std::move(refused),
-                                           std::move(answer));
+                                    Plan plan, SubmitCall::Answer answer) {
+  auto call = std::make_shared<SubmitCall>(context, deps, std::move(plan), std::move(answer));
   call->Start(call);
   return call.get();
 }
 
 // What a SubmitRunRequest asks for. `request` outlives it.
-Expander ExpanderOf(const Deps& deps, const v1::SubmitRunRequest& request) {
+Expander ExpanderOfLasting(const Deps& deps, const v1::SubmitRunRequest& request) {
   return [&deps, &request](const access::Caller& caller, const domain::Targets& targets,
                            WallTime now) -> absl::StatusOr<Expanded> {
     SLIPWAY_ASSIGN_OR_RETURN(const auto application,
@@ -205,48 +202,65 @@ Expander ExpanderOf(const Deps& deps, const v1::SubmitRunRequest& request) {
 
 }  // namespace
 
+Expander ExpanderOf(const Deps& deps, v1::SubmitRunRequest request) {
+  auto own = std::make_shared<v1::SubmitRunRequest>(std::move(request));
+  return [own, expand = ExpanderOfLasting(deps, *own)](
+             const access::Caller& caller, const domain::Targets& targets, WallTime now) {
+    return expand(caller, targets, now);
+  };
+}
+
 grpc::ServerUnaryReactor* NewExpandedCall(grpc::CallbackServerContext& context, const Deps& deps,
                                           Expander expand, v1::SubmitRunResponse& response) {
-  std::vector<Item> items(1);
-  items[0].expand = std::move(expand);
-  return StartCall(context, deps, std::move(items), absl::OkStatus(),
-                   [&response](std::vector<Item>& done) {
-                     if (done[0].status.ok()) response = std::move(done[0].response);
-                     return done[0].status;
-                   });
+  return StartCall(
+      context, deps,
+      [expand = std::move(expand)](const access::Caller&) {
+        return absl::StatusOr<std::vector<Expander>>(std::vector<Expander>{expand});
+      },
+      [&response](std::vector<Item>& done) {
+        if (done[0].status.ok()) response = std::move(done[0].response);
+        return done[0].status;
+      });
+}
+
+grpc::ServerUnaryReactor* NewPlannedCall(
+    grpc::CallbackServerContext& context, const Deps& deps, Plan plan,
+    google::protobuf::RepeatedPtrField<v1::SubmittedRun>& runs) {
+  return StartCall(context, deps, std::move(plan), [&runs](std::vector<Item>& done) {
+    for (Item& item : done) {
+      v1::SubmittedRun& run = *runs.Add();
+      if (item.status.ok()) {
+        *run.mutable_run() = std::move(item.response);
+      } else {
+        *run.mutable_error() = rpc::ToCallError(item.status);
+      }
+    }
+    return absl::OkStatus();
+  });
 }
 
 grpc::ServerUnaryReactor* NewSubmitCall(grpc::CallbackServerContext& context, const Deps& deps,
                                         const v1::SubmitRunRequest& request,
                                         v1::SubmitRunResponse& response) {
-  return NewExpandedCall(context, deps, ExpanderOf(deps, request), response);
+  return NewExpandedCall(context, deps, ExpanderOfLasting(deps, request), response);
 }
 
 grpc::ServerUnaryReactor* NewSubmitManyCall(grpc::CallbackServerContext& context, const Deps& deps,
                                             const v1::SubmitRunsRequest& request,
                                             v1::SubmitRunsResponse& response) {
-  absl::Status refused;
-  int size = request.runs_size();
-  if (size < 1 || size > kMaxRuns) {
-    refused = BadField("runs", "send 1 to 1000");
-    size = 0;
-  }
-  std::vector<Item> items(static_cast<std::size_t>(size));
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    items[i].expand = ExpanderOf(deps, request.runs(static_cast<int>(i)));
-  }
-  return StartCall(context, deps, std::move(items), std::move(refused),
-                   [&response](std::vector<Item>& done) {
-                     for (Item& item : done) {
-                       v1::SubmittedRun& run = *response.add_runs();
-                       if (item.status.ok()) {
-                         *run.mutable_run() = std::move(item.response);
-                       } else {
-                         *run.mutable_error() = rpc::ToCallError(item.status);
-                       }
-                     }
-                     return absl::OkStatus();
-                   });
+  return NewPlannedCall(
+      context, deps,
+      [&deps, &request](const access::Caller&) -> absl::StatusOr<std::vector<Expander>> {
+        if (request.runs_size() < 1 || request.runs_size() > kMaxRuns) {
+          return BadField("runs", "send 1 to 1000");
+        }
+        std::vector<Expander> expanders;
+        for (const v1::SubmitRunRequest& run : request.runs()) {
+          expanders.push_back(ExpanderOfLasting(deps, run));
+        }
+        return expanders;
+      },
+      *response.mutable_runs());
 }
 
 }  // namespace slipway::api

@@ -3,6 +3,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <functional>
+#include <vector>
 
 #include "controller/access/access.h"
 #include "controller/api/submit.h"
@@ -17,6 +18,16 @@ namespace slipway::api {
 using Expander = std::function<absl::StatusOr<Expanded>(
     const access::Caller& caller, const domain::Targets& targets, WallTime now)>;
 
+// What a SubmitRunRequest asks for.
+[[nodiscard]] Expander ExpanderOf(const Deps& deps, v1::SubmitRunRequest request);
+// The runs of a request, for who has a good token; its error is that of the whole call. Blocks.
+using Plan = std::function<absl::StatusOr<std::vector<Expander>>(const access::Caller& caller)>;
+
+// Answers a request for several runs: one that is refused keeps no other back. The reactor deletes
+// itself.
+[[nodiscard]] grpc::ServerUnaryReactor* NewPlannedCall(
+    grpc::CallbackServerContext& context, const Deps& deps, Plan plan,
+    google::protobuf::RepeatedPtrField<v1::SubmittedRun>& runs);
 // Answers a request for one run. The reactor deletes itself.
 [[nodiscard]] grpc::ServerUnaryReactor* NewExpandedCall(grpc::CallbackServerContext& context,
                                                         const Deps& deps, Expander expand,

@@ -13,6 +13,7 @@
 #include "controller/api/explain.h"
 #include "controller/api/follow.h"
 #include "controller/api/guard.h"
+#include "controller/api/hand_over_call.h"
 #include "controller/api/script_call.h"
 #include "controller/api/submit_call.h"
 #include "controller/api/task_actions.h"
@@ -85,6 +86,18 @@ grpc::ServerUnaryReactor* TaskService::SubmitRun(grpc::CallbackServerContext* co
                                                  const v1::SubmitRunRequest* request,
                                                  v1::SubmitRunResponse* response) {
   return NewSubmitCall(*context, deps_, *request, *response);
+}
+
+grpc::ServerUnaryReactor* TaskService::PublishProduct(grpc::CallbackServerContext* context,
+                                                      const v1::PublishProductRequest* request,
+                                                      v1::SubmitRunResponse* response) {
+  return NewPublishProductCall(*context, deps_, *request, *response);
+}
+
+grpc::ServerUnaryReactor* TaskService::SubmitAgain(grpc::CallbackServerContext* context,
+                                                   const v1::SubmitAgainRequest* request,
+                                                   v1::SubmitAgainResponse* response) {
+  return NewSubmitAgainCall(*context, deps_, *request, *response);
 }
 
 grpc::ServerUnaryReactor* TaskService::RunScript(grpc::CallbackServerContext* context,

@@ -43,12 +43,14 @@ struct Deps {
 };
 
 // Submits, lists, follows. Thread-safe.
-class TaskService final
-    : public v1::TaskService::WithCallbackMethod_SubmitRun<
-          v1::TaskService::WithCallbackMethod_SubmitRuns<
-              v1::TaskService::WithCallbackMethod_RunScript<
-                  v1::TaskService::WithCallbackMethod_WatchRun<
-                      v1::TaskService::WithRawCallbackMethod_ReadLog<v1::TaskService::Service>>>>> {
+class TaskService final : public v1::TaskService::WithCallbackMethod_SubmitRun<
+                              v1::TaskService::WithCallbackMethod_SubmitRuns<
+                                  v1::TaskService::WithCallbackMethod_PublishProduct<
+                                      v1::TaskService::WithCallbackMethod_SubmitAgain<
+                                          v1::TaskService::WithCallbackMethod_RunScript<
+                                              v1::TaskService::WithCallbackMethod_WatchRun<
+                                                  v1::TaskService::WithRawCallbackMethod_ReadLog<
+                                                      v1::TaskService::Service>>>>>>> {
  public:
   explicit TaskService(const Deps& deps) : deps_(deps) {}
 
@@ -58,6 +60,12 @@ class TaskService final
   grpc::ServerUnaryReactor* SubmitRuns(grpc::CallbackServerContext* context,
                                        const v1::SubmitRunsRequest* request,
                                        v1::SubmitRunsResponse* response) override;
+  grpc::ServerUnaryReactor* PublishProduct(grpc::CallbackServerContext* context,
+                                           const v1::PublishProductRequest* request,
+                                           v1::SubmitRunResponse* response) override;
+  grpc::ServerUnaryReactor* SubmitAgain(grpc::CallbackServerContext* context,
+                                        const v1::SubmitAgainRequest* request,
+                                        v1::SubmitAgainResponse* response) override;
   grpc::ServerUnaryReactor* RunScript(grpc::CallbackServerContext* context,
                                       const v1::RunScriptRequest* request,
                                       v1::SubmitRunResponse* response) override;

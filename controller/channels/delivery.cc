@@ -125,9 +125,9 @@ class Delivery {
     if (!order.cipher) return absl::InternalError("unknown cipher " + packaging.cipher);
     order.recipients.certificates = packaging.recipients;
     if (!packaging.sealed_password.empty()) {
-      SLIPWAY_ASSIGN_OR_RETURN(
-          order.recipients.password,
-          packaging::OpenPassword(deps_.farm, run().id, packaging.sealed_password, deps_.sealing));
+      SLIPWAY_ASSIGN_OR_RETURN(order.recipients.password,
+                               packaging::OpenPassword(deps_.farm, run().application,
+                                                       packaging.sealed_password, deps_.sealing));
     }
     // A certificate may have come to its end since the submit.
     SLIPWAY_RETURN_IF_ERROR(crypto::CheckPackageRecipients(order.recipients, deps_.clock.Wall()));

@@ -24,7 +24,7 @@ using Outcome = absl::StatusOr<ExitCode>;
 struct SubmitFlags {
   std::string application;
   std::vector<std::string> platforms;
-  std::string ref;
+  std::vector<std::string> refs;  // a run for each; none: the default branch
   std::string version;
   std::string description;
   bool publish = false;
@@ -43,6 +43,30 @@ struct SubmitFlags {
   std::string patience;  // duration; empty: the default
 };
 [[nodiscard]] Outcome Submit(Session& session, const SubmitFlags& flags);
+
+struct PublishProductFlags {
+  std::string product;
+  bool preview = false;
+  std::string target;
+  std::vector<std::string> channels;  // as of SubmitFlags
+  PackagingFlags packaging;
+  std::string description;
+  std::vector<std::string> require;  // KEY=VALUE
+  std::string queue_timeout;         // as of SubmitFlags
+  std::string request_id;            // empty: a new one
+  bool follow = false;
+  std::string patience;  // duration; empty: the default
+};
+[[nodiscard]] Outcome PublishProduct(Session& session, const PublishProductFlags& flags);
+
+struct SubmitAgainFlags {
+  std::string run;
+  bool only_failed = false;
+  std::string request_id;  // empty: a new one
+  bool follow = false;
+  std::string patience;  // duration; empty: the default
+};
+[[nodiscard]] Outcome SubmitAgain(Session& session, const SubmitAgainFlags& flags);
 
 struct RunScriptFlags {
   std::string file;

@@ -100,6 +100,8 @@ class Grammar {
   std::string output_;
   bool json_ = false;
   SubmitFlags submit_;
+  PublishProductFlags publish_product_;
+  SubmitAgainFlags submit_again_;
   RunScriptFlags run_script_;
   FollowFlags follow_;
   TasksFlags tasks_;

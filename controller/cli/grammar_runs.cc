@@ -8,11 +8,15 @@ void Grammar::AddRuns() {
                              "构建一个提交；--preview 生成测试包，--publish 则发布",
                              [this](Session& s) { return Submit(s, submit_); });
   Option(submit, "--app", submit_.application, "Application", "应用")->required();
-  Option(submit, "--platform", submit_.platforms, "One or several platforms", "一个或多个平台")
+  Option(submit, "--platform", submit_.platforms,
+         "One or several platforms; all: those that slipway.yaml declares",
+         "一个或多个平台；all 表示 slipway.yaml 声明的全部平台")
       ->required()
       ->delimiter(',');
-  Option(submit, "--ref", submit_.ref, "Branch, tag or commit (else the default branch)",
-         "分支、标签或提交（缺省为默认分支）");
+  Option(submit, "--ref", submit_.refs,
+         "Branch, tag or commit (else the default branch); repeatable: a run each",
+         "分支、标签或提交（缺省为默认分支）；可重复，各成一次运行")
+      ->allow_extra_args(false);
   Option(submit, "--version", submit_.version, "Version shown to people", "展示的版本号");
   Option(submit, "--description", submit_.description, "Handed to the platform",
          "提交给平台的说明");
@@ -50,6 +54,48 @@ void Grammar::AddRuns() {
   Flag(submit, "-f,--follow", submit_.follow, "Stays until the end, with steps and log",
        "跟随到结束，显示步骤和日志");
   AddPatience(submit, submit_.patience);
+
+  CLI::App* publish_product =
+      Command(app_, "publish", "Hands an archived product on, without building it",
+              "将已归档的产物交付出去（不重新构建）",
+              [this](Session& s) { return PublishProduct(s, publish_product_); });
+  Option(publish_product, "PRODUCT", publish_product_.product,
+         "Release, task that built or published it, or text of a QR code",
+         "发布编号、构建或发布它的任务，或二维码内容")
+      ->required();
+  Flag(publish_product, "--preview", publish_product_.preview, "Makes a test package instead",
+       "改为生成测试包");
+  Option(publish_product, "--target", publish_product_.target,
+         "Target of publish or preview (else the platform's own)",
+         "发布或预览的目标（缺省为该平台的默认目标）");
+  Option(publish_product, "--channel", publish_product_.channels,
+         "To channels, as of submit; to the platform as well only with --target",
+         "交付到渠道（同 submit）；仅在给出 --target 时同时发布到平台")
+      ->allow_extra_args(false);
+  AddPackaging(publish_product, publish_product_.packaging);
+  Option(publish_product, "--description", publish_product_.description,
+         "Shown to people (else that of the build)", "说明（缺省为构建时的说明）");
+  AddWaiting(publish_product, publish_product_.require, publish_product_.queue_timeout);
+  Option(publish_product, "--request-id", publish_product_.request_id,
+         "Unique per intent: submitting it again gives the same run",
+         "唯一标识；重复提交得到同一次运行");
+  Flag(publish_product, "-f,--follow", publish_product_.follow,
+       "Stays until the end, with steps and log", "跟随到结束，显示步骤和日志");
+  AddPatience(publish_product, publish_product_.patience);
+
+  CLI::App* again = Command(app_, "submit-again", "Submits again what a run asked for",
+                            "再次提交一次运行所要求的内容",
+                            [this](Session& s) { return SubmitAgain(s, submit_again_); });
+  Option(again, "RUN", submit_again_.run, "Run", "运行")->required();
+  Flag(again, "--only-failed", submit_again_.only_failed,
+       "Only what failed: what was built is handed on without building it again",
+       "仅重试失败的部分；已构建的产物不再重新构建");
+  Option(again, "--request-id", submit_again_.request_id,
+         "Unique per intent: submitting it again gives the same runs",
+         "唯一标识；重复提交得到同样的运行");
+  Flag(again, "-f,--follow", submit_again_.follow, "Stays until the end, with steps and log",
+       "跟随到结束，显示步骤和日志");
+  AddPatience(again, submit_again_.patience);
 
   CLI::App* script = Command(app_, "run-script", "Runs a script against a version; builds nothing",
                              "针对某个版本运行脚本（不构建）",

@@ -1,33 +1,22 @@
 #include <fmt/format.h>
 #include <sys/prctl.h>
 
+#include <algorithm>
+
 #include "common/base/ids.h"
-#include "common/config/units.h"
+#include "common/rpc/grpc_status.h"
 #include "common/status/status.h"
 #include "controller/cli/commands.h"
-#include "controller/cli/follow.h"
-#include "controller/cli/format.h"
-#include "controller/cli/qr_output.h"
 #include "controller/cli/repeat_call.h"
 #include "controller/cli/submitted.h"
-#include "controller/cli/table.h"
 
 namespace slipway::cli {
 namespace {
 
-std::string Heading(const std::string& run, const v1::SubmitRunResponse& response,
-                    const View& view) {
-  std::string text = fmt::format("{} {}\n", view.text("run", "运行"), view.style.Bold(run));
-  Table table({view.text("TASK", "任务"), view.text("WHAT", "内容"), view.text("STATE", "状态")});
-  for (const v1::Task& task : response.tasks()) {
-    table.Add({task.id(), TaskTitle(task, view.text), StateName(task.state(), view.text)});
-  }
-  return text + table.Render();
-}
-
 // "email/qa=a@example.com,b@example.com"; the controller says what is wrong with it.
-void AddChannel(const std::string& text, v1::SubmitRunRequest& request) {
-  v1::ChannelUse& use = *request.add_channels();
+void AddChannel(const std::string& text,
+                google::protobuf::RepeatedPtrField<v1::ChannelUse>& channels) {
+  v1::ChannelUse& use = *channels.Add();
   const auto equals = text.find('=');
   use.set_channel(text.substr(0, equals));
   if (equals == std::string::npos) return;
@@ -40,108 +29,76 @@ void AddChannel(const std::string& text, v1::SubmitRunRequest& request) {
   }
 }
 
-// The release of a finished publish with its code.
-absl::Status PrintRelease(Session& session, const Client& client, const std::string& release,
-                          std::ostream& out, const View& view) {
-  v1::GetArchivedRequest request;
-  request.set_name(release);
-  v1::Archived archived;
-  SLIPWAY_RETURN_IF_ERROR(
-      client.Call(client.releases(), &v1::ReleaseService::Stub::GetArchived, request, archived));
-  out << RenderRelease(archived, view);
-  if (archived.release().qr_text().empty()) return absl::OkStatus();
-  SLIPWAY_ASSIGN_OR_RETURN(const auto code,
-                           RenderQr(archived.release().qr_text(), QrShape::kBlocks, view.style));
-  out << code;
-  out << fmt::format(fmt::runtime(session.text("  as an image: slipway qr {} --png FILE\n",
-                                               "  保存为图片：slipway qr {} --png 文件\n")),
-                     release);
-  return absl::OkStatus();
+// Those that are named; of "all", those that slipway.yaml declares at the default branch.
+absl::StatusOr<std::vector<std::string>> PlatformsOf(Session& session, const Client& client,
+                                                     const SubmitFlags& flags) {
+  const auto& named = flags.platforms;
+  if (std::find(named.begin(), named.end(), "all") == named.end()) return named;
+  if (named.size() > 1) {
+    return UsageError(MakeError(
+        absl::StatusCode::kInvalidArgument, "BAD_FLAGS",
+        session.text("--platform: all stands alone", "--platform：all 不能与其他平台同时给出"),
+        ""));
+  }
+  // Has the controller look into the repository.
+  v1::ListVersionsRequest versions;
+  versions.set_application(flags.application);
+  versions.set_page_size(1);
+  v1::ListVersionsResponse newest;
+  using Stub = v1::OverviewService::Stub;
+  SLIPWAY_RETURN_IF_ERROR(client.Call(client.overviews(), &Stub::ListVersions, versions, newest));
+  v1::GetOverviewRequest request;
+  request.set_application(flags.application);
+  request.set_versions(1);
+  v1::Overview overview;
+  SLIPWAY_RETURN_IF_ERROR(client.Call(client.overviews(), &Stub::GetOverview, request, overview));
+  std::vector<std::string> platforms;
+  if (overview.applications_size() > 0) {
+    const v1::ApplicationOverview& application = overview.applications(0);
+    if (application.has_platforms_problem()) {
+      return ControllerError(rpc::FromCallError(application.platforms_problem()));
+    }
+    for (const auto& platform : application.platforms()) platforms.push_back(platform.name());
+  }
+  if (!platforms.empty()) return platforms;
+  return MakeError(absl::StatusCode::kFailedPrecondition, "PLATFORMS_UNKNOWN",
+                   session.text("the controller does not know which platforms the application has",
+                                "控制器不知道该应用声明了哪些平台"),
+                   session.text("Name them with --platform, or ask again in a moment.",
+                                "请用 --platform 指定，或稍后重试。"));
 }
 
-// Follows, prints the summary and tells how the run ended.
-Outcome FollowToEnd(Session& session, const Client& client, const std::string& run,
-                    const RetryOptions& retry) {
-  // As a document the answer of the command is the run's end; everything live goes to the side.
-  std::ostream& live = session.as_document ? session.err : session.out;
-  const bool terminal = session.as_document ? session.err_is_terminal : session.out_is_terminal;
-  const View view = session.as_document ? session.ErrView() : session.OutView();
-  FollowView follow(view, terminal);
-  auto end = FollowRun(client, run, retry, follow, live);
-  if (!end.ok()) {
-    live.flush();
-    // Of a run that is not there, or not for us, nothing goes on.
-    if (end.status().code() == absl::StatusCode::kNotFound ||
-        end.status().code() == absl::StatusCode::kUnauthenticated ||
-        end.status().code() == absl::StatusCode::kPermissionDenied) {
-      return end.status();
-    }
-    const bool interrupted = ExitCodeOf(end.status()) == ExitCode::kInterrupted;
-    session.err << fmt::format(
-        fmt::runtime(
-            interrupted
-                ? session.text("\nno longer following; the run goes on. Follow it again: "
-                               "slipway follow {}\n",
-                               "\n已停止跟随；运行仍在继续。再次跟随：slipway follow {}\n")
-                : session.text("the run goes on without being followed. Follow it again: "
-                               "slipway follow {}\n",
-                               "运行仍在继续，但已不再跟随。再次跟随：slipway follow {}\n")),
-        run);
-    return end.status();
+// A run for each ref; one that is refused keeps no other back.
+Outcome SubmitEach(Session& session, const Client& client, const SubmitFlags& flags,
+                   v1::SubmitRunRequest& request, const RetryOptions& retry) {
+  v1::SubmitRunsRequest all;
+  for (std::size_t i = 0; i < flags.refs.size(); ++i) {
+    v1::SubmitRunRequest& one = *all.add_runs();
+    one = request;
+    one.set_ref(flags.refs[i]);
+    one.set_request_id(fmt::format("{}/{}", request.request_id(), i + 1));
   }
-  live << '\n';
-  for (const v1::Task& task : end->tasks()) {
-    live << RenderEnd(task, view);
-    if (!task.release().empty()) {
-      SLIPWAY_RETURN_IF_ERROR(PrintRelease(session, client, task.release(), live, view));
-    }
-    const std::string& code = task.result().publish().code().text();
-    if (task.kind() == v1::TASK_KIND_PREVIEW && !code.empty()) {
-      SLIPWAY_ASSIGN_OR_RETURN(const auto drawn, RenderQr(code, QrShape::kBlocks, view.style));
-      live << drawn;
+  v1::SubmitRunsResponse response;
+  const absl::Status submitted =
+      CallAgain(client, client.tasks(), &v1::TaskService::Stub::SubmitRuns, all, response);
+  if (request.has_packaging()) {
+    ForgetPasswords(*request.mutable_packaging());
+    for (v1::SubmitRunRequest& one : *all.mutable_runs()) {
+      ForgetPasswords(*one.mutable_packaging());
     }
   }
-  if (session.as_document) session.PrintDocument(*end);
-  return ExitCodeOf(end->tasks());
+  SLIPWAY_RETURN_IF_ERROR(submitted);
+  return TellAll(session, client, response.runs(), flags.refs, flags.follow, retry);
 }
 
 }  // namespace
-
-absl::StatusOr<RetryOptions> RetryFor(const std::string& text) {
-  RetryOptions retry;
-  if (text.empty()) return retry;
-  const auto patience = config::ParseDuration(text);
-  if (!patience.ok()) return UsageError(WithContext(patience.status(), "--patience"));
-  retry.patience = *patience;
-  return retry;
-}
-
-Outcome TellSubmitted(Session& session, const Client& client, const v1::SubmitRunResponse& response,
-                      bool follow, const RetryOptions& retry) {
-  if (session.as_document && !follow) {
-    session.PrintDocument(response);
-    return ExitCode::kOk;
-  }
-  std::ostream& live = session.as_document ? session.err : session.out;
-  live << Heading(response.run(), response,
-                  session.as_document ? session.ErrView() : session.OutView());
-  live.flush();
-  if (!follow) {
-    session.out << fmt::format(
-        fmt::runtime(session.text("follow it: slipway follow {}\n", "跟随：slipway follow {}\n")),
-        response.run());
-    return ExitCode::kOk;
-  }
-  return FollowToEnd(session, client, response.run(), retry);
-}
 
 Outcome Submit(Session& session, const SubmitFlags& flags) {
   SLIPWAY_ASSIGN_OR_RETURN(const auto retry, RetryFor(flags.patience));
   v1::SubmitRunRequest request;
   request.set_request_id(flags.request_id.empty() ? NewUuid() : flags.request_id);
   request.set_application(flags.application);
-  for (const std::string& platform : flags.platforms) request.add_platforms(platform);
-  request.set_ref(flags.ref);
+  if (!flags.refs.empty()) request.set_ref(flags.refs.front());
   request.set_version(flags.version);
   request.set_description(flags.description);
   request.set_publish(flags.publish);
@@ -152,7 +109,9 @@ Outcome Submit(Session& session, const SubmitFlags& flags) {
   SLIPWAY_RETURN_IF_ERROR(ReadLabels(flags.require, session.text, *request.mutable_requirements()));
   SLIPWAY_RETURN_IF_ERROR(
       ReadParameters(flags.parameters, session.text, *request.mutable_parameters()));
-  for (const std::string& channel : flags.channels) AddChannel(channel, request);
+  for (const std::string& channel : flags.channels) {
+    AddChannel(channel, *request.mutable_channels());
+  }
   request.set_after_script(flags.after_script);
   if (SaysPackaging(flags.packaging)) {
     if (flags.channels.empty()) {
@@ -171,6 +130,9 @@ Outcome Submit(Session& session, const SubmitFlags& flags) {
                              ReadQueueTimeout(flags.queue_timeout));
   }
   SLIPWAY_ASSIGN_OR_RETURN(const Client* client, session.Controller());
+  SLIPWAY_ASSIGN_OR_RETURN(const auto platforms, PlatformsOf(session, *client, flags));
+  for (const std::string& platform : platforms) request.add_platforms(platform);
+  if (flags.refs.size() > 1) return SubmitEach(session, *client, flags, request, retry);
   v1::SubmitRunResponse response;
   const absl::Status submitted =
       CallAgain(*client, client->tasks(), &v1::TaskService::Stub::SubmitRun, request, response);
@@ -179,10 +141,48 @@ Outcome Submit(Session& session, const SubmitFlags& flags) {
   return TellSubmitted(session, *client, response, flags.follow, retry);
 }
 
-Outcome Follow(Session& session, const FollowFlags& flags) {
+Outcome PublishProduct(Session& session, const PublishProductFlags& flags) {
   SLIPWAY_ASSIGN_OR_RETURN(const auto retry, RetryFor(flags.patience));
+  v1::PublishProductRequest request;
+  request.set_request_id(flags.request_id.empty() ? NewUuid() : flags.request_id);
+  request.set_product(flags.product);
+  request.set_preview(flags.preview);
+  // What else "publish" means, unless only channels are named.
+  request.set_publish(!flags.preview && (flags.channels.empty() || !flags.target.empty()));
+  request.set_target(flags.target);
+  request.set_description(flags.description);
+  for (const std::string& channel : flags.channels) {
+    AddChannel(channel, *request.mutable_channels());
+  }
+  SLIPWAY_RETURN_IF_ERROR(ReadLabels(flags.require, session.text, *request.mutable_requirements()));
+  if (!flags.queue_timeout.empty()) {
+    SLIPWAY_ASSIGN_OR_RETURN(*request.mutable_queue_timeout(),
+                             ReadQueueTimeout(flags.queue_timeout));
+  }
+  if (SaysPackaging(flags.packaging)) {
+    prctl(PR_SET_DUMPABLE, 0);
+    SLIPWAY_RETURN_IF_ERROR(ReadPackaging(session, flags.packaging, *request.mutable_packaging()));
+  }
   SLIPWAY_ASSIGN_OR_RETURN(const Client* client, session.Controller());
-  return FollowToEnd(session, *client, flags.run, retry);
+  v1::SubmitRunResponse response;
+  const absl::Status submitted = CallAgain(
+      *client, client->tasks(), &v1::TaskService::Stub::PublishProduct, request, response);
+  if (request.has_packaging()) ForgetPasswords(*request.mutable_packaging());
+  SLIPWAY_RETURN_IF_ERROR(submitted);
+  return TellSubmitted(session, *client, response, flags.follow, retry);
+}
+
+Outcome SubmitAgain(Session& session, const SubmitAgainFlags& flags) {
+  SLIPWAY_ASSIGN_OR_RETURN(const auto retry, RetryFor(flags.patience));
+  v1::SubmitAgainRequest request;
+  request.set_request_id(flags.request_id.empty() ? NewUuid() : flags.request_id);
+  request.set_run(flags.run);
+  request.set_only_failed(flags.only_failed);
+  SLIPWAY_ASSIGN_OR_RETURN(const Client* client, session.Controller());
+  v1::SubmitAgainResponse response;
+  SLIPWAY_RETURN_IF_ERROR(
+      CallAgain(*client, client->tasks(), &v1::TaskService::Stub::SubmitAgain, request, response));
+  return TellAll(session, *client, response.runs(), {}, flags.follow, retry);
 }
 
 }  // namespace slipway::cli

@@ -11,4 +11,11 @@ namespace slipway::cli {
                                     const v1::SubmitRunResponse& response, bool follow,
                                     const RetryOptions& retry);
 
+using SubmittedRuns = google::protobuf::RepeatedPtrField<v1::SubmittedRun>;
+// The same for several, one after the other. `labels`: what each is called; empty: nothing. The
+// exit code is that of the one that most needs a person.
+[[nodiscard]] Outcome TellAll(Session& session, const Client& client, const SubmittedRuns& runs,
+                              const std::vector<std::string>& labels, bool follow,
+                              const RetryOptions& retry);
+
 }  // namespace slipway::cli

@@ -53,7 +53,7 @@ struct Packaging {
   std::string cipher{};
   // Certificates in PEM.
   std::vector<std::string> recipients{};
-  // The password of the encryption, sealed for the farm and this run; empty: none.
+  // The password of the encryption, sealed for the farm and the application; empty: none.
   std::string sealed_password{};
   // crypto::HashPassword of what visitors of pages have to say; empty: nothing.
   std::string page_password_hash{};

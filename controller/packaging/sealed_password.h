@@ -9,17 +9,18 @@
 #include "common/crypto/secret.h"
 
 // The password of a run's packages, from its submit until they are made: sealed for the farm and
-// that run. Pure functions.
+// that application. Pure functions.
 namespace slipway::packaging {
 
-[[nodiscard]] absl::StatusOr<std::string> SealPassword(const FarmId& farm, const RunId& run,
+[[nodiscard]] absl::StatusOr<std::string> SealPassword(const FarmId& farm,
+                                                       const ApplicationId& application,
                                                        std::string_view password,
                                                        std::string_view farm_certificate_pem);
 
 // kPermissionDenied (CREDENTIAL_FOREIGN, SEAL_FOREIGN_KEY), kInvalidArgument (CREDENTIAL_BROKEN,
 // SEAL_BROKEN).
 [[nodiscard]] absl::StatusOr<crypto::SecretBytes> OpenPassword(
-    const FarmId& farm, const RunId& run, std::string_view sealed,
+    const FarmId& farm, const ApplicationId& application, std::string_view sealed,
     const crypto::KeyAndCertificate& sealing);
 
 }  // namespace slipway::packaging

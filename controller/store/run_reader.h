@@ -99,6 +99,8 @@ class RunReader {
   // What a publish task made public. kNotFound: nothing (yet).
   [[nodiscard]] virtual absl::StatusOr<domain::Release> ReleaseOfTask(
       const TaskId& publish_task) = 0;
+  // The newest that was made of a build's product. kNotFound: none was.
+  [[nodiscard]] virtual absl::StatusOr<domain::Release> ReleaseOfBuild(const TaskId& build) = 0;
   [[nodiscard]] virtual absl::StatusOr<ReleasePage> ListReleases(const ReleaseFilter& filter) = 0;
 
   // Of each of the commits the build that ended last, by platform; of applications that the viewer

@@ -143,6 +143,15 @@ absl::StatusOr<domain::Release> InMemoryRunReader::ReleaseOfTask(const TaskId& p
   return NoSuch("release by the task '" + publish_task.value() + "'", "NO_SUCH_PRODUCT");
 }
 
+absl::StatusOr<domain::Release> InMemoryRunReader::ReleaseOfBuild(const TaskId& build) {
+  const std::lock_guard lock(state_.mu);
+  const auto& releases = state_.tables.releases;
+  for (auto it = releases.rbegin(); it != releases.rend(); ++it) {
+    if (it->build_task == build) return *it;
+  }
+  return NoSuch("release of the build '" + build.value() + "'", "NO_SUCH_PRODUCT");
+}
+
 absl::StatusOr<store::ReleasePage> InMemoryRunReader::ListReleases(
     const store::ReleaseFilter& filter) {
   SLIPWAY_RETURN_IF_ERROR(CheckPageSize(filter.page_size));

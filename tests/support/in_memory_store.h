@@ -62,6 +62,7 @@ class InMemoryRunReader final : public store::RunReader {
   explicit InMemoryRunReader(InMemoryDatabase& database) : state_(database.state()) {}
   absl::StatusOr<store::TaskWithRun> GetTask(const TaskId& id) override;
   absl::StatusOr<store::PlatformImage> ImageOf(const TaskId& id) override;
+  absl::StatusOr<domain::Release> ReleaseOfBuild(const TaskId& build) override;
   absl::StatusOr<std::string> ScriptOf(const RunId& id) override;
   absl::StatusOr<domain::Run> GetRun(const RunId& id) override;
   absl::StatusOr<std::vector<domain::Task>> TasksOfRun(const RunId& id) override;

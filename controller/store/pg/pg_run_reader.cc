@@ -83,6 +83,8 @@ SELECT task_id, attempt, number, name, state, to_micros(started_at) AS started_a
 constexpr Statement kGetRelease{"reader_get_release", SLIPWAY_PG_RELEASE_QUERY "WHERE l.id = $1"};
 constexpr Statement kReleaseOfTask{"reader_release_of_task",
                                    SLIPWAY_PG_RELEASE_QUERY "WHERE l.publish_task = $1"};
+constexpr Statement kReleaseOfBuild{"reader_release_of_build", SLIPWAY_PG_RELEASE_QUERY
+                                    "WHERE l.build_task = $1 ORDER BY l.sequence DESC LIMIT 1"};
 constexpr Statement kResolutionOf{"reader_resolution_of", R"(
 SELECT verdict, resolved_by, to_micros(resolved_at) AS resolved_at,
        coalesce(probe_task, '') AS probe_task, reason, late_result
@@ -245,6 +247,11 @@ absl::StatusOr<domain::Release> PgRunReader::GetRelease(const ReleaseId& id) {
 
 absl::StatusOr<domain::Release> PgRunReader::ReleaseOfTask(const TaskId& publish_task) {
   return FindOne<domain::Release>(database_, kReleaseOfTask, publish_task.value(), kReleaseByTask,
+                                  ReleaseFromRow);
+}
+
+absl::StatusOr<domain::Release> PgRunReader::ReleaseOfBuild(const TaskId& build) {
+  return FindOne<domain::Release>(database_, kReleaseOfBuild, build.value(), kReleaseByTask,
                                   ReleaseFromRow);
 }
 

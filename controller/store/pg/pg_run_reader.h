@@ -18,6 +18,7 @@ class PgRunReader final : public RunReader {
 
   absl::StatusOr<TaskWithRun> GetTask(const TaskId& id) override;
   absl::StatusOr<PlatformImage> ImageOf(const TaskId& id) override;
+  absl::StatusOr<domain::Release> ReleaseOfBuild(const TaskId& build) override;
   absl::StatusOr<std::string> ScriptOf(const RunId& id) override;
   absl::StatusOr<domain::Run> GetRun(const RunId& id) override;
   absl::StatusOr<std::vector<domain::Task>> TasksOfRun(const RunId& id) override;
