@@ -126,6 +126,18 @@ def scripts(farm):
     expect("left" not in farm.slipway("archive", "show", built["id"]).stdout, built)
 
 
+@case("several versions at once are a run each; one that is none keeps no other back")
+def versions(farm):
+    done = farm.slipway("submit", "--app", "pocket-shop", "--platform", "all", "--ref", state["release"]["commit"], "--ref", "nowhere", "-f",
+                        check=False)
+    expect(done.returncode == 1, done)
+    expect_in(f"{state['release']['commit']}: run run-", done.stdout)
+    expect_in("nowhere: run run-", done.stdout)
+    failed, built = farm.json("tasks", "--app", "pocket-shop")["tasks"][:2]
+    expect(built["state"] == "TASK_STATE_SUCCEEDED" and built["platform"] == WEIXIN, built)
+    expect(failed["state"] == "TASK_STATE_FAILED" and failed["ref"] == "nowhere", failed)
+
+
 @case("a member packages the product encrypted; openssl opens it, unzip shows the product, one changed byte is refused")
 def packages(farm):
     folder = farm.folder / "package"

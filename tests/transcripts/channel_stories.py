@@ -63,9 +63,18 @@ def channels(story, farm):
     story.say("The page, as a browser gets it, and the package behind it:")
     story.run(f"curl -sS {page['link']} | sed 's/<svg.*<.svg>/<svg…>/; s/<style>.*<.style>//'")
     story.run(f"curl -sS -O -J {page['link']}/file && sha256sum *.zip && unzip -p *.zip lib/greeting.txt && echo")
-    story.say("For a partner who may open it alone, she packages the same product encrypted for the partner's certificate. `openssl` opens it:")
+    story.say("""For a partner who may open it alone, she hands the same product on, encrypted for the partner's certificate, at a page that asks for a password.
+        Nothing is built again:""")
     story.run("openssl req -x509 -newkey rsa:2048 -noenc -subj /CN=partner -keyout partner.key -out partner.pem 2>/dev/null", show=False)
-    story.run(f"slipway --context wang archive package {page['id']} --recipient partner.pem")
+    (story.desk / "page-password").write_text("only for partners")
+    (story.desk / "page-password").chmod(0o600)
+    story.run(f"slipway --context wang publish {page['id']} --channel page --recipient partner.pem --page-password-file page-password --follow")
+    sealed = farm.releases()[0]
+    assert sealed["build_task"] == page["build_task"] and sealed["link"] != page["link"], sealed
+    story.say("The partner says the password and gets the file, which `openssl` opens:")
+    story.run(f"curl -sS -o /dev/null -w '%{{http_code}}\\n' {sealed['link']}/file")
+    story.run(f"curl -sS -o /dev/null -w '%{{http_code}}\\n' -c cookies --data-urlencode password@page-password {sealed['link']}")
+    story.run(f"curl -sS -O -J -b cookies {sealed['link']}/file && ls *.cms")
     story.run("openssl cms -decrypt -inform DER -in *.cms -inkey partner.key -recip partner.pem -out opened.zip && cmp opened.zip shop-weixin-3.0.0.zip && echo the same")
     story.say("An address that the channel does not allow is refused, before anything is built:")
     story.run(f"slipway --context wang submit --app shop --platform {WEIXIN} --channel email/qa=somebody@elsewhere.example", status=3)
