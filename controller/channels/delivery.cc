@@ -147,7 +147,6 @@ class Delivery {
         const ReadyPackage package,
         deps_.packages.Make(deps_.archive,
                             {.name = std::move(name),
-                             .task = key_.task,
                              .application = run().application,
                              .manifest = product().manifest,
                              .order = order},

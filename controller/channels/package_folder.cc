@@ -76,7 +76,7 @@ absl::StatusOr<ReadyPackage> PackageFolder::Make(artifacts::ArtifactArchive& arc
                            archive.Find(wanted.application, wanted.manifest));
   SLIPWAY_RETURN_IF_ERROR(CheckRoom(path_, artifact.total_bytes));
   const std::string path = PathOf(wanted.name);
-  const std::string unfinished = PathOf(wanted.task.value() + ".new");
+  const std::string unfinished = PathOf(NewId("") + ".new");
   fs::UniqueFd file(open(unfinished.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   if (!file.valid()) return ErrnoError(errno, unfinished);
   const auto end = packaging::WritePackage(

@@ -38,8 +38,6 @@ class PackageFolder {
   // have less than kDiskReserve left. Errors as of packaging::WritePackage, and of the disk.
   struct Wanted {
     std::string name;
-    // Tells its unfinished file from those of others.
-    TaskId task;
     ApplicationId application;
     Sha256Digest manifest;
     const packaging::PackageOrder& order;

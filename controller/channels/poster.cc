@@ -10,6 +10,8 @@
 namespace slipway::channels {
 namespace {
 
+// None at all would be no limit.
+constexpr Duration kShortestTry = std::chrono::milliseconds(1);
 constexpr Duration kLongestTry = std::chrono::seconds(30);
 constexpr std::size_t kMostWords = 1024;
 
@@ -58,7 +60,7 @@ PostEnding PostUntilTaken(const PostPlan& plan, const Clock& clock, AttemptVoice
     voice.Log(fmt::format("post {} to {}", tried + 1, shown));
     const outbound::PostOutcome outcome =
         SendPost(PostOf(plan, clock.Wall()),
-                 {.deadline = std::min<Duration>(kLongestTry, end - clock.Mono()),
+                 {.deadline = std::clamp<Duration>(end - clock.Mono(), kShortestTry, kLongestTry),
                   .canceled = [&voice] { return voice.canceled(); }});
     ending.verdict = webhook ? JudgeWebhook(outcome) : JudgeRobot(plan.platform, outcome);
     ending.message = WithoutSecrets(Said(outcome), plan.secret);

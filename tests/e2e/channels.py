@@ -2,7 +2,9 @@
 
 import base64
 import hashlib
+import hmac
 import io
+import json
 import pathlib
 import re
 import shutil
@@ -10,7 +12,7 @@ import subprocess
 import tempfile
 import zipfile
 
-from farm import WEIXIN, Farm, Suite, expect, expect_in, failure_of, lab, until
+from farm import REPOSITORY, WEIXIN, Farm, Suite, expect, expect_in, failure_of, lab, until
 from mail_servers import PASSWORD, USER, Exim, FaultyServer
 
 suite = Suite()
@@ -103,6 +105,64 @@ def page_is_there(farm):
     expect(fetch(farm, wrong, "-o", "/dev/null", "-w", "%{http_code}") == b"404")
 
 
+@case("the same product goes, sealed for a partner, to a page with a password, a webhook and a robot, without a build")
+def sealed(farm):
+    folder = farm.folder / "hooks"
+    folder.mkdir()
+    hooks = subprocess.Popen(["/usr/bin/python3", REPOSITORY / "tests/support/hook_server.py", folder])
+    state["hooks"] = hooks
+    port = until("the web server", lambda: (folder / "port").exists() and (folder / "port").read_text())
+    catalog = folder / "channels.yaml"
+    catalog.write_text("".join(f"---\nkind: target\nplatform: {platform}\nname: hook\nurl: http://127.0.0.1:{port}/{platform}\nno_tls: true\n"
+                               for platform in ("webhook", "feishu")))
+    farm.slipway("apply", "-f", catalog)
+    expect(farm.slipway("diff", "-f", catalog, check=False).returncode == 0)
+    secrets = {"webhook": "a key that nobody else has", "feishu": "robot-key:signing-words", "page": "a word for visitors"}
+    for name, secret in secrets.items():
+        (folder / name).write_text(secret)
+        (folder / name).chmod(0o600)
+        if name != "page":
+            farm.slipway("targets", "secret", f"{name}/hook", "--secret-file", folder / name)
+    subprocess.run(["openssl", "req", "-x509", "-nodes", "-newkey", "rsa:2048", "-subj", "/CN=partner", "-keyout", folder / "key", "-out", folder / "pem"],
+                   check=True, capture_output=True)
+    before = len(farm.json("tasks", "--app", "pocket-shop")["tasks"])
+    done = farm.slipway("publish", state["page"]["id"], "--channel", "page", "--channel", "webhook", "--channel", "feishu", "--package-format", "tar.gz",
+                        "--recipient", folder / "pem", "--page-password-file", folder / "page", "-f", token=state["token"])
+    expect(len(farm.json("tasks", "--app", "pocket-shop")["tasks"]) == before + 3, done)
+    released = {release["target"]: release for release in farm.releases()[:3]}
+    expect({release["build_task"] for release in released.values()} == {state["page"]["build_task"]}, released)
+
+    posts = {}
+    for number in (1, 2):
+        post = json.loads((folder / f"{number}.post").read_text())
+        posts[post["path"]] = post
+    hook = posts["/webhook"]
+    signed = ".".join((hook["headers"]["webhook-id"], hook["headers"]["webhook-timestamp"], hook["body"])).encode()
+    signature = base64.b64encode(hmac.new(secrets["webhook"].encode(), signed, hashlib.sha256).digest()).decode()
+    expect(hook["headers"]["webhook-signature"] == f"v1,{signature}", hook)
+    told = json.loads(hook["body"])
+    expect(told["file"]["cipher"] == "aes-256-gcm" and told["version"] == "2.0.1" and told["link"] == released["webhook/hook"]["link"], told)
+    robot = json.loads(posts["/feishu/robot-key"]["body"])
+    expect_in(released["feishu/hook"]["link"], json.dumps(robot))
+
+    link = released["page/page"]["link"]
+    expect_in("password", fetch(farm, link).decode())
+    expect("2.0.1" not in fetch(farm, f"{link}/file").decode())
+    # curl keeps no cookie of an https address that it got by http.
+    fetch(farm, link, "-D", folder / "head", "--data-urlencode", f"password@{folder}/page")
+    cookie = re.search(r"slipway_page=(\w+)", (folder / "head").read_text()).group(1)
+    sealed = fetch(farm, f"{link}/file", "-H", f"Cookie: slipway_page={cookie}")
+    (folder / "sealed").write_bytes(sealed)
+    subprocess.run(["openssl", "cms", "-decrypt", "-inform", "DER", "-in", folder / "sealed", "-inkey", folder / "key", "-out", folder / "opened.tar.gz"],
+                   check=True, capture_output=True)
+    names = subprocess.run(["tar", "-tzf", folder / "opened.tar.gz"], check=True, capture_output=True, text=True).stdout
+    expect_in("app.json", names)
+    logs = (farm.folder / "controller.log").read_text() + "".join(farm.slipway("logs", release["publish_task"]).stdout for release in released.values())
+    rows = farm.query("SELECT t::text FROM runs t UNION ALL SELECT t::text FROM audit t UNION ALL SELECT t::text FROM targets t")
+    for secret in ("robot-key", "signing-words", secrets["webhook"], secrets["page"]):
+        expect(secret not in logs and secret not in str(rows), secret)
+
+
 @case("a mail that the server finds too large reaches nobody, and the failure has the server's words")
 def too_large(farm):
     app = farm.application("large")
@@ -154,6 +214,8 @@ class MailFarm(Farm):
         state["faulty"] = FaultyServer(self.mail_folder / "faulty")
 
     def close(self, keep=False):
+        if "hooks" in state:
+            state["hooks"].kill()
         state["exim"].close()
         state["faulty"].close()
         shutil.rmtree(self.mail_folder, ignore_errors=True)

@@ -75,7 +75,7 @@ struct People {
     const auto start = agent->WaitStart();
     REQUIRE(start);
     WriteFile(product / "index.html", "hello\n");
-    DoBuild(*agent, start->key, product.path(), "a log\n");
+    DoBuild(*agent, start->key, product.path(), "a log\n", "sealed");
     REQUIRE_OK(farm.client().Watch(run));
     // As if a preview had brought one.
     REQUIRE_OK(RunSql(farm.options().database_url,
@@ -135,7 +135,9 @@ struct People {
         {"id", task},
         {"run", run},
         {"request_id", "request-" + std::to_string(++requests)},
-        {"platforms", "weixin"}};
+        {"platforms", "weixin"},
+        {"product", task},
+        {"script", "exit 0\n"}};
     for (int i = 0; i < method.input_type()->field_count(); ++i) {
       const pb::FieldDescriptor* field = method.input_type()->field(i);
       const auto it = known.find(field->name());
@@ -145,6 +147,9 @@ struct People {
       } else {
         message->GetReflection()->SetString(message, field, it->second);
       }
+    }
+    if (auto* publish = dynamic_cast<v1::PublishProductRequest*>(message)) {
+      publish->set_publish(true);
     }
     return message->SerializeAsString();
   }

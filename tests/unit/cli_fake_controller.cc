@@ -71,6 +71,39 @@ class Tasks final : public v1::TaskService::Service {
     return grpc::Status::OK;
   }
 
+  grpc::Status SubmitRuns(ServerContext* context, const v1::SubmitRunsRequest* request,
+                          v1::SubmitRunsResponse* response) override {
+    SLIPWAY_AUTHORIZE(context);
+    const std::lock_guard lock(farm_.mu);
+    farm_.submits.assign(request->runs().begin(), request->runs().end());
+    for (const v1::SubmittedRun& run : farm_.submitted) *response->add_runs() = run;
+    return grpc::Status::OK;
+  }
+  grpc::Status SubmitAgain(ServerContext* context, const v1::SubmitAgainRequest* request,
+                           v1::SubmitAgainResponse* response) override {
+    SLIPWAY_AUTHORIZE(context);
+    const std::lock_guard lock(farm_.mu);
+    farm_.repeats.push_back(*request);
+    for (const v1::SubmittedRun& run : farm_.submitted) *response->add_runs() = run;
+    return grpc::Status::OK;
+  }
+  grpc::Status RunScript(ServerContext* context, const v1::RunScriptRequest* request,
+                         v1::SubmitRunResponse* response) override {
+    SLIPWAY_AUTHORIZE(context);
+    const std::lock_guard lock(farm_.mu);
+    farm_.scripts.push_back(*request);
+    response->set_run("run-1");
+    return grpc::Status::OK;
+  }
+  grpc::Status PublishProduct(ServerContext* context, const v1::PublishProductRequest* request,
+                              v1::SubmitRunResponse* response) override {
+    SLIPWAY_AUTHORIZE(context);
+    const std::lock_guard lock(farm_.mu);
+    farm_.publishes.push_back(*request);
+    response->set_run("run-1");
+    return grpc::Status::OK;
+  }
+
   grpc::Status GetTask(ServerContext* context, const v1::GetTaskRequest* request,
                        v1::Task* response) override {
     SLIPWAY_AUTHORIZE(context);

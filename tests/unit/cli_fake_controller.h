@@ -73,6 +73,10 @@ struct FakeFarm {
   std::vector<v1::PrepareImagesRequest> prepares;
   int image_lists = 0;
   std::vector<v1::SubmitRunRequest> submits;
+  std::vector<v1::RunScriptRequest> scripts;
+  std::vector<v1::PublishProductRequest> publishes;
+  std::vector<v1::SubmitAgainRequest> repeats;
+  std::vector<v1::SubmittedRun> submitted;  // what SubmitRuns and SubmitAgain answer
   std::vector<v1::CancelTaskRequest> cancels;
   std::vector<v1::UpdateApplicationRequest> updates;
   std::vector<std::string> repository_credentials;  // sealed

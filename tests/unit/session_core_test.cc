@@ -82,7 +82,7 @@ TEST_CASE("SessionCore: malformed messages end the stream", "[unit][session]") {
   protocol::Inventory phase = Inventory(3);
   phase.attempts = {{Key(), protocol::TaskKind::kBuild, static_cast<protocol::AttemptPhase>(9)}};
   CHECK(refused(phase));
-  for (const int kind : {0, 5}) {
+  for (const int kind : {0, 6}) {
     protocol::Inventory unknown = Inventory(3);
     unknown.attempts = {
         {Key(), static_cast<protocol::TaskKind>(kind), protocol::AttemptPhase::kAccepted}};

@@ -406,6 +406,10 @@ CREATE TABLE public.repository_credentials (
     set_by text NOT NULL,
     CONSTRAINT repository_credentials_access_check CHECK ((access = ANY (ARRAY['https'::text, 'ssh'::text])))
 );
+CREATE TABLE public.run_scripts (
+    run_id text NOT NULL,
+    body bytea NOT NULL
+);
 CREATE TABLE public.runs (
     id text NOT NULL,
     application_id text NOT NULL,
@@ -418,6 +422,8 @@ CREATE TABLE public.runs (
     parameters jsonb DEFAULT '{}'::jsonb NOT NULL,
     recipients jsonb DEFAULT '{}'::jsonb NOT NULL,
     packaging jsonb DEFAULT '{}'::jsonb NOT NULL,
+    script_name text DEFAULT ''::text NOT NULL,
+    after_script text DEFAULT ''::text NOT NULL,
     CONSTRAINT runs_request_id_check CHECK ((request_id <> ''::text))
 );
 CREATE TABLE public.schema_migrations (
@@ -483,7 +489,7 @@ CREATE TABLE public.tasks (
     not_before timestamp with time zone,
     queued_since timestamp with time zone,
     CONSTRAINT tasks_attempt_check CHECK ((attempt >= 0)),
-    CONSTRAINT tasks_kind_check CHECK ((kind = ANY (ARRAY['build'::text, 'publish'::text, 'probe'::text, 'preview'::text]))),
+    CONSTRAINT tasks_kind_check CHECK ((kind = ANY (ARRAY['build'::text, 'publish'::text, 'probe'::text, 'preview'::text, 'script'::text]))),
     CONSTRAINT tasks_queue_timeout_check CHECK ((queue_timeout >= 0)),
     CONSTRAINT tasks_starts_check CHECK ((starts >= 0)),
     CONSTRAINT tasks_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'queued'::text, 'offered'::text, 'running'::text, 'succeeded'::text, 'failed'::text, 'canceled'::text, 'skipped'::text, 'unknown'::text])))
@@ -573,6 +579,8 @@ ALTER TABLE ONLY public.releases
     ADD CONSTRAINT releases_sequence_key UNIQUE (sequence);
 ALTER TABLE ONLY public.repository_credentials
     ADD CONSTRAINT repository_credentials_pkey PRIMARY KEY (application_id);
+ALTER TABLE ONLY public.run_scripts
+    ADD CONSTRAINT run_scripts_pkey PRIMARY KEY (run_id);
 ALTER TABLE ONLY public.runs
     ADD CONSTRAINT runs_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.runs
@@ -612,6 +620,7 @@ CREATE INDEX logins_live ON public.logins USING btree (account_id, created_at) W
 CREATE INDEX logins_over ON public.logins USING btree (LEAST(ended_at, expires_at));
 CREATE INDEX release_pages_expires ON public.release_pages USING btree (expires_at);
 CREATE INDEX releases_of_application ON public.releases USING btree (application_id, sequence);
+CREATE INDEX releases_of_build ON public.releases USING btree (build_task, sequence);
 CREATE INDEX tasks_of_application ON public.tasks USING btree (application_id, sequence);
 CREATE INDEX tasks_of_run ON public.tasks USING btree (run_id, sequence);
 CREATE INDEX unfinished_publishes ON public.unfinished USING btree (application_id, platform, target) WHERE (application_id IS NOT NULL);
@@ -675,6 +684,8 @@ ALTER TABLE ONLY public.releases
     ADD CONSTRAINT releases_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.runs(id);
 ALTER TABLE ONLY public.repository_credentials
     ADD CONSTRAINT repository_credentials_application_id_fkey FOREIGN KEY (application_id) REFERENCES public.applications(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.run_scripts
+    ADD CONSTRAINT run_scripts_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.runs(id) ON DELETE CASCADE;
 ALTER TABLE ONLY public.runs
     ADD CONSTRAINT runs_application_id_fkey FOREIGN KEY (application_id) REFERENCES public.applications(id);
 ALTER TABLE ONLY public.steps
