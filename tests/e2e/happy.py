@@ -98,46 +98,6 @@ def archive_gets(farm):
     expect(found == built, sorted(found), sorted(built))
 
 
-@case("a script of any name runs against a version; after a failed one that version is not packaged, after a good one it is")
-def scripts(farm):
-    folder = farm.folder / "scripts"
-    folder.mkdir()
-    bad, good = folder / "检查 it's.sh", folder / "-ok"
-    bad.write_text("echo checking $SLIPWAY_COMMIT; test -f app.json && exit 3\n")
-    good.write_text("#!/usr/bin/env node\nconsole.log('node ran in ' + process.cwd()); require('fs').writeFileSync('left', '')\n")
-    ran = farm.slipway("run-script", bad, "--app", "pocket-shop", "--ref", state["release"]["commit"], "-f", check=False)
-    expect(ran.returncode != 0, ran)
-    expect_in(f"checking {state['release']['commit']}", ran.stdout)
-    expect_in("exit code 3", ran.stdout)
-    failed = farm.json("tasks", "--app", "pocket-shop")["tasks"][0]
-    expect(failed["kind"] == "TASK_KIND_SCRIPT" and failed["script_name"] == bad.name, failed)
-    expect(failed["result"]["exit_code"] == 3, failed)
-    submit = ("submit", "--app", "pocket-shop", "--platform", WEIXIN, "-f", "--after-script")
-    refused = farm.slipway(*submit, failed["id"], check=False)
-    expect(refused.returncode != 0 and "nothing is packaged after it" in refused.stderr, refused)
-    ran = farm.slipway("run-script", "--app", "pocket-shop", "--ref", "main", "-f", "--", good)
-    expect_in("node ran in /workspace", ran.stdout)
-    passed = farm.json("tasks", "--app", "pocket-shop")["tasks"][0]
-    expect([step["name"] for step in farm.task(passed["id"])["steps"]] == ["fetch", "prepare", "script"], passed)
-    farm.slipway(*submit, passed["id"])
-    built = farm.json("tasks", "--app", "pocket-shop")["tasks"][0]
-    expect(built["ref"] == passed["result"]["build"]["commit"], built)
-    # What the script left behind is not in what was built afterwards.
-    expect("left" not in farm.slipway("archive", "show", built["id"]).stdout, built)
-
-
-@case("several versions at once are a run each; one that is none keeps no other back")
-def versions(farm):
-    done = farm.slipway("submit", "--app", "pocket-shop", "--platform", "all", "--ref", state["release"]["commit"], "--ref", "nowhere", "-f",
-                        check=False)
-    expect(done.returncode == 1, done)
-    expect_in(f"{state['release']['commit']}: run run-", done.stdout)
-    expect_in("nowhere: run run-", done.stdout)
-    failed, built = farm.json("tasks", "--app", "pocket-shop")["tasks"][:2]
-    expect(built["state"] == "TASK_STATE_SUCCEEDED" and built["platform"] == WEIXIN, built)
-    expect(failed["state"] == "TASK_STATE_FAILED" and failed["ref"] == "nowhere", failed)
-
-
 @case("a member packages the product encrypted; openssl opens it, unzip shows the product, one changed byte is refused")
 def packages(farm):
     folder = farm.folder / "package"
@@ -333,6 +293,46 @@ def parameter_refused(farm):
         expect("script" not in [step["name"] for step in build["steps"]], build["steps"])
     twice = farm.slipway("submit", "--app", "kiosk", "--platform", "weixin", "--param", "a=1", "--param", "a=2", check=False)
     expect(twice.returncode == 2, twice.returncode, twice.stderr)
+
+
+@case("a script of any name runs against a version; after a failed one that version is not packaged, after a good one it is")
+def scripts(farm):
+    folder = farm.folder / "scripts"
+    folder.mkdir()
+    bad, good = folder / "检查 it's.sh", folder / "-ok"
+    bad.write_text("echo checking $SLIPWAY_COMMIT; test -f slipway.yaml && exit 3\n")
+    good.write_text("#!/usr/bin/env node\nconsole.log('node ran in ' + process.cwd()); require('fs').writeFileSync('left', '')\n")
+    ran = farm.slipway("run-script", bad, "--app", "pocket-shop", "--ref", state["release"]["commit"], "-f", check=False)
+    expect(ran.returncode != 0, ran)
+    expect_in(f"checking {state['release']['commit']}", ran.stdout)
+    expect_in("exit code 3", ran.stdout)
+    failed = farm.json("tasks", "--app", "pocket-shop")["tasks"][0]
+    expect(failed["kind"] == "TASK_KIND_SCRIPT" and failed["script_name"] == bad.name, failed)
+    expect(failed["result"]["exit_code"] == 3, failed)
+    submit = ("submit", "--app", "pocket-shop", "--platform", WEIXIN, "-f", "--after-script")
+    refused = farm.slipway(*submit, failed["id"], check=False)
+    expect(refused.returncode != 0 and "nothing is packaged after it" in refused.stderr, refused)
+    ran = farm.slipway("run-script", "--app", "pocket-shop", "--ref", "main", "-f", "--", good)
+    expect_in("node ran in /workspace", ran.stdout)
+    passed = farm.json("tasks", "--app", "pocket-shop")["tasks"][0]
+    expect([step["name"] for step in farm.task(passed["id"])["steps"]] == ["fetch", "prepare", "script"], passed)
+    farm.slipway(*submit, passed["id"])
+    built = farm.json("tasks", "--app", "pocket-shop")["tasks"][0]
+    expect(built["ref"] == passed["result"]["build"]["commit"], built)
+    # What the script left behind is not in what was built afterwards.
+    expect("left" not in farm.slipway("archive", "show", built["id"]).stdout, built)
+
+
+@case("several versions at once are a run each; one that is none keeps no other back")
+def versions(farm):
+    done = farm.slipway("submit", "--app", "pocket-shop", "--platform", "all", "--ref", state["release"]["commit"], "--ref", "nowhere", "-f",
+                        check=False)
+    expect(done.returncode == 1, done)
+    expect_in(f"{state['release']['commit']}: run run-", done.stdout)
+    expect_in("nowhere: run run-", done.stdout)
+    failed, built = farm.json("tasks", "--app", "pocket-shop")["tasks"][:2]
+    expect(built["state"] == "TASK_STATE_SUCCEEDED" and built["platform"] == WEIXIN, built)
+    expect(failed["state"] == "TASK_STATE_FAILED" and failed["ref"] == "nowhere", failed)
 
 
 @case("the same request id is the same run")
