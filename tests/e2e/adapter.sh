@@ -4,7 +4,7 @@
 #
 # The test sets, before it sources this file: platform (weixin, alipay, …), app (its app id), sends (a
 # regular expression of the addresses that take the product), request (JSON: the request's fields beside
-# those of every platform).
+# those of every platform). It may set image, and mounts: further options of `docker run`.
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 repository=$(cd "$here/../.." && pwd)
 # shellcheck source=../../deploy/lib/engine.sh
@@ -12,7 +12,8 @@ repository=$(cd "$here/../.." && pwd)
 
 : "${platform:?}" "${app:?}" "${sends:?}"
 request=${request:-{\}}
-image=slipway-publisher-$platform:1
+image=${image:-slipway-publisher-$platform:1}
+[[ -n ${mounts+set} ]] || mounts=()
 passed=0 failed=0
 ok() { passed=$((passed + 1)); echo "ok - $1"; }
 not_ok() { failed=$((failed + 1)); echo "not ok - $1"; shift; (($# == 0)) || printf '  %s\n' "$@"; }
@@ -73,7 +74,7 @@ PYTHON
     --tmpfs /tmp --tmpfs /secret:uid=1000,gid=1000,mode=0700 --workdir /tmp --env TMPDIR=/tmp --env HOME=/tmp \
     --env SLIPWAY_PUBLISH_REQUEST=/in/request.json \
     --volume "$work/product/$product:/product:ro" --volume "$out/in:/in:ro" --volume "$out/out:/out" --volume "$work/keys/$key.key:/key:ro" \
-    "$image" \
+    "${mounts[@]}" "$image" \
     /bin/sh -c '(umask 377; cat /key >/secret/upload.key); exec node /opt/slipway/adapter/publish.cjs' >"$out/output" 2>&1 || status=$?
   # shellcheck disable=SC2034  # for the test that sources this
   milliseconds=$(($(date +%s%3N) - started))
