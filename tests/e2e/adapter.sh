@@ -47,7 +47,7 @@ start_cloud() {
 
 # How the farm confines an adapter.
 confined=(--label io.slipway.role=test --network "$network" --user 1000:1000 --cap-drop ALL --security-opt no-new-privileges --read-only
-  --memory 1g --memory-swap 1g --pids-limit 256 --tmpfs /tmp --tmpfs /secret:uid=1000,gid=1000,mode=0700
+  --memory 1g --memory-swap 1g --pids-limit 256 --tmpfs /tmp --tmpfs "/secret:uid=1000,gid=1000,mode=0700"
   --workdir /tmp --env TMPDIR=/tmp --env HOME=/tmp)
 # Where an adapter finds the product, what it is given and what it leaves.
 place_product() { echo /product; }
