@@ -209,8 +209,10 @@ if [[ ${SLIPWAY_REAL_SWAN:-} ]]; then
   cp "$images/publisher-baidu/"package*.json "$work/slipway/real-baidu/client"
   (cd "$work/slipway/real-baidu/client" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2)
   cp -r "$work/slipway/with-baidu/client/swan" "$work/slipway/real-baidu/client/swan"
+  publish real-expired token $good '{"loginExpired": true}' '{}'
+  expect "baidu: the real client's words about a login are the credential's failure" '"swan-toolkit 3.23.0" in output and len(log) == 2 and r["class"] == "credential" and "登录状态过期" in r["reason"] and not uploads'
   publish real-swan token $good '{}' '{}'
-  expect "baidu: the real client is loaded, held, and asks the platform for itself" '"swan-toolkit 3.23.0" in output and len(log) > 1 and not uploads and r["class"] in ("network", "infrastructure", "credential")'
+  expect "baidu: the real client goes on with a good one, to where it needs what Baidu alone has" 'len(log) >= 2 and not r["ok"] and not r["uploadStarted"] and not uploads'
   cat "$out/output" "$out/requests"
 fi
 

@@ -3,6 +3,8 @@
 import crypto from 'node:crypto';
 import { application, injected } from '/standin/apps.mjs';
 
+const BAIDU_APP = '1234567';
+
 export function platform(directory, recordRelease) {
   const refuse = (errCode, errMsg, note) => ({ json: { errCode, errMsg }, note: { ...note, refused: errMsg } });
 
@@ -12,7 +14,11 @@ export function platform(directory, recordRelease) {
   }
 
   return ({ path, query, headers, raw, ip }) => {
-    const app = application(directory, query.get('appId'));
+    const app = application(directory, query.get('appId') ?? BAIDU_APP);
+    // So the client asks whether a login holds: the answer is that the parameter is missing.
+    if (path === '/mappconsole/api/checkAppid' && !query.has('appId')) {
+      return { json: app && !app.loginExpired && headers.cookie === `BDUSS=${app.token}` ? { errno: 30001 } : { errno: 30001003, errmsg: '登录状态过期' } };
+    }
     if (path === '/mappconsole/api/checkAppid') {
       if (!app) return { json: { errno: 30000002, errmsg: 'appid 不存在' } };
       if (app.proveFault) return injected(app.proveFault);
