@@ -32,6 +32,12 @@ function refusal(error, said) {
   return CREDENTIAL_CODES.has(error.apiCode) ? { ...recipe.refusal(error, said), class: 'credential', remedy: 'key' } : recipe.refusal(error, said);
 }
 
+function clientError(error, said) {
+  // What the client had Baidu's servers hand out when the image was made.
+  if (/configuration file failed/.test(said)) return { class: 'infrastructure', remedy: 'no-client' };
+  return recipe.clientError(error, said);
+}
+
 // Arguments for the compiler, or settings of a form that nobody knows, would reach the process that has the login.
 function unsafeCompilation(config) {
   const problem = (what) => build(`${CONFIG}: ${what}`, 'scripts');
@@ -80,6 +86,9 @@ function prepare(clientDirectory, version) {
     throw Object.assign(new Error('Baidu\'s compiler in this image cannot be held to checked connections'), { code: 'MODULE_NOT_FOUND' });
   }
   const home = process.env.SWAN_IDE_CLI_ROOT;
+  for (const name of fs.readdirSync(path.dirname(vendor)).filter((entry) => entry !== 'vendor')) {
+    fs.symlinkSync(path.join(clientDirectory, 'swan', name), path.join(home, name));
+  }
   for (const name of fs.readdirSync(vendor)) {
     fs.mkdirSync(path.join(home, 'vendor', name), { recursive: true });
     // It chooses among the versions, and writes down its choice beside them.
@@ -135,6 +144,6 @@ module.exports = {
   publish,
   readCredential: recipe.readToken,
   answer: recipe.answer,
-  clientError: recipe.clientError,
+  clientError,
   refusal,
 };

@@ -21,6 +21,7 @@ class Sdk {
       console.error(new Error('pages/index/index.swan: 标签未闭合'));
       process.exit(1);
     }
+    if (desc === 'no configuration') throw new Error('Read compileOptimizations configuration file failed!');
     const vendor = path.join(process.env.SWAN_IDE_CLI_ROOT, 'vendor/comp-bin-linux');
     const compiler = childProcess.fork(path.join(vendor, fs.readdirSync(vendor)[0], 'compiler/src/entry/index.js'), [], { stdio: 'pipe', execArgv: [] });
     compiler.send({ appId: String(appid), version: releaseVersion ?? '', kind, token });
