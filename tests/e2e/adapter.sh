@@ -45,19 +45,36 @@ start_cloud() {
   ca=$(sed -n 's/^ca //p' "$work/standin")
 }
 
+# How the farm confines an adapter.
+confined=(--label io.slipway.role=test --network "$network" --user 1000:1000 --cap-drop ALL --security-opt no-new-privileges --read-only
+  --memory 1g --memory-swap 1g --pids-limit 256 --tmpfs /tmp --tmpfs "/secret:uid=1000,gid=1000,mode=0700"
+  --workdir /tmp --env TMPDIR=/tmp --env HOME=/tmp)
+# Where an adapter finds the product, what it is given and what it leaves.
+place_product() { echo /product; }
+place_in() { echo /in; }
+place_out() { echo /out; }
+# run_adapter KEY PRODUCT: a container for this run alone.
+run_adapter() {
+  # The key comes to lie in a tmpfs, readable by the step's user only, as the farm puts it there.
+  engine_docker run --rm --name "$container" "${confined[@]}" --env SLIPWAY_PUBLISH_REQUEST=/in/request.json \
+    --volume "$work/product/$2:/product:ro" --volume "$out/in:/in:ro" --volume "$out/out:/out" --volume "$work/keys/$1.key:/key:ro" \
+    "$image" \
+    /bin/sh -c '(umask 377; cat /key >/secret/upload.key); exec node /opt/slipway/adapter/publish.cjs'
+}
+
 # publish NAME KEY PRODUCT FAULTS_JSON REQUEST_JSON: one run of the adapter; leaves $out/result.json,
 # $out/output, $out/exit, and in $out/requests what the stand-in saw of it.
 publish() {
-  local key=$2 product=$3 faults=$4 extra=$5 before
-  out=$work/runs/$1
+  local name=$1 key=$2 product=$3 faults=$4 extra=$5 before
+  out=$work/runs/$name
   mkdir -p "$out/in" "$out/out"
   chmod 0777 "$out/out"
   printf '%s' "$faults" >"$work/cloud/apps/$app.json"
   python3 - "$out/in/request.json" "$request" "$extra" <<PYTHON
 import json, sys
-request = {"contractVersion": 1, "platform": "$platform", "appId": "$app", "projectDir": "/product", "version": "1.4.2",
-           "description": "adapter test 适配器测试", "mode": "upload", "proxy": "$proxy", "caFile": "/in/ca.pem",
-           "credentialFile": "/secret/upload.key", "outDir": "/out", "deadlineSeconds": 120}
+request = {"contractVersion": 1, "platform": "$platform", "appId": "$app", "projectDir": "$(place_product "$product")", "version": "1.4.2",
+           "description": "adapter test 适配器测试", "mode": "upload", "proxy": "$proxy", "caFile": "$(place_in "$name")/ca.pem",
+           "credentialFile": "/secret/upload.key", "outDir": "$(place_out "$name")", "deadlineSeconds": 120}
 for fields in sys.argv[2:]:
     request.update(json.loads(fields))
 json.dump({k: v for k, v in request.items() if v != "(absent)"}, open(sys.argv[1], "w"))
@@ -65,16 +82,9 @@ PYTHON
   cp "$ca" "$out/in/ca.pem"
   chmod -R a+rX "$out/in"
   before=$(wc -l <"$work/cloud/requests.jsonl")
-  # The key comes to lie in a tmpfs, readable by the step's user only, as the farm puts it there.
   local started status=0
   started=$(date +%s%3N)
-  engine_docker run --rm --name "$container" --label io.slipway.role=test --network "$network" \
-    --user 1000:1000 --cap-drop ALL --security-opt no-new-privileges --read-only --memory 1g --memory-swap 1g --pids-limit 256 \
-    --tmpfs /tmp --tmpfs /secret:uid=1000,gid=1000,mode=0700 --workdir /tmp --env TMPDIR=/tmp --env HOME=/tmp \
-    --env SLIPWAY_PUBLISH_REQUEST=/in/request.json \
-    --volume "$work/product/$product:/product:ro" --volume "$out/in:/in:ro" --volume "$out/out:/out" --volume "$work/keys/$key.key:/key:ro" \
-    "$image" \
-    /bin/sh -c '(umask 377; cat /key >/secret/upload.key); exec node /opt/slipway/adapter/publish.cjs' >"$out/output" 2>&1 || status=$?
+  run_adapter "$key" "$product" >"$out/output" 2>&1 || status=$?
   # shellcheck disable=SC2034  # for the test that sources this
   milliseconds=$(($(date +%s%3N) - started))
   echo "$status" >"$out/exit"

@@ -3,7 +3,7 @@
 //
 //   node server.mjs STATE_DIR LISTEN_ADDRESS PORT
 //
-// STATE_DIR holds certs/ and apps/ (see apps.mjs). Written there: requests.jsonl (every request with
+// STATE_DIR holds certs/, apps/ (see apps.mjs) and clouds/: HOST.mjs stands for a further host. Written there: requests.jsonl (every request with
 // the size of its body; of uploads also version and file names), releases.jsonl (what was accepted),
 // ready.json (the proxy's address, when it listens).
 import fs from 'node:fs';
@@ -19,12 +19,16 @@ const [directory, address, port] = process.argv.slice(2);
 const append = (file, document) => fs.appendFileSync(path.join(directory, file), `${JSON.stringify({ time: new Date().toISOString(), ...document })}\n`);
 const recordRelease = (release) => append('releases.jsonl', release);
 const douyinCloud = douyin(directory, recordRelease);
+const further = path.join(directory, 'clouds');
 const CLOUDS = new Map([
   ['servicewechat.com', weixin(directory, recordRelease)],
   ['ideservice.alipay.com', alipay(directory, recordRelease)],
   ['developer.toutiao.com', douyinCloud],
   ['microapp.bytedance.com', douyinCloud],
 ]);
+for (const file of fs.existsSync(further) ? fs.readdirSync(further) : []) {
+  CLOUDS.set(path.basename(file, '.mjs'), (await import(path.join(further, file))).platform(directory, recordRelease));
+}
 
 // The TLS server sees connections from this process; the proxy knows who asked. Keyed by local port.
 const askedBy = new Map();
@@ -33,12 +37,12 @@ async function handle(request, response) {
   const parts = [];
   for await (const part of request) parts.push(part);
   const raw = Buffer.concat(parts);
-  const host = (request.headers.host || '').replace(/:\d+$/, '');
+  const host = request.headers.host || '';
   const url = new URL(request.url, 'https://standin');
   const ip = askedBy.get(request.socket.remotePort) || request.socket.remoteAddress;
   let reply;
   try {
-    reply = CLOUDS.get(host)?.({ method: request.method, path: url.pathname, query: url.searchParams, headers: request.headers, raw, ip });
+    reply = CLOUDS.get(host.replace(/:\d+$/, ''))?.({ method: request.method, path: url.pathname, query: url.searchParams, headers: request.headers, raw, ip });
   } catch (error) {
     reply = { status: 500, type: 'text/plain', text: `stand-in: ${error.message}` };
   }

@@ -3,10 +3,14 @@
 'use strict';
 const fs = require('fs');
 const { createRequire } = require('module');
+const path = require('path');
 const { ProveError } = require('./wire.cjs');
 
 // Where the image has the platform's client with its dependencies.
-const requireClient = createRequire('/opt/slipway/client/');
+const clientDirectory = path.join(__dirname, '../../client');
+const requireClient = createRequire(`${clientDirectory}/`);
+// A client may replace it (recipe.cjs).
+const exit = process.exit.bind(process);
 const tell = (message) => new Promise((resolve) => { process.send(message, resolve); });
 
 function readCredential(file) {
@@ -20,13 +24,19 @@ function readCredential(file) {
 async function work(platform, request) {
   await tell({ event: 'stage', stage: 'prove' });
   const credential = platform.readCredential(readCredential(request.credentialFile));
-  // Before anything of the product is compiled or sent.
-  const proof = await platform.prove(request, credential);
-  await tell({ event: 'proved' });
+  // Before anything of the product is compiled or sent. Where no question is known that could be asked,
+  // nothing is claimed either.
+  let proof = null;
+  if (platform.prove) {
+    proof = await platform.prove(request, credential);
+    await tell({ event: 'proved' });
+  } else if (request.operation === 'verify') {
+    throw new ProveError('no-question', `${platform.words.platform} can be asked nothing with this credential but to take a product`);
+  }
   if (request.operation === 'verify') return {};
   if (request.operation === 'probe') return { probe: await platform.probe(request, proof) };
   await tell({ event: 'stage', stage: request.mode });
-  return platform.publish(request, credential, { tell, requireClient, proof });
+  return platform.publish(request, credential, { tell, requireClient, clientDirectory, proof });
 }
 
 function describe(error) {
@@ -54,7 +64,7 @@ function run(platform) {
     await tell(last);
   });
   // Without a supervisor nobody would enforce the deadline.
-  process.once('disconnect', () => process.exit(1));
+  process.once('disconnect', () => exit(1));
 }
 
 // Clients that end the process on their own take their last words along; the supervisor waits for

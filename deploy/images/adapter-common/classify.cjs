@@ -27,6 +27,7 @@ function classify(platform, error, progress, request) {
   const base = { ok: false, reason: text, clientCode: error.clientCode ?? null };
   switch (error.kind) {
     case 'key': return { ...base, class: 'credential', remedy: 'keyfile' };
+    case 'no-question': return { ...base, class: 'infrastructure', remedy: 'no-question' };
     case 'no-key': return { ...base, class: 'infrastructure', remedy: 'request' };
     case 'refused': {
       // Nothing was sent yet that could be refused.
@@ -60,4 +61,4 @@ function classify(platform, error, progress, request) {
   return { ...base, class: 'infrastructure', remedy: 'client' };
 }
 
-module.exports = { classify, clean, refused, CERTIFICATE };
+module.exports = { classify, clean, refused, CERTIFICATE, NETWORK };

@@ -29,6 +29,8 @@ const common = ({ id, platform, platformZh, host, versions, versionsZh }) => ({
     `上传已开始但没有得到明确答复：可能已发布，也可能没有。请在${versionsZh}中查看，再把结果告知农场；农场不会自动重试。`],
   interrupted: ['Nothing was published. Submit again; if it repeats, give the publish a longer deadline or the agent more memory.',
     '没有发布任何内容。请重新提交；如果再次出现，请延长发布时限或增加 agent 内存。'],
+  'no-question': ['This credential cannot be tried alone: make a preview, or publish; nothing was sent.',
+    '此凭据无法单独验证：请直接预览或发布。没有发送任何内容。'],
   client: ['The platform\'s client failed in a way the farm does not know. Nothing was published; its own words are above.',
     '平台客户端出现未知错误。没有发布任何内容；客户端的原话见上。'],
 });

@@ -17,8 +17,8 @@ function optionsOf(raw) {
   return options;
 }
 
-// platform.options: name → {type: 'number', standard, low, high} | {type: 'flag', standard}; an option
-// without a standard stays absent when slipway.yaml does not say it.
+// platform.options: name → {type: 'number', standard, low, high} | {type: 'flag', standard} | {type: 'text',
+// standard, form, example}; an option without a standard stays absent when slipway.yaml does not say it.
 function readOptions(platform, raw, badOption) {
   const known = { prove_timeout_seconds: { type: 'number', standard: 20, low: 1, high: 300 }, ...platform.options };
   const given = optionsOf(raw);
@@ -26,12 +26,13 @@ function readOptions(platform, raw, badOption) {
   for (const name of Object.keys(given)) {
     if (!Object.hasOwn(known, name)) throw badOption(`"${name}" is unknown; there are ${Object.keys(known).join(', ')}`);
   }
-  for (const [name, { type, standard, low, high }] of Object.entries(known)) {
+  for (const [name, { type, standard, low, high, form, example }] of Object.entries(known)) {
     const value = given[name] ?? standard;
     if (value === undefined) continue;
     if (type === 'number' && (!Number.isInteger(value) || value < low || value > high)) {
       throw badOption(`"${name}" must be a whole number from ${low} to ${high}`);
     }
+    if (type === 'text' && (typeof value !== 'string' || !form.test(value))) throw badOption(`"${name}" must be a text such as "${example}"`);
     if (type === 'flag' && typeof value !== 'boolean') throw badOption(`"${name}" must be true or false`);
     values[name] = value;
   }

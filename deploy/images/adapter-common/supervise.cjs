@@ -14,8 +14,12 @@ const { O_WRONLY, O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = fs.const
 const os = require('os');
 const path = require('path');
 const { classify } = require('./classify.cjs');
+const { heldSteps } = require('./hold.cjs');
 const { CONTRACT_VERSION, readRequest } = require('./request.cjs');
 const { remedyFor } = require('./remedies.cjs');
+
+// How soon people see that an upload began which a process of the client's own told of.
+const HELD_MS = 250;
 
 // For the channel of a child that was killed, should somebody else hold it open.
 const CHANNEL_MS = 5000;
@@ -103,7 +107,7 @@ function announce(steps, stage) {
 // the client, and may not be the ones this target is allowed to use.
 function childEnvironment(platform, request, work) {
   const env = {
-    PATH: process.env.PATH, LANG: 'C.UTF-8', HOME: work, TMPDIR: work, NODE_ENV: 'production', ...platform.environment?.(work) };
+    PATH: process.env.PATH, LANG: 'C.UTF-8', HOME: work, TMPDIR: work, NODE_ENV: 'production', ...platform.environment?.(work, request) };
   const bundles = [process.env.NODE_EXTRA_CA_CERTS, request.caFile].filter(Boolean);
   if (bundles.length > 0) {
     env.NODE_EXTRA_CA_CERTS = path.join(work, 'ca.pem');
@@ -131,10 +135,12 @@ function runClient(platform, request, work) {
       if (settled) return;
       settled = true;
       clearTimeout(timer);
+      clearInterval(held);
       kill();
       resolve(outcome);
     };
     const fail = (error) => {
+      heldSteps(work).forEach(hear);
       if (progress.published) {
         say(`published, but then: ${error.message}`);
         settle({ ok: true, ...progress.published });
@@ -161,7 +167,7 @@ function runClient(platform, request, work) {
       process.on(signal, () => interrupted(`stopped by ${signal}`));
     }
     child.stderr.on('data', (data) => { stderr = (stderr + data).slice(-2000); });
-    child.on('message', (message) => {
+    const hear = (message) => {
       switch (message.event) {
         case 'stage':
           progress.stage = message.stage;
@@ -179,11 +185,16 @@ function runClient(platform, request, work) {
           break;
         case 'http-status': progress.httpStatus = message.status; break;
         case 'published': progress.published = message.outcome; break;
-        case 'done': settle({ ok: true, ...message.outcome }); break;
+        case 'done':
+          heldSteps(work).forEach(hear);
+          settle({ ok: true, ...message.outcome });
+          break;
         case 'failed': fail(message.error); break;
         default: break;
       }
-    });
+    };
+    child.on('message', hear);
+    const held = setInterval(() => heldSteps(work).forEach(hear), HELD_MS);
     child.on('error', (error) => interrupted(`the client could not be started: ${error.message}`));
     child.on('disconnect', () => closed('channel'));
     child.on('exit', (code, signal) => {

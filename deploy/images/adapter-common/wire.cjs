@@ -77,7 +77,8 @@ async function ask(request, { host, path, method = 'POST', headers = {}, body = 
   const socket = request.proxy ? await tunnel(request.proxy, host, 443, signal) : null;
   return new Promise((resolve, reject) => {
     const outgoing = original.httpsRequest({
-      host, path, method, signal,
+      // Without them Node names port 80 in the Host header of a connection that it did not make itself.
+      host, port: 443, defaultPort: 443, path, method, signal,
       headers: { ...headers, ...(body ? { 'content-length': Buffer.byteLength(body) } : {}) },
       // An agent would ignore createConnection and go around the proxy.
       ...(socket ? { createConnection: () => tls.connect({ socket, servername: host }) } : { agent: false }),
@@ -128,15 +129,22 @@ function normalise(args, protocol) {
   return { options, callback };
 }
 
+// By their names in small letters; clients also give them as a list.
+function headersOf({ headers }) {
+  if (!headers || Array.isArray(headers)) return {};
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+}
+
 const hostOf = (options) => String(options.hostname || options.host || '').replace(/:\d+$/, '');
 
 // Tells when the platform's client begins to send the product: a request counts as begun when its TLS
 // connection stands; a proxy that refuses or a certificate that fails before leaves nothing sent.
-//   carriesProduct({host, path, method})  whether a request carries the product
-//   tell(message)                         to the supervisor
+//   carriesProduct({host, path, method, headers})  whether a request carries the product
+//   tell(message)                                  to the supervisor
 function watch(outgoing, options, { carriesProduct, tell }) {
-  if (!carriesProduct({ host: hostOf(options), path: options.path || '', method: options.method || 'GET' })) return;
-  const bytes = Number((options.headers || {})['content-length']) || null;
+  const about = { host: hostOf(options), path: options.path || '', method: options.method || 'GET', headers: headersOf(options) };
+  if (!carriesProduct(about)) return;
+  const bytes = Number(headersOf(options)['content-length']) || null;
   const begun = () => tell({ event: 'upload-started', bytes });
   outgoing.once('socket', (socket) => {
     if (socket.secureConnecting || (socket.connecting && socket.encrypted)) socket.once('secureConnect', begun);
@@ -159,31 +167,42 @@ function watchClient(rules) {
   http.request = watching(original.httpRequest);
 }
 
+const isLoopback = (options) => /^(localhost|127\.0\.0\.1|\[?::1\]?)$/.test(hostOf(options));
+
+// A host, or with a dot in front all that lie below it; null: every host there is.
+const allowed = (host, hosts) => hosts === null || hosts.some((one) => (one.startsWith('.') ? host.endsWith(one) : host === one));
+
 // For a client that takes no proxy, or checks no TLS behind one: every request goes over our own
-// connections, to `hosts` only (telemetry and the like never leave).
-function holdClient(request, { hosts, ...rules }) {
+// connections, to `hosts` only (telemetry and the like never leave). With `local` its own processes may
+// speak HTTP to each other.
+function holdClient(request, { hosts, local = false, ...rules }) {
   const agent = new PlatformAgent(request.proxy);
   const refuse = (options) => {
-    const error = Object.assign(new Error(`connect ECONNREFUSED ${hostOf(options)}: not a host of ${request.platform}`), { code: 'ECONNREFUSED' });
+    const what = hosts === null ? 'connections without TLS are not made' : `not a host of ${request.platform}`;
+    const error = Object.assign(new Error(`connect ECONNREFUSED ${hostOf(options)}: ${what}`), { code: 'ECONNREFUSED' });
     const outgoing = original.httpsRequest({ agent: new (class extends https.Agent {
       createConnection(_, callback) { process.nextTick(callback, error); }
     })() });
     return outgoing;
   };
+  const ended = (ask) => (...args) => {
+    const outgoing = ask(...args);
+    outgoing.end();
+    return outgoing;
+  };
   https.request = function held(...args) {
     const { options, callback } = normalise(args, 'https:');
-    if (options.protocol !== 'https:' || !hosts.includes(hostOf(options))) return refuse(options);
+    if (options.protocol !== 'https:' || !allowed(hostOf(options), hosts)) return refuse(options);
     const outgoing = original.httpsRequest({ ...options, agent, createConnection: undefined, rejectUnauthorized: true }, callback);
     watch(outgoing, options, rules);
     return outgoing;
   };
-  https.get = (...args) => {
-    const outgoing = https.request(...args);
-    outgoing.end();
-    return outgoing;
+  http.request = (...args) => {
+    const { options, callback } = normalise(args, 'http:');
+    return local && isLoopback(options) ? original.httpRequest(options, callback) : refuse(options);
   };
-  http.request = (...args) => refuse(normalise(args, 'http:').options);
-  http.get = http.request;
+  https.get = ended(https.request);
+  http.get = ended(http.request);
 }
 
 module.exports = { ProveError, ask, askJson, holdClient, watchClient };

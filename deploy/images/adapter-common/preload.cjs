@@ -1,0 +1,2 @@
+'use strict';
+require('./hold.cjs').holdProcess(process.env.SLIPWAY_HOLD);

@@ -1,0 +1,2 @@
+'use strict';
+require('./common/supervise.cjs').run(require('./platform.cjs'));

@@ -1,0 +1,2 @@
+'use strict';
+exports.CLIPreview = require('./upload.js').CLIPreview;
