@@ -109,7 +109,14 @@ void RaiseOomScore() {
   }
   int error = ENOENT;
   for (const auto& path : candidates) {
-    execve(path.c_str(), argv, envp);
+    for (int left = 100;; --left) {
+      execve(path.c_str(), argv, envp);
+      // A process that the agent has just forked may hold a script open that was written for us,
+      // until its own exec.
+      if (errno != ETXTBSY || left == 0) break;
+      const timespec pause{0, 10'000'000};
+      nanosleep(&pause, nullptr);
+    }
     if (errno != ENOENT && errno != ENOTDIR) error = errno;
     // A program that is there but broken ends the search; one that we may not run does not.
     if (error != ENOENT && error != EACCES) break;

@@ -34,12 +34,15 @@ absl::Status Write(const BroughtScript& script, const std::string& dir) {
 
 absl::Status PlaceScript(const BroughtScript& script, const std::string& private_dir,
                          const std::string& home) {
+  const std::string place = home + "/" + kDirectory;
+  // A disk may be full by now, while the script runs.
+  struct stat about {};
+  if (lstat(place.c_str(), &about) == 0) return absl::OkStatus();
   const std::string unfinished = private_dir + "/script.new";
   std::error_code ignored;
   std::filesystem::remove_all(unfinished, ignored);
   SLIPWAY_RETURN_IF_ERROR(Write(script, unfinished));
   // The last part of neither path is the container's, so none of them leads elsewhere.
-  const std::string place = home + "/" + kDirectory;
   const bool placed =
       renameat2(AT_FDCWD, unfinished.c_str(), AT_FDCWD, place.c_str(), RENAME_NOREPLACE) == 0;
   const int error = errno;

@@ -174,6 +174,8 @@ absl::StatusOr<ResolvedRef> ResolveIn(const std::string& dir, std::string_view r
   };
   for (const Place& place :
        {Place{"refs/heads/", RefKind::kBranch}, {"refs/tags/", RefKind::kTag}}) {
+    // Git lets a branch be called like a commit; who names a commit means that one.
+    if (IsFullCommitId(ref)) break;
     const bool full = ref.rfind(place.prefix, 0) == 0;
     const std::string name = full ? std::string(ref) : fmt::format("{}{}", place.prefix, ref);
     SLIPWAY_ASSIGN_OR_RETURN(const auto commit, CommitOfRef(repository.get(), name));

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <memory>
 #include <sstream>
 #include <utility>
 
@@ -202,7 +203,7 @@ Expander ProductExpander(const Deps& deps, const v1::PublishProductRequest& requ
   };
 }
 
-absl::StatusOr<Expander> ScriptExpander(const Deps& deps, const domain::Run& run, const Task& task,
+absl::StatusOr<Expander> RepeatedScript(const Deps& deps, const domain::Run& run, const Task& task,
                                         const std::string& request_id) {
   v1::RunScriptRequest request;
   SLIPWAY_ASSIGN_OR_RETURN(*request.mutable_script(), deps.reader.ScriptOf(run.id));
@@ -215,11 +216,10 @@ absl::StatusOr<Expander> ScriptExpander(const Deps& deps, const domain::Run& run
   request.mutable_requirements()->insert(task.requirements.begin(), task.requirements.end());
   request.set_priority(task.priority);
   *request.mutable_queue_timeout() = rpc::ToProtoDuration(task.queue_timeout);
-  return Expander([&deps, request](const access::Caller& caller, const domain::Targets&,
-                                   WallTime now) -> absl::StatusOr<Expanded> {
-    SLIPWAY_ASSIGN_OR_RETURN(const auto application,
-                             FindApplication(deps, caller, request.application()));
-    return ExpandScript(request, application, caller.account, now);
+  auto own = std::make_shared<v1::RunScriptRequest>(std::move(request));
+  return Expander([own, expand = ScriptExpander(deps, *own)](
+                      const access::Caller& caller, const domain::Targets& targets, WallTime now) {
+    return expand(caller, targets, now);
   });
 }
 
@@ -252,7 +252,7 @@ absl::StatusOr<std::vector<Expander>> PlanAgain(const Deps& deps, const access::
     if (!request.only_failed() || CameToNothing(tasks.front())) {
       SLIPWAY_ASSIGN_OR_RETURN(
           expanders.emplace_back(),
-          ScriptExpander(deps, run, tasks.front(), request.request_id() + "/1"));
+          RepeatedScript(deps, run, tasks.front(), request.request_id() + "/1"));
     }
   } else {
     const Again again = AgainOf(run, tasks, *targets, request.only_failed(), request.request_id());

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -17,6 +19,20 @@ namespace {
 
 constexpr std::size_t kLongestName = 255;
 constexpr std::size_t kMostScript = std::size_t{1} << 20;
+
+// Of all scripts that are on their way into the store: it takes many submits at once, and they must
+// not fill its messages.
+constexpr std::size_t kMostUnderWay = std::size_t{8} << 20;
+
+// Counts until the last copy of the token is gone. Null: there are too many.
+std::shared_ptr<void> EnterScript(std::size_t bytes) {
+  static std::atomic<std::size_t> under_way{0};
+  if (under_way.fetch_add(bytes) + bytes > kMostUnderWay) {
+    under_way.fetch_sub(bytes);
+    return nullptr;
+  }
+  return {&under_way, [bytes](void*) { under_way.fetch_sub(bytes); }};
+}
 
 absl::Status NotPassed(const domain::Task& script, const std::string& why) {
   return MakeError(
@@ -94,15 +110,23 @@ absl::StatusOr<Expanded> ExpandScript(const v1::RunScriptRequest& request,
 grpc::ServerUnaryReactor* NewScriptCall(grpc::CallbackServerContext& context, const Deps& deps,
                                         const v1::RunScriptRequest& request,
                                         v1::SubmitRunResponse& response) {
-  return NewExpandedCall(
-      context, deps,
-      [&deps, &request](const access::Caller& caller, const domain::Targets&,
-                        WallTime now) -> absl::StatusOr<Expanded> {
-        SLIPWAY_ASSIGN_OR_RETURN(const auto application,
-                                 FindApplication(deps, caller, request.application()));
-        return ExpandScript(request, application, caller.account, now);
-      },
-      response);
+  return NewExpandedCall(context, deps, ScriptExpander(deps, request), response);
+}
+
+Expander ScriptExpander(const Deps& deps, const v1::RunScriptRequest& request) {
+  // Lives as long as the call, which waits for the scheduler's reply.
+  return [&deps, &request, place = std::make_shared<std::shared_ptr<void>>()](
+             const access::Caller& caller, const domain::Targets&,
+             WallTime now) -> absl::StatusOr<Expanded> {
+    SLIPWAY_ASSIGN_OR_RETURN(const auto application,
+                             FindApplication(deps, caller, request.application()));
+    SLIPWAY_ASSIGN_OR_RETURN(auto expanded,
+                             ExpandScript(request, application, caller.account, now));
+    *place = EnterScript(request.script().size());
+    if (*place) return expanded;
+    return MakeError(absl::StatusCode::kResourceExhausted, "QUEUE_FULL",
+                     "too many scripts are waiting to be stored", "Try again in a few seconds.");
+  };
 }
 
 absl::Status TakeScriptsWord(const Deps& deps, const access::Caller& caller,
@@ -125,6 +149,9 @@ absl::Status TakeScriptsWord(const Deps& deps, const access::Caller& caller,
     return NotPassed(script, fmt::format("has {}", domain::TaskStateName(script.state)));
   }
   const std::string& commit = script.result->build->commit;
+  if (commit.size() != 40 || commit.find_first_not_of("0123456789abcdef") != std::string::npos) {
+    return NotPassed(script, "does not say against which commit it ran");
+  }
   if (!run.ref.empty() && run.ref != found.run.ref && run.ref != commit) {
     return BadField("ref", fmt::format("the script ran against '{}' ({}); leave ref out",
                                        found.run.ref, commit));

@@ -6,6 +6,7 @@
 #include "absl/status/statusor.h"
 #include "controller/access/access.h"
 #include "controller/api/submit.h"
+#include "controller/api/submit_call.h"
 #include "controller/api/task_service.h"
 #include "slipway/v1/submit.pb.h"
 #include "slipway/v1/task.pb.h"
@@ -18,6 +19,10 @@ namespace slipway::api {
 [[nodiscard]] absl::StatusOr<Expanded> ExpandScript(const v1::RunScriptRequest& request,
                                                     const domain::Application& application,
                                                     const domain::Account& account, WallTime now);
+
+// What a RunScriptRequest, which outlives it, asks for. kResourceExhausted (QUEUE_FULL): too many
+// are on their way into the store.
+[[nodiscard]] Expander ScriptExpander(const Deps& deps, const v1::RunScriptRequest& request);
 
 // Answers RunScript. The reactor deletes itself.
 [[nodiscard]] grpc::ServerUnaryReactor* NewScriptCall(grpc::CallbackServerContext& context,

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/crypto/hash.h"
 #include "common/rpc/grpc_status.h"
 #include "common/status/status.h"
 #include "controller/api/await_reply.h"
@@ -30,6 +31,9 @@ constexpr std::size_t kMaxWaiting = 10'000;
 struct Item {
   Expander expand;
   std::string application;  // its name, once it is expanded
+  // Of one that runs a script: what it is called, and its digest.
+  std::string script_name{};
+  Sha256Digest script{};
   v1::SubmitRunResponse response{};
   absl::Status status{};
 };
@@ -88,6 +92,8 @@ class SubmitCall final : public EndingCall {
     SLIPWAY_ASSIGN_OR_RETURN(const auto targets, deps_.targets.GetTargets());
     SLIPWAY_ASSIGN_OR_RETURN(Expanded expanded, item.expand(caller, *targets, now));
     item.application = expanded.run.application_name;
+    item.script_name = expanded.run.script_name;
+    if (!item.script_name.empty()) item.script = crypto::Sha256Of(expanded.run.script);
     std::vector<domain::Authority> authorities;
     std::vector<domain::TargetUse> uses;
     for (const domain::Task& task : expanded.tasks) {
@@ -161,7 +167,24 @@ class SubmitCall final : public EndingCall {
       item.status = BadField("request_id", "was used for a run of another application");
       return;
     }
+    if (absl::Status same = CheckSameScript(item); !same.ok()) {
+      item.response.clear_run();
+      item.status = std::move(same);
+      return;
+    }
     for (v1::Task& task : *tasks) *item.response.add_tasks() = std::move(task);
+  }
+
+  // That one script passed says nothing of another.
+  absl::Status CheckSameScript(const Item& item) {
+    SLIPWAY_ASSIGN_OR_RETURN(const auto run, deps_.reader.GetRun(RunId(item.response.run())));
+    bool same = run.script_name == item.script_name;
+    if (same && !item.script_name.empty()) {
+      SLIPWAY_ASSIGN_OR_RETURN(const std::string script, deps_.reader.ScriptOf(run.id));
+      same = crypto::Sha256Of(script) == item.script;
+    }
+    if (same) return absl::OkStatus();
+    return BadField("request_id", "was used for another script, or for none");
   }
 
   const Deps& deps_;

@@ -59,7 +59,7 @@ std::vector<Question> QuestionsOf(Action action, const Task& task, const Targets
     case Action::kCancel: return {QuestionOf(task, targets)};
     case Action::kReadLog: return {view};
     case Action::kSubmitAgain:
-      if (task.kind == TaskKind::kBuild) return {package};
+      if (protocol::RunsScript(task.kind)) return {QuestionOf(task, targets)};
       return publish || task.kind == TaskKind::kPreview
                  ? std::vector{package, QuestionOf(task, targets)}
                  : std::vector<Question>{};

@@ -194,6 +194,18 @@ absl::Status RunOrders::CheckArchived(const ApplicationId& application,
 
 void RunOrders::CheckParameters(const domain::Run& run, protocol::AttemptResult& result) {
   if (!result.ok() || !result.build) return;
+  if (!run.after_script.value().empty() && result.build->commit != run.ref) {
+    result.failure =
+        Failure{FailureClass::kPolicy,
+                "WRONG_COMMIT",
+                fmt::format("the agent built {} instead of {}, against which the script ran",
+                            result.build->commit, run.ref),
+                "",
+                "Submit again; tell the operator when it happens twice.",
+                "请重新提交；若再次出现，请告知运维人员。"};
+    result.build.reset();
+    return;
+  }
   for (const auto& [name, value] : run.parameters) {
     const auto told = result.build->parameters.find(name);
     if (told != result.build->parameters.end() && told->second == value) continue;

@@ -1,6 +1,9 @@
 // Scripts that people bring, and what may be packaged after them.
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "common/rpc/grpc_status.h"
 #include "common/status/status.h"
@@ -208,6 +211,59 @@ TEST_CASE("Scripts: the same request is the same run", "[integration]") {
   REQUIRE_OK(second);
   CHECK(first->run() == second->run());
   CHECK(second->tasks(0).script_name() == "检查 全部.sh");
+}
+
+TEST_CASE("Scripts: an id that was used for another script gives nobody its pass",
+          "[integration]") {
+  World world;
+  REQUIRE_OK(world.Submit(Script("same")));
+  v1::RunScriptRequest other = Script("same");
+  other.set_script("#!/bin/sh\nexit 1\n");
+  CHECK_THAT(world.Submit(other).status(),
+             StatusIs(absl::StatusCode::kInvalidArgument, "BAD_FIELD"));
+  CHECK_THAT(world.farm().client().Submit(SubmitOf("shop", false, "same")).status(),
+             StatusIs(absl::StatusCode::kInvalidArgument, "BAD_FIELD"));
+}
+
+TEST_CASE("Scripts: many large ones at once are stored or asked to wait, and others go on",
+          "[integration]") {
+  World world;
+  std::atomic<int> stored = 0;
+  std::atomic<int> waits = 0;
+  std::vector<std::thread> people;
+  for (int i = 0; i < 24; ++i) {
+    people.emplace_back([&, i] {
+      v1::RunScriptRequest request = Script("large-" + std::to_string(i));
+      request.set_script(std::string(1 << 20, 'x'));
+      const absl::Status status = world.Submit(request).status();
+      if (status.ok()) ++stored;
+      if (absl::IsResourceExhausted(status)) ++waits;
+    });
+  }
+  CHECK_OK(world.farm().client().Submit(SubmitOf("shop", false, "small")));
+  for (std::thread& person : people) person.join();
+  CHECK(stored + waits == 24);
+  CHECK(stored >= 8);
+  CHECK_OK(world.Submit(Script("afterwards")));
+}
+
+TEST_CASE("Scripts: a build that is not of the commit that was checked is not used",
+          "[integration]") {
+  World world;
+  const v1::Task passed = world.Run(Script(), 0);
+  const auto submitted = world.farm().client().Submit(After(passed, "after"));
+  REQUIRE_OK(submitted);
+  const auto start = world.agent().WaitStart();
+  REQUIRE(start);
+  REQUIRE_OK(world.agent().AppendLog(start->key, "log\n"));
+  const auto sent = world.agent().Upload(start->key, world.product().path());
+  REQUIRE_OK(sent);
+  auto result = BuildResult("log\n", sent->manifest);
+  result.build->commit = std::string(40, 'd');
+  REQUIRE(world.agent().Report(start->key, result));
+  const auto ended = world.farm().client().Watch(submitted->run());
+  REQUIRE_OK(ended);
+  CHECK(ended->tasks(0).result().failure().reason() == "WRONG_COMMIT");
 }
 
 TEST_CASE("Scripts: what is no script, no name or too much is refused", "[integration]") {

@@ -58,6 +58,21 @@ TEST_CASE("MirrorCache: a ref is resolved to what it is after the newest push", 
   CHECK(world.mirrors->Resolve(world.url(), second)->commit == second);
 }
 
+TEST_CASE("MirrorCache: a commit's id means that commit, whatever a branch is called",
+          "[integration]") {
+  World world;
+  world.git.Write("a.txt", "1");
+  const std::string first = world.git.Commit("first");
+  world.git.Write("a.txt", "2");
+  const std::string second = world.git.Commit("second");
+  world.git.Git({"update-ref", "refs/heads/" + second, first});
+  // The mirror has neither yet.
+  const auto found = world.mirrors->Resolve(world.url(), second);
+  REQUIRE_OK(found);
+  CHECK(found->commit == second);
+  CHECK(found->kind == RefKind::kCommit);
+}
+
 TEST_CASE("MirrorCache: a mirror is idle from its last use on, and can be dropped then",
           "[integration]") {
   World world;

@@ -49,6 +49,9 @@ TEST_CASE("BroughtScript: one that lies there may be running and is left alone",
   REQUIRE_OK(home.Place({.name = "a", .bytes = "first"}));
   REQUIRE_OK(home.Place({.name = "a", .bytes = "second"}));
   CHECK(ReadFile(home.dir / "home/.slipway-script/a") == "first");
+  // Also when nothing can be written any more: the agent may have been restarted on a full disk.
+  REQUIRE_OK(
+      PlaceScript({.name = "a", .bytes = "second"}, home.dir / "nowhere", home.dir / "home"));
 }
 
 TEST_CASE("BroughtScript: what a container put in its place leads nowhere else", "[unit]") {

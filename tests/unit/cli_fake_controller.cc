@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 
 #include "absl/strings/ascii.h"
 #include "common/rpc/grpc_status.h"
@@ -11,6 +10,7 @@
 #include "common/status/status.h"
 #include "controller/cli/exit_code.h"
 #include "tests/support/status_matchers.h"
+#include "tests/unit/cli_fake_submits.h"
 
 namespace slipway::testing {
 namespace {
@@ -41,9 +41,9 @@ bool WaitForChange(FakeFarm& farm, std::unique_lock<std::mutex>& lock, ServerCon
   return !context.IsCancelled();
 }
 
-class Tasks final : public v1::TaskService::Service {
+class Tasks final : public FakeSubmits {
  public:
-  explicit Tasks(FakeFarm& farm) : farm_(farm) {}
+  explicit Tasks(FakeFarm& farm) : FakeSubmits(farm), farm_(farm) {}
 
   grpc::Status SubmitRun(ServerContext* context, const v1::SubmitRunRequest* request,
                          v1::SubmitRunResponse* response) override {
@@ -68,39 +68,6 @@ class Tasks final : public v1::TaskService::Service {
     }
     response->set_run("run-1");
     for (const auto& [id, task] : farm_.tasks) *response->add_tasks() = task;
-    return grpc::Status::OK;
-  }
-
-  grpc::Status SubmitRuns(ServerContext* context, const v1::SubmitRunsRequest* request,
-                          v1::SubmitRunsResponse* response) override {
-    SLIPWAY_AUTHORIZE(context);
-    const std::lock_guard lock(farm_.mu);
-    farm_.submits.assign(request->runs().begin(), request->runs().end());
-    for (const v1::SubmittedRun& run : farm_.submitted) *response->add_runs() = run;
-    return grpc::Status::OK;
-  }
-  grpc::Status SubmitAgain(ServerContext* context, const v1::SubmitAgainRequest* request,
-                           v1::SubmitAgainResponse* response) override {
-    SLIPWAY_AUTHORIZE(context);
-    const std::lock_guard lock(farm_.mu);
-    farm_.repeats.push_back(*request);
-    for (const v1::SubmittedRun& run : farm_.submitted) *response->add_runs() = run;
-    return grpc::Status::OK;
-  }
-  grpc::Status RunScript(ServerContext* context, const v1::RunScriptRequest* request,
-                         v1::SubmitRunResponse* response) override {
-    SLIPWAY_AUTHORIZE(context);
-    const std::lock_guard lock(farm_.mu);
-    farm_.scripts.push_back(*request);
-    response->set_run("run-1");
-    return grpc::Status::OK;
-  }
-  grpc::Status PublishProduct(ServerContext* context, const v1::PublishProductRequest* request,
-                              v1::SubmitRunResponse* response) override {
-    SLIPWAY_AUTHORIZE(context);
-    const std::lock_guard lock(farm_.mu);
-    farm_.publishes.push_back(*request);
-    response->set_run("run-1");
     return grpc::Status::OK;
   }
 
