@@ -126,6 +126,7 @@ grpc::ServerUnaryReactor* NewPublishProductCall(grpc::CallbackServerContext& con
       context, deps,
       [&deps, &request](const access::Caller& caller, const domain::Targets& targets,
                         WallTime now) -> absl::StatusOr<Expanded> {
+        const ForgettingPasswords forgetting(request.packaging());
         SLIPWAY_ASSIGN_OR_RETURN(const Product product,
                                  FindProduct(deps, caller, request.product()));
         SLIPWAY_ASSIGN_OR_RETURN(const auto application,
@@ -133,12 +134,9 @@ grpc::ServerUnaryReactor* NewPublishProductCall(grpc::CallbackServerContext& con
         SLIPWAY_ASSIGN_OR_RETURN(auto expanded, ExpandProduct(request, product.build, application,
                                                               caller.account, targets, now));
         if (!request.has_packaging()) return expanded;
-        auto packaging = PackagingFrom(request.packaging(), expanded.run, deps.farm,
-                                       deps.sealing_certificate, now);
-        // gRPC's own, which nobody reads again: its passwords must not outlive their use.
-        ForgetPasswords(*const_cast<v1::PublishProductRequest&>(request).mutable_packaging());
-        SLIPWAY_RETURN_IF_ERROR(packaging.status());
-        expanded.run.packaging = *std::move(packaging);
+        SLIPWAY_ASSIGN_OR_RETURN(expanded.run.packaging,
+                                 PackagingFrom(request.packaging(), expanded.run, deps.farm,
+                                               deps.sealing_certificate, now));
         return expanded;
       },
       response);

@@ -57,10 +57,12 @@ crypto::SecretBytes TakePassword(v1::PackageEncryption& encryption) {
   return password;
 }
 
-void ForgetPasswords(v1::Packaging& packaging) {
-  std::string& word = *packaging.mutable_page_password();
-  crypto::Wipe(word.data(), word.size());
-  if (packaging.has_encryption()) (void)TakePassword(*packaging.mutable_encryption());
+ForgettingPasswords::~ForgettingPasswords() {
+  if (!packaging_.page_password().empty()) {
+    std::string& word = *packaging_.mutable_page_password();
+    crypto::Wipe(word.data(), word.size());
+  }
+  if (packaging_.has_encryption()) (void)TakePassword(*packaging_.mutable_encryption());
 }
 
 absl::StatusOr<packaging::PackageOrder> OrderFrom(v1::PackageForm form,

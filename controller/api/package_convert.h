@@ -17,8 +17,19 @@ namespace slipway::api {
 // The password of an encryption, which is overwritten in the message.
 [[nodiscard]] crypto::SecretBytes TakePassword(v1::PackageEncryption& encryption);
 
-// Overwrites the passwords of a request.
-void ForgetPasswords(v1::Packaging& packaging);
+// Overwrites the passwords of a request of gRPC's own at the end of its work: nobody reads it
+// again, and they must not outlive their use. `packaging` outlives this.
+class ForgettingPasswords {
+ public:
+  explicit ForgettingPasswords(const v1::Packaging& packaging)
+      : packaging_(const_cast<v1::Packaging&>(packaging)) {}
+  ~ForgettingPasswords();
+  ForgettingPasswords(const ForgettingPasswords&) = delete;
+  ForgettingPasswords& operator=(const ForgettingPasswords&) = delete;
+
+ private:
+  v1::Packaging& packaging_;
+};
 
 // How a package is to be made, checked. `encryption`: null for none; its password is given beside
 // it. kInvalidArgument, reason BAD_FIELD or BAD_PASSWORD.

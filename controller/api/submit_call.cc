@@ -207,18 +207,16 @@ grpc::ServerUnaryReactor* StartCall(grpc::CallbackServerContext& context, const 
 Expander ExpanderOfLasting(const Deps& deps, const v1::SubmitRunRequest& request) {
   return [&deps, &request](const access::Caller& caller, const domain::Targets& targets,
                            WallTime now) -> absl::StatusOr<Expanded> {
+    const ForgettingPasswords forgetting(request.packaging());
     SLIPWAY_ASSIGN_OR_RETURN(const auto application,
                              FindApplication(deps, caller, request.application()));
     SLIPWAY_ASSIGN_OR_RETURN(auto expanded,
                              Expand(request, application, caller.account, targets, now));
     SLIPWAY_RETURN_IF_ERROR(TakeScriptsWord(deps, caller, request, expanded.run));
     if (!request.has_packaging()) return expanded;
-    auto packaging =
-        PackagingFrom(request.packaging(), expanded.run, deps.farm, deps.sealing_certificate, now);
-    // gRPC's own, which nobody reads again: its passwords must not outlive their use.
-    ForgetPasswords(*const_cast<v1::SubmitRunRequest&>(request).mutable_packaging());
-    SLIPWAY_RETURN_IF_ERROR(packaging.status());
-    expanded.run.packaging = *std::move(packaging);
+    SLIPWAY_ASSIGN_OR_RETURN(
+        expanded.run.packaging,
+        PackagingFrom(request.packaging(), expanded.run, deps.farm, deps.sealing_certificate, now));
     return expanded;
   };
 }

@@ -237,7 +237,15 @@ absl::Status RunOrders::CheckProduct(const ApplicationId& application, domain::T
   }
   if (kind == domain::TaskKind::kScript) {
     result.publish.reset();
-    if (result.build) result.build->manifest = Sha256Digest();
+    if (result.build) {
+      // It hands over nothing, whatever the agent says.
+      protocol::BuildOutcome& outcome = *result.build;
+      outcome.manifest = Sha256Digest();
+      outcome.artifact_bytes = 0;
+      outcome.artifact_files = 0;
+      outcome.sealed_credential.clear();
+      outcome.publish_options.clear();
+    }
     if (result.ok() && (!result.build || result.build->commit.empty())) {
       result.failure = Failure{FailureClass::kInfrastructure,
                                "SCRIPT_NOT_STARTED",

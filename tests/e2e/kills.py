@@ -218,6 +218,32 @@ def both(farm):
     went_on(farm, run, task, container, follower, seen)
 
 
+@case("kill -9 of agent and controller while a script runs that somebody brought: it goes on, once, and its end is told")
+def brought_script(farm):
+    if "lab" not in apps:
+        apps["lab"] = farm.application("lab")
+    apps["lab"].commit({"slipway.yaml": lab("mkdir out; echo x >out/x")}, "script")
+    path = farm.folder / "检查 twice?.sh"
+    path.write_text("#!/bin/sh\n" + TICKING.replace("mkdir out; echo x >out/x; ", "") + "\nexit 7\n")
+    said = farm.json("run-script", path, "--app", "lab", "--ref", "script")
+    run, task = said["run"], said["tasks"][0]["id"]
+    follower = farm.follow(run)
+    farm.wait_log(task, "tick 10 ")
+    (container,) = until("the container", lambda: farm.containers(task), 20)
+    farm.agents[0].kill9()
+    farm.controller.kill9()
+    farm.start_controller()
+    farm.agents[0].start()
+    farm.wait_agents()
+    seen = set(farm.containers(task))
+    (script,) = farm.finish(run)
+    expect(seen <= {container} and script["attempt"] == "1" and script["starts"] == 1, seen, script)
+    expect(script["state"] == "TASK_STATE_FAILED" and script["result"]["exit_code"] == 7, script)
+    log = farm.log(task)
+    expect(log.count(b"tick 0 of") == 1 and log[log.index(b"tick 0 "):][:len(WANTED)] == WANTED, log.decode())
+    follower.wait(60)
+
+
 @case("kill -9 of PostgreSQL in mid-build: nothing is lost")
 def database(farm):
     run, task, container, follower = begin(farm, "database")

@@ -179,7 +179,7 @@ TEST_CASE("Overview: what is held but leads nowhere now says why", "[integration
   CHECK(reason(Find(shop, v1::OPERATION_PACKAGE)) == "NO_AGENT_READY");
   CHECK(reason(Find(shop, v1::OPERATION_PUBLISH)) == "NO_TARGET");
   CHECK(reason(Find(shop, v1::OPERATION_PREVIEW)) == "NO_TARGET");
-  CHECK(reason(Find(shop, v1::OPERATION_RUN_SCRIPT)) == "NOT_OFFERED");
+  CHECK(reason(Find(shop, v1::OPERATION_RUN_SCRIPT)) == "NO_AGENT_READY");
   CHECK_FALSE(Find(shop, v1::OPERATION_MANAGE)->has_blocked());
   CHECK(reason(Find(lost, v1::OPERATION_PACKAGE)) == "REPOSITORY_UNREACHABLE");
   CHECK(Find(shop, "target") == nullptr);
