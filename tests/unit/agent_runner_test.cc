@@ -14,6 +14,7 @@
 #include "agent/runner/disk_watch.h"
 #include "agent/runner/failures.h"
 #include "agent/runner/progress.h"
+#include "common/fs/disk_usage.h"
 #include "common/status/status.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
@@ -98,7 +99,8 @@ TEST_CASE("WarmContainer: what is made ahead differs from its build's in name an
                                                  .control = paths.control,
                                                  .out = paths.out,
                                                  .home = paths.home,
-                                                 .tree = paths.tree});
+                                                 .tree = paths.tree,
+                                                 .caches = paths.caches});
   CHECK(ahead.argv == std::vector<std::string>{"/slipway/init", "--wait"});
   CHECK(ahead.labels.empty());
   ahead.name = own.name;
@@ -202,7 +204,7 @@ TEST_CASE("DiskWatch: directories deeper than a path reaches hide nothing from i
     at = below;
   }
   close(at);
-  CHECK(DiskUsage(dir.path()) == kUncountable);
+  CHECK(fs::DiskUsage(dir.path()) == fs::kUncountable);
   DiskWatch watch({.directories = {dir.path(), dir.path()}, .limit_bytes = 1'000'000'000});
   const auto failure = watch.Check(MonoTime{});
   REQUIRE(failure.has_value());
@@ -213,8 +215,8 @@ TEST_CASE("DiskWatch: what is written over the limit ends the script", "[unit]")
   const TempDir dir;
   WriteFile(dir / "a/b", std::string(300'000, 'x'));
   std::filesystem::create_directory_symlink("/usr", dir / "link");
-  CHECK(DiskUsage(dir.path()) >= 300'000);
-  CHECK(DiskUsage(dir.path()) < 1'000'000);
+  CHECK(fs::DiskUsage(dir.path()) >= 300'000);
+  CHECK(fs::DiskUsage(dir.path()) < 1'000'000);
   DiskWatch within({.directories = {dir.path()}, .limit_bytes = 1'000'000});
   CHECK_FALSE(within.Check(MonoTime{}));
   DiskWatch over({.directories = {dir.path()}, .limit_bytes = 100'000});

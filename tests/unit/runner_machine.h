@@ -89,6 +89,10 @@ struct Machine {
     auto kept = workspace::WorkTrees::Create(*mirrors, {});
     REQUIRE_OK(kept);
     trees = *std::move(kept);
+    auto store = caches::CacheStore::Create({.work_dir = dir / "work", .farm = FarmId("farm")},
+                                            mirrors->trash());
+    REQUIRE_OK(store);
+    caches = *std::move(store);
     pool::PoolOptions none;
     none.data_dir = dir / "data";
     none.work_dir = dir / "work";
@@ -113,6 +117,7 @@ struct Machine {
                   .pool = *pool,
                   .mirrors = *mirrors,
                   .trees = *trees,
+                  .caches = *caches,
                   .parse_spec = [this](std::string_view repository) -> absl::StatusOr<TaskSpec> {
                     TaskSpec spec;
                     spec.platform = "weixin";
@@ -149,6 +154,7 @@ struct Machine {
   std::unique_ptr<pool::WarmPool> pool;
   std::unique_ptr<git::MirrorCache> mirrors;
   std::unique_ptr<workspace::WorkTrees> trees;
+  std::unique_ptr<caches::CacheStore> caches;
   std::unique_ptr<Runner> runner;
 };
 
