@@ -26,7 +26,7 @@ struct StoreOptions {
   FarmId farm;
   // False: nothing is lent or kept, and what is there is deleted.
   bool enabled = true;
-  CacheLimits limits;
+  CacheLimits limits = {};
   // Nothing is measured before so long after the last cache came back: it would cost the builds
   // that run.
   Duration quiet = std::chrono::seconds(3);

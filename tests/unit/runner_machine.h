@@ -10,7 +10,9 @@
 #include <set>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "agent/runner/runner.h"
 #include "agent/workspace/work_trees.h"
@@ -76,6 +78,18 @@ class Events {
   bool vanished_ = false;
 };
 
+// A farm that has every blob already.
+class HasAll final : public artifacts::ArtifactSink {
+ public:
+  absl::StatusOr<std::vector<Sha256Digest>> FindMissing(std::string_view) override {
+    return std::vector<Sha256Digest>();
+  }
+  absl::StatusOr<std::unique_ptr<artifacts::BlobStream>> StartUpload() override {
+    return absl::UnimplementedError("nothing is missing");
+  }
+  absl::Status Finalize(const Sha256Digest&) override { return absl::OkStatus(); }
+};
+
 // A runner with everything that it needs, on a fake Engine.
 struct Machine {
   // `schemes`: of repositories, beside those that are always allowed.
@@ -120,6 +134,7 @@ struct Machine {
                   .caches = *caches,
                   .parse_spec = [this](std::string_view repository) -> absl::StatusOr<TaskSpec> {
                     TaskSpec spec;
+                    spec.application = application;
                     spec.platform = "weixin";
                     if (repository == "publish") {
                       spec.work = PublishWork{};
@@ -127,10 +142,12 @@ struct Machine {
                     }
                     spec.work = BuildWork{.repository = std::string(repository),
                                           .ref = "main",
-                                          .parameters = parameters};
+                                          .parameters = parameters,
+                                          .script = brought,
+                                          .no_caches = no_caches};
                     return spec;
                   },
-                  .make_sink = [](const AttemptKey&) { return nullptr; },
+                  .make_sink = [](const AttemptKey&) { return std::make_unique<HasAll>(); },
                   .make_source = [](const AttemptKey&) { return nullptr; },
                   .post = [this](agent::Event event) { events.Post(std::move(event)); }});
     REQUIRE_OK(created);
@@ -139,6 +156,9 @@ struct Machine {
 
   // Of builds that are started from now on.
   std::map<std::string, std::string> parameters;
+  std::string application = "app-1";
+  bool no_caches = false;
+  std::optional<BroughtScript> brought;
 
   std::string LogOf(const AttemptKey& key) {
     std::string log(4096, '\0');
