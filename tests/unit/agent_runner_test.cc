@@ -81,6 +81,7 @@ TEST_CASE("BuildContainer: read-only root, init as process 1, and only what a bu
   CHECK(HasMount(spec, "/slipway/init", true));
   CHECK(HasMount(spec, "/slipway/control", false));
   CHECK(HasMount(spec, "/workspace", false));
+  CHECK(HasMount(spec, "/slipway/cache", false));
   CHECK(spec.memory_bytes == 500);
   for (const executor::TmpfsMount& tmpfs : spec.tmpfs)
     CHECK(tmpfs.container_path != "/slipway/secrets");
@@ -151,6 +152,21 @@ TEST_CASE("BuildEnvironment: the project may set its own, never the farm's", "[u
   CHECK(has("SLIPWAY_OUTPUT=/workspace/dist/weixin"));
   CHECK(has("SLIPWAY_RESULT=/slipway/out/result.json"));
   CHECK(has("NODE_EXTRA_CA_CERTS=/slipway/ca.pem"));
+}
+
+TEST_CASE("BuildEnvironment: a declared tool finds its cache, another one what the project says",
+          "[unit]") {
+  project::BuildConfig build;
+  build.env = {{"npm_config_cache", "/mine"}, {"CCACHE_DIR", "/mine"}};
+  const auto env = BuildEnvironment(
+      Options(), {}, build,
+      {.commit = "c", .version = "1", .app_id = "wx", .output = ".", .tool_caches = {"npm"}});
+  const auto has = [&](const std::string& one) {
+    return std::find(env.begin(), env.end(), one) != env.end();
+  };
+  CHECK(has("SLIPWAY_CACHE=/slipway/cache"));
+  CHECK(has("npm_config_cache=/slipway/cache/npm"));
+  CHECK(has("CCACHE_DIR=/mine"));
 }
 
 TEST_CASE("BuildEnvironment: a parameter's value is one variable, whatever is in it", "[unit]") {

@@ -85,13 +85,11 @@ struct Building : Machine {
       end = std::move(ends);
       found = {};
     }
+    events.ForgetSteps();
     const auto kind = brought ? protocol::TaskKind::kScript : protocol::TaskKind::kBuild;
     runner->Start({key, kind, "file://" + repository.path()});
     if (!end) {
-      REQUIRE(testing::WaitUntil([&] {
-        const std::lock_guard lock(mu);
-        return !inits.empty();
-      }));
+      REQUIRE(events.WaitStep("script"));
       runner->Cancel(key);
     }
     const auto result = events.WaitResult(key);
@@ -184,8 +182,7 @@ TEST_CASE("Caches: of a build that is canceled nothing is kept", "[unit]") {
 TEST_CASE("Caches: what a build did not come to use is as it was", "[unit]") {
   Building farm;
   CHECK_FALSE(farm.BuildWriting("whole").failure);
-  farm.engine.FailNext(testing::FakeContainerEngine::Op::kStart,
-                       absl::UnavailableError("busy"));
+  farm.engine.FailNext(testing::FakeContainerEngine::Op::kStart, absl::UnavailableError("busy"));
   CHECK(farm.BuildWriting("never").failure);
   CHECK_FALSE(farm.BuildWriting("again").failure);
   CHECK(farm.found == Found{"whole", "whole"});

@@ -32,6 +32,9 @@ class Events {
       results_.emplace(ended->key, std::move(ended->result));
     }
     if (std::holds_alternative<agent::AttemptDeleted>(event)) ++deleted_;
+    if (auto* happened = std::get_if<agent::StepHappened>(&event)) {
+      steps_.insert(happened->step.name);
+    }
     if (auto* given_up = std::get_if<agent::AttemptNotTakenUp>(&event)) given_up_ = *given_up;
     if (std::holds_alternative<agent::AttemptVanished>(event)) vanished_ = true;
     changed_.notify_all();
@@ -60,6 +63,15 @@ class Events {
     std::unique_lock lock(mu_);
     return changed_.wait_for(lock, std::chrono::seconds(30), [&] { return vanished_; });
   }
+  // Until a step of that name has begun.
+  bool WaitStep(const std::string& name) {
+    std::unique_lock lock(mu_);
+    return changed_.wait_for(lock, std::chrono::seconds(30), [&] { return steps_.contains(name); });
+  }
+  void ForgetSteps() {
+    const std::lock_guard lock(mu_);
+    steps_.clear();
+  }
   bool anything_of(const AttemptKey& key) {
     const std::lock_guard lock(mu_);
     return results_.contains(key) || given_up_.has_value();
@@ -74,6 +86,7 @@ class Events {
   std::condition_variable changed_;
   std::map<AttemptKey, protocol::AttemptResult> results_;
   std::size_t deleted_ = 0;
+  std::set<std::string> steps_;
   std::optional<agent::AttemptNotTakenUp> given_up_;
   bool vanished_ = false;
 };
