@@ -134,7 +134,7 @@ def at_once(farm):
         (task,) = farm.finish(run)
         log = farm.log(task["id"]).decode()
         expect(task["state"] == "TASK_STATE_SUCCEEDED" and found(log) == every("nothing"), log)
-        expect(log.count(f"\n{word}\n") == 2, log)
+        expect(log.splitlines().count(word) == 2, log)
     runs = [farm.submit("at-once", "demo", ref=word)[0] for word in ("left", "right")]
     words = set()
     for run in runs:
@@ -222,7 +222,7 @@ def links(farm):
     (outside / "word").write_text("secret\n")
     before = outside.stat().st_ctime_ns
     app = apps["links"] = farm.application("links")
-    plant = (f"for place in $npm_config_cache $CCACHE_DIR; do ln -s {outside} $place/away; ln -s / $place/root; mkfifo $place/pipe; done\n"
+    plant = (f"for place in $npm_config_cache $CCACHE_DIR; do ln -s {outside} $place/away || true; ln -s / $place/root || true; mkfifo $place/pipe || true; done\n"
              f"ln -s {outside} node_modules\n"
              "rm -rf $npm_config_cache 2>/dev/null || true; ln -s / $SLIPWAY_CACHE/planted 2>/dev/null || echo no-room-for-links\n"
              "mkdir out; echo x >out/x")
