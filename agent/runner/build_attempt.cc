@@ -297,6 +297,7 @@ init::StepSpec BuildAttempt::ScriptStep() const {
 }
 
 BuildAttempt::Trouble BuildAttempt::RunScript() {
+  outcome_.image = platform_.build.image;
   outcome_.image_digest = context_.progress.image_id;
   context_.BeginStep(3, "script", context_.progress.step_started_at);
   absl::Status ready;
