@@ -207,6 +207,7 @@ std::vector<std::string> BuildEnvironment(const RunnerOptions& options, const Ta
       {"SLIPWAY_RESULT", fmt::format("{}/result.json", inside::kOut)},
   };
   for (const auto& [name, value] : ours) env.insert_or_assign(name, value);
+  if (build.prepare) env.insert_or_assign("SLIPWAY_PREPARED", inside::kPrepared);
   for (const auto& [name, value] : facts.parameters) {
     env.insert_or_assign(project::ParameterVariable(name), value);
   }
