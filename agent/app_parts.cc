@@ -219,6 +219,10 @@ absl::Status App::OpenRunner(const std::string& init_binary) {
                       const std::stop_token& stop) {
                  return images_->Ensure(image, pulling, stop);
                },
+           .make_image =
+               [this](const std::string& image, const auto& make, const std::stop_token& stop) {
+                 return images_->EnsureMade(image, make, stop);
+               },
            .networks = *networks_,
            .pool = *pool_,
            .mirrors = *mirrors_,

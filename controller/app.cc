@@ -226,6 +226,7 @@ class RealApp final : public App {
                              artifacts::DirectoryBlobStore::Open(options_.data_dir + "/blobs"));
     archive_ =
         std::make_unique<artifacts::ArtifactArchive>(*blobs_, data_.stores().artifacts, clock_);
+    hot_.emplace(options_.hot, data_.stores().packagings, *archive_, registry_);
     SLIPWAY_ASSIGN_OR_RETURN(packages_,
                              channels::PackageFolder::Open(options_.data_dir + "/packages"));
     catalog::VersionReaderOptions reading = options_.repositories;
@@ -282,7 +283,7 @@ class RealApp final : public App {
         farm_, *this,
         {*auth_, *scheduler_, data_.stores().reader, data_.stores().cached_applications,
          data_.stores().agents, *logs_, watch_, data_.stores().cached_targets, *reads_, *submits_,
-         streams_, *rights_, clock_, farm_, keys_.sealing.certificate_pem}));
+         streams_, *rights_, *hot_, clock_, farm_, keys_.sealing.certificate_pem}));
 
     api::ServeReflectionAndHealth();
     grpc::ServerBuilder builder;
@@ -346,12 +347,13 @@ class RealApp final : public App {
     return absl::OkStatus();
   }
 
-  // Sessions, pages and packages whose time is over; whether there are more.
+  // Sessions, pages, packages and packagings whose time is over; whether there are more.
   bool ForgetEnded() {
     const WallTime now = clock_.Wall();
     if (const auto needed = data_.stores().release_pages.ForgetExpired(now); needed.ok()) {
       packages_->KeepOnly(*needed, now);
     }
+    hot_->Forget(now);
     return access_->ForgetEnded();
   }
 
@@ -382,6 +384,7 @@ class RealApp final : public App {
   std::unique_ptr<artifacts::BlobStore> blobs_;
   std::unique_ptr<artifacts::ArtifactArchive> archive_;
   std::optional<channels::PackageFolder> packages_;
+  std::optional<hot::HotCache> hot_;
   std::unique_ptr<runs::RunOrders> orders_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;
   std::unique_ptr<work::WorkPool> reads_;

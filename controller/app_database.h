@@ -19,6 +19,7 @@
 #include "controller/store/pg/pg_catalog_stores.h"
 #include "controller/store/pg/pg_image_order_store.h"
 #include "controller/store/pg/pg_login_store.h"
+#include "controller/store/pg/pg_packaging_store.h"
 #include "controller/store/pg/pg_release_page_store.h"
 #include "controller/store/pg/pg_repository_credential_store.h"
 #include "controller/store/pg/pg_run_reader.h"
@@ -45,6 +46,7 @@ struct Stores {
         artifacts(database),
         image_orders(database),
         release_pages(database),
+        packagings(database),
         audit(database) {}
   store::pg::PgSchedulerStore scheduler;
   store::pg::PgRunReader reader;
@@ -61,6 +63,7 @@ struct Stores {
   store::pg::PgArtifactIndex artifacts;
   store::pg::PgImageOrderStore image_orders;
   store::pg::PgReleasePageStore release_pages;
+  store::pg::PgPackagingStore packagings;
   store::pg::PgAuditStore audit;
 };
 

@@ -62,6 +62,14 @@ void ReadGit(config::Section git, catalog::VersionReaderOptions& reading) {
                                           std::chrono::seconds(1), std::chrono::hours(24));
 }
 
+void ReadHot(config::Section section, hot::Options& hot) {
+  hot.on = section.GetBool("on", hot.on);
+  hot.window = section.GetDuration("window", hot.window, std::chrono::seconds(1),
+                                   std::chrono::hours(24 * 366));
+  hot.more_than = static_cast<int>(
+      section.GetInt("more_than", hot.more_than, 0, store::PackagingStore::kMostCounted - 1));
+}
+
 }  // namespace
 
 std::optional<Options::HttpTls> ParseHttpTls(std::string_view word) {
@@ -96,6 +104,7 @@ absl::StatusOr<Options> LoadOptions(const std::string& path) {
       "max_unfinished", static_cast<std::int64_t>(options.max_unfinished), 1, 10'000'000));
   options.publish_margin = root.GetDuration("publish_margin", options.publish_margin,
                                             std::chrono::seconds(1), std::chrono::hours(24));
+  if (auto hot = root.FindSection("hot_cache")) ReadHot(*std::move(hot), options.hot);
   root.Refuse(
       "targets",
       "publish targets are kept by the farm: write them as documents of `kind: target` into "

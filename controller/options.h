@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "common/base/time.h"
 #include "controller/catalog/version_reader.h"
+#include "controller/hot/hot_cache.h"
 
 namespace slipway::controller {
 
@@ -55,6 +56,7 @@ struct Options {
   std::size_t max_unfinished = 100'000;
   // How long after the end of a publish's client nobody may say yet that nothing was published.
   Duration publish_margin = std::chrono::minutes(1);
+  hot::Options hot;
   // Makes new farm keys although the database is in use: agents join anew, credentials are sealed
   // anew. Only a flag, so that it happens once.
   bool new_keys = false;

@@ -108,6 +108,12 @@ class ContainerEngine {
   // none. kAborted, IMAGE_IN_USE: a container was made from it.
   [[nodiscard]] virtual absl::Status RemoveImage(const std::string& name, Duration timeout) = 0;
 
+  // Makes an image of what the container's own file system holds now, mounts left out, and gives it
+  // the name; one that had it loses it. Commands, environment and labels are the container's, with
+  // `labels` on top. kNotFound: there is no such container.
+  [[nodiscard]] virtual absl::Status CommitImage(const ContainerId& id, const std::string& name,
+                                                 const Labels& labels, Duration timeout) = 0;
+
   // Ids of the images that have lost their last name to a newer one and carry the label `key`.
   [[nodiscard]] virtual absl::StatusOr<std::vector<std::string>> ListReplacedImages(
       const std::string& key, Duration timeout) = 0;

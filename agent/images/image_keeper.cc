@@ -138,34 +138,52 @@ absl::StatusOr<executor::ImageInfo> ImageKeeper::Ensure(const std::string& image
   if (info.ok()) NoteUse(image);
   if (info.ok() || !IsMissing(info.status()) || !MayPull(options_.rules, image)) return info;
   pulling();
-  SLIPWAY_RETURN_IF_ERROR(Pull(image, stop));
+  SLIPWAY_RETURN_IF_ERROR(Bring(
+      image,
+      [&](const std::stop_token& either) {
+        log::Info("image_pull", {{"image", image}});
+        return parts_.engine.PullImage(image, options_.pull_timeout, either);
+      },
+      stop));
   return parts_.engine.InspectImage(image, options_.engine_timeout);
 }
 
-absl::Status ImageKeeper::Pull(const std::string& image, const std::stop_token& stop) {
+absl::StatusOr<executor::ImageInfo> ImageKeeper::EnsureMade(
+    const std::string& image, const std::function<absl::Status(const std::stop_token&)>& make,
+    const std::stop_token& stop) {
+  absl::StatusOr<executor::ImageInfo> info =
+      parts_.engine.InspectImage(image, options_.engine_timeout);
+  if (info.ok()) NoteUse(image);
+  if (info.ok() || !IsMissing(info.status())) return info;
+  SLIPWAY_RETURN_IF_ERROR(Bring(image, make, stop));
+  return parts_.engine.InspectImage(image, options_.engine_timeout);
+}
+
+absl::Status ImageKeeper::Bring(const std::string& image,
+                                const std::function<absl::Status(const std::stop_token&)>& get,
+                                const std::stop_token& stop) {
   {
     std::unique_lock lock(mu_);
-    if (!changed_.wait(lock, stop, [&] { return !pulling_.contains(image); })) {
-      return absl::CancelledError("canceled while another pull of the image was awaited");
+    if (!changed_.wait(lock, stop, [&] { return !coming_.contains(image); })) {
+      return absl::CancelledError("canceled while the image was awaited that another brings");
     }
-    pulling_.insert(image);
+    coming_.insert(image);
   }
-  // Pulled by somebody else while we waited: then there is nothing to do.
-  absl::Status pulled = parts_.engine.InspectImage(image, options_.engine_timeout).status();
-  if (IsMissing(pulled)) {
-    log::Info("image_pull", {{"image", image}});
+  // Brought by somebody else while we waited: then there is nothing to do.
+  absl::Status brought = parts_.engine.InspectImage(image, options_.engine_timeout).status();
+  if (IsMissing(brought)) {
     const EitherStop either(stop, worker_.get_stop_token());
-    pulled = parts_.engine.PullImage(image, options_.pull_timeout, either.token());
+    brought = get(either.token());
     const std::lock_guard lock(mu_);
     // Not remembered, it would merely never be deleted.
-    if (pulled.ok()) record_.Put(image, clock_.Wall()).IgnoreError();
+    if (brought.ok()) record_.Put(image, clock_.Wall()).IgnoreError();
   }
   {
     const std::lock_guard lock(mu_);
-    pulling_.erase(image);
+    coming_.erase(image);
   }
   changed_.notify_all();
-  return pulled;
+  return brought;
 }
 
 void ImageKeeper::NoteUse(const std::string& image) {
@@ -180,7 +198,7 @@ std::vector<PulledImage> ImageKeeper::Disposable(WallTime idle_since) {
   const std::lock_guard lock(mu_);
   std::vector<PulledImage> images;
   for (const auto& [image, used] : record_.images()) {
-    if (orders_.contains(image) || pulling_.contains(image) || used > idle_since) continue;
+    if (orders_.contains(image) || coming_.contains(image) || used > idle_since) continue;
     images.push_back({image, used});
   }
   return images;
@@ -190,17 +208,17 @@ absl::Status ImageKeeper::Drop(const std::string& image, WallTime idle_since) {
   {
     const std::lock_guard lock(mu_);
     const auto known = record_.images().find(image);
-    if (orders_.contains(image) || pulling_.contains(image) || known == record_.images().end() ||
+    if (orders_.contains(image) || coming_.contains(image) || known == record_.images().end() ||
         known->second > idle_since) {
       return absl::AbortedError("the image is wanted again");
     }
     // Whoever wants it now waits, and pulls it again.
-    pulling_.insert(image);
+    coming_.insert(image);
   }
   absl::Status removed = parts_.engine.RemoveImage(image, options_.engine_timeout);
   {
     const std::lock_guard lock(mu_);
-    pulling_.erase(image);
+    coming_.erase(image);
     if (removed.ok()) removed = record_.Remove(image);
   }
   changed_.notify_all();

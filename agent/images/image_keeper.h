@@ -73,7 +73,14 @@ class ImageKeeper {
                                                            const std::function<void()>& pulling,
                                                            const std::stop_token& stop);
 
-  // What was pulled here and is neither ordered nor being fetched, nor used since `idle_since`.
+  // The image, made by `make` when it is missing; whoever wants it meanwhile waits for that. `make`
+  // gets a token that is requested with `stop` and at the end; afterwards the image is there.
+  [[nodiscard]] absl::StatusOr<executor::ImageInfo> EnsureMade(
+      const std::string& image, const std::function<absl::Status(const std::stop_token&)>& make,
+      const std::stop_token& stop);
+
+  // What was pulled or made here and is neither ordered nor being fetched, nor used since
+  // `idle_since`.
   [[nodiscard]] std::vector<PulledImage> Disposable(WallTime idle_since);
   // Deletes one of them. kAborted: it is wanted or was used again, or a container was made from it.
   [[nodiscard]] absl::Status Drop(const std::string& image, WallTime idle_since);
@@ -88,7 +95,10 @@ class ImageKeeper {
 
   void Work(const std::stop_token& stop);
   void Prepare(const protocol::ImageOrder& order, const std::stop_token& stop);
-  [[nodiscard]] absl::Status Pull(const std::string& image, const std::stop_token& stop);
+  // Has `get` bring an image that is missing still when nobody else is at it.
+  [[nodiscard]] absl::Status Bring(const std::string& image,
+                                   const std::function<absl::Status(const std::stop_token&)>& get,
+                                   const std::stop_token& stop);
   void NoteUse(const std::string& image);
   void Report();
 
@@ -101,7 +111,7 @@ class ImageKeeper {
   std::condition_variable_any changed_;
   // Guarded by mu_.
   std::map<std::string, Order> orders_;
-  std::set<std::string> pulling_;
+  std::set<std::string> coming_;  // being pulled, made or deleted
   ImageRecord record_;
 
   // Last: it uses the rest.

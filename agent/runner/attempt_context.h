@@ -40,6 +40,11 @@ struct RunnerParts {
   std::function<absl::StatusOr<executor::ImageInfo>(
       const std::string& image, const std::function<void()>& pulling, const std::stop_token& stop)>
       ensure_image;
+  // The image, made by `make` when it is missing.
+  std::function<absl::StatusOr<executor::ImageInfo>(
+      const std::string& image, const std::function<absl::Status(const std::stop_token&)>& make,
+      const std::stop_token& stop)>
+      make_image;
   networks::NetworkKeeper& networks;
   pool::WarmPool& pool;
   git::MirrorCache& mirrors;

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <chrono>
@@ -12,6 +11,7 @@
 #include "agent/runner/brought_script.h"
 #include "agent/runner/disk_watch.h"
 #include "agent/runner/failures.h"
+#include "agent/runner/prepared_image.h"
 #include "agent/runner/repository_source.h"
 #include "agent/runner/warm_start.h"
 #include "agent/workspace/failure.h"
@@ -28,23 +28,6 @@ using absl::StatusCode;
 
 constexpr std::uint32_t kScriptStep = 1;
 constexpr std::size_t kWordsBytes = 2048;
-
-// Whether a part of `path` below `directory` is a symbolic link: opening it fails in several ways.
-bool LeadsThroughLink(int directory, std::string_view path) {
-  fs::UniqueFd at;
-  while (!path.empty()) {
-    const std::size_t end = std::min(path.find('/'), path.size());
-    const std::string part(path.substr(0, end));
-    path.remove_prefix(std::min(end + 1, path.size()));
-    fs::UniqueFd next(
-        openat(at.valid() ? at.get() : directory, part.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
-    struct stat st {};
-    if (!next.valid() || fstat(next.get(), &st) != 0) return false;
-    if (S_ISLNK(st.st_mode)) return true;
-    at = std::move(next);
-  }
-  return false;
-}
 
 }  // namespace
 
@@ -103,9 +86,19 @@ std::optional<BuildCaches::End> BuildAttempt::CachesEnd(bool succeeded) const {
 BuildAttempt::Trouble BuildAttempt::Prepare() {
   const MonoTime begin = context_.clock.Mono();
   context_.BeginStep(2, "prepare");
-  const project::BuildConfig& build = platform_.build;
-  const absl::StatusOr<executor::ImageInfo> image = context_.EnsureImage(build.image);
+  absl::StatusOr<executor::ImageInfo> image = context_.EnsureImage(platform_.build.image);
   if (!image.ok()) return FailureOf(image.status());
+  if (platform_.build.prepare) {
+    const absl::StatusOr<git::CommitReader> reader = context_.parts.mirrors.Reader(source_);
+    if (!reader.ok()) return workspace::ToFailure(reader.status());
+    const absl::StatusOr<ImageRecipe> recipe =
+        RecipeOf(*reader, outcome_.commit, context_.task.application, platform_.build, image->id);
+    if (!recipe.ok()) return FailureOf(recipe.status());
+    image = EnsurePrepared(context_, *recipe, limits_);
+    if (!image.ok()) return FailureOf(image.status());
+    platform_.build.image = PreparedName(*recipe);
+  }
+  const project::BuildConfig& build = platform_.build;
   if (limits_ != build.limits) {
     context_.Say(fmt::format(
         "limits of this agent apply: {} CPUs, {} memory, {} processes, {} disk", limits_.cpus,
@@ -115,6 +108,7 @@ BuildAttempt::Trouble BuildAttempt::Prepare() {
   context_.Say(fmt::format("running {} in {} ({})",
                            what.empty() ? "the commands of slipway.yaml" : what, build.image,
                            image->id.substr(0, 19)));
+  context_.progress.image = build.image;
   context_.progress.image_id = image->id;
   // What a build has of caches counts as its own: half of what it may write is left to it.
   if (Trouble trouble = caches_.Lend(limits_.disk / 2)) return trouble;
@@ -213,6 +207,7 @@ init::StepSpec BuildAttempt::ScriptStep() const {
 }
 
 BuildAttempt::Trouble BuildAttempt::RunScript() {
+  outcome_.image = context_.progress.image;
   outcome_.image_digest = context_.progress.image_id;
   context_.BeginStep(3, "script", context_.progress.step_started_at);
   absl::Status ready;
@@ -368,7 +363,7 @@ BuildAttempt::Trouble BuildAttempt::Archive() {
   if (!tree.ok()) return FailureOf(tree.status());
   const absl::StatusOr<fs::UniqueFd> output =
       fs::OpenBelow(tree->get(), platform_.output, O_RDONLY | O_DIRECTORY);
-  if (!output.ok() && LeadsThroughLink(tree->get(), platform_.output)) {
+  if (!output.ok() && fs::LeadsThroughLink(tree->get(), platform_.output)) {
     return MakeFailure(reason::kOutputOutside,
                        fmt::format("The output directory \"{}\" leads through a symbolic link, "
                                    "which may end outside the workspace.",

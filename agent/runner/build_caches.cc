@@ -87,9 +87,9 @@ Trouble BuildCaches::Declare(const std::vector<project::CacheConfig>& declared,
                                       config.name, file, failure.message);
         return failure;
       }
-      hasher.Update(fmt::format("{}\n{}\n", file, crypto::Sha256Of(*bytes).ToString()));
+      hasher.Update(fmt::format("{}\n{}\n", file, crypto::Sha256Of(*bytes).Hex()));
     }
-    if (!config.path.empty()) planned.files = hasher.Finish().ToString();
+    if (!config.path.empty()) planned.files = hasher.Finish().Hex();
     planned_.push_back(std::move(planned));
   }
   return std::nullopt;
@@ -99,10 +99,9 @@ caches::CacheId BuildCaches::IdOf(const Planned& planned) const {
   caches::CacheId id{.application = context_.task.application, .name = planned.config.name};
   if (planned.config.path.empty()) return id;
   // What is in such a folder was made by the image's programs, for its libraries.
-  std::string key = crypto::Sha256Of(fmt::format("1\n{}\n{}\n{}\n", context_.progress.image_id,
-                                                 planned.config.path, planned.files))
-                        .ToString();
-  id.key = key.substr(key.find(':') + 1);
+  id.key = crypto::Sha256Of(fmt::format("1\n{}\n{}\n{}\n", context_.progress.image_id,
+                                        planned.config.path, planned.files))
+               .Hex();
   return id;
 }
 

@@ -215,6 +215,7 @@ std::vector<std::string> BuildEnvironment(const RunnerOptions& options, const Ta
     env.insert_or_assign(std::string(project::ToolCacheVariable(tool)),
                          fmt::format("{}/{}", inside::kCaches, tool));
   }
+  if (build.prepare) env.insert_or_assign("SLIPWAY_PREPARED", inside::kPrepared);
   for (const auto& [name, value] : facts.parameters) {
     env.insert_or_assign(project::ParameterVariable(name), value);
   }

@@ -26,6 +26,7 @@ inline constexpr char kIn[] = "/slipway/in";         // a publish's orders
 inline constexpr char kProduct[] = "/slipway/product";
 inline constexpr char kSecrets[] = "/slipway/secrets";  // tmpfs
 inline constexpr char kCaBundle[] = "/slipway/ca.pem";
+inline constexpr char kPrepared[] = "/prepared";  // of an image that build.prepare made
 }  // namespace inside
 
 // Where an attempt's things are on the agent's machine.

@@ -75,6 +75,17 @@ constexpr std::array kTable = {
         "load），或使用带仓库地址的镜像名"
         "（registry.example.org/name:tag），代理会自行拉取；`slipway agents prepare` "
         "可查看各代理的情况。也可修改 slipway.yaml 的 build.image。"},
+    Row{reason::kPrepareFailed, FailureClass::kBuild,
+        "Mend what the last lines above name in build.prepare of slipway.yaml or the files that it "
+        "names, commit and submit again.",
+        "请按上方最后几行的提示修改 slipway.yaml 的 build.prepare 或其列出的文件，"
+        "提交后重新构建。"},
+    Row{reason::kPrepareTimeout, FailureClass::kTimeout,
+        "Let build.prepare do less, or raise build.prepare.timeout in slipway.yaml.",
+        "请精简 build.prepare，或调大 slipway.yaml 的 build.prepare.timeout。"},
+    Row{reason::kPrepareFile, FailureClass::kBuild,
+        "Commit the file, or correct build.prepare.files in slipway.yaml.",
+        "请提交该文件，或修改 slipway.yaml 的 build.prepare.files。"},
     Row{"REGISTRY_UNREACHABLE", FailureClass::kNetwork,
         "Check the registry, and the Docker Engine's proxy and certificates on the agent's "
         "machine.",

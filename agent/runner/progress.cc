@@ -28,10 +28,10 @@ WallTime ParseTime(std::string_view text) {
 absl::Status SaveProgress(const std::string& attempt_dir, const Progress& progress,
                           Survives survives) {
   const std::string text = fmt::format(
-      "started_at={}\ncommit={}\ncontainer={}\nimage_id={}\nnetwork={}\n"
+      "started_at={}\ncommit={}\ncontainer={}\nimage={}\nimage_id={}\nnetwork={}\n"
       "step_started_at={}\n",
-      ToUnixMicros(progress.started_at), progress.commit, progress.container, progress.image_id,
-      progress.network, ToUnixMicros(progress.step_started_at));
+      ToUnixMicros(progress.started_at), progress.commit, progress.container, progress.image,
+      progress.image_id, progress.network, ToUnixMicros(progress.step_started_at));
   SLIPWAY_ASSIGN_OR_RETURN(const fs::UniqueFd dir, fs::OpenDirectory(attempt_dir));
   const fs::UniqueFd file(openat(dir.get(), "progress.new",
                                  O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
@@ -64,6 +64,7 @@ absl::StatusOr<Progress> LoadProgress(const std::string& attempt_dir) {
     if (key == "started_at") progress.started_at = ParseTime(value);
     if (key == "commit") progress.commit = value;
     if (key == "container") progress.container = value;
+    if (key == "image") progress.image = value;
     if (key == "image_id") progress.image_id = value;
     if (key == "network") progress.network = value;
     if (key == "step_started_at") progress.step_started_at = ParseTime(value);

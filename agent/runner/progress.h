@@ -17,6 +17,8 @@ struct Progress {
   std::string commit;
   // Once created: Docker's id. Before a step runs in it, this is saved.
   std::string container;
+  // Name and id; the name as slipway.yaml says it, unless the image was prepared.
+  std::string image = {};
   std::string image_id;
   // The container whose network it has joined; empty: it has its own.
   std::string network = {};

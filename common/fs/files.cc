@@ -76,4 +76,20 @@ absl::Status Sync(int fd, std::string_view what) {
   return fsync(fd) == 0 ? absl::OkStatus() : ErrnoError(errno, fmt::format("fsync {}", what));
 }
 
+bool LeadsThroughLink(int directory, std::string_view path) {
+  UniqueFd at;
+  while (!path.empty()) {
+    const std::size_t end = std::min(path.find('/'), path.size());
+    const std::string part(path.substr(0, end));
+    path.remove_prefix(std::min(end + 1, path.size()));
+    UniqueFd next(
+        openat(at.valid() ? at.get() : directory, part.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    struct stat st {};
+    if (!next.valid() || fstat(next.get(), &st) != 0) return false;
+    if (S_ISLNK(st.st_mode)) return true;
+    at = std::move(next);
+  }
+  return false;
+}
+
 }  // namespace slipway::fs

@@ -32,4 +32,7 @@ absl::StatusOr<std::size_t> ReadFull(int fd, std::span<char> buffer, std::string
 // fsync with an error that names `what`.
 absl::Status Sync(int fd, std::string_view what);
 
+// Whether a part of `path` below `directory` is a symbolic link: opening it fails in several ways.
+[[nodiscard]] bool LeadsThroughLink(int directory, std::string_view path);
+
 }  // namespace slipway::fs

@@ -9,6 +9,7 @@
 #include "common/project/paths.h"
 #include "common/project/read_caches.h"
 #include "common/project/read_parameters.h"
+#include "common/project/read_preparation.h"
 #include "common/status/status.h"
 
 namespace slipway::project {
@@ -119,6 +120,7 @@ void ReadBuild(Section& section, BuildConfig& build) {
       section.Fail("image", "not an image name; use letters, digits and . _ - / : @");
     }
   }
+  if (auto preparation = ReadPreparation(section)) build.prepare = std::move(preparation);
   const std::string script = ReadPath(section, "script", false);
   const std::string run = section.GetString("run", "");
   if (section.Has("script") && section.Has("run")) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,21 @@ enum class NetworkAccess {
   kBridge,
 };
 
+// What is put into an image of the application's own, made from the builder image once for all
+// builds for which this and the files' contents are the same. At least one of `apt` and `run` is
+// not empty.
+struct Preparation {
+  // Debian packages, with "=version" or without.
+  std::vector<std::string> apt;
+  // Normalised paths in the repository: what `run` reads.
+  std::vector<std::string> files;
+  // Text of a shell script.
+  std::string run;
+  Duration timeout = std::chrono::minutes(10);
+
+  friend bool operator==(const Preparation&, const Preparation&) = default;
+};
+
 struct ResourceLimits {
   double cpus = 2;
   // Bytes of memory, without any swap on top.
@@ -36,6 +52,7 @@ struct ResourceLimits {
 // Exactly one of `script` and `run` is not empty.
 struct BuildConfig {
   std::string image;
+  std::optional<Preparation> prepare;
   // Normalised path in the repository, run as [/bin/sh, script].
   std::string script;
   // Text of a shell script.
@@ -78,6 +95,8 @@ struct ProjectConfig {
 };
 
 inline constexpr std::string_view kProjectConfigFile = "slipway.yaml";
+// All of them are read into memory.
+inline constexpr std::size_t kMaxPrepareFileBytes = 4 << 20;
 inline constexpr std::size_t kMaxProjectConfigBytes = 256 * 1024;
 
 // kInvalidArgument, reason CONFIG_INVALID: one line per mistake, each "file:line:column: key.path:

@@ -40,6 +40,8 @@ struct BuildOutcome {
   // The build (a task's id) whose product this is, when the same had been built before; empty: it
   // was built here.
   std::string same_as{};
+  // The image as slipway.yaml names it.
+  std::string image{};
 
   friend bool operator==(const BuildOutcome&, const BuildOutcome&) = default;
 };

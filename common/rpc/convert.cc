@@ -9,6 +9,7 @@
 
 #include "common/base/check.h"
 #include "common/rpc/bounds.h"
+#include "common/rpc/build_convert.h"
 #include "common/rpc/code_convert.h"
 #include "common/rpc/health_convert.h"
 #include "common/status/status.h"
@@ -18,9 +19,7 @@ namespace {
 
 constexpr std::size_t kMaxId = 64;
 constexpr std::size_t kMaxToolWords = 4096;
-constexpr std::size_t kMaxCredential = 64 * 1024;
 constexpr std::size_t kMaxDetails = 16 * 1024;
-constexpr int kMaxOptions = 64;
 constexpr int kMaxAttempts = 4096;
 constexpr int kMaxImages = 256;
 
@@ -34,56 +33,6 @@ absl::StatusOr<protocol::TaskKind> KindFromProto(v1::TaskKind kind) {
 }
 
 v1::TaskKind KindToProto(protocol::TaskKind kind) { return static_cast<v1::TaskKind>(kind); }
-
-v1::BuildOutcome BuildToProto(const protocol::BuildOutcome& b) {
-  v1::BuildOutcome out;
-  out.set_commit(Cut(b.commit));
-  out.set_commit_subject(Cut(b.commit_subject));
-  out.set_image_digest(Cut(b.image_digest));
-  out.set_manifest(rpc::ToProto(b.manifest));
-  out.set_artifact_bytes(b.artifact_bytes);
-  out.set_artifact_files(b.artifact_files);
-  out.set_version(Cut(b.version));
-  out.set_script_qr(Cut(b.script_qr));
-  out.set_app_id(Cut(b.app_id));
-  out.set_sealed_credential(b.sealed_credential);
-  for (const auto& option : b.publish_options) out.add_publish_options(Cut(option));
-  out.mutable_parameters()->insert(b.parameters.begin(), b.parameters.end());
-  out.set_same_as(b.same_as);
-  return out;
-}
-
-absl::StatusOr<protocol::BuildOutcome> BuildFromProto(const v1::BuildOutcome& b) {
-  protocol::BuildOutcome out;
-  for (const auto* text : {&b.commit(), &b.commit_subject(), &b.image_digest(), &b.version(),
-                           &b.script_qr(), &b.app_id()}) {
-    SLIPWAY_RETURN_IF_ERROR(CheckLength("build", *text, kMaxText));
-  }
-  SLIPWAY_RETURN_IF_ERROR(
-      CheckLength("build.sealed_credential", b.sealed_credential(), kMaxCredential));
-  if (b.publish_options_size() > kMaxOptions) return Bad("build.publish_options", "too many");
-  out.commit = b.commit();
-  out.commit_subject = b.commit_subject();
-  out.image_digest = b.image_digest();
-  SLIPWAY_ASSIGN_OR_RETURN(out.manifest, DigestFromProto(b.manifest(), "build.manifest"));
-  out.artifact_bytes = b.artifact_bytes();
-  out.artifact_files = b.artifact_files();
-  out.version = b.version();
-  out.script_qr = b.script_qr();
-  out.app_id = b.app_id();
-  out.sealed_credential = b.sealed_credential();
-  for (const auto& option : b.publish_options()) {
-    SLIPWAY_RETURN_IF_ERROR(CheckLength("build.publish_options", option, kMaxText));
-    out.publish_options.push_back(option);
-  }
-  if (b.parameters_size() > kMaxOptions) return Bad("build.parameters", "too many");
-  for (const auto& [name, value] : b.parameters()) {
-    SLIPWAY_RETURN_IF_ERROR(CheckLength("build.parameters", name, kMaxText));
-    SLIPWAY_RETURN_IF_ERROR(CheckLength("build.parameters", value, kMaxText));
-    out.parameters.emplace(name, value);
-  }
-  return out;
-}
 
 struct ToAgentProto {
   v1::AgentMessage operator()(const protocol::Inventory& m) const {
@@ -327,7 +276,7 @@ v1::AttemptResult ToProto(const protocol::AttemptResult& result) {
   out.mutable_log()->set_root(ToProto(result.log.root));
   out.mutable_log()->set_missing(result.log.missing);
   out.set_client_ended(result.client_ended);
-  if (result.build) *out.mutable_build() = BuildToProto(*result.build);
+  if (result.build) *out.mutable_build() = ToProto(*result.build);
   if (result.publish) {
     out.mutable_publish()->set_link(Cut(result.publish->link));
     if (!result.publish->code.empty()) {
@@ -360,7 +309,7 @@ absl::StatusOr<protocol::AttemptResult> FromProto(const v1::AttemptResult& resul
   out.log.missing = result.log().missing();
   out.client_ended = result.client_ended();
   if (result.has_build()) {
-    SLIPWAY_ASSIGN_OR_RETURN(out.build, BuildFromProto(result.build()));
+    SLIPWAY_ASSIGN_OR_RETURN(out.build, FromProto(result.build()));
   }
   if (result.has_publish()) {
     const auto& p = result.publish();

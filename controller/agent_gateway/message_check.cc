@@ -115,6 +115,7 @@ absl::Status CheckBuild(protocol::BuildOutcome& build) {
   Clean(build.commit, kMaxReasonBytes);
   Clean(build.commit_subject, kMaxMessageBytes);
   Clean(build.image_digest, kMaxReasonBytes);
+  Clean(build.image, kMaxReasonBytes);
   Clean(build.version, kMaxReasonBytes);
   Clean(build.script_qr, kMaxMessageBytes);
   Clean(build.app_id, kMaxReasonBytes);

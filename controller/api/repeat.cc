@@ -92,6 +92,8 @@ class Repeater {
     request.add_platforms(build.platform);
     if (!is_new) return;
     request.set_application(run_.application_name);
+    // Who says "again" of a build that is there wants another one.
+    request.set_no_cache(true);
     request.set_ref(CommitOr(run_.ref));
     request.set_version(run_.version);
     request.set_description(run_.description);

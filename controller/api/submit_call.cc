@@ -213,10 +213,12 @@ Expander ExpanderOfLasting(const Deps& deps, const v1::SubmitRunRequest& request
     SLIPWAY_ASSIGN_OR_RETURN(auto expanded,
                              Expand(request, application, caller.account, targets, now));
     SLIPWAY_RETURN_IF_ERROR(TakeScriptsWord(deps, caller, request, expanded.run));
-    if (!request.has_packaging()) return expanded;
-    SLIPWAY_ASSIGN_OR_RETURN(
-        expanded.run.packaging,
-        PackagingFrom(request.packaging(), expanded.run, deps.farm, deps.sealing_certificate, now));
+    if (request.has_packaging()) {
+      SLIPWAY_ASSIGN_OR_RETURN(expanded.run.packaging,
+                               PackagingFrom(request.packaging(), expanded.run, deps.farm,
+                                             deps.sealing_certificate, now));
+    }
+    if (!request.no_cache()) deps.hot.Use(expanded.run, expanded.tasks, now);
     return expanded;
   };
 }

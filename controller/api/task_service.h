@@ -9,6 +9,7 @@
 #include "controller/api/auth.h"
 #include "controller/api/open_streams.h"
 #include "controller/api/stream_rights.h"
+#include "controller/hot/hot_cache.h"
 #include "controller/logs/log_store.h"
 #include "controller/runs/task_watch.h"
 #include "controller/scheduler/scheduler.h"
@@ -36,6 +37,7 @@ struct Deps {
   work::WorkPool& submits;
   OpenStreams& streams;
   StreamRights& rights;
+  hot::HotCache& hot;
   const Clock& clock;
   FarmId farm;
   // What passwords of packages are sealed with, PEM.

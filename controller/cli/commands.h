@@ -36,7 +36,8 @@ struct SubmitFlags {
   std::vector<std::string> parameters;  // NAME=VALUE
   std::vector<std::string> channels;    // PLATFORM/NAME[=ADDRESS,…]
   PackagingFlags packaging;
-  std::string after_script;   // a task
+  std::string after_script;  // a task
+  bool no_cache = false;
   std::string queue_timeout;  // duration or "none"; empty: as the application says
   std::string request_id;     // empty: a new one
   bool follow = false;

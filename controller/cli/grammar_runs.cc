@@ -48,6 +48,8 @@ void Grammar::AddRuns() {
   Option(submit, "--after-script", submit_.after_script,
          "Builds the commit that this script task ran against, if it passed",
          "构建该脚本任务所检查的提交；脚本必须已通过");
+  Flag(submit, "--no-cache", submit_.no_cache, "Builds even what was built before and is at hand",
+       "即使产物已在热缓存中也重新构建");
   Option(submit, "--request-id", submit_.request_id,
          "Unique per intent: submitting it again gives the same run",
          "唯一标识；重复提交得到同一次运行");

@@ -70,6 +70,7 @@ void AddProduct(Facts& facts, const v1::BuildOutcome& build, Text t) {
                 ? build.commit()
                 : fmt::format("{}  {}", build.commit().substr(0, 12), build.commit_subject()));
   facts.Add(t("image", "镜像"), build.image_digest());
+  facts.Add(t("hot cache", "热缓存"), build.same_as());
   if (build.manifest().empty()) return;
   facts.Add(t("artifact", "产物"), FormatDigest(build.manifest()));
   facts.Add("", FilesAndSize(build.artifact_files(), build.artifact_bytes(), t));

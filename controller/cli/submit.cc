@@ -113,6 +113,7 @@ Outcome Submit(Session& session, const SubmitFlags& flags) {
     AddChannel(channel, *request.mutable_channels());
   }
   request.set_after_script(flags.after_script);
+  request.set_no_cache(flags.no_cache);
   if (SaysPackaging(flags.packaging)) {
     if (flags.channels.empty()) {
       return UsageError(

@@ -191,7 +191,8 @@ Effects SchedulerCore::Impl::OnCommitted(const std::vector<absl::Status>& status
     if (!status.ok()) continue;
     for (domain::Task& task : submit.tasks) {
       batch.effects.changed.push_back(task.id);
-      if (differs) continue;
+      // A build whose product was at hand has ended before it began.
+      if (differs || domain::IsTerminal(task.state)) continue;
       Entry& entry = Admit(std::move(task), submit.submitter);
       if (entry.task.state != TaskState::kQueued) continue;
       AwaitAgent(entry, at);

@@ -6,9 +6,9 @@ MB = 1_000_000
 
 # How much is done per round. Smaller ones (--smoke) show that a bench works; their figures mean nothing.
 SIZES = {"builds": 5, "warm": 20, "tasks": 20_000, "finished": 1_000_000, "queued": 100_000, "upload": 400 * MB, "buildbot": 40, "applications": 10_000, "grants": 100_000,
-         "calls": 2000, "followers": 2000, "buildbot_log": 10 * MB}
+         "pages": 10_000, "calls": 2000, "followers": 2000, "buildbot_log": 10 * MB}
 SMOKE = {"builds": 2, "warm": 3, "tasks": 300, "finished": 2000, "queued": 500, "upload": 8 * MB, "buildbot": 2, "buildbot_log": MB, "applications": 200,
-         "grants": 2000, "calls": 50, "followers": 60}
+         "grants": 2000, "pages": 200, "calls": 50, "followers": 60}
 
 
 class CannotMeasure(Exception):

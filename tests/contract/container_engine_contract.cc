@@ -69,6 +69,25 @@ void CheckContainerEngineContract(const EngineUnderTest& under_test) {
                  StatusIs(absl::StatusCode::kInvalidArgument));
   }
 
+  SECTION("what a container has become is an image of its own, with its labels and more") {
+    const ContainerSpec spec = Sleeper(under_test);
+    const auto created = engine.Create(spec, kTimeout);
+    REQUIRE_OK(created);
+    const std::string name = NewId("slipway-contract/") + ":made";
+    REQUIRE_OK(engine.CommitImage(created->id, name, {{"io.slipway.made", "yes"}}, kTimeout));
+    const auto image = engine.InspectImage(name, kTimeout);
+    REQUIRE_OK(image);
+    CHECK(image->labels.at("io.slipway.made") == "yes");
+    CHECK(image->labels.at(kLabelFarm) == under_test.farm);
+    CHECK(image->id != engine.InspectImage(under_test.image, kTimeout)->id);
+    CHECK_OK(engine.Remove(created->id, /*force=*/true, kTimeout));
+    CHECK_THAT(engine.CommitImage(created->id, name, {}, kTimeout),
+               StatusIs(absl::StatusCode::kNotFound));
+    CHECK_OK(engine.RemoveImage(name, kTimeout));
+    CHECK_THAT(engine.InspectImage(name, kTimeout).status(),
+               StatusIs(absl::StatusCode::kNotFound, "IMAGE_MISSING"));
+  }
+
   SECTION("a network is made once and found again; one of another farm is refused") {
     const NetworkSpec spec{.name = under_test.network, .farm = under_test.farm};
     const auto made = engine.EnsureNetwork(spec, kTimeout);

@@ -60,6 +60,31 @@ TEST_CASE("SchedulerStore: unlike runs of one batch come back each as it was cre
   }
 }
 
+TEST_CASE("SchedulerStore: a build that had ended when it was submitted is nobody's work",
+          "[contract]") {
+  Farm farm;
+  store::CreateRun create = Farm::Create("hot");
+  Task& build = create.tasks[0];
+  build.state = domain::TaskState::kSucceeded;
+  build.result = FullResult();
+  build.result->failure.reset();
+  build.result->build->same_as = "build-before";
+  build.result->build->image = "slipway-builder:1";
+  build.started_at = build.finished_at = FromUnixMicros(kStart + 5);
+  create.tasks[1].state = domain::TaskState::kQueued;
+  for (const absl::Status& status : farm.Commit({create})) CHECK_OK(status);
+  const Task stored = farm.Get(build.id.value());
+  CHECK(stored.state == domain::TaskState::kSucceeded);
+  CHECK(stored.result == build.result);
+  CHECK(stored.finished_at == build.finished_at);
+  CHECK(stored.started_at == build.started_at);
+  CHECK(stored.attempt.value() == 0);
+  const auto unfinished = farm.process->scheduler().LoadUnfinished();
+  REQUIRE_OK(unfinished);
+  REQUIRE(unfinished->tasks.size() == 1);
+  CHECK(unfinished->tasks[0].id == create.tasks[1].id);
+}
+
 TEST_CASE("SchedulerStore: a script is kept with its run, byte by byte, and apart from lists",
           "[contract]") {
   Farm farm;

@@ -428,6 +428,9 @@ class Farm:
             for container in self.labelled():
                 left.append(f"container {container[:12]} {docker('inspect', '--format', '{{.Name}} {{.State.Status}} {{.Config.Labels}}', container, check=False)}")
                 docker("rm", "--force", container, check=False)
+            # What agents prepare stays when they go.
+            for image in docker("image", "ls", "--quiet", "--filter", f"label=io.slipway.farm={self.farm_id}").split():
+                docker("image", "rm", "--force", image, check=False)
         if self.with_standin and hasattr(self, "cloud"):
             subprocess.run([str(REPOSITORY / "deploy/demo/standin/stop"), str(self.cloud)], capture_output=True, timeout=60)
         docker("network", "rm", self.network, check=False)  # the agents leave it for the next start

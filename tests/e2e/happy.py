@@ -335,6 +335,27 @@ def versions(farm):
     expect(failed["state"] == "TASK_STATE_FAILED" and failed["ref"] == "nowhere", failed)
 
 
+@case("a version that was packaged four times is at hand: its product is there with the answer, and its publish follows")
+def hot(farm):
+    commit = state["shop"].git(state["shop"].tree, "rev-parse", "HEAD")
+    submit = ("submit", "--app", "pocket-shop", "--platform", WEIXIN, "--ref", commit, "--version", "hot")
+    for _ in range(4):
+        (built,) = farm.finish(farm.json(*submit, "--no-cache")["run"])
+        expect(built["state"] == "TASK_STATE_SUCCEEDED" and not built["result"]["build"].get("same_as"), built)
+    containers = farm.containers()
+    said = farm.json(*submit)
+    (task,) = said["tasks"]
+    expect(task["state"] == "TASK_STATE_SUCCEEDED" and task["result"]["build"]["same_as"] == built["id"], task)
+    expect(task["result"]["build"]["manifest"] == built["result"]["build"]["manifest"], task)
+    expect(farm.containers() == containers, "nothing ran")
+    followed = farm.slipway(*submit, "--publish", "--follow")
+    expect_in("hot", followed.stdout)
+    expect(farm.releases()[0]["version"] == "hot" and farm.published()[-1]["version"] == "hot", farm.releases()[0])
+    expect_in(built["id"], farm.slipway("tasks", "show", task["id"]).stdout)
+    (anew,) = farm.finish(farm.json(*submit, "--no-cache")["run"])
+    expect(not anew["result"]["build"].get("same_as"), anew)
+
+
 @case("the same request id is the same run")
 def request_id(farm):
     arguments = ("--request-id", "jenkins-17", "--version", "3.0.0")

@@ -91,6 +91,8 @@ class Shop {
     return log;
   }
   FarmFixture& farm() { return farm_; }
+  FakeAgent& agent() { return agent_; }
+  [[nodiscard]] std::string product() const { return product_.path(); }
 
  private:
   void Begin() {

@@ -117,12 +117,17 @@ TEST_CASE("Controller options: are read with their defaults and refused by line 
           "[integration]") {
   TempDir dir;
   const std::string path = dir / "controller.yaml";
-  WriteFile(path, "data_dir: /srv/slipway\nno_agent_grace: 90s\nmax_unfinished: 7\n");
+  WriteFile(path,
+            "data_dir: /srv/slipway\nno_agent_grace: 90s\nmax_unfinished: 7\n"
+            "hot_cache: {window: 2h, more_than: 10}\n");
   const auto options = controller::LoadOptions(path);
   REQUIRE_OK(options);
   CHECK(options->listen == "0.0.0.0:7443");
   CHECK(options->no_agent_grace == std::chrono::seconds(90));
   CHECK(options->max_unfinished == 7);
+  CHECK(options->hot.on);
+  CHECK(options->hot.window == std::chrono::hours(2));
+  CHECK(options->hot.more_than == 10);
 
   struct Case {
     const char* lines;
@@ -130,7 +135,9 @@ TEST_CASE("Controller options: are read with their defaults and refused by line 
   };
   for (const Case& c :
        {Case{"no_agent_grace: 10\n", "no_agent_grace"},
-        Case{"max_unfinished: 0\n", "max_unfinished"}, Case{"lisen: 0.0.0.0:1\n", "lisen"}}) {
+        Case{"max_unfinished: 0\n", "max_unfinished"},
+        Case{"hot_cache: {more_than: 1000}\n", "more_than"},
+        Case{"hot_cache: {window: 0s}\n", "window"}, Case{"lisen: 0.0.0.0:1\n", "lisen"}}) {
     WriteFile(path, c.lines);
     INFO(c.lines);
     CHECK_THAT(controller::LoadOptions(path).status(),

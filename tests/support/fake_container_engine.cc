@@ -8,6 +8,7 @@
 
 #include "agent/executor/engine_errors.h"
 #include "common/base/check.h"
+#include "common/base/ids.h"
 #include "common/status/status.h"
 
 namespace slipway::testing {
@@ -168,6 +169,24 @@ absl::Status FakeContainerEngine::RemoveImage(const std::string& name, Duration)
   images_.erase(name);
   replaced_images_.erase(name);
   return Leave(Op::kRemoveImage);
+}
+
+absl::Status FakeContainerEngine::CommitImage(const ContainerId& id, const std::string& name,
+                                              const executor::Labels& labels, Duration) {
+  const std::lock_guard lock(mu_);
+  SLIPWAY_RETURN_IF_ERROR(Enter({.op = Op::kCommitImage, .subject = id.value()}));
+  SLIPWAY_RETURN_IF_ERROR(executor::ValidateImageName(name));
+  const auto container = std::find_if(containers_.begin(), containers_.end(), [&](const auto& c) {
+    return c.first == id || c.second.spec.name == id.value();
+  });
+  if (container == containers_.end()) return absl::NotFoundError("no such container");
+  executor::ImageInfo image{.id = NewId("sha256:"),
+                            .repo_digests = {},
+                            .labels = container->second.spec.labels,
+                            .size_bytes = 1};
+  for (const auto& [key, value] : labels) image.labels.insert_or_assign(key, value);
+  images_.insert_or_assign(name, std::move(image));
+  return Leave(Op::kCommitImage);
 }
 
 absl::StatusOr<std::vector<std::string>> FakeContainerEngine::ListReplacedImages(

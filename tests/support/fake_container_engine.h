@@ -22,6 +22,7 @@ class FakeContainerEngine final : public executor::ContainerEngine {
     kInspectImage,
     kPullImage,
     kRemoveImage,
+    kCommitImage,
     kListReplacedImages,
     kEnsureNetwork,
     kCreate,
@@ -84,6 +85,8 @@ class FakeContainerEngine final : public executor::ContainerEngine {
   absl::Status PullImage(const std::string& name, Duration timeout,
                          const std::stop_token& stop) override;
   absl::Status RemoveImage(const std::string& name, Duration timeout) override;
+  absl::Status CommitImage(const executor::ContainerId& id, const std::string& name,
+                           const executor::Labels& labels, Duration timeout) override;
   absl::StatusOr<std::vector<std::string>> ListReplacedImages(const std::string& key,
                                                               Duration timeout) override;
   std::uint64_t TimesLost() const override;

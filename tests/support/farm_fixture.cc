@@ -349,6 +349,7 @@ protocol::AttemptResult BuildResult(std::string_view log, const Sha256Digest& ma
   protocol::BuildOutcome& build = result.build.emplace();
   build.commit = std::string(40, 'c');
   build.commit_subject = "A subject";
+  build.image = "slipway-builder:1";
   build.image_digest = "sha256:" + std::string(64, '1');
   build.manifest = manifest;
   build.version = "1.2.3";

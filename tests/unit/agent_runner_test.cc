@@ -13,6 +13,7 @@
 #include "agent/runner/default_version.h"
 #include "agent/runner/disk_watch.h"
 #include "agent/runner/failures.h"
+#include "agent/runner/prepared_image.h"
 #include "agent/runner/progress.h"
 #include "common/fs/disk_usage.h"
 #include "common/status/status.h"
@@ -167,6 +168,52 @@ TEST_CASE("BuildEnvironment: a declared tool finds its cache, another one what t
   CHECK(has("SLIPWAY_CACHE=/slipway/cache"));
   CHECK(has("npm_config_cache=/slipway/cache/npm"));
   CHECK(has("CCACHE_DIR=/mine"));
+}
+
+ImageRecipe Recipe() {
+  return {.application = "app-1",
+          .base = "slipway-builder:1",
+          .base_id = "sha256:1",
+          .preparation = {.apt = {"jq"}, .files = {"a"}, .run = "npm ci"},
+          .files = {{"a", "1"}},
+          .env = {{"NAME", "it's"}}};
+}
+
+TEST_CASE("PreparedName: whatever the image is made of changes it, and nothing else does",
+          "[unit]") {
+  const std::string name = PreparedName(Recipe());
+  CHECK(name.starts_with("slipway-prepared/app-1:"));
+  CHECK(executor::ValidateImageName(name).ok());
+  CHECK(PreparedName(Recipe()) == name);
+  const auto changed = [&](const auto& change) {
+    ImageRecipe recipe = Recipe();
+    change(recipe);
+    return PreparedName(recipe) != name;
+  };
+  CHECK(changed([](auto& r) { r.application = "app-2"; }));
+  CHECK(changed([](auto& r) { r.base_id = "sha256:2"; }));
+  CHECK(changed([](auto& r) { r.preparation.apt = {"yq"}; }));
+  CHECK(changed([](auto& r) { r.preparation.run = "npm ci "; }));
+  CHECK(changed([](auto& r) { r.files[0].first = "b"; }));
+  CHECK(changed([](auto& r) { r.files[0].second = "2"; }));
+  CHECK(changed([](auto& r) { r.env["NAME"] = "its"; }));
+  CHECK(changed([](auto& r) {
+    // The same bytes, divided otherwise.
+    r.preparation.apt = {"j", "q"};
+  }));
+  CHECK_FALSE(changed([](auto& r) { r.base = "another-name:1"; }));
+  CHECK_FALSE(changed([](auto& r) { r.preparation.timeout = std::chrono::hours(1); }));
+}
+
+TEST_CASE("PrepareScript: what the project says is a word to the shell, whatever is in it",
+          "[unit]") {
+  const std::string script = PrepareScript(Recipe(), false);
+  CHECK_THAT(script, Catch::Contains("export NAME='it'\\''s'\n"));
+  CHECK_THAT(script, Catch::Contains("--no-install-recommends -- jq\n"));
+  CHECK_THAT(script, Catch::EndsWith("/bin/sh -euc 'npm ci'\n"));
+  CHECK_THAT(script, !Catch::Contains("SSL_CERT_FILE"));
+  CHECK_THAT(PrepareScript(Recipe(), true),
+             Catch::Contains("export SSL_CERT_FILE=/slipway/ca.pem"));
 }
 
 TEST_CASE("BuildEnvironment: a parameter's value is one variable, whatever is in it", "[unit]") {

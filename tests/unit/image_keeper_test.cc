@@ -224,6 +224,49 @@ TEST_CASE("ImageKeeper: only what it pulled itself and nobody wants may be delet
   CHECK(names(Machine::Later()).empty());
 }
 
+TEST_CASE(
+    "ImageKeeper: an image is made once, whoever wants it meanwhile, and is its own to delete",
+    "[unit][images]") {
+  Machine machine;
+  constexpr char kMade[] = "slipway-prepared/app:1";
+  std::atomic<int> made = 0;
+  const auto make = [&](const std::stop_token&) {
+    ++made;
+    machine.engine.AddImage(kMade);
+    return absl::OkStatus();
+  };
+  std::atomic<int> got = 0;
+  {
+    std::vector<std::jthread> builds;
+    for (int i = 0; i < 4; ++i) {
+      builds.emplace_back(
+          [&] { got += machine.keeper->EnsureMade(kMade, make, std::stop_token()).ok(); });
+    }
+  }
+  CHECK(got == 4);
+  CHECK(made == 1);
+  REQUIRE(machine.keeper->Disposable(Machine::Later()).size() == 1);
+  CHECK_OK(machine.keeper->Drop(kMade, Machine::Later()));
+  CHECK_FALSE(machine.engine.HasImage(kMade));
+}
+
+TEST_CASE("ImageKeeper: who waits for an image that could not be made makes it himself",
+          "[unit][images]") {
+  Machine machine;
+  constexpr char kMade[] = "slipway-prepared/app:1";
+  const auto fails = [](const std::stop_token&) { return absl::CancelledError("canceled"); };
+  CHECK_THAT(machine.keeper->EnsureMade(kMade, fails, std::stop_token()).status(),
+             StatusIs(absl::StatusCode::kCancelled));
+  CHECK(machine.keeper->Disposable(Machine::Later()).empty());
+  CHECK_OK(machine.keeper->EnsureMade(
+      kMade,
+      [&](const std::stop_token&) {
+        machine.engine.AddImage(kMade);
+        return absl::OkStatus();
+      },
+      std::stop_token()));
+}
+
 TEST_CASE("ImageKeeper: an image in use stays", "[unit][images]") {
   Machine machine;
   machine.engine.AddRemoteImage(kRemote);

@@ -87,6 +87,53 @@ TEST_CASE("ParseProjectConfig: a platform overrides keys of the build and keeps 
   CHECK(alipay->build.env.at("LEVEL") == "3");
 }
 
+TEST_CASE(
+    "ParseProjectConfig: what an image is prepared with is read, and a platform may say it anew",
+    "[unit][workspace]") {
+  const std::string text = With("  script:", R"(  prepare:
+    apt: [g++, jq, 'libfoo1=2:1.0~rc1-1+b1']
+    files: [./package.json, lib//x.tgz]
+    run: npm ci
+    timeout: 90s
+  script:)");
+  const auto project = ParseProjectConfig(text);
+  REQUIRE_OK(project);
+  const auto& prepare = project->Find("weixin")->build.prepare;
+  REQUIRE(prepare);
+  CHECK(prepare->apt == std::vector<std::string>{"g++", "jq", "libfoo1=2:1.0~rc1-1+b1"});
+  CHECK(prepare->files == std::vector<std::string>{"lib/x.tgz", "package.json"});
+  CHECK(prepare->run == "npm ci");
+  CHECK(prepare->timeout == 90s);
+  CHECK(project->Find("alipay")->build.prepare == prepare);
+  CHECK_FALSE(ParseProjectConfig(kFull)->Find("weixin")->build.prepare);
+
+  const auto own =
+      ParseProjectConfig(With("    build:\n", "    build:\n      prepare: {apt: [jq]}\n"));
+  REQUIRE_OK(own);
+  CHECK(own->Find("alipay")->build.prepare->apt.size() == 1);
+  CHECK_FALSE(own->Find("weixin")->build.prepare);
+}
+
+TEST_CASE("ParseProjectConfig: what an image cannot be prepared with is refused",
+          "[unit][workspace]") {
+  const auto error_of = [](const std::string& prepare) {
+    return ErrorOf(With("  script:", "  prepare: " + prepare + "\n  script:"));
+  };
+  for (const char* package : {"-y", "Jq", "j", "a b", "jq;id", "jq=", "jq=-1 2", "jq/stable",
+                              "./x.deb", "jq-", "../jq"}) {
+    INFO(package);
+    CHECK_THAT(error_of(std::string("{apt: ['") + package + "']}"),
+               Catch::Contains("build.prepare.apt") && Catch::Contains("Debian package"));
+  }
+  CHECK_THAT(error_of("{files: [../x], run: a}"), Catch::Contains("build.prepare.files"));
+  CHECK_THAT(error_of("{files: [/etc/passwd], run: a}"), Catch::Contains("build.prepare.files"));
+  CHECK_THAT(error_of("{files: [x, ./x], run: a}"), Catch::Contains("named twice"));
+  CHECK_THAT(error_of("{files: [x]}"), Catch::Contains("nothing to do"));
+  CHECK_THAT(error_of("{run: a, timeout: 3h}"), Catch::Contains("1s to 2h"));
+  CHECK_THAT(error_of("{run: a, user: root}"), Catch::Contains("user"));
+  CHECK_THAT(error_of("npm ci"), Catch::Contains("build.prepare"));
+}
+
 TEST_CASE("ParseProjectConfig: a mistyped key is named with the one that was meant",
           "[unit][workspace]") {
   CHECK(ErrorOf(With("\n  timeout: 20m", "\n  timeot: 20m")) ==

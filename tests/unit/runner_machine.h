@@ -133,36 +133,39 @@ struct Machine {
     options.work_dir = dir / "work";
     options.init_binary = "/init";
     auto created = Runner::Create(
-        options, {.engine = engine,
-                  .engine_cpus = 2,
-                  .ensure_image =
-                      [this](const std::string& image, const std::function<void()>&,
-                             const std::stop_token&) {
-                        return engine.InspectImage(image, std::chrono::seconds(1));
-                      },
-                  .networks = networks,
-                  .pool = *pool,
-                  .mirrors = *mirrors,
-                  .trees = *trees,
-                  .caches = *caches,
-                  .parse_spec = [this](std::string_view repository) -> absl::StatusOr<TaskSpec> {
-                    TaskSpec spec;
-                    spec.application = application;
-                    spec.platform = "weixin";
-                    if (repository == "publish") {
-                      spec.work = PublishWork{};
-                      return spec;
-                    }
-                    spec.work = BuildWork{.repository = std::string(repository),
-                                          .ref = "main",
-                                          .parameters = parameters,
-                                          .script = brought,
-                                          .no_caches = no_caches};
-                    return spec;
-                  },
-                  .make_sink = [](const AttemptKey&) { return std::make_unique<HasAll>(); },
-                  .make_source = [](const AttemptKey&) { return nullptr; },
-                  .post = [this](agent::Event event) { events.Post(std::move(event)); }});
+        options,
+        {.engine = engine,
+         .engine_cpus = 2,
+         .ensure_image =
+             [this](const std::string& image, const std::function<void()>&,
+                    const std::stop_token&) {
+               return engine.InspectImage(image, std::chrono::seconds(1));
+             },
+         .make_image = [this](const std::string& image, const auto& make,
+                              const std::stop_token& stop) -> absl::StatusOr<executor::ImageInfo> {
+           auto there = engine.InspectImage(image, std::chrono::seconds(1));
+           if (there.ok()) return there;
+           SLIPWAY_RETURN_IF_ERROR(make(stop));
+           return engine.InspectImage(image, std::chrono::seconds(1));
+         },
+         .networks = networks,
+         .pool = *pool,
+         .mirrors = *mirrors,
+         .trees = *trees,
+         .parse_spec = [this](std::string_view repository) -> absl::StatusOr<TaskSpec> {
+           TaskSpec spec;
+           spec.platform = "weixin";
+           if (repository == "publish") {
+             spec.work = PublishWork{};
+             return spec;
+           }
+           spec.work = BuildWork{
+               .repository = std::string(repository), .ref = "main", .parameters = parameters};
+           return spec;
+         },
+         .make_sink = [](const AttemptKey&) { return std::make_unique<HasAll>(); },
+         .make_source = [](const AttemptKey&) { return nullptr; },
+         .post = [this](agent::Event event) { events.Post(std::move(event)); }});
     REQUIRE_OK(created);
     runner = *std::move(created);
   }

@@ -173,6 +173,20 @@ class DockerEngine final : public executor::ContainerEngine {
     return Refusal("rmi", response);
   }
 
+  absl::Status CommitImage(const ContainerId& id, const std::string& name,
+                           const executor::Labels& labels, Duration timeout) override {
+    SLIPWAY_RETURN_IF_ERROR(executor::ValidateResourceName(id.value()));
+    SLIPWAY_RETURN_IF_ERROR(executor::ValidateImageName(name));
+    const auto [repository, tag] = SplitReference(name);
+    SLIPWAY_ASSIGN_OR_RETURN(const HttpResponse response,
+                             Call(Method::kPost,
+                                  fmt::format("/commit?container={}&repo={}&tag={}", id.value(),
+                                              PercentEncode(repository), PercentEncode(tag)),
+                                  CommitBody(labels), After(timeout)));
+    if (Succeeded(response)) return absl::OkStatus();
+    return Refusal("commit", response);
+  }
+
   absl::StatusOr<std::vector<std::string>> ListReplacedImages(const std::string& key,
                                                               Duration timeout) override {
     const std::string filters = ReplacedImagesFilter(key);

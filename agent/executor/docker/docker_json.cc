@@ -204,6 +204,12 @@ std::string CreateContainerBody(const ContainerSpec& spec,
   return json::serialize(body);
 }
 
+std::string CommitBody(const executor::Labels& labels) {
+  json::object values;
+  for (const auto& [key, value] : labels) values[key] = value;
+  return json::serialize(json::object{{"Labels", values}, {"Cmd", json::array{"/bin/sh"}}});
+}
+
 std::string CreateNetworkBody(const executor::NetworkSpec& spec) {
   json::object body = {
       {"Name", spec.name},

@@ -15,6 +15,7 @@ namespace slipway::docker {
 // REQUIRES: Validate(spec).ok().
 [[nodiscard]] std::string CreateContainerBody(const executor::ContainerSpec& spec,
                                               const std::vector<executor::PathMapping>& path_map);
+[[nodiscard]] std::string CommitBody(const executor::Labels& labels);
 [[nodiscard]] std::string CreateNetworkBody(const executor::NetworkSpec& spec);
 // The value of the query parameter `filters`, not yet percent-encoded.
 [[nodiscard]] std::string LabelFilter(const executor::Labels& labels);

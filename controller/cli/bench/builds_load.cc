@@ -227,6 +227,7 @@ Measured MeasureBuilds(const Bench& bench, const BuildsFlags& flags) {
   what.set_application(flags.application);
   what.add_platforms(flags.platform);
   what.set_ref(flags.ref);
+  what.set_no_cache(!flags.hot_cache);
   SLIPWAY_RETURN_IF_ERROR(cli::ReadLabels(flags.require, bench.text, *what.mutable_requirements()));
   BuildsLoad load(bench, flags, what);
   if (flags.warm_up > 0) {

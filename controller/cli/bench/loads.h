@@ -56,6 +56,8 @@ struct BuildsFlags {
   int at_once = 1;
   int warm_up = 1;   // builds before those that count
   int pause_ms = 0;  // of each worker, after a build
+  // The hot cache may answer; else every build runs.
+  bool hot_cache = false;
 };
 // Real builds of an application that is there, by the farm's own agents: how long until the
 // follower sees output and result. An error: a build failed, or its log did not come whole.

@@ -142,6 +142,9 @@ class Program {
            "事先进行且不计入的构建数");
     Number(builds, "--pause", builds_.pause_ms, 0, 3'600'000, "Milliseconds to wait after a build",
            "每次构建后等待的毫秒数");
+    builds->add_flag("--hot-cache", builds_.hot_cache,
+                     t_("Lets the hot cache answer; else every build runs",
+                        "允许由热缓存直接给出产物；否则每次都构建"));
   }
 
   void AddLogs() {

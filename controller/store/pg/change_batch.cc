@@ -156,6 +156,11 @@ void Tell(const CreateRun& c, domain::AuditEntry& entry) {
   if (!c.run.after_script.value().empty()) {
     Add(entry, "after script", c.run.after_script.value());
   }
+  for (const domain::Task& task : c.tasks) {
+    if (task.result && task.result->build) {
+      entry.details.emplace_back("at hand " + task.platform, task.result->build->same_as);
+    }
+  }
   for (const TaskKind kind : {TaskKind::kPreview, TaskKind::kPublish}) {
     std::string targets;
     for (const domain::Task& task : c.tasks) {

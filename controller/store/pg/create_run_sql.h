@@ -46,21 +46,23 @@ WITH c AS (
 ), new_tasks AS (
   INSERT INTO tasks (id, run_id, application_id, kind, platform, target, depends_on, requirements,
                      priority, concurrency_group, queue_timeout, state, attempt, agent_id, starts,
-                     not_before, queued_since, cancel_requested, created_at)
+                     not_before, queued_since, cancel_requested, created_at, started_at,
+                     finished_at, result)
   SELECT t.id, t.run, t.application, t.kind, t.platform, t.target, nullif(t.depends_on, ''),
          t.requirements, t.priority, t.concurrency_group, t.queue_timeout, t.state, t.attempt,
          t.agent, t.starts, from_micros(t.not_before), from_micros(t.queued_since),
-         t.cancel_requested, from_micros(t.created_at)
+         t.cancel_requested, from_micros(t.created_at), from_micros(t.finished_at),
+         from_micros(t.finished_at), t.result
     FROM (
       SELECT s.application, s.kind, s.platform, s.target, s.requirements, s.priority,
              s.concurrency_group, s.queue_timeout, s.state, s.attempt, s.agent, s.starts,
-             s.cancel_requested, r.*
+             s.cancel_requested, s.finished_at, s.result, r.*
         FROM json_to_recordset($2::json) AS s(
                application text, kind text, platform text, target text, requirements jsonb,
                priority integer, concurrency_group text, queue_timeout bigint, state text,
                attempt bigint, agent text, starts integer, cancel_requested boolean,
-               places text, ids text, runs text, depend_on text, not_before text,
-               queued_since text, created_at text)
+               finished_at bigint, result jsonb, places text, ids text, runs text, depend_on text,
+               not_before text, queued_since text, created_at text)
        CROSS JOIN LATERAL unnest(
                s.places::bigint[], s.ids::text[], s.runs::text[], s.depend_on::text[],
                s.not_before::bigint[], s.queued_since::bigint[], s.created_at::bigint[]) AS r(
@@ -69,7 +71,7 @@ WITH c AS (
    WHERE (t.run IN (SELECT id FROM new_runs)) IS TRUE
    -- The order of the batch, which the scheduler keeps in groups.
    ORDER BY t.place
-  RETURNING id, kind, application_id, platform, target
+  RETURNING id, kind, application_id, platform, target, finished_at, result
 ), begun AS (
   INSERT INTO unfinished (task_id, application_id, platform, target)
   SELECT id,
@@ -77,6 +79,12 @@ WITH c AS (
          CASE WHEN kind IN ('publish', 'preview') THEN platform END,
          CASE WHEN kind IN ('publish', 'preview') THEN target END
     FROM new_tasks
+   WHERE finished_at IS NULL
+), packaged AS (
+  INSERT INTO packagings (application_id, commit_id, platform, packaged_at, task_id)
+  SELECT application_id, result #>> '{build,commit}', platform, finished_at, id
+    FROM new_tasks
+   WHERE finished_at IS NOT NULL
 )
 SELECT id FROM new_runs)"};
 

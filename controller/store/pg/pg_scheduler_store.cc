@@ -117,12 +117,28 @@ WITH c AS (
   RETURNING t.id, t.attempt, t.application_id, t.platform, t.sequence, c.release, c.resolution,
             c.image, c.image_type,
             CASE WHEN t.kind = 'build' AND t.state = 'succeeded'
-                 THEN nullif(c.result #>> '{build,commit}', '') END AS built_commit
+                 THEN nullif(c.result #>> '{build,commit}', '') END AS built_commit,
+            t.finished_at, c.result #>> '{build,image}' AS built_in,
+            c.result #>> '{build,image_digest}' AS built_in_digest
 ), built AS (
   INSERT INTO built_commits AS b (application_id, commit_id, platform, task_id)
   SELECT DISTINCT ON (1, 2, 3) application_id, built_commit, platform, id
     FROM done WHERE built_commit IS NOT NULL ORDER BY 1, 2, 3, sequence DESC
   ON CONFLICT (application_id, commit_id, platform) DO UPDATE SET task_id = excluded.task_id
+), packaged AS (
+  INSERT INTO packagings (application_id, commit_id, platform, packaged_at, task_id)
+  SELECT application_id, built_commit, platform, finished_at, id
+    FROM done WHERE built_commit IS NOT NULL
+), seen_images AS (
+  INSERT INTO builder_images AS i (image, digest)
+  SELECT DISTINCT ON (built_in) built_in, built_in_digest
+    FROM done
+   WHERE built_commit IS NOT NULL AND built_in <> ''
+     -- One that is as it was is not even locked.
+     AND NOT EXISTS (SELECT FROM builder_images k
+                      WHERE k.image = built_in AND k.digest = built_in_digest)
+   ORDER BY built_in, sequence DESC
+  ON CONFLICT (image) DO UPDATE SET digest = excluded.digest
 ), ended AS (
   -- Not a join, which a plan made while the table was small would do by reading all of it.
   DELETE FROM unfinished WHERE task_id = ANY (ARRAY(SELECT id FROM done))

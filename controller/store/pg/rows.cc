@@ -103,13 +103,15 @@ json::object BuildToJson(const protocol::BuildOutcome& build) {
           {"sealed_credential", HexEncode(build.sealed_credential)},
           {"publish_options", json::value_from(build.publish_options)},
           {"parameters", LabelsToJson(build.parameters)},
-          {"same_as", build.same_as}};
+          {"same_as", build.same_as},
+          {"image", build.image}};
 }
 
 protocol::BuildOutcome BuildFromJson(const json::object& from) {
   // Results from before there were parameters have none.
   const json::value* parameters = from.if_contains("parameters");
   const json::value* same_as = from.if_contains("same_as");
+  const json::value* image = from.if_contains("image");
   return {.commit = Text(from, "commit"),
           .commit_subject = Text(from, "commit_subject"),
           .image_digest = Text(from, "image_digest"),
@@ -124,7 +126,8 @@ protocol::BuildOutcome BuildFromJson(const json::object& from) {
           .parameters = parameters == nullptr
                             ? std::map<std::string, std::string>()
                             : json::value_to<std::map<std::string, std::string>>(*parameters),
-          .same_as = same_as == nullptr ? "" : json::value_to<std::string>(*same_as)};
+          .same_as = same_as == nullptr ? "" : json::value_to<std::string>(*same_as),
+          .image = image == nullptr ? "" : json::value_to<std::string>(*image)};
 }
 
 json::object ProbeToJson(const protocol::ProbeOutcome& probe) {

@@ -35,19 +35,24 @@ std::string Common(const domain::Run& run) {
 }
 
 std::string Common(const domain::Task& task) {
-  return WithoutLastBrace({{"application", task.application.value()},
-                           {"kind", View(KindName(task.kind))},
-                           {"platform", task.platform},
-                           {"target", task.target},
-                           {"requirements", LabelsToJson(task.requirements)},
-                           {"priority", task.priority},
-                           {"concurrency_group", task.group},
-                           {"queue_timeout", ToMicros(task.queue_timeout)},
-                           {"state", View(domain::TaskStateName(task.state))},
-                           {"attempt", task.attempt.value()},
-                           {"agent", task.agent.value()},
-                           {"starts", task.starts},
-                           {"cancel_requested", task.cancel_requested}});
+  json::object common = {{"application", task.application.value()},
+                         {"kind", View(KindName(task.kind))},
+                         {"platform", task.platform},
+                         {"target", task.target},
+                         {"requirements", LabelsToJson(task.requirements)},
+                         {"priority", task.priority},
+                         {"concurrency_group", task.group},
+                         {"queue_timeout", ToMicros(task.queue_timeout)},
+                         {"state", View(domain::TaskStateName(task.state))},
+                         {"attempt", task.attempt.value()},
+                         {"agent", task.agent.value()},
+                         {"starts", task.starts},
+                         {"cancel_requested", task.cancel_requested}};
+  if (task.result) {
+    common["finished_at"] = ToUnixMicros(task.finished_at);
+    common["result"] = ToJson(*task.result);
+  }
+  return WithoutLastBrace(common);
 }
 
 std::string Common(const domain::TargetUse& use) {

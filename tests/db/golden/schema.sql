@@ -192,6 +192,10 @@ CREATE TABLE public.blob_marks (
     digest bytea NOT NULL,
     marked_at timestamp with time zone NOT NULL
 );
+CREATE TABLE public.builder_images (
+    image text NOT NULL,
+    digest text NOT NULL
+);
 CREATE TABLE public.built_commits (
     application_id text NOT NULL,
     commit_id text NOT NULL,
@@ -322,6 +326,13 @@ CREATE TABLE public.logins (
     client text NOT NULL,
     ended_at timestamp with time zone,
     ended_why text DEFAULT ''::text NOT NULL
+);
+CREATE TABLE public.packagings (
+    application_id text NOT NULL,
+    commit_id text NOT NULL,
+    platform text NOT NULL,
+    packaged_at timestamp with time zone NOT NULL,
+    task_id text NOT NULL
 );
 CREATE TABLE public.platform_images (
     task_id text NOT NULL,
@@ -533,6 +544,8 @@ ALTER TABLE ONLY public.blob_holds
     ADD CONSTRAINT blob_holds_pkey PRIMARY KEY (application_id, digest);
 ALTER TABLE ONLY public.blob_marks
     ADD CONSTRAINT blob_marks_pkey PRIMARY KEY (digest);
+ALTER TABLE ONLY public.builder_images
+    ADD CONSTRAINT builder_images_pkey PRIMARY KEY (image);
 ALTER TABLE ONLY public.built_commits
     ADD CONSTRAINT built_commits_pkey PRIMARY KEY (application_id, commit_id, platform);
 ALTER TABLE ONLY public.creation_requests
@@ -559,6 +572,8 @@ ALTER TABLE ONLY public.leadership
     ADD CONSTRAINT leadership_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY public.logins
     ADD CONSTRAINT logins_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.packagings
+    ADD CONSTRAINT packagings_pkey PRIMARY KEY (application_id, commit_id, platform, packaged_at, task_id);
 ALTER TABLE ONLY public.platform_images
     ADD CONSTRAINT platform_images_pkey PRIMARY KEY (task_id);
 ALTER TABLE ONLY public.publish_permits
@@ -618,6 +633,7 @@ CREATE INDEX group_members_of_group ON public.group_members USING btree (group_i
 CREATE INDEX join_tokens_by_age ON public.join_tokens USING btree (created_at);
 CREATE INDEX logins_live ON public.logins USING btree (account_id, created_at) WHERE (ended_at IS NULL);
 CREATE INDEX logins_over ON public.logins USING btree (LEAST(ended_at, expires_at));
+CREATE INDEX packagings_by_time ON public.packagings USING brin (packaged_at);
 CREATE INDEX release_pages_expires ON public.release_pages USING btree (expires_at);
 CREATE INDEX releases_of_application ON public.releases USING btree (application_id, sequence);
 CREATE INDEX releases_of_build ON public.releases USING btree (build_task, sequence);

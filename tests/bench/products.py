@@ -1,0 +1,103 @@
+"""What products cost beside their scripts: one of which a hundredth has changed, and three platforms from one commit."""
+
+import re
+import statistics
+
+import starts
+from farm import REPOSITORY, tree_of
+from figure import MB, SIZES, CannotMeasure
+from repositories import import_commits, noise, yaml
+from task_times import detail_of, seconds_of, step_of
+
+FILE_BYTES = 8000
+PROJECT = REPOSITORY / "deploy/demo/tea-timer"
+
+
+def page(number, content):
+    return f"site/{number % 10}/{number % 100}/page-{number}.js", noise(content, FILE_BYTES)
+
+
+def archived(farm, app, sent):
+    """Seconds of the archive step, which hashes, sends and has all durable; `sent` blobs went."""
+    run, _ = farm.submit(app, "demo")
+    farm.slipway("follow", run)  # nobody polls while it is measured
+    (task,) = farm.finish(run)
+    detail = detail_of(task, "archive")
+    if f" sent {sent} blob" not in detail:
+        raise CannotMeasure(f"not what was to be sent, {sent} blobs: {detail}")
+    begin, end = step_of(task, "archive")
+    return end - begin
+
+
+def changed(farm, rounds, say):
+    """Pairs of seconds: the product with a hundredth of its files changed, and the whole one that nobody has seen."""
+    app, count = farm.application("changed"), SIZES["pages"]
+    found = []
+    for number in range(rounds + 1):
+        import_commits(app, [[page(i, f"{number} {i}") for i in range(count)] + [("slipway.yaml", yaml("true", output="site").encode())]])
+        whole = archived(farm, "changed", count)
+        import_commits(app, [[page(i, f"{number} {i} changed") for i in range(0, count, 100)]])
+        part = archived(farm, "changed", count // 100)
+        say(f"changed: {part * 1000:.0f} ms, the whole {count * FILE_BYTES // MB} MB {whole * 1000:.0f} ms")
+        if number > 0:
+            found.append((part, whole))
+    return found
+
+
+def cpu_of(log):
+    """Seconds that the script's processes took, as the shell's `times` says in its last two lines."""
+    lines = re.findall(r"^(\d+)m([\d.]+)s (\d+)m([\d.]+)s$", log, re.M)
+    if len(lines) != 2:
+        raise CannotMeasure(f"the script did not say what it took:\n{log[-500:]}")
+    return sum(60 * int(minutes) + float(seconds) for line in lines for minutes, seconds in (line[:2], line[2:]))
+
+
+def platforms(farm, rounds, say):
+    """Pairs of seconds: all three platforms of the demonstration from submit to the last product, and half of
+    the processor time of their scripts."""
+    files = {name: content for name, content in tree_of(PROJECT).items() if not name.startswith(("node_modules/", "dist/"))}
+    text = files["slipway.yaml"]
+    text = text.decode() if isinstance(text, bytes) else text
+    text = re.sub(r"^    (credential|publish): .*\n", "", text, flags=re.M)
+    text = text.replace("  script: scripts/build.sh\n", "  run: sh -e scripts/build.sh && times\n")
+    app = farm.application("platforms")
+    app.commit({**files, "slipway.yaml": text})
+    names = re.findall(r"^  (\w+):\n    app_id", text, re.M)
+    other = farm.add_agent("second")
+    farm.wait_agents()
+    found = []
+    try:
+        for number in range(rounds + 1):
+            tasks = farm.finish(farm.submit("platforms", ",".join(names))[0], 600)
+            if any(task["state"] != "TASK_STATE_SUCCEEDED" for task in tasks) or len({task["agent"] for task in tasks}) != 2:
+                raise CannotMeasure(f"{[(task['platform'], task['state'], task['agent']) for task in tasks]}")
+            wall = max(seconds_of(task["finished_at"]) for task in tasks) - min(seconds_of(task["created_at"]) for task in tasks)
+            cpu = sum(cpu_of(farm.log(task["id"]).decode(errors="replace")) for task in tasks)
+            say(f"platforms: {wall:.1f} s, their scripts took {cpu:.1f} s of processors")
+            if number > 0:
+                found.append((wall, cpu / 2))
+    finally:
+        other.stop()
+        farm.agents.remove(other)
+    return found
+
+
+def figure_hot(farm, rounds, say, figure):
+    found = starts.hot(farm, rounds, say)
+    yield figure("hot_p50", "a version packaged again and again: submit → product at a follower, p50", "", 20).number(
+        statistics.median(one["p50"] for one in found) * 1000, "ms", least=False)
+    yield figure("hot", "the same, p50", "the same, built", None).ratio([(one["p50"], one["built"]) for one in found], faster=False)
+
+
+def figure_changed(farm, rounds, say, figure):
+    count = SIZES["pages"]
+    yield figure("changed", f"a product of {count:,} files, {count * FILE_BYTES // MB} MB, a hundredth of them changed: manifest, hashes, upload",
+                 "the whole of it, never seen", 0.25).ratio(changed(farm, rounds, say), faster=False)
+
+
+def figure_platforms(farm, rounds, say, figure):
+    yield figure("platforms", "three platforms of one uni-app project on two agents, submit → last product",
+                 "half of their scripts' processor time", 1.1).ratio(platforms(farm, rounds, say), faster=False)
+
+
+FIGURES = {"hot": figure_hot, "changed": figure_changed, "platforms": figure_platforms}
