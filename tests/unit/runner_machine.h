@@ -152,15 +152,20 @@ struct Machine {
          .pool = *pool,
          .mirrors = *mirrors,
          .trees = *trees,
+         .caches = *caches,
          .parse_spec = [this](std::string_view repository) -> absl::StatusOr<TaskSpec> {
            TaskSpec spec;
+           spec.application = application;
            spec.platform = "weixin";
            if (repository == "publish") {
              spec.work = PublishWork{};
              return spec;
            }
-           spec.work = BuildWork{
-               .repository = std::string(repository), .ref = "main", .parameters = parameters};
+           spec.work = BuildWork{.repository = std::string(repository),
+                                 .ref = "main",
+                                 .parameters = parameters,
+                                 .script = brought,
+                                 .no_caches = no_caches};
            return spec;
          },
          .make_sink = [](const AttemptKey&) { return std::make_unique<HasAll>(); },
