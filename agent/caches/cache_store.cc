@@ -70,19 +70,20 @@ std::vector<std::string> EntriesOf(const std::string& directory) {
   return names;
 }
 
-// nullopt: not a directory, or not to be read.
-std::optional<bool> HasContent(int directory, const std::string& name) {
+// kNotFound; kFailedPrecondition: not a directory, empty, or not to be read.
+absl::Status CheckContent(int directory, const std::string& name) {
   fs::UniqueFd opened(
       openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!opened.valid()) return std::nullopt;
+  if (!opened.valid() && errno == ENOENT) return absl::NotFoundError("it is not there");
+  if (!opened.valid()) return absl::FailedPreconditionError("it is no directory");
   const fs::DirectoryStream stream(fdopendir(opened.get()));
-  if (stream == nullptr) return std::nullopt;
+  if (stream == nullptr) return absl::FailedPreconditionError("it cannot be read");
   (void)opened.Release();
   while (const dirent* entry = readdir(stream.get())) {
     const std::string_view found = entry->d_name;
-    if (found != "." && found != "..") return true;
+    if (found != "." && found != "..") return absl::OkStatus();
   }
-  return false;
+  return absl::FailedPreconditionError("it is empty");
 }
 
 std::optional<std::int64_t> ReadSize(const std::string& slot) {
@@ -216,9 +217,7 @@ absl::Status CacheStore::Keep(const CacheId& id, int directory, const std::strin
                               Others others) {
   if (!options_.enabled) return absl::FailedPreconditionError("the agent keeps no caches");
   SLIPWAY_RETURN_IF_ERROR(Check(id));
-  const std::optional<bool> content = HasContent(directory, name);
-  if (!content) return absl::FailedPreconditionError("it is no directory");
-  if (!*content) return absl::FailedPreconditionError("it is empty");
+  SLIPWAY_RETURN_IF_ERROR(CheckContent(directory, name));
   const std::string parent = dir_ + "/" + id.application;
   SLIPWAY_RETURN_IF_ERROR(git::MakeDirs(parent));
   Kept kept{.slot = fmt::format("{}/{}.{}.{}.{}", parent, id.name, id.key.empty() ? kNoKey : id.key,

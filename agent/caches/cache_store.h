@@ -81,7 +81,8 @@ class CacheStore {
   enum class Others { kStay, kGo };
   // Takes the directory `name` in the open `directory`, for the next build. Others::kGo: instead of
   // what is kept under the same id. REQUIRES: no process that can write to it is left.
-  // kFailedPrecondition: there is no directory with anything in it.
+  // kNotFound: there is nothing of that name. kFailedPrecondition: no directory with anything in
+  // it.
   [[nodiscard]] absl::Status Keep(const CacheId& id, int directory, const std::string& name,
                                   Others others = Others::kStay);
 

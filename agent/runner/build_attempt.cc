@@ -52,7 +52,10 @@ AttemptEnd BuildAttempt::Run() {
     if (!context_.settled) quiet = session_.Remove().ok();
     if (context_.control.leaving()) return Left{};
   }
-  if (const auto end = CachesEnd(!trouble); end && quiet) caches_.TakeBack(*end);
+  const auto caches_end = CachesEnd(!trouble);
+  // A process that takes the attempt up must not archive a product that lacks a folder by then.
+  const bool intact = trouble || !caches_.HasFolderIn(platform_.output) || RememberArchived();
+  if (caches_end && quiet && intact) caches_.TakeBack(*caches_end);
   if (trouble) {
     if (context_.control.canceled()) {
       trouble = MakeFailure(reason::kCanceled,
@@ -356,9 +359,25 @@ BuildAttempt::Trouble BuildAttempt::ReadScriptResult() {
   return std::nullopt;
 }
 
+bool BuildAttempt::RememberArchived() {
+  if (work_.script) return true;
+  context_.progress.archived = {.manifest = outcome_.manifest,
+                                .bytes = outcome_.artifact_bytes,
+                                .files = outcome_.artifact_files};
+  return context_.Save().ok();
+}
+
 BuildAttempt::Trouble BuildAttempt::Archive() {
   const MonoTime begin = context_.clock.Mono();
   context_.BeginStep(4, "archive");
+  if (const auto& archived = context_.progress.archived) {
+    outcome_.manifest = archived->manifest;
+    outcome_.artifact_bytes = archived->bytes;
+    outcome_.artifact_files = archived->files;
+    context_.EndStep(fmt::format("{}, archived before the agent was restarted",
+                                 archived->manifest.ToString().substr(0, 19)));
+    return std::nullopt;
+  }
   const absl::StatusOr<fs::UniqueFd> tree = fs::OpenDirectory(context_.paths.tree);
   if (!tree.ok()) return FailureOf(tree.status());
   const absl::StatusOr<fs::UniqueFd> output =

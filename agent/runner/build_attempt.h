@@ -42,6 +42,8 @@ class BuildAttempt {
   protocol::Failure Loss(std::string_view otherwise, const char* message);
   Trouble ReadScriptResult();
   Trouble Archive();
+  // Makes what is known of the archived product survive this process. False: it does not.
+  [[nodiscard]] bool RememberArchived();
   [[nodiscard]] init::StepSpec ScriptStep() const;
   [[nodiscard]] Trouble Everything();
   // How far it came, for its caches; nullopt: nobody can say what is in them.

@@ -51,7 +51,7 @@ absl::StatusOr<fs::UniqueFd> OpenParent(const std::string& tree, const std::stri
     }
     fs::UniqueFd next(
         openat(at.get(), part.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (!next.valid() && errno == ENOENT) return absl::NotFoundError(part);
+    if (!next.valid() && errno == ENOENT) return absl::NotFoundError("it is not there");
     if (!next.valid()) return absl::InvalidArgumentError(part + " is no directory");
     at = std::move(next);
   }
@@ -200,6 +200,12 @@ std::vector<std::string> BuildCaches::Tools() const {
   return names;
 }
 
+bool BuildCaches::HasFolderIn(const std::string& output) const {
+  return std::any_of(planned_.begin(), planned_.end(), [&](const Planned& planned) {
+    return !planned.config.path.empty() && project::LiesIn(planned.config.path, output);
+  });
+}
+
 absl::Status BuildCaches::Keep(const Planned& planned) {
   const auto others = std::get<BuildWork>(context_.task.work).no_caches
                           ? caches::CacheStore::Others::kGo
@@ -224,7 +230,7 @@ void BuildCaches::TakeBack(End end) {
     const absl::Status done = Keep(planned);
     if (done.ok()) {
       kept += (kept.empty() ? "" : ", ") + planned.config.name;
-    } else if (end == End::kSucceeded) {
+    } else if (end == End::kSucceeded && !(resumes_ && absl::IsNotFound(done))) {
       context_.Say(
           fmt::format("cache {}: not kept: {}", planned.config.name, std::string(done.message())));
     }

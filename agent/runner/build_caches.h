@@ -18,7 +18,8 @@ namespace slipway::runner {
 // Confined to the attempt's thread; `context` outlives this.
 class BuildCaches {
  public:
-  explicit BuildCaches(AttemptContext& context) : context_(context) {}
+  explicit BuildCaches(AttemptContext& context)
+      : context_(context), resumes_(!context.progress.container.empty()) {}
 
   // What slipway.yaml of the commit declares. The failure when a file is missing that a folder is
   // made from.
@@ -32,6 +33,9 @@ class BuildCaches {
 
   // Names of the tools' caches that the container has.
   [[nodiscard]] std::vector<std::string> Tools() const;
+
+  // Whether one of the folders lies in `output`.
+  [[nodiscard]] bool HasFolderIn(const std::string& output) const;
 
   // How far the build came.
   enum class End {
@@ -64,6 +68,8 @@ class BuildCaches {
   [[nodiscard]] absl::Status Keep(const Planned& planned);
 
   AttemptContext& context_;
+  // An earlier life of the agent may have taken some back.
+  const bool resumes_;
   std::vector<Planned> planned_;
 };
 

@@ -15,6 +15,7 @@
 #include "agent/runner/failures.h"
 #include "agent/runner/prepared_image.h"
 #include "agent/runner/progress.h"
+#include "common/crypto/hash.h"
 #include "common/fs/disk_usage.h"
 #include "common/status/status.h"
 #include "tests/support/status_matchers.h"
@@ -240,12 +241,14 @@ TEST_CASE("DefaultVersion: numbers of the commit's time", "[unit]") {
 TEST_CASE("Progress: what was saved is loaded", "[unit]") {
   const TempDir dir;
   CHECK(LoadProgress(dir.path()).status().code() == absl::StatusCode::kNotFound);
-  const Progress progress{.started_at = FromUnixMicros(5),
-                          .commit = "abc",
-                          .container = "id",
-                          .image_id = "sha256:1",
-                          .network = "lender",
-                          .step_started_at = FromUnixMicros(7)};
+  const Progress progress{
+      .started_at = FromUnixMicros(5),
+      .commit = "abc",
+      .container = "id",
+      .image_id = "sha256:1",
+      .network = "lender",
+      .archived = Progress::Archived{.manifest = crypto::Sha256Of("x"), .bytes = 7, .files = 2},
+      .step_started_at = FromUnixMicros(7)};
   for (const Survives survives : {Survives::kProcess, Survives::kMachine}) {
     REQUIRE_OK(SaveProgress(dir.path(), progress, survives));
     CHECK(LoadProgress(dir.path()).value() == progress);

@@ -130,7 +130,8 @@ TEST_CASE("CacheStore: only a directory with something in it is kept, never what
   stdfs::create_directory_symlink(world.dir / "outside", world.dir / "work/build/link");
   WriteFile(world.dir / "work/build/plain", "file");
   stdfs::create_directory(world.dir / "work/build/empty");
-  for (const char* name : {"link", "plain", "empty", "absent"}) {
+  CHECK_THAT(store.Keep(kNpm, world.build.get(), "absent"), StatusIs(absl::StatusCode::kNotFound));
+  for (const char* name : {"link", "plain", "empty"}) {
     INFO(name);
     CHECK_THAT(store.Keep(kNpm, world.build.get(), name),
                StatusIs(absl::StatusCode::kFailedPrecondition));

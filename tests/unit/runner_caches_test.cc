@@ -267,6 +267,44 @@ TEST_CASE("Caches: a folder deep in the tree comes back there, without what was 
   if (geteuid() == 0) CHECK(parent.st_uid == 1000);
 }
 
+TEST_CASE("Caches: an agent that is restarted behind its build tells the product as it was",
+          "[unit]") {
+  Building farm;
+  farm.Declare("  modules: {path: dist/node_modules, key: package-lock.json}\n");
+  {
+    const std::lock_guard lock(farm.mu);
+    farm.end = Ended(0);
+    farm.act = [](const Inside& inside) {
+      WriteFile(inside.tree + "/dist/app.js", "x");
+      WriteFile(inside.tree + "/dist/node_modules/file", "x");
+    };
+  }
+  const AttemptKey key{TaskId("task-1"), Attempt(1)};
+  const agent::StartAttempt start{key, protocol::TaskKind::kBuild,
+                                  "file://" + farm.repository.path()};
+  farm.runner->Start(start);
+  const auto first = farm.events.WaitResult(key);
+  REQUIRE(first);
+  REQUIRE(first->build);
+  CHECK(first->build->artifact_files == 2);
+  CHECK(farm.caches->ListKept().size() == 1);
+  // Its result had not reached the journal.
+  farm.Restart();
+  farm.events.ForgetResults();
+  farm.runner->Adopt({.key = key,
+                      .kind = start.kind,
+                      .spec = start.spec,
+                      .phase = protocol::AttemptPhase::kRunning,
+                      .publish_started = false});
+  const auto second = farm.events.WaitResult(key);
+  REQUIRE(second);
+  REQUIRE(second->build);
+  CHECK_FALSE(second->failure);
+  CHECK(second->build->manifest == first->build->manifest);
+  CHECK(second->build->artifact_files == 2);
+  CHECK(farm.caches->ListKept().size() == 1);
+}
+
 TEST_CASE("Caches: a link that a script left in place of a folder leads nowhere", "[unit]") {
   Building farm;
   const std::string outside = farm.dir / "outside";

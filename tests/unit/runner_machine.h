@@ -68,6 +68,10 @@ class Events {
     std::unique_lock lock(mu_);
     return changed_.wait_for(lock, std::chrono::seconds(30), [&] { return steps_.contains(name); });
   }
+  void ForgetResults() {
+    const std::lock_guard lock(mu_);
+    results_.clear();
+  }
   void ForgetSteps() {
     const std::lock_guard lock(mu_);
     steps_.clear();
@@ -127,6 +131,12 @@ struct Machine {
     auto empty = pool::WarmPool::Create(none, engine);
     REQUIRE_OK(empty);
     pool = *std::move(empty);
+    Restart();
+  }
+
+  // Another process takes over what the runner before has left.
+  void Restart() {
+    runner.reset();
     RunnerOptions options;
     options.owner = {.farm = FarmId("farm"), .agent = AgentId("agent")};
     options.data_dir = dir / "data";
