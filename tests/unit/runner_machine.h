@@ -10,7 +10,9 @@
 #include <set>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "agent/runner/runner.h"
 #include "agent/workspace/work_trees.h"
@@ -30,6 +32,9 @@ class Events {
       results_.emplace(ended->key, std::move(ended->result));
     }
     if (std::holds_alternative<agent::AttemptDeleted>(event)) ++deleted_;
+    if (auto* happened = std::get_if<agent::StepHappened>(&event)) {
+      steps_.insert(happened->step.name);
+    }
     if (auto* given_up = std::get_if<agent::AttemptNotTakenUp>(&event)) given_up_ = *given_up;
     if (std::holds_alternative<agent::AttemptVanished>(event)) vanished_ = true;
     changed_.notify_all();
@@ -58,6 +63,15 @@ class Events {
     std::unique_lock lock(mu_);
     return changed_.wait_for(lock, std::chrono::seconds(30), [&] { return vanished_; });
   }
+  // Until a step of that name has begun.
+  bool WaitStep(const std::string& name) {
+    std::unique_lock lock(mu_);
+    return changed_.wait_for(lock, std::chrono::seconds(30), [&] { return steps_.contains(name); });
+  }
+  void ForgetSteps() {
+    const std::lock_guard lock(mu_);
+    steps_.clear();
+  }
   bool anything_of(const AttemptKey& key) {
     const std::lock_guard lock(mu_);
     return results_.contains(key) || given_up_.has_value();
@@ -72,8 +86,21 @@ class Events {
   std::condition_variable changed_;
   std::map<AttemptKey, protocol::AttemptResult> results_;
   std::size_t deleted_ = 0;
+  std::set<std::string> steps_;
   std::optional<agent::AttemptNotTakenUp> given_up_;
   bool vanished_ = false;
+};
+
+// A farm that has every blob already.
+class HasAll final : public artifacts::ArtifactSink {
+ public:
+  absl::StatusOr<std::vector<Sha256Digest>> FindMissing(std::string_view) override {
+    return std::vector<Sha256Digest>();
+  }
+  absl::StatusOr<std::unique_ptr<artifacts::BlobStream>> StartUpload() override {
+    return absl::UnimplementedError("nothing is missing");
+  }
+  absl::Status Finalize(const Sha256Digest&) override { return absl::OkStatus(); }
 };
 
 // A runner with everything that it needs, on a fake Engine.
@@ -89,6 +116,10 @@ struct Machine {
     auto kept = workspace::WorkTrees::Create(*mirrors, {});
     REQUIRE_OK(kept);
     trees = *std::move(kept);
+    auto store = caches::CacheStore::Create({.work_dir = dir / "work", .farm = FarmId("farm")},
+                                            mirrors->trash());
+    REQUIRE_OK(store);
+    caches = *std::move(store);
     pool::PoolOptions none;
     none.data_dir = dir / "data";
     none.work_dir = dir / "work";
@@ -132,7 +163,7 @@ struct Machine {
                .repository = std::string(repository), .ref = "main", .parameters = parameters};
            return spec;
          },
-         .make_sink = [](const AttemptKey&) { return nullptr; },
+         .make_sink = [](const AttemptKey&) { return std::make_unique<HasAll>(); },
          .make_source = [](const AttemptKey&) { return nullptr; },
          .post = [this](agent::Event event) { events.Post(std::move(event)); }});
     REQUIRE_OK(created);
@@ -141,6 +172,9 @@ struct Machine {
 
   // Of builds that are started from now on.
   std::map<std::string, std::string> parameters;
+  std::string application = "app-1";
+  bool no_caches = false;
+  std::optional<BroughtScript> brought;
 
   std::string LogOf(const AttemptKey& key) {
     std::string log(4096, '\0');
@@ -156,6 +190,7 @@ struct Machine {
   std::unique_ptr<pool::WarmPool> pool;
   std::unique_ptr<git::MirrorCache> mirrors;
   std::unique_ptr<workspace::WorkTrees> trees;
+  std::unique_ptr<caches::CacheStore> caches;
   std::unique_ptr<Runner> runner;
 };
 
