@@ -24,7 +24,7 @@ class HotShop : public Shop {
  public:
   // Submits it and builds it if anybody has to; the build as it was answered.
   v1::Task Package(const v1::SubmitRunRequest& request, const std::string& credential = "",
-                   const std::string& image = "", const std::string& name = "") {
+                   const std::string& image = "", const std::string& image_name = "") {
     const auto submitted = farm().client().Submit(request);
     REQUIRE_OK(submitted);
     if (submitted->tasks(0).state() == v1::TASK_STATE_SUCCEEDED) return submitted->tasks(0);
@@ -35,7 +35,7 @@ class HotShop : public Shop {
     REQUIRE_OK(uploaded);
     protocol::AttemptResult result = BuildResult("a log\n", uploaded->manifest, credential);
     if (!image.empty()) result.build->image_digest = image;
-    if (!name.empty()) result.build->image = name;
+    if (!image_name.empty()) result.build->image = image_name;
     for (const auto& [name, value] : request.parameters()) {
       result.build->parameters[name] = value;
     }
