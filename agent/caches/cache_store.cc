@@ -27,8 +27,6 @@
 namespace slipway::caches {
 namespace {
 
-using absl::StatusCode;
-
 constexpr char kNoKey[] = "-";
 constexpr std::size_t kSizeBytes = 32;
 
@@ -123,7 +121,7 @@ absl::Status CacheStore::Load() {
   SLIPWAY_RETURN_IF_ERROR(git::MakeDirs(dir_));
   if (chmod(top.c_str(), 0700) != 0) return ErrnoError(errno, "cannot protect " + top);
   for (const std::string& farm : EntriesOf(top)) {
-    if (farm != options_.farm.value()) ThrowAway(top + "/" + farm);
+    if (farm != options_.farm.value()) ThrowAway(fmt::format("{}/{}", top, farm));
   }
   std::vector<Kept> found;
   for (const std::string& application : EntriesOf(dir_)) LoadApplication(application, found);
@@ -144,7 +142,7 @@ void CacheStore::LoadApplication(const std::string& application, std::vector<Kep
         found.push_back(*std::move(kept));
         used = true;
       } else {
-        ThrowAway(directory + "/" + slot);
+        ThrowAway(fmt::format("{}/{}", directory, slot));
       }
     }
   }
