@@ -114,6 +114,15 @@ class ContainerEngine {
   [[nodiscard]] virtual absl::Status CommitImage(const ContainerId& id, const std::string& name,
                                                  const Labels& labels, Duration timeout) = 0;
 
+  // Writes the image as the Engine keeps it (the format of `docker save`) to a new file.
+  // kNotFound, IMAGE_MISSING. kCancelled: `stop` was requested.
+  [[nodiscard]] virtual absl::Status SaveImage(const std::string& name, const std::string& path,
+                                               Duration timeout, const std::stop_token& stop) = 0;
+  // Takes such a file in. Layers that the machine has need not be in it. kInvalidArgument: the
+  // Engine does not take it. kCancelled.
+  [[nodiscard]] virtual absl::Status LoadImage(const std::string& path, Duration timeout,
+                                               const std::stop_token& stop) = 0;
+
   // Ids of the images that have lost their last name to a newer one and carry the label `key`.
   [[nodiscard]] virtual absl::StatusOr<std::vector<std::string>> ListReplacedImages(
       const std::string& key, Duration timeout) = 0;

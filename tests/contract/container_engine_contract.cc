@@ -8,6 +8,7 @@
 #include "agent/executor/labels.h"
 #include "common/base/ids.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/temp_dir.h"
 
 namespace slipway::testing {
 namespace {
@@ -83,9 +84,21 @@ void CheckContainerEngineContract(const EngineUnderTest& under_test) {
     CHECK_OK(engine.Remove(created->id, /*force=*/true, kTimeout));
     CHECK_THAT(engine.CommitImage(created->id, name, {}, kTimeout),
                StatusIs(absl::StatusCode::kNotFound));
+    // It can travel as a file, and is the same where it arrives.
+    const TempDir dir;
+    REQUIRE_OK(engine.SaveImage(name, dir / "image.tar", kTimeout, {}));
     CHECK_OK(engine.RemoveImage(name, kTimeout));
     CHECK_THAT(engine.InspectImage(name, kTimeout).status(),
                StatusIs(absl::StatusCode::kNotFound, "IMAGE_MISSING"));
+    REQUIRE_OK(engine.LoadImage(dir / "image.tar", kTimeout, {}));
+    const auto loaded = engine.InspectImage(name, kTimeout);
+    REQUIRE_OK(loaded);
+    CHECK(loaded->id == image->id);
+    CHECK_OK(engine.RemoveImage(name, kTimeout));
+    WriteFile(dir / "broken.tar", "no image");
+    CHECK_FALSE(engine.LoadImage(dir / "broken.tar", kTimeout, {}).ok());
+    CHECK_THAT(engine.SaveImage(name, dir / "none.tar", kTimeout, {}),
+               StatusIs(absl::StatusCode::kNotFound));
   }
 
   SECTION("a network is made once and found again; one of another farm is refused") {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <fstream>
 #include <utility>
 
 #include "agent/executor/engine_errors.h"
@@ -187,6 +188,30 @@ absl::Status FakeContainerEngine::CommitImage(const ContainerId& id, const std::
   for (const auto& [key, value] : labels) image.labels.insert_or_assign(key, value);
   images_.insert_or_assign(name, std::move(image));
   return Leave(Op::kCommitImage);
+}
+
+absl::Status FakeContainerEngine::SaveImage(const std::string& name, const std::string& path,
+                                            Duration, const std::stop_token&) {
+  const std::lock_guard lock(mu_);
+  SLIPWAY_RETURN_IF_ERROR(Enter({.op = Op::kSaveImage, .subject = name}));
+  const auto image = images_.find(name);
+  if (image == images_.end()) return executor::ImageMissingError(name, "No such image: " + name);
+  const std::string token = NewId("saved-");
+  saved_images_[token] = *image;
+  std::ofstream(path) << token;
+  return Leave(Op::kSaveImage);
+}
+
+absl::Status FakeContainerEngine::LoadImage(const std::string& path, Duration,
+                                            const std::stop_token&) {
+  const std::lock_guard lock(mu_);
+  SLIPWAY_RETURN_IF_ERROR(Enter({.op = Op::kLoadImage, .subject = path}));
+  std::string token;
+  std::ifstream(path) >> token;
+  const auto saved = saved_images_.find(token);
+  if (saved == saved_images_.end()) return absl::InvalidArgumentError("not a saved image");
+  images_.insert_or_assign(saved->second.first, saved->second.second);
+  return Leave(Op::kLoadImage);
 }
 
 absl::StatusOr<std::vector<std::string>> FakeContainerEngine::ListReplacedImages(

@@ -1,5 +1,6 @@
 #include "agent/executor/docker/docker_engine.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/un.h>
 
@@ -15,6 +16,8 @@
 #include "agent/executor/docker/unix_http.h"
 #include "agent/executor/engine_errors.h"
 #include "agent/executor/labels.h"
+#include "common/fs/files.h"
+#include "common/fs/unique_fd.h"
 #include "common/log/log.h"
 #include "common/status/status.h"
 
@@ -185,6 +188,46 @@ class DockerEngine final : public executor::ContainerEngine {
                                   CommitBody(labels), After(timeout)));
     if (Succeeded(response)) return absl::OkStatus();
     return Refusal("commit", response);
+  }
+
+  absl::Status SaveImage(const std::string& name, const std::string& path, Duration timeout,
+                         const std::stop_token& stop) override {
+    SLIPWAY_RETURN_IF_ERROR(executor::ValidateImageName(name));
+    const MonoTime deadline = After(timeout);
+    const fs::UniqueFd file(
+        open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!file.valid()) return ErrnoError(errno, path);
+    SLIPWAY_ASSIGN_OR_RETURN(const int minor, Minor(deadline));
+    absl::Status written;
+    SLIPWAY_ASSIGN_OR_RETURN(
+        const HttpResponse response,
+        http_.SendAndStream({.method = Method::kGet,
+                             .target = fmt::format("/v1.{}/images/{}/get", minor, name),
+                             .json = ""},
+                            deadline, stop, [&](std::string_view piece) {
+                              if (written.ok()) written = fs::WriteAll(file.get(), piece, path);
+                            }));
+    if (response.status == 404) return executor::ImageMissingError(name, "it is not here");
+    if (!Succeeded(response)) return Refusal("save", response);
+    return written;
+  }
+
+  absl::Status LoadImage(const std::string& path, Duration timeout,
+                         const std::stop_token& stop) override {
+    const MonoTime deadline = After(timeout);
+    SLIPWAY_ASSIGN_OR_RETURN(const int minor, Minor(deadline));
+    PullProgress progress;
+    SLIPWAY_ASSIGN_OR_RETURN(
+        const HttpResponse response,
+        http_.SendAndStream({.method = Method::kPost,
+                             .target = fmt::format("/v1.{}/images/load?quiet=1", minor),
+                             .json = "",
+                             .tar_file = path},
+                            deadline, stop, [&](std::string_view piece) { progress.Add(piece); }));
+    const std::string words = progress.TakeError();
+    if (Succeeded(response) && words.empty()) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        fmt::format("docker load: {} (HTTP {})", words, response.status));
   }
 
   absl::StatusOr<std::vector<std::string>> ListReplacedImages(const std::string& key,

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "agent/runner/attempt_context.h"
+#include "common/base/digest.h"
+
+// Prepared images on their way between agents, through the controller's blobs: what lies over the
+// builder image, which both have, travels alone, and arrives as the same image. Each call blocks,
+// and needs room for the layer in the attempt's directory while it works.
+namespace slipway::runner {
+
+// Takes in the image `name` that another agent has shared. False: nobody has. An error: it cannot
+// be had, nothing is here.
+[[nodiscard]] absl::StatusOr<bool> TakeShared(AttemptContext& context, const std::string& name);
+
+// Hands on the image `name`, which was made here.
+[[nodiscard]] absl::Status Share(AttemptContext& context, const std::string& name);
+
+// What `docker save` says of an image, as `docker load` takes it when only the last layer, as
+// `layer`, and the configuration, as `config`, are with it. kInvalidArgument: it says something
+// else. Pure.
+struct SavedImage {
+  std::string config;  // names of files in it
+  std::string layer;
+  std::string description;  // for the one that travels
+};
+[[nodiscard]] absl::StatusOr<SavedImage> ReadSaved(const std::string& description,
+                                                   const std::string& name);
+
+}  // namespace slipway::runner
