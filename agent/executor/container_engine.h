@@ -114,13 +114,14 @@ class ContainerEngine {
   [[nodiscard]] virtual absl::Status CommitImage(const ContainerId& id, const std::string& name,
                                                  const Labels& labels, Duration timeout) = 0;
 
-  // Writes the image as the Engine keeps it (the format of `docker save`) to a new file.
-  // kNotFound, IMAGE_MISSING. kCancelled: `stop` was requested.
-  [[nodiscard]] virtual absl::Status SaveImage(const std::string& name, const std::string& path,
+  // Writes what lies over an image's lower layers, its configuration and its last layer, as files
+  // into the new directory `dir`. kNotFound, IMAGE_MISSING. kInvalidArgument: it has one layer.
+  // kCancelled: `stop` was requested. Needs room for all layers beside `dir` meanwhile.
+  [[nodiscard]] virtual absl::Status SaveLayer(const std::string& name, const std::string& dir,
                                                Duration timeout, const std::stop_token& stop) = 0;
-  // Takes such a file in. Layers that the machine has need not be in it. kInvalidArgument: the
-  // Engine does not take it. kCancelled.
-  [[nodiscard]] virtual absl::Status LoadImage(const std::string& path, Duration timeout,
+  // Makes the image from such a directory: the same, with the same id and name. kInvalidArgument:
+  // it is none, or the lower layers are not here. kCancelled. Writes a file beside `dir` meanwhile.
+  [[nodiscard]] virtual absl::Status LoadLayer(const std::string& dir, Duration timeout,
                                                const std::stop_token& stop) = 0;
 
   // Ids of the images that have lost their last name to a newer one and carry the label `key`.

@@ -18,15 +18,4 @@ namespace slipway::runner {
 // Hands on the image `name`, which was made here.
 [[nodiscard]] absl::Status Share(AttemptContext& context, const std::string& name);
 
-// What `docker save` says of an image, as `docker load` takes it when only the last layer, as
-// `layer`, and the configuration, as `config`, are with it. kInvalidArgument: it says something
-// else. Pure.
-struct SavedImage {
-  std::string config;  // names of files in it
-  std::string layer;
-  std::string description;  // for the one that travels
-};
-[[nodiscard]] absl::StatusOr<SavedImage> ReadSaved(const std::string& description,
-                                                   const std::string& name);
-
 }  // namespace slipway::runner

@@ -1,5 +1,7 @@
 #include "tests/contract/container_engine_contract.h"
 
+#include <sys/stat.h>
+
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <csignal>
@@ -84,20 +86,22 @@ void CheckContainerEngineContract(const EngineUnderTest& under_test) {
     CHECK_OK(engine.Remove(created->id, /*force=*/true, kTimeout));
     CHECK_THAT(engine.CommitImage(created->id, name, {}, kTimeout),
                StatusIs(absl::StatusCode::kNotFound));
-    // It can travel as a file, and is the same where it arrives.
+    // It can travel without what lies below, and is the same where it arrives.
     const TempDir dir;
-    REQUIRE_OK(engine.SaveImage(name, dir / "image.tar", kTimeout, {}));
+    REQUIRE_OK(engine.SaveLayer(name, dir / "image", kTimeout, {}));
     CHECK_OK(engine.RemoveImage(name, kTimeout));
     CHECK_THAT(engine.InspectImage(name, kTimeout).status(),
                StatusIs(absl::StatusCode::kNotFound, "IMAGE_MISSING"));
-    REQUIRE_OK(engine.LoadImage(dir / "image.tar", kTimeout, {}));
+    REQUIRE_OK(engine.LoadLayer(dir / "image", kTimeout, {}));
     const auto loaded = engine.InspectImage(name, kTimeout);
     REQUIRE_OK(loaded);
     CHECK(loaded->id == image->id);
     CHECK_OK(engine.RemoveImage(name, kTimeout));
-    WriteFile(dir / "broken.tar", "no image");
-    CHECK_FALSE(engine.LoadImage(dir / "broken.tar", kTimeout, {}).ok());
-    CHECK_THAT(engine.SaveImage(name, dir / "none.tar", kTimeout, {}),
+    REQUIRE(mkdir((dir / "broken").c_str(), 0700) == 0);
+    WriteFile(dir / "broken/token", "no image");
+    CHECK_THAT(engine.LoadLayer(dir / "broken", kTimeout, {}),
+               StatusIs(absl::StatusCode::kInvalidArgument));
+    CHECK_THAT(engine.SaveLayer(name, dir / "none", kTimeout, {}),
                StatusIs(absl::StatusCode::kNotFound));
   }
 

@@ -1,6 +1,7 @@
 #include "tests/support/fake_container_engine.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <csignal>
@@ -190,28 +191,29 @@ absl::Status FakeContainerEngine::CommitImage(const ContainerId& id, const std::
   return Leave(Op::kCommitImage);
 }
 
-absl::Status FakeContainerEngine::SaveImage(const std::string& name, const std::string& path,
+absl::Status FakeContainerEngine::SaveLayer(const std::string& name, const std::string& dir,
                                             Duration, const std::stop_token&) {
   const std::lock_guard lock(mu_);
-  SLIPWAY_RETURN_IF_ERROR(Enter({.op = Op::kSaveImage, .subject = name}));
+  SLIPWAY_RETURN_IF_ERROR(Enter({.op = Op::kSaveLayer, .subject = name}));
   const auto image = images_.find(name);
   if (image == images_.end()) return executor::ImageMissingError(name, "No such image: " + name);
   const std::string token = NewId("saved-");
   saved_images_[token] = *image;
-  std::ofstream(path) << token;
-  return Leave(Op::kSaveImage);
+  if (mkdir(dir.c_str(), 0700) != 0) return absl::AlreadyExistsError(dir);
+  std::ofstream(dir + "/token") << token;
+  return Leave(Op::kSaveLayer);
 }
 
-absl::Status FakeContainerEngine::LoadImage(const std::string& path, Duration,
+absl::Status FakeContainerEngine::LoadLayer(const std::string& dir, Duration,
                                             const std::stop_token&) {
   const std::lock_guard lock(mu_);
-  SLIPWAY_RETURN_IF_ERROR(Enter({.op = Op::kLoadImage, .subject = path}));
+  SLIPWAY_RETURN_IF_ERROR(Enter({.op = Op::kLoadLayer, .subject = dir}));
   std::string token;
-  std::ifstream(path) >> token;
+  std::ifstream(dir + "/token") >> token;
   const auto saved = saved_images_.find(token);
   if (saved == saved_images_.end()) return absl::InvalidArgumentError("not a saved image");
   images_.insert_or_assign(saved->second.first, saved->second.second);
-  return Leave(Op::kLoadImage);
+  return Leave(Op::kLoadLayer);
 }
 
 absl::StatusOr<std::vector<std::string>> FakeContainerEngine::ListReplacedImages(

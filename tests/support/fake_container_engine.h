@@ -23,8 +23,8 @@ class FakeContainerEngine final : public executor::ContainerEngine {
     kPullImage,
     kRemoveImage,
     kCommitImage,
-    kSaveImage,
-    kLoadImage,
+    kSaveLayer,
+    kLoadLayer,
     kListReplacedImages,
     kEnsureNetwork,
     kCreate,
@@ -90,9 +90,9 @@ class FakeContainerEngine final : public executor::ContainerEngine {
   absl::Status CommitImage(const executor::ContainerId& id, const std::string& name,
                            const executor::Labels& labels, Duration timeout) override;
   // Its files mean something to this fake alone.
-  absl::Status SaveImage(const std::string& name, const std::string& path, Duration timeout,
+  absl::Status SaveLayer(const std::string& name, const std::string& dir, Duration timeout,
                          const std::stop_token& stop) override;
-  absl::Status LoadImage(const std::string& path, Duration timeout,
+  absl::Status LoadLayer(const std::string& dir, Duration timeout,
                          const std::stop_token& stop) override;
   absl::StatusOr<std::vector<std::string>> ListReplacedImages(const std::string& key,
                                                               Duration timeout) override;
