@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "agent/caches/cache_store.h"
 #include "agent/core/agent_core.h"
 #include "agent/core/events.h"
 #include "agent/engine_timeout.h"
@@ -112,6 +113,7 @@ class App final : public link::LogSource {
   std::unique_ptr<images::ImageKeeper> images_;
   std::unique_ptr<git::MirrorCache> mirrors_;
   std::unique_ptr<workspace::WorkTrees> trees_;
+  std::unique_ptr<caches::CacheStore> build_caches_;
   std::unique_ptr<link::Channels> channels_;
   std::unique_ptr<networks::NetworkKeeper> networks_;
   std::unique_ptr<pool::WarmPool> pool_;

@@ -87,6 +87,7 @@ void App::OpenHealth() {
   caches_ = MakeCacheSources(
       {.mirrors = *mirrors_,
        .trees = *trees_,
+       .caches = *build_caches_,
        .images = *images_,
        .engine = *engine_,
        .data_dir = options_.data_dir,
@@ -161,6 +162,14 @@ absl::Status App::OpenWorkspace() {
     mirrors.environment.emplace("GIT_SSL_CAINFO", options_.ca_bundle);
   SLIPWAY_ASSIGN_OR_RETURN(mirrors_, git::MirrorCache::Create(std::move(mirrors)));
   SLIPWAY_ASSIGN_OR_RETURN(trees_, workspace::WorkTrees::Create(*mirrors_, {}));
+  caches::CacheLimits limits = options_.caches;
+  limits.max_copies = options_.slots;
+  SLIPWAY_ASSIGN_OR_RETURN(build_caches_,
+                           caches::CacheStore::Create({.work_dir = options_.work_dir,
+                                                       .farm = identity_.farm,
+                                                       .enabled = options_.caches_enabled,
+                                                       .limits = limits},
+                                                      mirrors_->trash()));
   return absl::OkStatus();
 }
 
@@ -228,6 +237,7 @@ absl::Status App::OpenRunner(const std::string& init_binary) {
            .pool = *pool_,
            .mirrors = *mirrors_,
            .trees = *trees_,
+           .caches = *build_caches_,
            .parse_spec = link::ParseTaskSpec,
            .repository_credential =
                [channel](const AttemptKey& key, const std::string& repository) {

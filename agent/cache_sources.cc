@@ -54,13 +54,30 @@ class Trees final : public health::CacheSource {
   const CacheParts parts_;
 };
 
+class BuildCaches final : public health::CacheSource {
+ public:
+  explicit BuildCaches(CacheParts parts) : parts_(std::move(parts)) {}
+  std::vector<Cache> List() override {
+    std::vector<Cache> caches;
+    for (const caches::KeptCache& cache : parts_.caches.ListKept()) {
+      caches.push_back({CacheKind::kBuildCache, cache.path, cache.path, cache.last_used});
+    }
+    return caches;
+  }
+  absl::Status Delete(const Cache& cache) override { return parts_.caches.DropKept(cache.name); }
+
+ private:
+  const CacheParts parts_;
+};
+
 class LeftOvers final : public health::CacheSource {
  public:
   explicit LeftOvers(CacheParts parts) : parts_(std::move(parts)) {}
   std::vector<Cache> List() override {
     std::vector<Cache> found;
+    const std::string& work_dir = parts_.mirrors.options().work_dir;
     for (const std::string& directory :
-         {parts_.data_dir + "/attempts", parts_.mirrors.options().work_dir + "/run"}) {
+         {parts_.data_dir + "/attempts", work_dir + "/run", work_dir + "/lent"}) {
       std::error_code error;
       for (std::filesystem::directory_iterator it(directory, error), end; !error && it != end;
            it.increment(error)) {
@@ -124,6 +141,7 @@ std::vector<std::unique_ptr<health::CacheSource>> MakeCacheSources(CacheParts pa
   std::vector<std::unique_ptr<health::CacheSource>> sources;
   sources.push_back(std::make_unique<LeftOvers>(parts));
   sources.push_back(std::make_unique<Trees>(parts));
+  sources.push_back(std::make_unique<BuildCaches>(parts));
   sources.push_back(std::make_unique<Mirrors>(parts));
   sources.push_back(std::make_unique<Images>(std::move(parts)));
   return sources;

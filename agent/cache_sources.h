@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/caches/cache_store.h"
 #include "agent/executor/container_engine.h"
 #include "agent/health/cache_source.h"
 #include "agent/images/image_keeper.h"
@@ -20,6 +21,7 @@ namespace slipway::agent {
 struct CacheParts {
   git::MirrorCache& mirrors;
   workspace::WorkTrees& trees;
+  caches::CacheStore& caches;
   images::ImageKeeper& images;
   executor::ContainerEngine& engine;
   std::string data_dir;
@@ -32,8 +34,8 @@ struct CacheParts {
   Duration idle = std::chrono::minutes(10);
 };
 
-// Mirrors, kept work trees, directories of attempts that are over, and images that this agent
-// pulled or that a newer one of Slipway's own has replaced.
+// Mirrors, kept work trees, what builds left to the next ones, directories of attempts that are
+// over, and images that this agent pulled or that a newer one of Slipway's own has replaced.
 [[nodiscard]] std::vector<std::unique_ptr<health::CacheSource>> MakeCacheSources(CacheParts parts);
 
 }  // namespace slipway::agent

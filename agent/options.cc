@@ -47,6 +47,20 @@ void ReadThreshold(config::Section section, health::Threshold& threshold) {
   threshold.percent = static_cast<int>(section.GetInt("percent", threshold.percent, 0, 90));
 }
 
+void ReadCaches(config::Section& root, Options& options) {
+  if (!root.IsMap("caches")) {
+    options.caches_enabled = root.GetOneOf("caches", {"on", "off"}, "on") == "on";
+    return;
+  }
+  auto section = root.FindSection("caches");
+  caches::CacheLimits& limits = options.caches;
+  limits.max_bytes =
+      section->GetSize("max_size", limits.max_bytes, std::int64_t{1} << 20, kMaxBytes);
+  limits.max_bytes_per_application =
+      section->GetSize("max_size_per_application", limits.max_bytes_per_application,
+                       std::int64_t{1} << 20, kMaxBytes);
+}
+
 void ReadHealth(config::Section section, Options& options) {
   options.health_interval = section.GetDuration(
       "interval", options.health_interval, std::chrono::milliseconds(100), std::chrono::hours(1));
@@ -92,6 +106,7 @@ absl::Status LoadOptions(const std::string& path, bool required, Options& option
   if (auto pressure = root.FindSection("disk_pressure")) {
     ReadThreshold(*std::move(pressure), options.disk.pressure);
   }
+  ReadCaches(root, options);
   if (auto health = root.FindSection("health")) ReadHealth(*std::move(health), options);
   return document->Finish();
 }

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "agent/caches/cache_limits.h"
 #include "agent/executor/path_map.h"
 #include "agent/health/disk_policy.h"
 #include "agent/images/image_reference.h"
@@ -52,6 +53,9 @@ struct Options {
       .cpus = 64, .memory = std::int64_t{64} << 30, .pids = 4096, .disk = std::int64_t{64} << 30};
   std::int64_t log_budget_bytes = std::int64_t{256} << 20;
   health::DiskLimits disk;
+  // What builds leave to the next ones; of one cache as many copies as slots.
+  bool caches_enabled = true;
+  caches::CacheLimits caches;
   // Between two looks at disks and Engine; for one answer of the Engine to them.
   Duration health_interval = std::chrono::seconds(10);
   Duration engine_patience = std::chrono::seconds(15);

@@ -51,6 +51,7 @@ const char* CacheKindName(CacheKind kind) {
   switch (kind) {
     case CacheKind::kLeftOver: return "left-over";
     case CacheKind::kWorkTree: return "work tree";
+    case CacheKind::kBuildCache: return "build cache";
     case CacheKind::kMirror: return "mirror";
     case CacheKind::kImage: return "image";
   }

@@ -37,7 +37,7 @@ struct Space {
 [[nodiscard]] protocol::DiskState JudgeDisk(protocol::DiskState before, const Space& space,
                                             const DiskLimits& limits);
 
-enum class CacheKind { kLeftOver, kWorkTree, kMirror, kImage };
+enum class CacheKind { kLeftOver, kWorkTree, kBuildCache, kMirror, kImage };
 
 // Something of the agent's own that can be made again and that nothing uses at the moment.
 struct Cache {

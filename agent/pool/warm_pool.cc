@@ -65,6 +65,7 @@ void RemoveDirectories(const StallPaths& paths) {
   std::error_code error;
   std::filesystem::remove_all(paths.dir, error);
   std::filesystem::remove_all(paths.tree, error);
+  std::filesystem::remove_all(paths.caches, error);
 }
 
 }  // namespace
@@ -91,6 +92,7 @@ absl::StatusOr<std::unique_ptr<WarmPool>> WarmPool::Create(PoolOptions options,
       options.capacity = 0;
     }
   }
+  SLIPWAY_RETURN_IF_ERROR(MakeEmpty(options.work_dir + "/warm-caches"));
   return std::unique_ptr<WarmPool>(new WarmPool(std::move(options), engine));
 }
 
@@ -318,7 +320,8 @@ StallPaths WarmPool::PathsOf(const std::string& id) const {
           .control = dir + "/control",
           .out = dir + "/out",
           .home = dir + "/home",
-          .tree = fmt::format("{}/warm/{}", options_.work_dir, id)};
+          .tree = fmt::format("{}/warm/{}", options_.work_dir, id),
+          .caches = fmt::format("{}/warm-caches/{}", options_.work_dir, id)};
 }
 
 absl::StatusOr<Stall> WarmPool::Make(const Kind& kind) {
@@ -326,6 +329,7 @@ absl::StatusOr<Stall> WarmPool::Make(const Kind& kind) {
   const StallPaths paths = PathsOf(id);
   absl::Cleanup clear = [&] { RemoveDirectories(paths); };
   SLIPWAY_RETURN_IF_ERROR(MakeDirectory(paths.dir, 0700));
+  SLIPWAY_RETURN_IF_ERROR(MakeDirectory(paths.caches, 0755));
   for (const std::string& path : {paths.out, paths.home, paths.tree}) {
     SLIPWAY_RETURN_IF_ERROR(MakeDirectory(path, 0755));
     if (geteuid() == 0 && lchown(path.c_str(), options_.step_uid, options_.step_gid) != 0) {

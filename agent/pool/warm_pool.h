@@ -31,7 +31,8 @@ struct StallPaths {
   std::string control;  // without a log
   std::string out;
   std::string home;
-  std::string tree;  // <work_dir>/warm/<id>
+  std::string tree;    // <work_dir>/warm/<id>
+  std::string caches;  // <work_dir>/warm-caches/<id>, the agent's own
 };
 
 // A container that runs slipway-init and has never been used.

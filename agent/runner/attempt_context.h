@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "agent/artifacts/artifact_sink.h"
 #include "agent/artifacts/artifact_source.h"
+#include "agent/caches/cache_store.h"
 #include "agent/core/events.h"
 #include "agent/executor/container_engine.h"
 #include "agent/networks/network_keeper.h"
@@ -56,6 +57,7 @@ struct RunnerParts {
   pool::WarmPool& pool;
   git::MirrorCache& mirrors;
   workspace::WorkTrees& trees;
+  caches::CacheStore& caches;
   std::function<absl::StatusOr<TaskSpec>(std::string_view)> parse_spec;
   // Asks the controller for what opens the repository at this URL; blocks.
   std::function<absl::StatusOr<crypto::RepositoryCredential>(const AttemptKey&,

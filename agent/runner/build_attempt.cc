@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <chrono>
@@ -10,7 +9,6 @@
 
 #include "agent/artifacts/tree_uploader.h"
 #include "agent/runner/brought_script.h"
-#include "agent/runner/default_version.h"
 #include "agent/runner/disk_watch.h"
 #include "agent/runner/failures.h"
 #include "agent/runner/prepared_image.h"
@@ -29,10 +27,7 @@ namespace {
 using absl::StatusCode;
 
 constexpr std::uint32_t kScriptStep = 1;
-constexpr std::size_t kMaxCredentialBytes = std::size_t{64} << 10;
 constexpr std::size_t kWordsBytes = 2048;
-
-std::string ShortCommit(const std::string& commit) { return commit.substr(0, 12); }
 
 }  // namespace
 
@@ -41,7 +36,9 @@ BuildAttempt::BuildAttempt(AttemptContext& context)
       work_(std::get<BuildWork>(context.task.work)),
       source_(SourceOf(context)),
       resumes_(!context.progress.container.empty()),
-      session_(context.parts.engine, context.log, context.control, context.SessionOptions()) {
+      session_(context.parts.engine, context.log, context.control, context.SessionOptions()),
+      caches_(context),
+      begun_(resumes_) {
   if (resumes_) session_.Know(executor::ContainerId(context.progress.container));
 }
 
@@ -49,10 +46,17 @@ AttemptEnd BuildAttempt::Run() {
   result_.started_at = context_.progress.started_at;
   Trouble trouble = Everything();
   if (context_.control.leaving()) return Left{};
+  bool quiet = true;
   if (trouble) {
     // Whatever is left of the container must not write into a log that is sealed.
-    if (!context_.settled) (void)session_.Remove();
+    if (!context_.settled) quiet = session_.Remove().ok();
     if (context_.control.leaving()) return Left{};
+  }
+  const auto caches_end = CachesEnd(!trouble);
+  // A process that takes the attempt up must not archive a product that lacks a folder by then.
+  const bool intact = trouble || !caches_.HasFolderIn(platform_.output) || RememberArchived();
+  if (caches_end && quiet && intact) caches_.TakeBack(*caches_end);
+  if (trouble) {
     if (context_.control.canceled()) {
       trouble = MakeFailure(reason::kCanceled,
                             work_.script ? "The script was canceled." : "The build was canceled.");
@@ -75,100 +79,11 @@ BuildAttempt::Trouble BuildAttempt::Everything() {
   return work_.script ? std::nullopt : Archive();
 }
 
-BuildAttempt::Trouble BuildAttempt::Fetch() {
-  const MonoTime begin = context_.clock.Mono();
-  if (!resumes_) context_.BeginStep(1, "fetch");
-  const std::string& wanted =
-      context_.progress.commit.empty() ? work_.ref : context_.progress.commit;
-  const absl::StatusOr<git::ResolvedRef> ref =
-      context_.parts.mirrors.Resolve(source_, wanted, context_.control.token());
-  if (!ref.ok()) return workspace::ToFailure(ref.status());
-  if (Trouble trouble = ReadProject(ref->commit)) return trouble;
-  if (resumes_) return std::nullopt;
-
-  context_.progress.commit = ref->commit;
-  if (const absl::Status saved = context_.Save(); !saved.ok()) return FailureOf(saved);
-  if (const absl::Status cleared = context_.parts.trees.Discard(context_.paths.tree);
-      !cleared.ok()) {
-    return workspace::ToFailure(cleared);
-  }
-  const absl::StatusOr<workspace::WorkTree> tree = context_.parts.trees.Prepare(
-      source_, ref->commit, context_.paths.tree, context_.control.token());
-  if (!tree.ok()) return workspace::ToFailure(tree.status());
-
-  const std::string name = ref->name.empty() ? "" : fmt::format(" ({})", ref->name);
-  const std::string took = HumanDuration(context_.clock.Mono() - begin);
-  context_.Say(fmt::format("fetched {}{} in {}: {}", ShortCommit(ref->commit), name, took,
-                           outcome_.commit_subject));
-  context_.EndStep(fmt::format("{}{}, {}, {} written, {}", ShortCommit(ref->commit), name,
-                               Counted(tree->files, "file"), tree->written, took));
+std::optional<BuildCaches::End> BuildAttempt::CachesEnd(bool succeeded) const {
+  if (succeeded) return BuildCaches::End::kSucceeded;
+  if (!begun_) return BuildCaches::End::kNotBegun;
+  if (ended_by_itself_ && !context_.control.canceled()) return BuildCaches::End::kFailed;
   return std::nullopt;
-}
-
-BuildAttempt::Trouble BuildAttempt::ReadProject(const std::string& commit) {
-  const absl::StatusOr<git::CommitReader> reader = context_.parts.mirrors.Reader(source_);
-  if (!reader.ok()) return workspace::ToFailure(reader.status());
-  const absl::StatusOr<git::CommitInfo> info = reader->Describe(commit);
-  if (!info.ok()) return workspace::ToFailure(info.status());
-  outcome_.commit = commit;
-  outcome_.commit_subject = info->subject;
-  outcome_.version =
-      context_.task.version.empty() ? DefaultVersion(info->time) : context_.task.version;
-  const absl::StatusOr<std::string> text =
-      reader->ReadFile(commit, project::kProjectConfigFile, project::kMaxProjectConfigBytes);
-  if (!text.ok()) return workspace::ToFailure(text.status());
-  const absl::StatusOr<project::ProjectConfig> config = project::ParseProjectConfig(*text);
-  if (!config.ok()) return workspace::ToFailure(config.status());
-  // A script may be run against a commit as such.
-  const project::PlatformConfig* platform = work_.script && context_.task.platform.empty()
-                                                ? &config->platforms.front()
-                                                : config->Find(context_.task.platform);
-  if (platform == nullptr) {
-    return MakeFailure(
-        reason::kUnknownPlatform,
-        fmt::format("slipway.yaml of {} has no platform \"{}\"; it has: {}.", ShortCommit(commit),
-                    context_.task.platform, config->PlatformNames()));
-  }
-  platform_ = *platform;
-  outcome_.app_id = platform_.app_id;
-  for (const auto& [key, value] : platform_.publish) {
-    outcome_.publish_options.push_back(fmt::format("{}={}", key, value));
-  }
-  absl::StatusOr<project::ParameterValues> parameters = project::ResolveParameters(
-      config->parameters, work_.parameters,
-      [&](const std::string& path) { return reader->HasFile(commit, path); });
-  if (!parameters.ok()) {
-    if (GetErrorInfo(parameters.status()).reason == reason::kParameterInvalid) {
-      return MakeFailure(reason::kParameterInvalid, std::string(parameters.status().message()));
-    }
-    return workspace::ToFailure(parameters.status());
-  }
-  outcome_.parameters = *std::move(parameters);
-  limits_ =
-      CapLimits(platform_.build.limits, context_.options.max_limits, context_.parts.engine_cpus);
-  return work_.script ? std::nullopt : ReadCredential(*reader, commit);
-}
-
-BuildAttempt::Trouble BuildAttempt::ReadCredential(const git::CommitReader& reader,
-                                                   const std::string& commit) {
-  if (platform_.credential.empty()) {
-    if (!work_.publish_follows) return std::nullopt;
-    return MakeFailure(reason::kNoCredential,
-                       fmt::format("slipway.yaml names no credential for {}, but its product "
-                                   "is to go there.",
-                                   platform_.name));
-  }
-  absl::StatusOr<std::string> sealed =
-      reader.ReadFile(commit, platform_.credential, kMaxCredentialBytes);
-  if (sealed.ok()) {
-    outcome_.sealed_credential = *std::move(sealed);
-    return std::nullopt;
-  }
-  if (!work_.publish_follows) return std::nullopt;
-  return MakeFailure(
-      reason::kNoCredential,
-      fmt::format("The credential file {} cannot be read from commit {}: {}", platform_.credential,
-                  ShortCommit(commit), std::string(sealed.status().message())));
 }
 
 BuildAttempt::Trouble BuildAttempt::Prepare() {
@@ -198,6 +113,8 @@ BuildAttempt::Trouble BuildAttempt::Prepare() {
                            image->id.substr(0, 19)));
   context_.progress.image = build.image;
   context_.progress.image_id = image->id;
+  // What a build has of caches counts as its own: half of what it may write is left to it.
+  if (Trouble trouble = caches_.Lend(limits_.disk / 2)) return trouble;
   const absl::StatusOr<std::string_view> spared = Launch();
   if (!spared.ok()) return FailureOf(spared.status());
   context_.EndStep(
@@ -280,7 +197,8 @@ init::StepSpec BuildAttempt::ScriptStep() const {
                                .version = outcome_.version,
                                .app_id = platform_.app_id,
                                .output = platform_.output,
-                               .parameters = outcome_.parameters});
+                               .parameters = outcome_.parameters,
+                               .tool_caches = caches_.Tools()});
   step.cwd = inside::kWorkspace;
   step.uid = context_.options.step_uid;
   step.gid = context_.options.step_gid;
@@ -306,6 +224,7 @@ BuildAttempt::Trouble BuildAttempt::RunScript() {
     if (!ready.ok()) return FailureOf(ready);
   }
   if (ready.ok()) {
+    begun_ = true;
     // Idempotent: a step that was started before the agent died is not started again.
     ready = session_.init().RunStep(ScriptStep(), session_.CallDeadline());
     if (ready.code() == StatusCode::kInvalidArgument) {
@@ -318,7 +237,8 @@ BuildAttempt::Trouble BuildAttempt::RunScript() {
     }
   }
   // Otherwise Await finds out what is left.
-  DiskWatch disk({.directories = {context_.paths.tree, context_.paths.out, context_.paths.home},
+  DiskWatch disk({.directories = {context_.paths.tree, context_.paths.out, context_.paths.home,
+                                  context_.paths.caches},
                   .limit_bytes = limits_.disk,
                   .floor_bytes = context_.options.disk_floor_bytes,
                   .floor_percent = context_.options.disk_floor_percent});
@@ -384,6 +304,8 @@ BuildAttempt::Trouble BuildAttempt::JudgeScript(const StepEnd& end) {
                        script.reason == init::StopReason::kExited;
   if (end.cause && !in_time) return end.cause;
   if (context_.control.canceled()) return MakeFailure(reason::kCanceled, "Canceled.");
+  ended_by_itself_ =
+      script.reason == init::StopReason::kExited && !script.left_processes && !end.out_of_memory;
   const bool good = script.reason == init::StopReason::kExited && script.exit_code == 0;
   if (script.signal == 0 && script.reason != init::StopReason::kStartFailed) {
     result_.exit_code = script.exit_code;
@@ -437,9 +359,25 @@ BuildAttempt::Trouble BuildAttempt::ReadScriptResult() {
   return std::nullopt;
 }
 
+bool BuildAttempt::RememberArchived() {
+  if (work_.script) return true;
+  context_.progress.archived = {.manifest = outcome_.manifest,
+                                .bytes = outcome_.artifact_bytes,
+                                .files = outcome_.artifact_files};
+  return context_.Save().ok();
+}
+
 BuildAttempt::Trouble BuildAttempt::Archive() {
   const MonoTime begin = context_.clock.Mono();
   context_.BeginStep(4, "archive");
+  if (const auto& archived = context_.progress.archived) {
+    outcome_.manifest = archived->manifest;
+    outcome_.artifact_bytes = archived->bytes;
+    outcome_.artifact_files = archived->files;
+    context_.EndStep(fmt::format("{}, archived before the agent was restarted",
+                                 archived->manifest.ToString().substr(0, 19)));
+    return std::nullopt;
+  }
   const absl::StatusOr<fs::UniqueFd> tree = fs::OpenDirectory(context_.paths.tree);
   if (!tree.ok()) return FailureOf(tree.status());
   const absl::StatusOr<fs::UniqueFd> output =

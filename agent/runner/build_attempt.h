@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "agent/runner/attempt_context.h"
+#include "agent/runner/build_caches.h"
 #include "common/git/source.h"
 #include "common/project/project_config.h"
 
@@ -41,8 +42,12 @@ class BuildAttempt {
   protocol::Failure Loss(std::string_view otherwise, const char* message);
   Trouble ReadScriptResult();
   Trouble Archive();
+  // Makes what is known of the archived product survive this process. False: it does not.
+  [[nodiscard]] bool RememberArchived();
   [[nodiscard]] init::StepSpec ScriptStep() const;
   [[nodiscard]] Trouble Everything();
+  // How far it came, for its caches; nullopt: nobody can say what is in them.
+  [[nodiscard]] std::optional<BuildCaches::End> CachesEnd(bool succeeded) const;
 
   AttemptContext& context_;
   const BuildWork work_;
@@ -51,6 +56,10 @@ class BuildAttempt {
   const bool resumes_;
 
   ContainerSession session_;
+  BuildCaches caches_;
+  // The container may have begun with the script; it ended by itself, and left nothing running.
+  bool begun_;
+  bool ended_by_itself_ = false;
   project::PlatformConfig platform_;
   project::ResourceLimits limits_;
   protocol::AttemptResult result_;

@@ -62,7 +62,8 @@ AttemptPaths PathsOf(const RunnerOptions& options, const AttemptKey& key) {
           .out = dir + "/out",
           .home = dir + "/home",
           .in = dir + "/in",
-          .tree = fmt::format("{}/run/{}", options.work_dir, DirectoryName(key))};
+          .tree = fmt::format("{}/run/{}", options.work_dir, DirectoryName(key)),
+          .caches = fmt::format("{}/lent/{}", options.work_dir, DirectoryName(key))};
 }
 
 std::string ContainerName(const executor::Owner& owner, const AttemptKey& key) {
@@ -96,7 +97,8 @@ executor::ContainerSpec BuildContainer(const RunnerOptions& options, const Attem
                                                 .control = paths.control,
                                                 .out = paths.out,
                                                 .home = paths.home,
-                                                .tree = paths.tree});
+                                                .tree = paths.tree,
+                                                .caches = paths.caches});
   spec.name = ContainerName(options.owner, key);
   spec.labels = AttemptLabels(options.owner, key);
   spec.labels[executor::kLabelKind] = "build";
@@ -122,6 +124,7 @@ executor::ContainerSpec WarmContainer(const RunnerOptions& options, const pool::
   spec.argv = {inside::kInit, "--wait"};
   spec.binds.push_back({.host_path = paths.tree, .container_path = inside::kWorkspace});
   spec.binds.push_back({.host_path = paths.home, .container_path = inside::kHome});
+  spec.binds.push_back({.host_path = paths.caches, .container_path = inside::kCaches});
   spec.network.kind = kind.network;
   if (kind.network == executor::NetworkKind::kBridge) spec.network.name = options.network;
   spec.cpus = kind.cpus;
@@ -207,6 +210,11 @@ std::vector<std::string> BuildEnvironment(const RunnerOptions& options, const Ta
       {"SLIPWAY_RESULT", fmt::format("{}/result.json", inside::kOut)},
   };
   for (const auto& [name, value] : ours) env.insert_or_assign(name, value);
+  if (!facts.tool_caches.empty()) env.insert_or_assign("SLIPWAY_CACHE", inside::kCaches);
+  for (const std::string& tool : facts.tool_caches) {
+    env.insert_or_assign(std::string(project::ToolCacheVariable(tool)),
+                         fmt::format("{}/{}", inside::kCaches, tool));
+  }
   if (build.prepare) env.insert_or_assign("SLIPWAY_PREPARED", inside::kPrepared);
   for (const auto& [name, value] : facts.parameters) {
     env.insert_or_assign(project::ParameterVariable(name), value);

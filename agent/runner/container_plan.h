@@ -19,9 +19,10 @@ namespace inside {
 inline constexpr char kInit[] = "/slipway/init";
 inline constexpr char kControl[] = "/slipway/control";
 inline constexpr char kWorkspace[] = "/workspace";
-inline constexpr char kOut[] = "/slipway/out";    // what the step hands over besides its product
-inline constexpr char kHome[] = "/slipway/home";  // of the build's user
-inline constexpr char kIn[] = "/slipway/in";      // a publish's orders
+inline constexpr char kOut[] = "/slipway/out";       // what the step hands over besides its product
+inline constexpr char kHome[] = "/slipway/home";     // of the build's user
+inline constexpr char kCaches[] = "/slipway/cache";  // of tools, a folder each
+inline constexpr char kIn[] = "/slipway/in";         // a publish's orders
 inline constexpr char kProduct[] = "/slipway/product";
 inline constexpr char kSecrets[] = "/slipway/secrets";  // tmpfs
 inline constexpr char kCaBundle[] = "/slipway/ca.pem";
@@ -35,9 +36,10 @@ struct AttemptPaths {
   std::string out;
   std::string home;
   std::string in;
-  std::string tree;  // <work_dir>/run/<task>-<n>: work tree or product
+  std::string tree;    // <work_dir>/run/<task>-<n>: work tree or product
+  std::string caches;  // <work_dir>/lent/<task>-<n>: of a build's tools
 };
-// "<task>-<n>", of `dir` and `tree`.
+// "<task>-<n>", of `dir`, `tree` and `caches`.
 [[nodiscard]] std::string DirectoryName(const AttemptKey& key);
 [[nodiscard]] AttemptPaths PathsOf(const RunnerOptions& options, const AttemptKey& key);
 
@@ -78,6 +80,8 @@ struct BuildFacts {
   std::string output;  // relative to the workspace
   // Every declared one with its value.
   project::ParameterValues parameters{};
+  // Tools that have a cache in the container.
+  std::vector<std::string> tool_caches{};
 };
 // "NAME=value", sorted by name; the farm's own names win over the project's.
 [[nodiscard]] std::vector<std::string> BuildEnvironment(const RunnerOptions& options,

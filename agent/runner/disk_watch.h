@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -35,12 +34,5 @@ class DiskWatch {
   const DiskWatchOptions options_;
   MonoTime next_walk_{};
 };
-
-// What DiskUsage says of directories nested deeper than a path reaches.
-inline constexpr std::int64_t kUncountable = std::numeric_limits<std::int64_t>::max();
-
-// Bytes allocated below `directory`, the content of which may be changing. Follows no link and
-// leaves out what cannot be read; kUncountable when something may hide where no path reaches.
-[[nodiscard]] std::int64_t DiskUsage(const std::string& directory);
 
 }  // namespace slipway::runner

@@ -56,6 +56,11 @@ constexpr std::array kTable = {
         "parameters APP` shows those of the default branch.",
         "请用该提交的 `slipway.yaml` 允许的取值重新提交；`slipway apps parameters 应用` "
         "可查看默认分支的参数。"},
+    Row{reason::kCachePathTaken, FailureClass::kBuild,
+        "Let the cache in slipway.yaml name a folder that only the build makes, such as "
+        "node_modules, and take what lies there out of the repository.",
+        "请让 slipway.yaml 的缓存指向只由构建生成的目录（如 "
+        "node_modules），并从仓库中移除该处的内容。"},
     Row{reason::kNoCredential, FailureClass::kCredential,
         "Seal the upload key with `slipway credentials seal`, name the file in slipway.yaml "
         "(platforms.*.credential) and commit both.",

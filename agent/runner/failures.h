@@ -22,6 +22,7 @@ inline constexpr std::string_view kOutputOutside = "OUTPUT_OUTSIDE";
 inline constexpr std::string_view kNoOutput = "NO_OUTPUT";
 inline constexpr std::string_view kUnknownPlatform = "UNKNOWN_PLATFORM";
 inline constexpr std::string_view kParameterInvalid = "PARAMETER_INVALID";
+inline constexpr std::string_view kCachePathTaken = "CACHE_PATH_TAKEN";
 inline constexpr std::string_view kNoCredential = "NO_CREDENTIAL";
 inline constexpr std::string_view kImageMissing = "IMAGE_MISSING";
 inline constexpr std::string_view kPrepareFailed = "PREPARE_FAILED";

@@ -23,15 +23,34 @@ WallTime ParseTime(std::string_view text) {
   return FromUnixMicros(micros);
 }
 
+std::string ArchivedText(const std::optional<Progress::Archived>& archived) {
+  if (!archived) return "";
+  return fmt::format("archived={} {} {}\n", archived->manifest.ToString(), archived->bytes,
+                     archived->files);
+}
+
+std::optional<Progress::Archived> ParseArchived(std::string_view text) {
+  const std::size_t first = text.find(' ');
+  const std::size_t second = text.find(' ', first + 1);
+  if (first == std::string_view::npos || second == std::string_view::npos) return std::nullopt;
+  const auto manifest = Sha256Digest::Parse(text.substr(0, first));
+  if (!manifest) return std::nullopt;
+  Progress::Archived archived{.manifest = *manifest};
+  std::from_chars(text.data() + first + 1, text.data() + second, archived.bytes);
+  std::from_chars(text.data() + second + 1, text.data() + text.size(), archived.files);
+  return archived;
+}
+
 }  // namespace
 
 absl::Status SaveProgress(const std::string& attempt_dir, const Progress& progress,
                           Survives survives) {
   const std::string text = fmt::format(
       "started_at={}\ncommit={}\ncontainer={}\nimage={}\nimage_id={}\nnetwork={}\n"
-      "step_started_at={}\n",
+      "step_started_at={}\n{}",
       ToUnixMicros(progress.started_at), progress.commit, progress.container, progress.image,
-      progress.image_id, progress.network, ToUnixMicros(progress.step_started_at));
+      progress.image_id, progress.network, ToUnixMicros(progress.step_started_at),
+      ArchivedText(progress.archived));
   SLIPWAY_ASSIGN_OR_RETURN(const fs::UniqueFd dir, fs::OpenDirectory(attempt_dir));
   const fs::UniqueFd file(openat(dir.get(), "progress.new",
                                  O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
@@ -67,6 +86,7 @@ absl::StatusOr<Progress> LoadProgress(const std::string& attempt_dir) {
     if (key == "image") progress.image = value;
     if (key == "image_id") progress.image_id = value;
     if (key == "network") progress.network = value;
+    if (key == "archived") progress.archived = ParseArchived(value);
     if (key == "step_started_at") progress.step_started_at = ParseTime(value);
   }
   return progress;

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/base/digest.h"
 #include "common/base/time.h"
 
 namespace slipway::runner {
@@ -22,6 +24,15 @@ struct Progress {
   std::string image_id;
   // The container whose network it has joined; empty: it has its own.
   std::string network = {};
+  // Once the product is an artifact, and something of it may be gone from the tree: its manifest.
+  struct Archived {
+    Sha256Digest manifest;
+    std::uint64_t bytes = 0;
+    std::uint32_t files = 0;
+
+    friend bool operator==(const Archived&, const Archived&) = default;
+  };
+  std::optional<Archived> archived = {};
   // When the script or client was started.
   WallTime step_started_at;
 

@@ -42,6 +42,7 @@ absl::Status MakePrivateDirectory(const std::string& path) {
 absl::StatusOr<std::unique_ptr<Runner>> Runner::Create(RunnerOptions options, RunnerParts parts) {
   SLIPWAY_RETURN_IF_ERROR(MakePrivateDirectory(options.data_dir + "/attempts"));
   SLIPWAY_RETURN_IF_ERROR(MakePrivateDirectory(options.work_dir + "/run"));
+  SLIPWAY_RETURN_IF_ERROR(MakePrivateDirectory(options.work_dir + "/lent"));
   return std::unique_ptr<Runner>(new Runner(std::move(options), std::move(parts)));
 }
 
@@ -356,6 +357,7 @@ void Runner::RemoveEverything(Attempt& attempt, const AttemptKey& key) {
   }
   spool.reset();
   if (cleared.ok()) cleared = parts_.mirrors.trash().Put(paths.tree);
+  if (cleared.ok()) cleared = parts_.mirrors.trash().Put(paths.caches);
   // Another file system than that of the trash: then it takes the time that it takes.
   if (cleared.ok() && !parts_.mirrors.trash().Put(paths.dir).ok()) {
     std::error_code error;

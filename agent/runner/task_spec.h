@@ -28,6 +28,8 @@ struct BuildWork {
   std::map<std::string, std::string> parameters{};
   // Run instead of the commit's own; nothing is archived then.
   std::optional<BroughtScript> script{};
+  // It begins with empty caches; those that it leaves take the place of the kept ones.
+  bool no_caches = false;
 };
 
 struct PublishWork {

@@ -50,6 +50,12 @@ absl::Status MoveIn(AttemptContext& context, pool::Stall& stall) {
   for (const std::string& name : names) {
     SLIPWAY_RETURN_IF_ERROR(Move(mine.tree + "/" + name, theirs.tree + "/" + name));
   }
+  SLIPWAY_ASSIGN_OR_RETURN(const std::vector<std::string> caches, EntriesOf(mine.caches));
+  for (const std::string& name : caches) {
+    SLIPWAY_RETURN_IF_ERROR(Move(mine.caches + "/" + name, theirs.caches + "/" + name));
+  }
+  // Onto a directory that is empty by now.
+  SLIPWAY_RETURN_IF_ERROR(Move(theirs.caches, mine.caches));
   // The content is never in both and never in neither: an attempt that is begun anew throws the
   // tree away.
   if (renameat2(AT_FDCWD, theirs.tree.c_str(), AT_FDCWD, mine.tree.c_str(), RENAME_EXCHANGE) != 0) {

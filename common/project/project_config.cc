@@ -7,6 +7,7 @@
 
 #include "common/config/document.h"
 #include "common/project/paths.h"
+#include "common/project/read_caches.h"
 #include "common/project/read_parameters.h"
 #include "common/project/read_preparation.h"
 #include "common/status/status.h"
@@ -159,7 +160,8 @@ void ReadPublish(Section& platform, std::map<std::string, std::string>& publish)
   if (publish.size() > kMaxNames) platform.Fail("publish", "too many options");
 }
 
-PlatformConfig ReadPlatform(Section& section, std::string name, const BuildConfig& base) {
+PlatformConfig ReadPlatform(Section& section, std::string name, const BuildConfig& base,
+                            CachesByName caches) {
   PlatformConfig platform;
   platform.name = std::move(name);
   platform.build = base;
@@ -174,6 +176,9 @@ PlatformConfig ReadPlatform(Section& section, std::string name, const BuildConfi
   ReadEnv(section, platform.build.env);
   if (auto build = section.FindSection("build")) ReadBuild(*build, platform.build);
   ReadPublish(section, platform.publish);
+  ReadCaches(section, caches);
+  CheckCachesAgainstOutput(section, caches, platform.output);
+  for (auto& [cache_name, cache] : caches) platform.caches.push_back(std::move(cache));
   if (platform.build.image.empty() && !section.Has("build")) {
     section.Fail("build", "no image: set build.image at the top or here");
   } else if (platform.build.image.empty()) {
@@ -214,6 +219,8 @@ absl::StatusOr<ProjectConfig> ParseProjectConfig(std::string_view text,
   }
   BuildConfig base;
   if (auto build = root.FindSection("build")) ReadBuild(*build, base);
+  CachesByName caches;
+  ReadCaches(root, caches);
   ProjectConfig project;
   project.parameters = ReadParameters(root);
   if (auto platforms = root.FindSection("platforms")) {
@@ -223,7 +230,7 @@ absl::StatusOr<ProjectConfig> ParseProjectConfig(std::string_view text,
         platforms->Fail(name, "not a platform name; use [a-z][a-z0-9-]{0,31}");
       }
       if (section) {
-        project.platforms.push_back(ReadPlatform(*section, name, base));
+        project.platforms.push_back(ReadPlatform(*section, name, base, caches));
       } else if (!platforms->Has(name)) {
         platforms->Fail(name, "expected a map with at least 'output'");
       }

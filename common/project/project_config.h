@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/base/time.h"
+#include "common/project/caches.h"
 #include "common/project/parameters.h"
 
 // slipway.yaml: what a repository says about its own build. Hostile input; what an operator decides
@@ -75,6 +76,8 @@ struct PlatformConfig {
   std::string credential;
   // With the environment of the platform merged in.
   BuildConfig build;
+  // What is kept for the next build, with the platform's own merged in; sorted by name.
+  std::vector<CacheConfig> caches = {};
   // Handed to the platform's adapter as it is.
   std::map<std::string, std::string> publish;
 };

@@ -93,6 +93,11 @@ constexpr ReasonRemedy kEntries[] = {
     {"BLOB_UNEXPECTED",
      {"Use the same version everywhere; if it stays, report a bug.",
       "请各处使用同一版本；若仍出现，请报告缺陷。"}},
+    {"CACHE_PATH_TAKEN",
+     {"Let the cache name a folder that only the build makes, such as `node_modules`, and take "
+      "what "
+      "lies there out of the repository.",
+      "请让缓存指向只由构建生成的目录（如 node_modules），并从仓库中移除该处的内容。"}},
     {"CANNOT_LISTEN",
      {"`ss -ltnp` shows who has the port; --listen HOST:PORT takes another.",
       "用 `ss -ltnp` 查看谁占用端口；用 --listen 主机:端口 换一个。"}},

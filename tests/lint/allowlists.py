@@ -198,6 +198,7 @@ NOT_REASONS = {
                      "SSH_ASKPASS"), "variables of git"),
     **dict.fromkeys(("LC_ALL", "LC_MESSAGES", "NO_COLOR", "GRPC_VERBOSITY", "XDG_CONFIG_HOME"), "variables of programs"),
     **dict.fromkeys(("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"), "variables of systemd"),
+    "CCACHE_DIR": "a variable of ccache",
     "DAC_OVERRIDE": "a capability of Linux",
     "PG_VERSION": "a file of PostgreSQL",
 }

@@ -45,6 +45,31 @@ TEST_CASE("Agent options: the file is read, what it leaves out keeps its default
   CHECK(options.network == "slipway");
 }
 
+TEST_CASE("Agent options: caches have limits, or are off", "[unit]") {
+  const TempDir dir;
+  WriteFile(dir / "limits.yaml", "caches: {max_size: 2GiB, max_size_per_application: 1GiB}\n");
+  Options limited;
+  REQUIRE_OK(LoadOptions(dir / "limits.yaml", true, limited));
+  CHECK(limited.caches_enabled);
+  CHECK(limited.caches.max_bytes == std::int64_t{2} << 30);
+  CHECK(limited.caches.max_bytes_per_application == std::int64_t{1} << 30);
+  WriteFile(dir / "off.yaml", "caches: off\n");
+  Options off;
+  REQUIRE_OK(LoadOptions(dir / "off.yaml", true, off));
+  CHECK_FALSE(off.caches_enabled);
+  WriteFile(dir / "none.yaml", "slots: 1\n");
+  Options none;
+  REQUIRE_OK(LoadOptions(dir / "none.yaml", true, none));
+  CHECK(none.caches_enabled);
+  WriteFile(dir / "wrong.yaml", "caches: {max_size: 1, max: 2}\n");
+  const absl::Status status = LoadOptions(dir / "wrong.yaml", true, none);
+  CHECK_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, "caches.max_size"));
+  CHECK_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, "caches.max: unknown key"));
+  WriteFile(dir / "word.yaml", "caches: never\n");
+  CHECK_THAT(LoadOptions(dir / "word.yaml", true, none),
+             StatusIs(absl::StatusCode::kInvalidArgument, "caches"));
+}
+
 TEST_CASE("Agent options: a mistake is told with file and line", "[unit]") {
   const TempDir dir;
   WriteFile(dir / "c.yaml", "slots: 2\nslot: 3\ndisk_floor: {percent: 99}\n");

@@ -15,6 +15,8 @@
 #include "agent/runner/failures.h"
 #include "agent/runner/prepared_image.h"
 #include "agent/runner/progress.h"
+#include "common/crypto/hash.h"
+#include "common/fs/disk_usage.h"
 #include "common/status/status.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
@@ -81,6 +83,7 @@ TEST_CASE("BuildContainer: read-only root, init as process 1, and only what a bu
   CHECK(HasMount(spec, "/slipway/init", true));
   CHECK(HasMount(spec, "/slipway/control", false));
   CHECK(HasMount(spec, "/workspace", false));
+  CHECK(HasMount(spec, "/slipway/cache", false));
   CHECK(spec.memory_bytes == 500);
   for (const executor::TmpfsMount& tmpfs : spec.tmpfs)
     CHECK(tmpfs.container_path != "/slipway/secrets");
@@ -99,7 +102,8 @@ TEST_CASE("WarmContainer: what is made ahead differs from its build's in name an
                                                  .control = paths.control,
                                                  .out = paths.out,
                                                  .home = paths.home,
-                                                 .tree = paths.tree});
+                                                 .tree = paths.tree,
+                                                 .caches = paths.caches});
   CHECK(ahead.argv == std::vector<std::string>{"/slipway/init", "--wait"});
   CHECK(ahead.labels.empty());
   ahead.name = own.name;
@@ -150,6 +154,21 @@ TEST_CASE("BuildEnvironment: the project may set its own, never the farm's", "[u
   CHECK(has("SLIPWAY_OUTPUT=/workspace/dist/weixin"));
   CHECK(has("SLIPWAY_RESULT=/slipway/out/result.json"));
   CHECK(has("NODE_EXTRA_CA_CERTS=/slipway/ca.pem"));
+}
+
+TEST_CASE("BuildEnvironment: a declared tool finds its cache, another one what the project says",
+          "[unit]") {
+  project::BuildConfig build;
+  build.env = {{"npm_config_cache", "/mine"}, {"CCACHE_DIR", "/mine"}};
+  const auto env = BuildEnvironment(
+      Options(), {}, build,
+      {.commit = "c", .version = "1", .app_id = "wx", .output = ".", .tool_caches = {"npm"}});
+  const auto has = [&](const std::string& one) {
+    return std::find(env.begin(), env.end(), one) != env.end();
+  };
+  CHECK(has("SLIPWAY_CACHE=/slipway/cache"));
+  CHECK(has("npm_config_cache=/slipway/cache/npm"));
+  CHECK(has("CCACHE_DIR=/mine"));
 }
 
 ImageRecipe Recipe() {
@@ -222,12 +241,14 @@ TEST_CASE("DefaultVersion: numbers of the commit's time", "[unit]") {
 TEST_CASE("Progress: what was saved is loaded", "[unit]") {
   const TempDir dir;
   CHECK(LoadProgress(dir.path()).status().code() == absl::StatusCode::kNotFound);
-  const Progress progress{.started_at = FromUnixMicros(5),
-                          .commit = "abc",
-                          .container = "id",
-                          .image_id = "sha256:1",
-                          .network = "lender",
-                          .step_started_at = FromUnixMicros(7)};
+  const Progress progress{
+      .started_at = FromUnixMicros(5),
+      .commit = "abc",
+      .container = "id",
+      .image_id = "sha256:1",
+      .network = "lender",
+      .archived = Progress::Archived{.manifest = crypto::Sha256Of("x"), .bytes = 7, .files = 2},
+      .step_started_at = FromUnixMicros(7)};
   for (const Survives survives : {Survives::kProcess, Survives::kMachine}) {
     REQUIRE_OK(SaveProgress(dir.path(), progress, survives));
     CHECK(LoadProgress(dir.path()).value() == progress);
@@ -249,7 +270,7 @@ TEST_CASE("DiskWatch: directories deeper than a path reaches hide nothing from i
     at = below;
   }
   close(at);
-  CHECK(DiskUsage(dir.path()) == kUncountable);
+  CHECK(fs::DiskUsage(dir.path()) == fs::kUncountable);
   DiskWatch watch({.directories = {dir.path(), dir.path()}, .limit_bytes = 1'000'000'000});
   const auto failure = watch.Check(MonoTime{});
   REQUIRE(failure.has_value());
@@ -260,8 +281,8 @@ TEST_CASE("DiskWatch: what is written over the limit ends the script", "[unit]")
   const TempDir dir;
   WriteFile(dir / "a/b", std::string(300'000, 'x'));
   std::filesystem::create_directory_symlink("/usr", dir / "link");
-  CHECK(DiskUsage(dir.path()) >= 300'000);
-  CHECK(DiskUsage(dir.path()) < 1'000'000);
+  CHECK(fs::DiskUsage(dir.path()) >= 300'000);
+  CHECK(fs::DiskUsage(dir.path()) < 1'000'000);
   DiskWatch within({.directories = {dir.path()}, .limit_bytes = 1'000'000});
   CHECK_FALSE(within.Check(MonoTime{}));
   DiskWatch over({.directories = {dir.path()}, .limit_bytes = 100'000});

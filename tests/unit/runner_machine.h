@@ -10,7 +10,9 @@
 #include <set>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "agent/runner/runner.h"
 #include "agent/workspace/work_trees.h"
@@ -30,6 +32,9 @@ class Events {
       results_.emplace(ended->key, std::move(ended->result));
     }
     if (std::holds_alternative<agent::AttemptDeleted>(event)) ++deleted_;
+    if (auto* happened = std::get_if<agent::StepHappened>(&event)) {
+      steps_.insert(happened->step.name);
+    }
     if (auto* given_up = std::get_if<agent::AttemptNotTakenUp>(&event)) given_up_ = *given_up;
     if (std::holds_alternative<agent::AttemptVanished>(event)) vanished_ = true;
     changed_.notify_all();
@@ -58,6 +63,19 @@ class Events {
     std::unique_lock lock(mu_);
     return changed_.wait_for(lock, std::chrono::seconds(30), [&] { return vanished_; });
   }
+  // Until a step of that name has begun.
+  bool WaitStep(const std::string& name) {
+    std::unique_lock lock(mu_);
+    return changed_.wait_for(lock, std::chrono::seconds(30), [&] { return steps_.contains(name); });
+  }
+  void ForgetResults() {
+    const std::lock_guard lock(mu_);
+    results_.clear();
+  }
+  void ForgetSteps() {
+    const std::lock_guard lock(mu_);
+    steps_.clear();
+  }
   bool anything_of(const AttemptKey& key) {
     const std::lock_guard lock(mu_);
     return results_.contains(key) || given_up_.has_value();
@@ -72,8 +90,21 @@ class Events {
   std::condition_variable changed_;
   std::map<AttemptKey, protocol::AttemptResult> results_;
   std::size_t deleted_ = 0;
+  std::set<std::string> steps_;
   std::optional<agent::AttemptNotTakenUp> given_up_;
   bool vanished_ = false;
+};
+
+// A farm that has every blob already.
+class HasAll final : public artifacts::ArtifactSink {
+ public:
+  absl::StatusOr<std::vector<Sha256Digest>> FindMissing(std::string_view) override {
+    return std::vector<Sha256Digest>();
+  }
+  absl::StatusOr<std::unique_ptr<artifacts::BlobStream>> StartUpload() override {
+    return absl::UnimplementedError("nothing is missing");
+  }
+  absl::Status Finalize(const Sha256Digest&) override { return absl::OkStatus(); }
 };
 
 // A runner with everything that it needs, on a fake Engine.
@@ -89,6 +120,10 @@ struct Machine {
     auto kept = workspace::WorkTrees::Create(*mirrors, {});
     REQUIRE_OK(kept);
     trees = *std::move(kept);
+    auto store = caches::CacheStore::Create({.work_dir = dir / "work", .farm = FarmId("farm")},
+                                            mirrors->trash());
+    REQUIRE_OK(store);
+    caches = *std::move(store);
     pool::PoolOptions none;
     none.data_dir = dir / "data";
     none.work_dir = dir / "work";
@@ -96,6 +131,12 @@ struct Machine {
     auto empty = pool::WarmPool::Create(none, engine);
     REQUIRE_OK(empty);
     pool = *std::move(empty);
+    Restart();
+  }
+
+  // Another process takes over what the runner before has left.
+  void Restart() {
+    runner.reset();
     RunnerOptions options;
     options.owner = {.farm = FarmId("farm"), .agent = AgentId("agent")};
     options.data_dir = dir / "data";
@@ -121,18 +162,23 @@ struct Machine {
          .pool = *pool,
          .mirrors = *mirrors,
          .trees = *trees,
+         .caches = *caches,
          .parse_spec = [this](std::string_view repository) -> absl::StatusOr<TaskSpec> {
            TaskSpec spec;
+           spec.application = application;
            spec.platform = "weixin";
            if (repository == "publish") {
              spec.work = PublishWork{};
              return spec;
            }
-           spec.work = BuildWork{
-               .repository = std::string(repository), .ref = "main", .parameters = parameters};
+           spec.work = BuildWork{.repository = std::string(repository),
+                                 .ref = "main",
+                                 .parameters = parameters,
+                                 .script = brought,
+                                 .no_caches = no_caches};
            return spec;
          },
-         .make_sink = [](const AttemptKey&) { return nullptr; },
+         .make_sink = [](const AttemptKey&) { return std::make_unique<HasAll>(); },
          .make_source = [](const AttemptKey&) { return nullptr; },
          .post = [this](agent::Event event) { events.Post(std::move(event)); }});
     REQUIRE_OK(created);
@@ -141,6 +187,9 @@ struct Machine {
 
   // Of builds that are started from now on.
   std::map<std::string, std::string> parameters;
+  std::string application = "app-1";
+  bool no_caches = false;
+  std::optional<BroughtScript> brought;
 
   std::string LogOf(const AttemptKey& key) {
     std::string log(4096, '\0');
@@ -156,6 +205,7 @@ struct Machine {
   std::unique_ptr<pool::WarmPool> pool;
   std::unique_ptr<git::MirrorCache> mirrors;
   std::unique_ptr<workspace::WorkTrees> trees;
+  std::unique_ptr<caches::CacheStore> caches;
   std::unique_ptr<Runner> runner;
 };
 

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Runs tests/e2e/caches.py: real programs of build/dev, a real Docker Engine, git and PostgreSQL.
+#   tests/e2e/caches_test.sh [REGEX]      only the cases whose titles match
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+"$here/../../deploy/images/build"
+exec python3 "$here/caches.py" "$@"
