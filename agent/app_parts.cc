@@ -15,6 +15,7 @@
 #include "agent/executor/docker/docker_engine.h"
 #include "agent/link/artifact_rpc.h"
 #include "agent/link/credential_rpc.h"
+#include "agent/link/image_rpc.h"
 #include "agent/link/task_spec_bytes.h"
 #include "agent/runner/failures.h"
 #include "common/git/trash.h"
@@ -222,6 +223,15 @@ absl::Status App::OpenRunner(const std::string& init_binary) {
            .make_image =
                [this](const std::string& image, const auto& make, const std::stop_token& stop) {
                  return images_->EnsureMade(image, make, stop);
+               },
+           .find_image =
+               [channel](const AttemptKey& key, const std::string& name) {
+                 return link::FindPreparedImage(channel, key, name);
+               },
+           .share_image =
+               [channel](const AttemptKey& key, const std::string& name,
+                         const Sha256Digest& manifest) {
+                 return link::SharePreparedImage(channel, key, name, manifest);
                },
            .networks = *networks_,
            .pool = *pool_,

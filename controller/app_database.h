@@ -20,6 +20,7 @@
 #include "controller/store/pg/pg_image_order_store.h"
 #include "controller/store/pg/pg_login_store.h"
 #include "controller/store/pg/pg_packaging_store.h"
+#include "controller/store/pg/pg_prepared_image_store.h"
 #include "controller/store/pg/pg_release_page_store.h"
 #include "controller/store/pg/pg_repository_credential_store.h"
 #include "controller/store/pg/pg_run_reader.h"
@@ -47,6 +48,7 @@ struct Stores {
         image_orders(database),
         release_pages(database),
         packagings(database),
+        prepared_images(database),
         audit(database) {}
   store::pg::PgSchedulerStore scheduler;
   store::pg::PgRunReader reader;
@@ -64,6 +66,7 @@ struct Stores {
   store::pg::PgImageOrderStore image_orders;
   store::pg::PgReleasePageStore release_pages;
   store::pg::PgPackagingStore packagings;
+  store::pg::PgPreparedImageStore prepared_images;
   store::pg::PgAuditStore audit;
 };
 

@@ -114,6 +114,16 @@ class ContainerEngine {
   [[nodiscard]] virtual absl::Status CommitImage(const ContainerId& id, const std::string& name,
                                                  const Labels& labels, Duration timeout) = 0;
 
+  // Writes what lies over an image's lower layers, its configuration and its last layer, as files
+  // into the new directory `dir`. kNotFound, IMAGE_MISSING. kInvalidArgument: it has one layer.
+  // kCancelled: `stop` was requested. Needs room for all layers beside `dir` meanwhile.
+  [[nodiscard]] virtual absl::Status SaveLayer(const std::string& name, const std::string& dir,
+                                               Duration timeout, const std::stop_token& stop) = 0;
+  // Makes the image `name` from such a directory: the same, with the same id. kInvalidArgument: it
+  // is none, or the lower layers are not here. kCancelled. Writes into `dir` and a file beside it.
+  [[nodiscard]] virtual absl::Status LoadLayer(const std::string& dir, const std::string& name,
+                                               Duration timeout, const std::stop_token& stop) = 0;
+
   // Ids of the images that have lost their last name to a newer one and carry the label `key`.
   [[nodiscard]] virtual absl::StatusOr<std::vector<std::string>> ListReplacedImages(
       const std::string& key, Duration timeout) = 0;

@@ -22,7 +22,8 @@ runner::BuildWork BuildWorkOf(const v1::BuildSpec& build) {
           .ref = build.ref(),
           .publish_follows = build.publish_follows(),
           .private_repository = build.private_repository(),
-          .parameters = {build.parameters().begin(), build.parameters().end()}};
+          .parameters = {build.parameters().begin(), build.parameters().end()},
+          .no_caches = build.no_caches()};
 }
 
 }  // namespace

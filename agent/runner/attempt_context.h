@@ -45,6 +45,14 @@ struct RunnerParts {
       const std::string& image, const std::function<absl::Status(const std::stop_token&)>& make,
       const std::stop_token& stop)>
       make_image;
+  // Where a prepared image is that another agent has shared, and the word that one is there now.
+  // Empty: none are shared.
+  std::function<absl::StatusOr<std::optional<Sha256Digest>>(const AttemptKey&,
+                                                            const std::string& name)>
+      find_image = {};
+  std::function<absl::Status(const AttemptKey&, const std::string& name,
+                             const Sha256Digest& manifest)>
+      share_image = {};
   networks::NetworkKeeper& networks;
   pool::WarmPool& pool;
   git::MirrorCache& mirrors;

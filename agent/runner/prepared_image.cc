@@ -11,6 +11,7 @@
 #include "agent/executor/labels.h"
 #include "agent/runner/container_plan.h"
 #include "agent/runner/failures.h"
+#include "agent/runner/shared_image.h"
 #include "common/config/units.h"
 #include "common/crypto/hash.h"
 #include "common/fs/files.h"
@@ -143,6 +144,14 @@ class Maker {
 
   absl::Status Make(const std::stop_token& stop) {
     const MonoTime begin = context_.clock.Mono();
+    const std::string name = PreparedName(recipe_);
+    const absl::StatusOr<bool> taken = TakeShared(context_, name);
+    if (absl::IsCancelled(taken.status())) return taken.status();
+    if (taken.ok() && *taken && IsWhole(name)) return absl::OkStatus();
+    if (!taken.ok()) {
+      context_.Say(fmt::format("the farm's image cannot be taken and is made anew: {}",
+                               std::string(taken.status().message())));
+    }
     context_.Say(fmt::format("preparing an image: {} and {}, which is done once", recipe_.base,
                              recipe_.preparation.apt.empty()
                                  ? "what build.prepare runs"
@@ -160,6 +169,11 @@ class Maker {
     std::filesystem::remove_all(dir_, ignored);
     if (made.ok()) {
       context_.Say(fmt::format("prepared in {}", HumanDuration(context_.clock.Mono() - begin)));
+      // Others would merely make their own.
+      if (const absl::Status shared = Share(context_, name); !shared.ok()) {
+        context_.Say(
+            fmt::format("other agents will not find it: {}", std::string(shared.message())));
+      }
     }
     return made;
   }
@@ -182,6 +196,14 @@ class Maker {
                        fmt::format("build.prepare was not done after {}",
                                    HumanDuration(recipe_.preparation.timeout)));
     }
+  }
+
+  // It is what its name says.
+  [[nodiscard]] bool IsWhole(const std::string& name) {
+    const auto image = engine_.InspectImage(name, timeout_);
+    if (!image.ok()) return false;
+    const auto label = image->labels.find(kLabelRecipe);
+    return label != image->labels.end() && label->second == HashOf(recipe_);
   }
 
   // The end of what was printed.

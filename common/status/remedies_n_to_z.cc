@@ -79,6 +79,8 @@ constexpr ReasonRemedy kEntries[] = {
     {"NO_REPOSITORY_CREDENTIAL",
      {"Set one with `slipway apps set-repository-credential`.",
       "请用 `slipway apps set-repository-credential` 设置。"}},
+    {"NO_SCRIPT",
+     {"`slipway tasks` shows tasks with their kinds.", "用 `slipway tasks` 查看任务及其类型。"}},
     {"NO_SUCH_ACCOUNT",
      {"`slipway accounts list` lists them.", "`slipway accounts list` 可列出账号。"}},
     {"NO_SUCH_AGENT",

@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::size_t kMaxManifest = 256U << 20;
 constexpr std::size_t kDigestsPerMessage = 8192;
+constexpr std::size_t kMaxImageName = 200;
 
 // Turns the wire's pieces, of which only a blob's first one names it, into named ones.
 class PieceReader {
@@ -170,6 +171,70 @@ absl::Status AgentService::DoGetCredential(grpc::ServerContext& context,
   return absl::OkStatus();
 }
 
+absl::StatusOr<domain::Task> AgentService::TaskOfImage(const AgentCall& call,
+                                                       const v1::AttemptRef& ref,
+                                                       const std::string& name) {
+  SLIPWAY_ASSIGN_OR_RETURN(auto task, CurrentTask(call, ref));
+  const std::string prefix = fmt::format("slipway-prepared/{}:", task.application.value());
+  if (!protocol::RunsScript(task.kind) || !name.starts_with(prefix) ||
+      name.size() > kMaxImageName) {
+    return MakeError(absl::StatusCode::kInvalidArgument, "BAD_FIELD",
+                     "name: not an image that is prepared for this task");
+  }
+  return task;
+}
+
+grpc::Status AgentService::FindPreparedImage(grpc::ServerContext* context,
+                                             const v1::FindPreparedImageRequest* request,
+                                             v1::FindPreparedImageResponse* response) {
+  return rpc::ToGrpc(*context, DoFindImage(*context, *request, *response));
+}
+
+absl::Status AgentService::DoFindImage(grpc::ServerContext& context,
+                                       const v1::FindPreparedImageRequest& request,
+                                       v1::FindPreparedImageResponse& response) {
+  SLIPWAY_ASSIGN_OR_RETURN(const auto call, AgentCall::Begin(context, deps_.gateway, deps_.peers));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto task, TaskOfImage(*call, request.ref(), request.name()));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto found, deps_.images.Find(task.application, request.name()));
+  // One that the archive has lost is made and shared anew.
+  if (found && deps_.archive.Find(task.application, *found).ok()) {
+    response.set_manifest(rpc::ToProto(*found));
+  }
+  return absl::OkStatus();
+}
+
+grpc::Status AgentService::SharePreparedImage(grpc::ServerContext* context,
+                                              const v1::SharePreparedImageRequest* request,
+                                              v1::SharePreparedImageResponse*) {
+  return rpc::ToGrpc(*context, DoShareImage(*context, *request));
+}
+
+absl::Status AgentService::DoShareImage(grpc::ServerContext& context,
+                                        const v1::SharePreparedImageRequest& request) {
+  SLIPWAY_ASSIGN_OR_RETURN(const auto call, AgentCall::Begin(context, deps_.gateway, deps_.peers));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto task, TaskOfImage(*call, request.ref(), request.name()));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto digest, rpc::DigestFromProto(request.manifest(), "manifest"));
+  SLIPWAY_RETURN_IF_ERROR(deps_.archive.Find(task.application, digest).status());
+  return deps_.images.Put(task.application, request.name(), digest, call->agent().id,
+                          deps_.clock.Wall());
+}
+
+absl::Status AgentService::CheckMayFetch(const domain::Task& task, const Sha256Digest& manifest) {
+  if (protocol::RunsScript(task.kind)) {
+    SLIPWAY_ASSIGN_OR_RETURN(const bool image, deps_.images.Holds(task.application, manifest));
+    if (image) return absl::OkStatus();
+  } else {
+    SLIPWAY_ASSIGN_OR_RETURN(const auto build, deps_.reader.GetTask(task.depends_on));
+    if (build.task.result && build.task.result->build &&
+        build.task.result->build->manifest == manifest) {
+      return absl::OkStatus();
+    }
+  }
+  return MakeError(
+      absl::StatusCode::kPermissionDenied, "WRONG_PRODUCT",
+      fmt::format("{} is not the product that this task hands over", manifest.ToString()));
+}
+
 grpc::Status AgentService::FetchArtifact(grpc::ServerContext* context,
                                          const v1::FetchArtifactRequest* request,
                                          grpc::ServerWriter<v1::FetchArtifactResponse>* writer) {
@@ -182,13 +247,7 @@ absl::Status AgentService::DoFetch(grpc::ServerContext& context,
   SLIPWAY_ASSIGN_OR_RETURN(const auto call, AgentCall::Begin(context, deps_.gateway, deps_.peers));
   SLIPWAY_ASSIGN_OR_RETURN(const auto task, CurrentTask(*call, request.ref()));
   SLIPWAY_ASSIGN_OR_RETURN(const auto digest, rpc::DigestFromProto(request.manifest(), "manifest"));
-  SLIPWAY_ASSIGN_OR_RETURN(const auto build, deps_.reader.GetTask(task.depends_on));
-  if (!build.task.result || !build.task.result->build ||
-      build.task.result->build->manifest != digest) {
-    return MakeError(
-        absl::StatusCode::kPermissionDenied, "WRONG_PRODUCT",
-        fmt::format("{} is not the product that this task hands over", digest.ToString()));
-  }
+  SLIPWAY_RETURN_IF_ERROR(CheckMayFetch(task, digest));
   return StreamArtifact<v1::FetchArtifactResponse>(
       deps_.archive, task.application, digest,
       [&](const v1::FetchArtifactResponse& message) { return writer.Write(message); });

@@ -8,6 +8,7 @@
 #include "controller/artifacts/artifact_archive.h"
 #include "controller/credentials/repository_credentials.h"
 #include "controller/logs/log_store.h"
+#include "controller/store/prepared_image_store.h"
 #include "controller/store/run_reader.h"
 #include "slipway/v1/agent.grpc.pb.h"
 
@@ -29,6 +30,8 @@ class AgentService final
     store::RunReader& reader;
     store::ApplicationStore& applications;
     const credentials::RepositoryCredentials& credentials;
+    store::PreparedImageStore& images;
+    const Clock& clock;
   };
   explicit AgentService(const Deps& deps) : deps_(deps) {}
 
@@ -49,6 +52,12 @@ class AgentService final
   grpc::Status GetRepositoryCredential(grpc::ServerContext* context,
                                        const v1::GetRepositoryCredentialRequest* request,
                                        v1::GetRepositoryCredentialResponse* response) override;
+  grpc::Status FindPreparedImage(grpc::ServerContext* context,
+                                 const v1::FindPreparedImageRequest* request,
+                                 v1::FindPreparedImageResponse* response) override;
+  grpc::Status SharePreparedImage(grpc::ServerContext* context,
+                                  const v1::SharePreparedImageRequest* request,
+                                  v1::SharePreparedImageResponse* response) override;
   grpc::Status FetchArtifact(grpc::ServerContext* context, const v1::FetchArtifactRequest* request,
                              grpc::ServerWriter<v1::FetchArtifactResponse>* writer) override;
 
@@ -62,6 +71,16 @@ class AgentService final
   absl::Status DoGetCredential(grpc::ServerContext& context,
                                const v1::GetRepositoryCredentialRequest& request,
                                v1::GetRepositoryCredentialResponse& response);
+  // The task of an attempt that may need the image. Errors as of CurrentTask, and BAD_FIELD.
+  absl::StatusOr<domain::Task> TaskOfImage(const AgentCall& call, const v1::AttemptRef& ref,
+                                           const std::string& name);
+  absl::Status DoFindImage(grpc::ServerContext& context,
+                           const v1::FindPreparedImageRequest& request,
+                           v1::FindPreparedImageResponse& response);
+  absl::Status DoShareImage(grpc::ServerContext& context,
+                            const v1::SharePreparedImageRequest& request);
+  // kPermissionDenied, reason WRONG_PRODUCT: the task has no use for it.
+  absl::Status CheckMayFetch(const domain::Task& task, const Sha256Digest& manifest);
   absl::Status DoFetch(grpc::ServerContext& context, const v1::FetchArtifactRequest& request,
                        grpc::ServerWriter<v1::FetchArtifactResponse>& writer);
 

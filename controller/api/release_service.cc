@@ -178,6 +178,33 @@ absl::Status ReleaseService::CheckSame(const v1::ResolvePublishRequest& request,
   return domain::CheckUnknown(task, &*resolution);
 }
 
+grpc::Status ReleaseService::ClosePage(grpc::ServerContext* context,
+                                       const v1::ClosePageRequest* request,
+                                       v1::ClosePageResponse* response) {
+  return rpc::ToGrpc(*context, DoClosePage(*context, request->name(), *response));
+}
+
+absl::Status ReleaseService::DoClosePage(grpc::ServerContext& context, const std::string& name,
+                                         v1::ClosePageResponse& response) {
+  SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.Authenticate(context));
+  TaskId id(name);
+  if (name.rfind("rel-", 0) == 0 || name.find(':') != std::string::npos) {
+    SLIPWAY_ASSIGN_OR_RETURN(const Product product, FindProduct(deps_, caller, name));
+    id = product.release->publish_task;
+  }
+  SLIPWAY_ASSIGN_OR_RETURN(const auto found, FindTask(deps_, caller, id));
+  // Who may hand it on may take it back.
+  SLIPWAY_ASSIGN_OR_RETURN(const auto targets, deps_.targets.GetTargets());
+  const domain::Question question = QuestionOf(found.task, *targets);
+  SLIPWAY_RETURN_IF_ERROR(CheckMayAct(deps_, caller, question));
+  SLIPWAY_ASSIGN_OR_RETURN(
+      const WallTime closed,
+      pages_.Close(id, deps_.clock.Wall(),
+                   deps_.auth.access().CauseOf(caller, {caller.AuthorityFor(question)})));
+  *response.mutable_closed_at() = rpc::ToProto(closed);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<RunId> ReleaseService::StartProbe(const v1::ResolvePublishRequest& request,
                                                  const store::TaskWithRun& publish,
                                                  const access::Caller& caller,

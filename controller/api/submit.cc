@@ -151,6 +151,7 @@ absl::StatusOr<Expanded> Expand(const v1::SubmitRunRequest& request,
   run.application_name = application.name;
   run.ref = request.ref();
   run.version = request.version();
+  run.no_build_caches = request.no_build_caches();
   run.description = request.description();
   run.submitted_by = account.name;
   run.submitted_at = now;

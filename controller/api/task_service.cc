@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "common/crypto/hash.h"
 #include "common/rpc/grpc_status.h"
 #include "common/status/status.h"
 #include "controller/agent_gateway/text.h"
@@ -137,6 +138,28 @@ grpc::Status TaskService::GetPlatformImage(grpc::ServerContext* context,
     response->set_image(std::move(image->bytes));
   }
   return rpc::ToGrpc(*context, image.status());
+}
+
+grpc::Status TaskService::GetScript(grpc::ServerContext* context,
+                                    const v1::GetScriptRequest* request, v1::Script* response) {
+  return rpc::ToGrpc(*context, DoGetScript(*context, TaskId(request->task()), *response));
+}
+
+absl::Status TaskService::DoGetScript(grpc::ServerContext& context, const TaskId& task,
+                                      v1::Script& response) {
+  SLIPWAY_ASSIGN_OR_RETURN(const auto caller, deps_.auth.Authenticate(context));
+  SLIPWAY_ASSIGN_OR_RETURN(const auto found, FindTask(deps_, caller, task));
+  absl::StatusOr<std::string> script = deps_.reader.ScriptOf(found.run.id);
+  if (absl::IsNotFound(script.status())) {
+    return MakeError(absl::StatusCode::kNotFound, "NO_SCRIPT",
+                     fmt::format("task {} ran no script that somebody brought", task.value()),
+                     "`slipway tasks` shows tasks with their kinds.");
+  }
+  SLIPWAY_RETURN_IF_ERROR(script.status());
+  response.set_name(found.run.script_name);
+  response.set_sha256(crypto::Sha256Of(*script).Bytes());
+  response.set_script(*std::move(script));
+  return absl::OkStatus();
 }
 
 grpc::Status TaskService::ExplainTask(grpc::ServerContext* context,

@@ -76,6 +76,8 @@ class TaskService final : public v1::TaskService::WithCallbackMethod_SubmitRun<
   grpc::Status GetPlatformImage(grpc::ServerContext* context,
                                 const v1::GetPlatformImageRequest* request,
                                 v1::PlatformImage* response) override;
+  grpc::Status GetScript(grpc::ServerContext* context, const v1::GetScriptRequest* request,
+                         v1::Script* response) override;
   grpc::Status ExplainTask(grpc::ServerContext* context, const v1::ExplainTaskRequest* request,
                            v1::ExplainTaskResponse* response) override;
   grpc::Status ListTasks(grpc::ServerContext* context, const v1::ListTasksRequest* request,
@@ -90,6 +92,7 @@ class TaskService final : public v1::TaskService::WithCallbackMethod_SubmitRun<
  private:
   absl::Status DoList(grpc::ServerContext& context, const v1::ListTasksRequest& request,
                       v1::ListTasksResponse& response);
+  absl::Status DoGetScript(grpc::ServerContext& context, const TaskId& task, v1::Script& response);
   absl::Status DoCancel(grpc::ServerContext& context, const v1::CancelTaskRequest& request,
                         v1::CancelTaskResponse& response);
 

@@ -82,6 +82,8 @@ struct RunScriptFlags {
   std::string patience;  // duration; empty: the default
 };
 [[nodiscard]] Outcome RunScript(Session& session, const RunScriptFlags& flags);
+// Prints what a task of kind script ran.
+[[nodiscard]] Outcome ShowScript(Session& session, const std::string& task);
 
 struct FollowFlags {
   std::string run;
@@ -258,6 +260,8 @@ struct ResolveFlags {
   bool follow = false;
 };
 [[nodiscard]] Outcome ResolvePublish(Session& session, const ResolveFlags& flags);
+// Ends the time of the page that a publish to a channel made.
+[[nodiscard]] Outcome ClosePage(Session& session, const std::string& name);
 
 struct AuditListFlags {
   std::string actor;

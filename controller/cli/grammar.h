@@ -120,6 +120,8 @@ class Grammar {
   PrepareImagesFlags prepare_;
   ListImagesFlags images_;
   ResolveFlags resolve_;
+  std::string close_page_;
+  std::string script_task_;
   ChangeAgentsFlags change_;
   AuditListFlags audit_;
   AuditExportFlags audit_export_;

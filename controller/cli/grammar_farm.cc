@@ -67,6 +67,12 @@ void Grammar::AddReleases() {
       ->required();
   Flag(resolve, "-f,--follow", resolve_.follow, "With --probe: stays until it has answered",
        "与 --probe 一起：等待查询结束");
+  CLI::App* close = Command(
+      *releases, "close-page", "Ends the time of a page that was handed to people, for everybody",
+      "提前关闭已发给他人的下载页面", [this](Session& s) { return ClosePage(s, close_page_); });
+  Option(close, "NAME", close_page_, "The publish to a channel, or its release",
+         "交付到渠道的发布任务或其发布")
+      ->required();
 }
 
 void Grammar::AddName(CLI::App* command, std::string& value) {

@@ -48,8 +48,9 @@ void Grammar::AddRuns() {
   Option(submit, "--after-script", submit_.after_script,
          "Builds the commit that this script task ran against, if it passed",
          "构建该脚本任务所检查的提交；脚本必须已通过");
-  Flag(submit, "--no-cache", submit_.no_cache, "Builds even what was built before and is at hand",
-       "即使产物已在热缓存中也重新构建");
+  Flag(submit, "--no-cache", submit_.no_cache,
+       "Builds even what is at hand, with empty build caches",
+       "即使产物已在热缓存中也重新构建，且不使用构建缓存");
   Option(submit, "--request-id", submit_.request_id,
          "Unique per intent: submitting it again gives the same run",
          "唯一标识；重复提交得到同一次运行");
@@ -122,6 +123,11 @@ void Grammar::AddRuns() {
   Flag(script, "-f,--follow", run_script_.follow, "Stays until the end, with steps and log",
        "跟随到结束，显示步骤和日志");
   AddPatience(script, run_script_.patience);
+
+  CLI::App* show_script =
+      Command(app_, "script", "Prints the script that a task ran", "显示任务所运行的脚本",
+              [this](Session& s) { return ShowScript(s, script_task_); });
+  Option(show_script, "TASK", script_task_, "A task of kind script", "脚本任务")->required();
 
   CLI::App* follow = Command(app_, "follow", "Follows a run to its end", "跟随一次运行到结束",
                              [this](Session& s) { return Follow(s, follow_); });

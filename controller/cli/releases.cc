@@ -83,4 +83,20 @@ Outcome ResolvePublish(Session& session, const ResolveFlags& flags) {
                                                                 : ExitCode::kOk;
 }
 
+Outcome ClosePage(Session& session, const std::string& name) {
+  SLIPWAY_ASSIGN_OR_RETURN(const Client* client, session.Controller());
+  v1::ClosePageRequest request;
+  request.set_name(name);
+  v1::ClosePageResponse response;
+  SLIPWAY_RETURN_IF_ERROR(
+      client->Call(client->releases(), &v1::ReleaseService::Stub::ClosePage, request, response));
+  session.PrintDone(
+      response,
+      fmt::format(fmt::runtime(session.text("the page is closed since {}; its file stays in the "
+                                            "archive\n",
+                                            "页面已于 {} 关闭，产物仍在归档中\n")),
+                  FormatTime(response.closed_at())));
+  return ExitCode::kOk;
+}
+
 }  // namespace slipway::cli

@@ -10,6 +10,7 @@
 #include "controller/cli/follow.h"
 #include "controller/cli/repeat_call.h"
 #include "controller/cli/submitted.h"
+#include "controller/cli/terminal_filter.h"
 
 namespace slipway::cli {
 namespace {
@@ -61,6 +62,22 @@ Outcome RunScript(Session& session, const RunScriptFlags& flags) {
   SLIPWAY_RETURN_IF_ERROR(
       CallAgain(*client, client->tasks(), &v1::TaskService::Stub::RunScript, request, response));
   return TellSubmitted(session, *client, response, flags.follow, retry);
+}
+
+Outcome ShowScript(Session& session, const std::string& task) {
+  SLIPWAY_ASSIGN_OR_RETURN(const Client* client, session.Controller());
+  v1::GetScriptRequest request;
+  request.set_task(task);
+  v1::Script script;
+  SLIPWAY_RETURN_IF_ERROR(
+      client->Call(client->tasks(), &v1::TaskService::Stub::GetScript, request, script));
+  if (session.as_document) {
+    session.PrintDocument(script);
+  } else {
+    session.out << (session.out_is_terminal ? TerminalFilter().Filter(script.script())
+                                            : script.script());
+  }
+  return ExitCode::kOk;
 }
 
 }  // namespace slipway::cli

@@ -114,6 +114,7 @@ Outcome Submit(Session& session, const SubmitFlags& flags) {
   }
   request.set_after_script(flags.after_script);
   request.set_no_cache(flags.no_cache);
+  request.set_no_build_caches(flags.no_cache);
   if (SaysPackaging(flags.packaging)) {
     if (flags.channels.empty()) {
       return UsageError(

@@ -73,6 +73,8 @@ struct Run {
   std::string script_name{};
   // Its bytes, on their way into the store alone: RunReader::ScriptOf reads them.
   std::string script{};
+  // Its builds begin with empty build caches.
+  bool no_build_caches = false;
 };
 
 struct Task {

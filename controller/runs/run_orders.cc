@@ -373,6 +373,7 @@ absl::Status RunOrders::FillBuild(const domain::Run& run, bool publish_follows,
   build.set_private_repository(credential.has_value());
   build.set_publish_follows(publish_follows);
   build.mutable_parameters()->insert(run.parameters.begin(), run.parameters.end());
+  build.set_no_caches(run.no_build_caches);
   return absl::OkStatus();
 }
 

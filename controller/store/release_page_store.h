@@ -6,11 +6,12 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "controller/domain/release_page.h"
+#include "controller/store/cause.h"
 
 namespace slipway::store {
 
 // The pages of what was handed to channels. They are part of a publish, whose permit and result
-// are audited; they themselves are not. Thread-safe.
+// are audited; of a page alone its closing is. Thread-safe.
 class ReleasePageStore {
  public:
   virtual ~ReleasePageStore() = default;
@@ -21,6 +22,10 @@ class ReleasePageStore {
   // began. kNotFound, reason NO_SUCH_PAGE.
   [[nodiscard]] virtual absl::StatusOr<domain::ReleasePage> Find(const Sha256Digest& token_hash,
                                                                  WallTime now) = 0;
+  // Ends the time of a task's page, unless it is over: since when it is. Audited, and refused when
+  // one of cause.authorities does not hold. kNotFound, reason NO_SUCH_PAGE.
+  [[nodiscard]] virtual absl::StatusOr<WallTime> Close(const TaskId& task, WallTime now,
+                                                       const Cause& cause) = 0;
   // Forgets pages that expired before `now`, and those of publishes that failed a day before it.
   // The files that the others need.
   [[nodiscard]] virtual absl::StatusOr<std::set<std::string>> ForgetExpired(WallTime now) = 0;

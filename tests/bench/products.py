@@ -1,7 +1,9 @@
-"""What products cost beside their scripts: one of which a hundredth has changed, and three platforms from one commit."""
+"""What products cost beside their scripts: one of which a hundredth has changed, the next one of an application with
+build caches, and three platforms from one commit."""
 
 import re
 import statistics
+import time
 
 import starts
 from farm import REPOSITORY, tree_of
@@ -41,6 +43,37 @@ def changed(farm, rounds, say):
         say(f"changed: {part * 1000:.0f} ms, the whole {count * FILE_BYTES // MB} MB {whole * 1000:.0f} ms")
         if number > 0:
             found.append((part, whole))
+    return found
+
+
+# What a build without its caches would have to make: 2,000 files.
+MODULES = ("if [ -d node_modules ]; then echo found; else mkdir node_modules; cd node_modules; "
+           "for i in $(seq 2000); do echo $i >$i; done; cd ..; fi; echo word >$npm_config_cache/word; mkdir out; cp word out/")
+
+
+def cached(farm, rounds, say):
+    """Seconds from submit to the product but for the script, one for each build: a commit nobody has built, in a container
+    that waits, with the caches that the build before it left."""
+    app, count, found = farm.application("cached"), SIZES["warm"], []
+    caches = "caches:\n  npm: true\n  modules: {path: node_modules, key: [package-lock.json]}\n"
+    import_commits(app, [[("slipway.yaml", (yaml(MODULES) + caches).encode()), ("package-lock.json", b"{}\n"), ("word", b"0\n")]])
+    farm.slipway("follow", farm.submit("cached", "demo")[0])
+    for number in range(rounds + 1):
+        times = []
+        for i in range(count):
+            import_commits(app, [[("word", f"{number} {i}\n".encode())]])
+            time.sleep(0.5)  # a container is made behind each build
+            run, _ = farm.submit("cached", "demo")
+            farm.slipway("follow", run)
+            (task,) = farm.finish(run)
+            log = farm.log(task["id"]).decode(errors="replace")
+            if "found" not in log.split() or "warm container" not in detail_of(task, "prepare"):
+                raise CannotMeasure(f"no cache, or no container that waited: {detail_of(task, 'prepare')}\n{log[-500:]}")
+            begin, end = step_of(task, "script")
+            times.append(seconds_of(task["finished_at"]) - seconds_of(task["created_at"]) - (end - begin))
+        say(f"cached: all but the script p50 {statistics.median(times) * 1000:.0f} ms, most {max(times) * 1000:.0f} ms")
+        if number > 0:
+            found.append(statistics.median(times))
     return found
 
 
@@ -95,9 +128,14 @@ def figure_changed(farm, rounds, say, figure):
                  "the whole of it, never seen", 0.25).ratio(changed(farm, rounds, say), faster=False)
 
 
+def figure_cached(farm, rounds, say, figure):
+    yield figure("cached", "the next build with its caches, of a new commit, in a warm container: all but the script, p50", "", 150).number(
+        statistics.median(cached(farm, rounds, say)) * 1000, "ms", least=False)
+
+
 def figure_platforms(farm, rounds, say, figure):
     yield figure("platforms", "three platforms of one uni-app project on two agents, submit → last product",
                  "half of their scripts' processor time", 1.1).ratio(platforms(farm, rounds, say), faster=False)
 
 
-FIGURES = {"hot": figure_hot, "changed": figure_changed, "platforms": figure_platforms}
+FIGURES = {"hot": figure_hot, "changed": figure_changed, "cached": figure_cached, "platforms": figure_platforms}

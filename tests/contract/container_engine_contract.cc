@@ -1,5 +1,7 @@
 #include "tests/contract/container_engine_contract.h"
 
+#include <sys/stat.h>
+
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <csignal>
@@ -8,6 +10,7 @@
 #include "agent/executor/labels.h"
 #include "common/base/ids.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/temp_dir.h"
 
 namespace slipway::testing {
 namespace {
@@ -70,7 +73,8 @@ void CheckContainerEngineContract(const EngineUnderTest& under_test) {
   }
 
   SECTION("what a container has become is an image of its own, with its labels and more") {
-    const ContainerSpec spec = Sleeper(under_test);
+    ContainerSpec spec = Sleeper(under_test);
+    spec.working_dir = "/made/here";  // which the image lacks
     const auto created = engine.Create(spec, kTimeout);
     REQUIRE_OK(created);
     const std::string name = NewId("slipway-contract/") + ":made";
@@ -83,9 +87,23 @@ void CheckContainerEngineContract(const EngineUnderTest& under_test) {
     CHECK_OK(engine.Remove(created->id, /*force=*/true, kTimeout));
     CHECK_THAT(engine.CommitImage(created->id, name, {}, kTimeout),
                StatusIs(absl::StatusCode::kNotFound));
+    // It can travel without what lies below, and is the same where it arrives.
+    const TempDir dir;
+    REQUIRE_OK(engine.SaveLayer(name, dir / "image", kTimeout, {}));
     CHECK_OK(engine.RemoveImage(name, kTimeout));
     CHECK_THAT(engine.InspectImage(name, kTimeout).status(),
                StatusIs(absl::StatusCode::kNotFound, "IMAGE_MISSING"));
+    REQUIRE_OK(engine.LoadLayer(dir / "image", name, kTimeout, {}));
+    const auto loaded = engine.InspectImage(name, kTimeout);
+    REQUIRE_OK(loaded);
+    CHECK(loaded->id == image->id);
+    CHECK_OK(engine.RemoveImage(name, kTimeout));
+    REQUIRE(mkdir((dir / "broken").c_str(), 0700) == 0);
+    WriteFile(dir / "broken/token", "no image");
+    CHECK_THAT(engine.LoadLayer(dir / "broken", name, kTimeout, {}),
+               StatusIs(absl::StatusCode::kInvalidArgument));
+    CHECK_THAT(engine.SaveLayer(name, dir / "none", kTimeout, {}),
+               StatusIs(absl::StatusCode::kNotFound));
   }
 
   SECTION("a network is made once and found again; one of another farm is refused") {

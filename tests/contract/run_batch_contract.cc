@@ -95,6 +95,7 @@ TEST_CASE("SchedulerStore: a script is kept with its run, byte by byte, and apar
   create.tasks[0].kind = domain::TaskKind::kScript;
   store::CreateRun after = Farm::Create("after");
   after.run.after_script = create.tasks[0].id;
+  after.run.no_build_caches = true;
   for (const absl::Status& status : farm.Commit({create, after})) CHECK_OK(status);
   auto& reader = farm.process->reader();
   const auto found = reader.GetTask(create.tasks[0].id);
@@ -103,6 +104,8 @@ TEST_CASE("SchedulerStore: a script is kept with its run, byte by byte, and apar
   CHECK(found->run.script_name == create.run.script_name);
   CHECK(reader.ScriptOf(create.run.id).value_or("") == create.run.script);
   CHECK(reader.GetRun(after.run.id)->after_script == create.tasks[0].id);
+  CHECK(reader.GetRun(after.run.id)->no_build_caches);
+  CHECK_FALSE(found->run.no_build_caches);
   CHECK_THAT(reader.ScriptOf(after.run.id).status(),
              StatusIs(absl::StatusCode::kNotFound, "NO_SUCH_RUN"));
 }

@@ -98,6 +98,27 @@ TEST_CASE("ReleasePageStore: what expired is forgotten, and the others' files ar
   CHECK(RunSql(world.connection, "SELECT count(*) FROM release_pages")->at(0).at(0) == "1");
 }
 
+TEST_CASE("ReleasePageStore: a page that is closed opens nothing from then on, and stays closed",
+          "[db]") {
+  World world;
+  store::pg::PgReleasePageStore pages(*world.database);
+  const ReleasePage page = world.PageOf("succeeded");
+  REQUIRE_OK(pages.Put(page));
+  const store::Cause cause{.actor = "admin", .at = At(10)};
+  CHECK_THAT(pages.Close(TaskId("task-running"), At(10), cause).status(),
+             StatusIs(StatusCode::kNotFound, "NO_SUCH_PAGE"));
+  CHECK(pages.Close(page.task, At(10), cause) == absl::StatusOr<WallTime>(At(10)));
+  CHECK_OK(pages.Find(page.token_hash, At(9)));
+  CHECK_THAT(pages.Find(page.token_hash, At(10)).status(),
+             StatusIs(StatusCode::kNotFound, "NO_SUCH_PAGE"));
+  CHECK(pages.Close(page.task, At(20), cause) == absl::StatusOr<WallTime>(At(10)));
+  const auto told =
+      RunSql(world.connection, "SELECT actor, subject FROM audit WHERE action = 'close_page'");
+  REQUIRE_OK(told);
+  REQUIRE(told->size() == 1);
+  CHECK(told->at(0) == std::vector<std::string>{"admin", "task-succeeded"});
+}
+
 TEST_CASE("ReleasePageStore: the page of a publish that failed is forgotten a day later", "[db]") {
   World world;
   store::pg::PgReleasePageStore pages(*world.database);

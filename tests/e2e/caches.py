@@ -114,13 +114,25 @@ def other(farm):
     expect(found(log) == every("two"), log)
 
 
+@case("--no-cache begins with empty caches, and what it leaves takes the place of the kept ones")
+def without(farm):
+    apps["first"].commit(files("fresh"))
+    run, _ = farm.submit("first", "demo", "--no-cache", ref="main")
+    (task,) = farm.finish(run)
+    log = farm.log(task["id"]).decode()
+    expect(task["state"] == "TASK_STATE_SUCCEEDED", failure_of(task), log)
+    expect(found(log) == every("nothing"), log)
+    _, log = good(farm, "first")
+    expect(found(log) == every("fresh"), log)
+
+
 @case("a changed lock file or image begins a folder anew; tools keep what they have")
 def lock(farm):
     apps["first"].commit(files("locked", lock="two\n"), "lock")
     _, log = good(farm, "first", "lock")
-    expect(found(log) == {"npm": "three", "ccache": "three", "modules": "nothing"}, log)
+    expect(found(log) == {"npm": "fresh", "ccache": "fresh", "modules": "nothing"}, log)
     _, log = good(farm, "first", "main")
-    expect(found(log) == {"npm": "locked", "ccache": "locked", "modules": "three"}, log)
+    expect(found(log) == {"npm": "locked", "ccache": "locked", "modules": "fresh"}, log)
 
 
 @case("two builds at once have a cache each, and neither sees the other's work")

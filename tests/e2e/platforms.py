@@ -1,12 +1,13 @@
 """One uni-app project goes to three platforms with one submit, each through its own client: what one
 platform does is that platform's alone, and a lost answer is found by asking the platform."""
 
+import hashlib
 import json
 import re
 import secrets
 import subprocess
 
-from farm import REPOSITORY, Farm, Suite, expect, expect_in, failure_of, tree_of
+from farm import REPOSITORY, Farm, Suite, docker, expect, expect_in, failure_of, lab, tree_of
 
 suite = Suite()
 case = suite.case
@@ -20,6 +21,22 @@ OWN = {"weixin": ("pages/teas/teas.wxml", "微信小程序"), "alipay": ("pages/
 
 TARGETS = "".join(f"---\n{{kind: target, platform: {platform}, image: 'slipway-publisher-{platform}:1', proxy: '{{proxy}}', ca_file: {{ca}}, "
                   "deadline: 3m}\n" for platform in ("alipay", "douyin"))
+
+
+# A platform that nobody here has heard of: it takes what one copies into a directory, and says what came.
+OWN_ADAPTER = """'use strict';
+const fs = require('fs');
+const crypto = require('crypto');
+require('./common/request.cjs');  // what adapters share comes along
+const request = JSON.parse(fs.readFileSync(process.env.SLIPWAY_PUBLISH_REQUEST, 'utf8'));
+const product = fs.readFileSync(request.projectDir + '/x', 'utf8').trim();
+const key = crypto.createHash('sha256').update(fs.readFileSync(request.credentialFile)).digest('hex');
+console.log('acme takes', product, 'with', JSON.stringify(request.options), key);
+const { contractVersion, platform, mode, appId, version, outDir } = request;
+fs.writeFileSync(outDir + '/new', JSON.stringify({ contractVersion, ok: true, platform, mode, appId, version, stage: 'upload',
+  uploadStarted: true, link: 'https://acme.example/' + appId + '/' + version }));
+fs.renameSync(outDir + '/new', outDir + '/result.json');
+"""
 
 
 class PlatformsFarm(Farm):
@@ -185,6 +202,30 @@ def lost(farm):
     expect(said.returncode == 0, said.stderr)
     expect(set(farm.releases_of("1.0.3")) == set(APP_IDS), farm.releases())
     expect([len(uploads) for uploads in farm.accepted("1.0.3").values()] == [1, 1, 1], farm.accepted("1.0.3"))
+
+
+@case("a platform of one's own is a directory on the agent's machine and a target")
+def own_platform(farm):
+    recipe = farm.folder / "publisher-acme"
+    (recipe / "adapter").mkdir(parents=True)
+    (recipe / "adapter/publish.cjs").write_text(OWN_ADAPTER)
+    try:
+        subprocess.run([REPOSITORY / "deploy/images/build", "--publisher-from", recipe], check=True, capture_output=True)
+        farm.slipway("targets", "create", "acme/acme", "--image", "slipway-publisher-acme:1")
+        key = farm.folder / "acme.key"
+        key.write_text(secrets.token_hex(32))
+        sealed = farm.folder / "acme.sealed"
+        farm.slipway("credentials", "seal", "--app", "own", "--platform", "acme", "--app-id", "acme-7", "--key", key, "--out", sealed)
+        own = lab("mkdir out; echo hello >out/x", tail="  acme: {app_id: acme-7, output: out, credential: acme.credential, publish: {shelf: 3}}\n")
+        farm.application("own").commit({"slipway.yaml": own, "acme.credential": sealed.read_bytes()})
+        run, _ = farm.submit("own", "acme", "--version", "1.2.3", "--publish")
+        publish = next(task for task in farm.finish(run) if task["kind"] == "TASK_KIND_PUBLISH")
+        log = farm.log(publish["id"]).decode()
+        expect(publish["state"] == "TASK_STATE_SUCCEEDED", failure_of(publish), log)
+        expect(publish["result"]["publish"]["link"] == "https://acme.example/acme-7/1.2.3", publish["result"])
+        expect_in('acme takes hello with {"shelf":3} ' + hashlib.sha256(key.read_bytes()).hexdigest(), log)
+    finally:
+        docker("image", "rm", "--force", "slipway-publisher-acme:1", check=False)
 
 
 @case("after all of that the three are published once more, and nothing of it is left")

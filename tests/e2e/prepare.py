@@ -166,6 +166,37 @@ def together(farm):
     expect(len(images(farm)) == before + 1, images(farm))
 
 
+@case("another agent takes the image that one has made: the same, without making it; a damaged one is made anew")
+def shared(farm):
+    other = farm.add_agent("agent-2")
+    farm.wait_agents()
+    app = farm.application("shared")
+    app.commit({"slipway.yaml": quick("head -c 300000 /dev/urandom > random; sleep 1")})
+    first, second = sorted(agent["name"] for agent in farm.json("agents")["agents"])
+    digests, before = {}, set(images(farm))
+    for name in (first, second):
+        if name == second:
+            # Both have one Engine, in which agent-2 would find it.
+            (image,) = set(images(farm)) - before
+            docker("image", "rm", "--force", image)
+        others = second if name == first else first
+        farm.slipway("agents", "pause", others, "--reason", "test")
+        task, log = build(farm, "shared")
+        farm.slipway("agents", "resume", others)
+        expect(task["state"] == "TASK_STATE_SUCCEEDED", failure_of(task), log)
+        digests[name] = task["result"]["build"]
+        expect_in(WORDS if name == first else "took the image", log)
+    expect(digests[first]["image_digest"] == digests[second]["image_digest"], digests)
+    expect(digests[first]["manifest"] == digests[second]["manifest"], digests)
+    farm.query("UPDATE prepared_images SET manifest = repeat('0', 64)")
+    docker("image", "rm", "--force", image)
+    task, log = build(farm, "shared")
+    expect(task["state"] == "TASK_STATE_SUCCEEDED", failure_of(task), log)
+    expect_in(WORDS, log)
+    other.stop()
+    farm.agents.remove(other)
+
+
 @case("kill -9 of the agent in the middle: it is made anew, whole, and once")
 def killed(farm):
     before = len(images(farm))
@@ -180,6 +211,16 @@ def killed(farm):
     expect(task["state"] == "TASK_STATE_SUCCEEDED", failure_of(task), farm.log(task["id"]).decode())
     expect(task["result"]["build"]["artifact_files"] == 2, task)
     expect(len(images(farm)) == before + 1 and not preparing(farm), images(farm))
+
+
+@case("a builder image of a newer Node.js builds, and prepares, with that one")
+def newer_node(farm):
+    run = "node -p '\"runs \" + process.version'; npm --version; cat /prepared/with; mkdir out; touch out/x"
+    prepare = "    run: |\n      node --version > with; npm --version >> with\n"
+    farm.application("node22").commit({"slipway.yaml": project(prepare, run, "slipway-builder-node22:1")})
+    task, log = build(farm, "node22")
+    expect(task["state"] == "TASK_STATE_SUCCEEDED", failure_of(task), log)
+    expect("runs v22." in log and "\nv22." in log and log.count("\n10.") == 2, log)
 
 
 @case("what slipway.yaml may not say is refused by line and key")

@@ -3,5 +3,5 @@
 #   tests/e2e/prepare_test.sh [REGEX]      only the cases whose titles match
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-"$here/../../deploy/images/build" --builder --test-min
+"$here/../../deploy/images/build" --builder --builder-node22 --test-min
 exec python3 "$here/prepare.py" "$@"

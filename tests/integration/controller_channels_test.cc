@@ -73,6 +73,28 @@ TEST_CASE("Channels: nobody finds a page without its address, or after its time"
   CHECK(shop.Get(path + "/file").status == 404);
 }
 
+TEST_CASE("Channels: who may publish closes a page before its time", "[integration]") {
+  Shop shop;
+  shop.AddPage();
+  const auto tasks = shop.Run(Shop::Request({"page"}));
+  const std::string path = Shop::PathOf(tasks[1].result().publish().link());
+  auto& client = shop.farm().client();
+  for (const std::string& wrong :
+       {tasks[0].id(), std::string("task-other"), std::string("rel-x")}) {
+    CAPTURE(wrong);
+    CHECK(absl::IsNotFound(client.ClosePage(wrong).status()));
+  }
+  CHECK(shop.Get(path).status == 200);
+  const auto closed = client.ClosePage(tasks[1].release());
+  REQUIRE_OK(closed);
+  CHECK(shop.Get(path).status == 404);
+  CHECK(shop.Get(path + "/file").status == 404);
+  const auto again = client.ClosePage(tasks[1].id());
+  REQUIRE_OK(again);
+  CHECK(again->closed_at().seconds() == closed->closed_at().seconds());
+  CHECK(again->closed_at().nanos() == closed->closed_at().nanos());
+}
+
 TEST_CASE("Channels: a mail brings the package, its code and its page to everybody named",
           "[integration]") {
   Shop shop;

@@ -80,6 +80,9 @@ struct People {
     // As if a preview had brought one.
     REQUIRE_OK(RunSql(farm.options().database_url,
                       "INSERT INTO platform_images VALUES ('" + task + "', 'image/png', 'png')"));
+    // As if somebody had brought a script for it.
+    REQUIRE_OK(RunSql(farm.options().database_url,
+                      "INSERT INTO run_scripts VALUES ('" + run + "', 'exit 0')"));
     Add("outsider", v1::ACCOUNT_KIND_DEVELOPER);
     Add("member", v1::ACCOUNT_KIND_MEMBER);
     v1::ChangeGrantsRequest grants;

@@ -5,6 +5,7 @@
 #include <thread>
 #include <vector>
 
+#include "common/crypto/hash.h"
 #include "common/rpc/grpc_status.h"
 #include "common/status/status.h"
 #include "slipway/v1/access.grpc.pb.h"
@@ -133,6 +134,11 @@ TEST_CASE("Scripts: one of any name runs at an agent, and its end and output are
   CHECK_OK(world.farm().client().ReadLog(
       read, [&](const v1::ReadLogResponse& slice) { log += slice.data(); }));
   CHECK(log == "it says\n");
+  const auto kept = world.farm().client().GetScript(task.id());
+  REQUIRE_OK(kept);
+  CHECK(kept->name() == "检查 全部.sh");
+  CHECK(kept->script() == Script().script());
+  CHECK(kept->sha256() == crypto::Sha256Of(Script().script()).Bytes());
   // The trail says what ran, not its text.
   const auto rows = RunSql(world.farm().options().database_url, "SELECT a::text FROM audit a");
   REQUIRE_OK(rows);

@@ -1,9 +1,11 @@
 #include "tests/support/fake_container_engine.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <csignal>
+#include <fstream>
 #include <utility>
 
 #include "agent/executor/engine_errors.h"
@@ -187,6 +189,31 @@ absl::Status FakeContainerEngine::CommitImage(const ContainerId& id, const std::
   for (const auto& [key, value] : labels) image.labels.insert_or_assign(key, value);
   images_.insert_or_assign(name, std::move(image));
   return Leave(Op::kCommitImage);
+}
+
+absl::Status FakeContainerEngine::SaveLayer(const std::string& name, const std::string& dir,
+                                            Duration, const std::stop_token&) {
+  const std::lock_guard lock(mu_);
+  SLIPWAY_RETURN_IF_ERROR(Enter({.op = Op::kSaveLayer, .subject = name}));
+  const auto image = images_.find(name);
+  if (image == images_.end()) return executor::ImageMissingError(name, "No such image: " + name);
+  const std::string token = NewId("saved-");
+  saved_images_[token] = image->second;
+  if (mkdir(dir.c_str(), 0700) != 0) return absl::AlreadyExistsError(dir);
+  std::ofstream(dir + "/token") << token;
+  return Leave(Op::kSaveLayer);
+}
+
+absl::Status FakeContainerEngine::LoadLayer(const std::string& dir, const std::string& name,
+                                            Duration, const std::stop_token&) {
+  const std::lock_guard lock(mu_);
+  SLIPWAY_RETURN_IF_ERROR(Enter({.op = Op::kLoadLayer, .subject = dir}));
+  std::string token;
+  std::ifstream(dir + "/token") >> token;
+  const auto saved = saved_images_.find(token);
+  if (saved == saved_images_.end()) return absl::InvalidArgumentError("not a saved image");
+  images_.insert_or_assign(name, saved->second);
+  return Leave(Op::kLoadLayer);
 }
 
 absl::StatusOr<std::vector<std::string>> FakeContainerEngine::ListReplacedImages(

@@ -23,6 +23,8 @@ class FakeContainerEngine final : public executor::ContainerEngine {
     kPullImage,
     kRemoveImage,
     kCommitImage,
+    kSaveLayer,
+    kLoadLayer,
     kListReplacedImages,
     kEnsureNetwork,
     kCreate,
@@ -87,6 +89,11 @@ class FakeContainerEngine final : public executor::ContainerEngine {
   absl::Status RemoveImage(const std::string& name, Duration timeout) override;
   absl::Status CommitImage(const executor::ContainerId& id, const std::string& name,
                            const executor::Labels& labels, Duration timeout) override;
+  // Its files mean something to this fake alone.
+  absl::Status SaveLayer(const std::string& name, const std::string& dir, Duration timeout,
+                         const std::stop_token& stop) override;
+  absl::Status LoadLayer(const std::string& dir, const std::string& name, Duration timeout,
+                         const std::stop_token& stop) override;
   absl::StatusOr<std::vector<std::string>> ListReplacedImages(const std::string& key,
                                                               Duration timeout) override;
   std::uint64_t TimesLost() const override;
@@ -132,7 +139,8 @@ class FakeContainerEngine final : public executor::ContainerEngine {
   // Guarded by mu_.
   std::map<std::string, executor::ImageInfo> images_;
   std::map<std::string, executor::ImageInfo> remote_images_;
-  std::map<std::string, std::string> replaced_images_;  // id → label key
+  std::map<std::string, executor::ImageInfo> saved_images_;  // by token
+  std::map<std::string, std::string> replaced_images_;       // id → label key
   std::uint64_t times_lost_ = 0;
   // Value of the farm label; empty for a foreign one.
   std::map<std::string, std::string> networks_;

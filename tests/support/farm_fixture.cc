@@ -184,6 +184,26 @@ absl::Status FarmClient::ReadLog(const v1::ReadLogRequest& request,
   return rpc::FromGrpc(*context, stream->Finish());
 }
 
+absl::StatusOr<v1::ClosePageResponse> FarmClient::ClosePage(const std::string& name) {
+  const auto context = Context();
+  v1::ClosePageRequest request;
+  request.set_name(name);
+  v1::ClosePageResponse closed;
+  SLIPWAY_RETURN_IF_ERROR(
+      rpc::FromGrpc(*context, releases_->ClosePage(context.get(), request, &closed)));
+  return closed;
+}
+
+absl::StatusOr<v1::Script> FarmClient::GetScript(const std::string& task) {
+  const auto context = Context();
+  v1::GetScriptRequest request;
+  request.set_task(task);
+  v1::Script script;
+  SLIPWAY_RETURN_IF_ERROR(
+      rpc::FromGrpc(*context, tasks_->GetScript(context.get(), request, &script)));
+  return script;
+}
+
 absl::StatusOr<v1::Archived> FarmClient::GetArchived(const std::string& name) {
   const auto context = Context();
   v1::GetArchivedRequest request;

@@ -54,6 +54,8 @@ class FarmClient {
   absl::Status ReadLog(const v1::ReadLogRequest& request,
                        const std::function<void(const v1::ReadLogResponse&)>& on_slice);
   absl::StatusOr<v1::Archived> GetArchived(const std::string& name);
+  absl::StatusOr<v1::ClosePageResponse> ClosePage(const std::string& name);
+  absl::StatusOr<v1::Script> GetScript(const std::string& task);
   absl::StatusOr<v1::ResolvePublishResponse> Resolve(const v1::ResolvePublishRequest& request);
   // Brings the product into the new directory `path`, checked against `manifest`.
   absl::Status Download(const std::string& name, const Sha256Digest& manifest,

@@ -326,6 +326,7 @@ TEST_CASE("RunOrders: what it knows from the submit it tells of no other task", 
   submit.run.id = RunId("run-new");
   submit.run.application = kApplication;
   submit.run.ref = "from-the-submit";
+  submit.run.no_build_caches = true;
   domain::Task build;
   build.id = TaskId("task-new");
   build.run = submit.run.id;
@@ -343,6 +344,7 @@ TEST_CASE("RunOrders: what it knows from the submit it tells of no other task", 
   CHECK(spec.build().ref() == "from-the-submit");
   CHECK(spec.build().repository() == "https://git.example/shop.git");
   CHECK(spec.build().publish_follows());
+  CHECK(spec.build().no_caches());
   CHECK(spec.platform() == "weixin");
   // Neither is in the database.
   CHECK_FALSE(orders.SpecOf(publish.id).ok());

@@ -1,20 +1,26 @@
 #include "agent/executor/docker/docker_engine.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <functional>
 #include <mutex>
 #include <string_view>
 #include <thread>
 #include <utility>
 
 #include "agent/executor/docker/docker_json.h"
+#include "agent/executor/docker/image_files.h"
 #include "agent/executor/docker/unix_http.h"
 #include "agent/executor/engine_errors.h"
 #include "agent/executor/labels.h"
+#include "common/fs/files.h"
+#include "common/fs/unique_fd.h"
 #include "common/log/log.h"
 #include "common/status/status.h"
 
@@ -117,6 +123,19 @@ bool Succeeded(const HttpResponse& response) {
   return response.status >= 200 && response.status < 300;
 }
 
+// Gone with this.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(std::string path) : path_(std::move(path)) { unlink(path_.c_str()); }
+  ~TemporaryFile() { unlink(path_.c_str()); }
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  const std::string path_;
+};
+
 class DockerEngine final : public executor::ContainerEngine {
  public:
   DockerEngine(DockerOptions options, std::string socket_path)
@@ -149,16 +168,14 @@ class DockerEngine final : public executor::ContainerEngine {
     SLIPWAY_RETURN_IF_ERROR(executor::ValidateImageName(name));
     const MonoTime deadline = After(timeout);
     const auto [image, tag] = SplitReference(name);
-    const std::string target =
+    std::string target =
         fmt::format("/images/create?fromImage={}&tag={}", PercentEncode(image), PercentEncode(tag));
     // Its end is what counts: the Engine has said 200 long before it knows.
     PullProgress progress;
-    SLIPWAY_ASSIGN_OR_RETURN(const int minor, Minor(deadline));
     SLIPWAY_ASSIGN_OR_RETURN(
         const HttpResponse response,
-        http_.SendAndStream(
-            {.method = Method::kPost, .target = fmt::format("/v1.{}{}", minor, target), .json = ""},
-            deadline, stop, [&](std::string_view piece) { progress.Add(piece); }));
+        Stream({.method = Method::kPost, .target = std::move(target), .json = ""}, deadline, stop,
+               [&](std::string_view piece) { progress.Add(piece); }));
     const std::string words = progress.TakeError();
     if (Succeeded(response) && words.empty()) return absl::OkStatus();
     return PullRefusal(name, words, response.status);
@@ -185,6 +202,33 @@ class DockerEngine final : public executor::ContainerEngine {
                                   CommitBody(labels), After(timeout)));
     if (Succeeded(response)) return absl::OkStatus();
     return Refusal("commit", response);
+  }
+
+  absl::Status SaveLayer(const std::string& name, const std::string& dir, Duration timeout,
+                         const std::stop_token& stop) override {
+    SLIPWAY_RETURN_IF_ERROR(executor::ValidateImageName(name));
+    const TemporaryFile tar(dir + ".tar");
+    SLIPWAY_RETURN_IF_ERROR(Save(name, tar.path(), After(timeout), stop));
+    return CutToLastLayer(tar.path(), dir);
+  }
+
+  absl::Status LoadLayer(const std::string& dir, const std::string& name, Duration timeout,
+                         const std::stop_token& stop) override {
+    SLIPWAY_RETURN_IF_ERROR(executor::ValidateImageName(name));
+    const TemporaryFile tar(dir + ".tar");
+    SLIPWAY_RETURN_IF_ERROR(PackForLoad(dir, name, tar.path()));
+    PullProgress progress;
+    SLIPWAY_ASSIGN_OR_RETURN(
+        const HttpResponse response,
+        Stream({.method = Method::kPost,
+                .target = "/images/load?quiet=1",
+                .json = "",
+                .tar_file = tar.path()},
+               After(timeout), stop, [&](std::string_view piece) { progress.Add(piece); }));
+    const std::string words = progress.TakeError();
+    if (Succeeded(response) && words.empty()) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        fmt::format("docker load: {} (HTTP {})", words, response.status));
   }
 
   absl::StatusOr<std::vector<std::string>> ListReplacedImages(const std::string& key,
@@ -312,6 +356,32 @@ class DockerEngine final : public executor::ContainerEngine {
   }
 
  private:
+  // A request without the version in its path, with a long answer.
+  absl::StatusOr<HttpResponse> Stream(HttpRequest request, MonoTime deadline,
+                                      const std::stop_token& stop,
+                                      const std::function<void(std::string_view)>& on_body) {
+    SLIPWAY_ASSIGN_OR_RETURN(const int minor, Minor(deadline));
+    request.target = fmt::format("/v1.{}{}", minor, request.target);
+    return http_.SendAndStream(request, deadline, stop, on_body);
+  }
+
+  absl::Status Save(const std::string& name, const std::string& path, MonoTime deadline,
+                    const std::stop_token& stop) {
+    const fs::UniqueFd file(
+        open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!file.valid()) return ErrnoError(errno, path);
+    absl::Status written;
+    SLIPWAY_ASSIGN_OR_RETURN(
+        const HttpResponse response,
+        Stream({.method = Method::kGet, .target = "/images/" + name + "/get", .json = ""}, deadline,
+               stop, [&](std::string_view piece) {
+                 if (written.ok()) written = fs::WriteAll(file.get(), piece, path);
+               }));
+    if (response.status == 404) return executor::ImageMissingError(name, "No such image: " + name);
+    if (!Succeeded(response)) return Refusal("save", response);
+    return written;
+  }
+
   // The minor number to speak, asked of the Engine that answers now.
   absl::StatusOr<int> Negotiate(MonoTime deadline) {
     SLIPWAY_ASSIGN_OR_RETURN(

@@ -10,6 +10,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
+#include <boost/beast/http/file_body.hpp>
 #include <cerrno>
 #include <limits>
 #include <optional>
@@ -65,14 +66,30 @@ absl::Status ExchangeError(const HttpRequest& request, const error_code& error) 
       "look at the Engine's own log: it may be restarting");
 }
 
-http::request<http::string_body> ToMessage(const HttpRequest& request) {
-  http::request<http::string_body> message(ToVerb(request.method), request.target, 11);
+template <typename Body>
+http::request<Body> Head(const HttpRequest& request) {
+  http::request<Body> message(ToVerb(request.method), request.target, 11);
   message.set(http::field::host, "docker");
   message.set(http::field::user_agent, "slipway-agent");
+  return message;
+}
+
+http::request<http::string_body> ToMessage(const HttpRequest& request) {
+  auto message = Head<http::string_body>(request);
   if (!request.json.empty()) {
     message.set(http::field::content_type, "application/json");
     message.body() = request.json;
   }
+  message.prepare_payload();
+  return message;
+}
+
+absl::StatusOr<http::request<http::file_body>> ToFileMessage(const HttpRequest& request) {
+  auto message = Head<http::file_body>(request);
+  message.set(http::field::content_type, "application/x-tar");
+  error_code error;
+  message.body().open(request.tar_file.c_str(), boost::beast::file_mode::scan, error);
+  if (error) return absl::NotFoundError(fmt::format("{}: {}", request.tar_file, error.message()));
   message.prepare_payload();
   return message;
 }
@@ -130,9 +147,9 @@ class UnixHttpClient::Connection {
   }
 
   // Reads the head, then hands on the body. nullopt: the deadline came first, or a stop.
+  template <typename Message>
   std::optional<error_code> ExchangeAndStream(
-      const http::request<http::string_body>& request,
-      http::response_parser<http::buffer_body>& parser, MonoTime deadline,
+      Message& request, http::response_parser<http::buffer_body>& parser, MonoTime deadline,
       const std::stop_token& stop, const std::function<void(std::string_view)>& on_body) {
     error_code result;
     const auto take = [&](const error_code& error, std::size_t) { result = error; };
@@ -233,11 +250,16 @@ absl::StatusOr<HttpResponse> UnixHttpClient::SendAndStream(
     const std::function<void(std::string_view)>& on_body) {
   SLIPWAY_ASSIGN_OR_RETURN(const std::unique_ptr<Connection> connection,
                            Connect(request, deadline));
-  const http::request<http::string_body> message = ToMessage(request);
   http::response_parser<http::buffer_body> parser;
   parser.body_limit(std::numeric_limits<std::uint64_t>::max());
-  const std::optional<error_code> error =
-      connection->ExchangeAndStream(message, parser, deadline, stop, on_body);
+  std::optional<error_code> error;
+  if (request.tar_file.empty()) {
+    const http::request<http::string_body> message = ToMessage(request);
+    error = connection->ExchangeAndStream(message, parser, deadline, stop, on_body);
+  } else {
+    SLIPWAY_ASSIGN_OR_RETURN(auto message, ToFileMessage(request));
+    error = connection->ExchangeAndStream(message, parser, deadline, stop, on_body);
+  }
   if (!error && stop.stop_requested()) {
     return absl::CancelledError("canceled while the Docker Engine worked");
   }

@@ -20,8 +20,9 @@ enum class Method { kGet, kPost, kDelete };
 
 struct HttpRequest {
   Method method = Method::kGet;
-  std::string target;  // path and query, percent-encoded
-  std::string json;    // body; empty: none
+  std::string target;         // path and query, percent-encoded
+  std::string json;           // body; empty: none
+  std::string tar_file = {};  // path of a tar file that is the body instead; empty: none
 };
 
 struct HttpResponse {

@@ -156,6 +156,7 @@ void Tell(const CreateRun& c, domain::AuditEntry& entry) {
   if (!c.run.after_script.value().empty()) {
     Add(entry, "after script", c.run.after_script.value());
   }
+  if (c.run.no_build_caches) entry.details.emplace_back("build caches", "empty");
   for (const domain::Task& task : c.tasks) {
     if (task.result && task.result->build) {
       entry.details.emplace_back("at hand " + task.platform, task.result->build->same_as);

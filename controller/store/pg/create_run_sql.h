@@ -10,11 +10,13 @@ namespace slipway::store::pg {
 inline constexpr Statement kCreateRun{"scheduler_create_run", R"(
 WITH c AS (
   SELECT s.application, s.ref, s.version, s.description, s.submitted_by, s.parameters,
-         s.recipients, s.packaging, s.script_name, s.after_script, r.*
+         s.recipients, s.packaging, s.script_name, s.after_script,
+         s.no_build_caches, r.*
     FROM json_to_recordset($1::json) AS s(
            application text, ref text, version text, description text, submitted_by text,
            parameters jsonb, recipients jsonb, packaging jsonb, script_name text,
-           after_script text, ids text, request_ids text, submitted_at text)
+           after_script text, no_build_caches boolean, ids text, request_ids text,
+           submitted_at text)
    CROSS JOIN LATERAL unnest(s.ids::text[], s.request_ids::text[], s.submitted_at::bigint[]) AS r(
            id, request_id, submitted_at)
 ), uses AS (
@@ -29,9 +31,11 @@ WITH c AS (
      FOR SHARE
 ), new_runs AS (
   INSERT INTO runs (id, application_id, ref, version, description, submitted_by, submitted_at,
-                    request_id, parameters, recipients, packaging, script_name, after_script)
+                    request_id, parameters, recipients, packaging, script_name, after_script,
+                    no_build_caches)
   SELECT id, application, ref, version, description, submitted_by, from_micros(submitted_at),
-         request_id, parameters, recipients, packaging, script_name, after_script
+         request_id, parameters, recipients, packaging, script_name, after_script,
+         no_build_caches
     FROM c
    WHERE c.id NOT IN (SELECT run FROM uses
                        WHERE (platform, name, environment) NOT IN

@@ -1,5 +1,7 @@
 #include "controller/store/pg/pg_release_page_store.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 #include "common/status/status.h"
@@ -35,6 +37,11 @@ SELECT p.task_id, encode(p.token_hash, 'hex') AS token_hash, p.file, p.file_name
   FROM release_pages p JOIN tasks t ON t.id = p.task_id
  WHERE p.token_hash = decode($1, 'hex') AND p.expires_at > from_micros($2)
    AND t.state IN ('running', 'unknown', 'succeeded'))"};
+constexpr Statement kClose{"release_pages_close", R"(
+UPDATE release_pages p SET expires_at = least(p.expires_at, from_micros($2))
+  FROM release_pages before
+ WHERE p.task_id = $1 AND before.task_id = p.task_id
+RETURNING to_micros(p.expires_at) AS closed_at, before.expires_at > p.expires_at AS now_closed)"};
 constexpr Statement kForget{"release_pages_forget",
                             R"(
 DELETE FROM release_pages p
@@ -84,6 +91,25 @@ absl::StatusOr<ReleasePage> PgReleasePageStore::Find(const Sha256Digest& token_h
   if (!found.empty()) return std::move(found.front());
   return MakeError(absl::StatusCode::kNotFound, "NO_SUCH_PAGE",
                    "there is no such page, or its time is over", "Ask who sent it for a new one.");
+}
+
+absl::StatusOr<WallTime> PgReleasePageStore::Close(const TaskId& task, WallTime now,
+                                                   const Cause& cause) {
+  WallTime closed_at;
+  SLIPWAY_RETURN_IF_ERROR(ChangeAudited(
+      database_, cause, "close_page", "task", task.value(), {},
+      [&](Transaction& transaction, domain::AuditEntry& entry) -> absl::Status {
+        const pqxx::result rows = transaction.Run(kClose, task.value(), ToUnixMicros(now));
+        if (rows.empty()) {
+          return MakeError(absl::StatusCode::kNotFound, "NO_SUCH_PAGE",
+                           fmt::format("task {} has no page", task.value()),
+                           "Name the publish to a channel that made it.");
+        }
+        closed_at = TimeOf(rows[0]["closed_at"]);
+        if (!rows[0]["now_closed"].as<bool>()) entry.action.clear();
+        return absl::OkStatus();
+      }));
+  return closed_at;
 }
 
 absl::StatusOr<std::set<std::string>> PgReleasePageStore::ForgetExpired(WallTime now) {

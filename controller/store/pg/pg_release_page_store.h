@@ -16,6 +16,7 @@ class PgReleasePageStore final : public ReleasePageStore {
 
   absl::Status Put(const domain::ReleasePage& page) override;
   absl::StatusOr<domain::ReleasePage> Find(const Sha256Digest& token_hash, WallTime now) override;
+  absl::StatusOr<WallTime> Close(const TaskId& task, WallTime now, const Cause& cause) override;
   absl::StatusOr<std::set<std::string>> ForgetExpired(WallTime now) override;
 
  private:

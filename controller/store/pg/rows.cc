@@ -372,7 +372,8 @@ domain::Run RunFromRow(const pqxx::row& row) {
           .recipients = LabelsFromJson(Text(row["r_recipients"])),
           .packaging = PackagingFromJson(Text(row["r_packaging"])),
           .after_script = TaskId(Text(row["r_after_script"])),
-          .script_name = Text(row["r_script_name"])};
+          .script_name = Text(row["r_script_name"]),
+          .no_build_caches = row["r_no_build_caches"].as<bool>()};
 }
 
 domain::PublishPermit PermitFromRow(const pqxx::row& row) {

@@ -33,7 +33,8 @@ namespace slipway::store::pg {
   "r.submitted_by AS r_submitted_by, to_micros(r.submitted_at) AS r_submitted_at, " \
   "r.request_id AS r_request_id, r.parameters AS r_parameters, "                    \
   "r.recipients AS r_recipients, r.packaging AS r_packaging, "                      \
-  "r.after_script AS r_after_script, r.script_name AS r_script_name"
+  "r.after_script AS r_after_script, r.script_name AS r_script_name, "              \
+  "r.no_build_caches AS r_no_build_caches"
 
 domain::Task TaskFromRow(const pqxx::row& row);
 domain::Run RunFromRow(const pqxx::row& row);

@@ -31,7 +31,8 @@ std::string Common(const domain::Run& run) {
                            {"recipients", LabelsToJson(run.recipients)},
                            {"packaging", PackagingToJson(run.packaging)},
                            {"script_name", run.script_name},
-                           {"after_script", run.after_script.value()}});
+                           {"after_script", run.after_script.value()},
+                           {"no_build_caches", run.no_build_caches}});
 }
 
 std::string Common(const domain::Task& task) {

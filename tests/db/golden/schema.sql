@@ -342,6 +342,13 @@ CREATE TABLE public.platform_images (
     CONSTRAINT platform_images_media_type_check CHECK ((media_type = ANY (ARRAY['image/png'::text, 'image/jpeg'::text])))
 );
 ALTER TABLE ONLY public.platform_images ALTER COLUMN image SET STORAGE EXTERNAL;
+CREATE TABLE public.prepared_images (
+    application_id text NOT NULL,
+    name text NOT NULL,
+    manifest text NOT NULL,
+    shared_by text NOT NULL,
+    shared_at timestamp with time zone NOT NULL
+);
 CREATE TABLE public.publish_permits (
     task_id text NOT NULL,
     attempt bigint NOT NULL,
@@ -435,6 +442,7 @@ CREATE TABLE public.runs (
     packaging jsonb DEFAULT '{}'::jsonb NOT NULL,
     script_name text DEFAULT ''::text NOT NULL,
     after_script text DEFAULT ''::text NOT NULL,
+    no_build_caches boolean DEFAULT false NOT NULL,
     CONSTRAINT runs_request_id_check CHECK ((request_id <> ''::text))
 );
 CREATE TABLE public.schema_migrations (
@@ -576,6 +584,8 @@ ALTER TABLE ONLY public.packagings
     ADD CONSTRAINT packagings_pkey PRIMARY KEY (application_id, commit_id, platform, packaged_at, task_id);
 ALTER TABLE ONLY public.platform_images
     ADD CONSTRAINT platform_images_pkey PRIMARY KEY (task_id);
+ALTER TABLE ONLY public.prepared_images
+    ADD CONSTRAINT prepared_images_pkey PRIMARY KEY (application_id, name);
 ALTER TABLE ONLY public.publish_permits
     ADD CONSTRAINT publish_permits_nonce_key UNIQUE (nonce);
 ALTER TABLE ONLY public.publish_permits
@@ -634,6 +644,7 @@ CREATE INDEX join_tokens_by_age ON public.join_tokens USING btree (created_at);
 CREATE INDEX logins_live ON public.logins USING btree (account_id, created_at) WHERE (ended_at IS NULL);
 CREATE INDEX logins_over ON public.logins USING btree (LEAST(ended_at, expires_at));
 CREATE INDEX packagings_by_time ON public.packagings USING brin (packaged_at);
+CREATE INDEX prepared_images_by_manifest ON public.prepared_images USING btree (application_id, manifest);
 CREATE INDEX release_pages_expires ON public.release_pages USING btree (expires_at);
 CREATE INDEX releases_of_application ON public.releases USING btree (application_id, sequence);
 CREATE INDEX releases_of_build ON public.releases USING btree (build_task, sequence);
@@ -682,6 +693,8 @@ ALTER TABLE ONLY public.logins
     ADD CONSTRAINT logins_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 ALTER TABLE ONLY public.platform_images
     ADD CONSTRAINT platform_images_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.tasks(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.prepared_images
+    ADD CONSTRAINT prepared_images_application_id_fkey FOREIGN KEY (application_id) REFERENCES public.applications(id);
 ALTER TABLE ONLY public.publish_permits
     ADD CONSTRAINT publish_permits_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.tasks(id);
 ALTER TABLE ONLY public.publish_resolutions
