@@ -214,10 +214,12 @@ def own_platform(farm):
         farm.slipway("targets", "create", "acme/acme", "--image", "slipway-publisher-acme:1")
         key = farm.folder / "acme.key"
         key.write_text(secrets.token_hex(32))
+        key.chmod(0o600)
+        app = farm.application("own")
         sealed = farm.folder / "acme.sealed"
         farm.slipway("credentials", "seal", "--app", "own", "--platform", "acme", "--app-id", "acme-7", "--key", key, "--out", sealed)
         own = lab("mkdir out; echo hello >out/x", tail="  acme: {app_id: acme-7, output: out, credential: acme.credential, publish: {shelf: 3}}\n")
-        farm.application("own").commit({"slipway.yaml": own, "acme.credential": sealed.read_bytes()})
+        app.commit({"slipway.yaml": own, "acme.credential": sealed.read_bytes()})
         run, _ = farm.submit("own", "acme", "--version", "1.2.3", "--publish")
         publish = next(task for task in farm.finish(run) if task["kind"] == "TASK_KIND_PUBLISH")
         log = farm.log(publish["id"]).decode()
