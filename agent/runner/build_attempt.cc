@@ -99,6 +99,8 @@ BuildAttempt::Trouble BuildAttempt::Prepare() {
     if (!recipe.ok()) return FailureOf(recipe.status());
     image = EnsurePrepared(context_, *recipe, limits_);
     if (!image.ok()) return FailureOf(image.status());
+    context_.progress.base_image = recipe->base;
+    context_.progress.base_image_id = recipe->base_id;
     platform_.build.image = PreparedName(*recipe);
   }
   const project::BuildConfig& build = platform_.build;
@@ -212,6 +214,8 @@ init::StepSpec BuildAttempt::ScriptStep() const {
 BuildAttempt::Trouble BuildAttempt::RunScript() {
   outcome_.image = context_.progress.image;
   outcome_.image_digest = context_.progress.image_id;
+  outcome_.base_image = context_.progress.base_image;
+  outcome_.base_image_digest = context_.progress.base_image_id;
   context_.BeginStep(3, "script", context_.progress.step_started_at);
   absl::Status ready;
   if (resumes_) {

@@ -22,6 +22,9 @@ struct Progress {
   // Name and id; the name as slipway.yaml says it, unless the image was prepared.
   std::string image = {};
   std::string image_id;
+  // The same of the builder image that it was prepared of; empty: it is that one itself.
+  std::string base_image = {};
+  std::string base_image_id = {};
   // The container whose network it has joined; empty: it has its own.
   std::string network = {};
   // Once the product is an artifact, and something of it may be gone from the tree: its manifest.

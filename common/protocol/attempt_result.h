@@ -40,8 +40,10 @@ struct BuildOutcome {
   // The build (a task's id) whose product this is, when the same had been built before; empty: it
   // was built here.
   std::string same_as{};
-  // The image as slipway.yaml names it.
+  // The image as slipway.yaml names it, unless it was prepared; then that name and id are here.
   std::string image{};
+  std::string base_image{};
+  std::string base_image_digest{};
 
   friend bool operator==(const BuildOutcome&, const BuildOutcome&) = default;
 };

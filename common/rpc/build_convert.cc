@@ -28,13 +28,16 @@ v1::BuildOutcome ToProto(const protocol::BuildOutcome& b) {
   out.mutable_parameters()->insert(b.parameters.begin(), b.parameters.end());
   out.set_same_as(b.same_as);
   out.set_image(Cut(b.image));
+  out.set_base_image(Cut(b.base_image));
+  out.set_base_image_digest(Cut(b.base_image_digest));
   return out;
 }
 
 absl::StatusOr<protocol::BuildOutcome> FromProto(const v1::BuildOutcome& b) {
   protocol::BuildOutcome out;
-  for (const auto* text : {&b.commit(), &b.commit_subject(), &b.image_digest(), &b.version(),
-                           &b.script_qr(), &b.app_id(), &b.image()}) {
+  for (const auto* text :
+       {&b.commit(), &b.commit_subject(), &b.image_digest(), &b.version(), &b.script_qr(),
+        &b.app_id(), &b.image(), &b.base_image(), &b.base_image_digest()}) {
     SLIPWAY_RETURN_IF_ERROR(CheckLength("build", *text, kMaxText));
   }
   SLIPWAY_RETURN_IF_ERROR(
@@ -44,6 +47,8 @@ absl::StatusOr<protocol::BuildOutcome> FromProto(const v1::BuildOutcome& b) {
   out.commit_subject = b.commit_subject();
   out.image_digest = b.image_digest();
   out.image = b.image();
+  out.base_image = b.base_image();
+  out.base_image_digest = b.base_image_digest();
   SLIPWAY_ASSIGN_OR_RETURN(out.manifest, DigestFromProto(b.manifest(), "build.manifest"));
   out.artifact_bytes = b.artifact_bytes();
   out.artifact_files = b.artifact_files();

@@ -24,7 +24,7 @@ class HotShop : public Shop {
  public:
   // Submits it and builds it if anybody has to; the build as it was answered.
   v1::Task Package(const v1::SubmitRunRequest& request, const std::string& credential = "",
-                   const std::string& image = "", const std::string& image_name = "") {
+                   const std::string& image = "", const std::string& prepared_of = "") {
     const auto submitted = farm().client().Submit(request);
     REQUIRE_OK(submitted);
     if (submitted->tasks(0).state() == v1::TASK_STATE_SUCCEEDED) return submitted->tasks(0);
@@ -35,7 +35,11 @@ class HotShop : public Shop {
     REQUIRE_OK(uploaded);
     protocol::AttemptResult result = BuildResult("a log\n", uploaded->manifest, credential);
     if (!image.empty()) result.build->image_digest = image;
-    if (!image_name.empty()) result.build->image = image_name;
+    if (!prepared_of.empty()) {
+      result.build->base_image = result.build->image;
+      result.build->base_image_digest = prepared_of;
+      result.build->image = "slipway-prepared/app:0123";
+    }
     for (const auto& [name, value] : request.parameters()) {
       result.build->parameters[name] = value;
     }
@@ -158,12 +162,19 @@ TEST_CASE("Hot cache: what was built in another image than its name stands for i
   CHECK(IsHot(shop.Package(Wanted())));
 }
 
-TEST_CASE("Hot cache: images that agents prepared of the same are the same", "[integration]") {
+TEST_CASE("Hot cache: images that agents prepared of the same builder image are the same",
+          "[integration]") {
   HotShop shop;
-  const std::string prepared = "slipway-prepared/app:0123";
   for (int i = 0; i < 4; ++i) {
-    CHECK_FALSE(IsHot(shop.Package(Wanted(), "", "sha256:" + std::to_string(i), prepared)));
+    // Each agent has made its own.
+    CHECK_FALSE(IsHot(shop.Package(Wanted(), "", "sha256:" + std::to_string(i), "sha256:old")));
   }
+  CHECK(IsHot(shop.Package(Wanted())));
+  // Another one is behind that name now.
+  v1::SubmitRunRequest versioned = Wanted();
+  versioned.set_version("1.0.0");
+  CHECK_FALSE(IsHot(shop.Package(versioned, "", "sha256:9", "sha256:new")));
+  CHECK_FALSE(IsHot(shop.Package(Wanted(), "", "sha256:9", "sha256:new")));
   CHECK(IsHot(shop.Package(Wanted())));
 }
 

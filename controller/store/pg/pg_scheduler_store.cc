@@ -118,8 +118,8 @@ WITH c AS (
             c.image, c.image_type,
             CASE WHEN t.kind = 'build' AND t.state = 'succeeded'
                  THEN nullif(c.result #>> '{build,commit}', '') END AS built_commit,
-            t.finished_at, c.result #>> '{build,image}' AS built_in,
-            c.result #>> '{build,image_digest}' AS built_in_digest
+            t.finished_at, )" SLIPWAY_PG_BUILDER_IMAGE("c.result") R"( AS built_in,
+            )" SLIPWAY_PG_BUILDER_DIGEST("c.result") R"( AS built_in_digest
 ), built AS (
   INSERT INTO built_commits AS b (application_id, commit_id, platform, task_id)
   SELECT DISTINCT ON (1, 2, 3) application_id, built_commit, platform, id

@@ -104,14 +104,18 @@ json::object BuildToJson(const protocol::BuildOutcome& build) {
           {"publish_options", json::value_from(build.publish_options)},
           {"parameters", LabelsToJson(build.parameters)},
           {"same_as", build.same_as},
-          {"image", build.image}};
+          {"image", build.image},
+          {"base_image", build.base_image},
+          {"base_image_digest", build.base_image_digest}};
 }
 
 protocol::BuildOutcome BuildFromJson(const json::object& from) {
-  // Results from before there were parameters have none.
+  // Results from before there were such fields have none.
   const json::value* parameters = from.if_contains("parameters");
-  const json::value* same_as = from.if_contains("same_as");
-  const json::value* image = from.if_contains("image");
+  const auto later = [&from](const char* name) {
+    const json::value* text = from.if_contains(name);
+    return text == nullptr ? std::string() : json::value_to<std::string>(*text);
+  };
   return {.commit = Text(from, "commit"),
           .commit_subject = Text(from, "commit_subject"),
           .image_digest = Text(from, "image_digest"),
@@ -126,8 +130,10 @@ protocol::BuildOutcome BuildFromJson(const json::object& from) {
           .parameters = parameters == nullptr
                             ? std::map<std::string, std::string>()
                             : json::value_to<std::map<std::string, std::string>>(*parameters),
-          .same_as = same_as == nullptr ? "" : json::value_to<std::string>(*same_as),
-          .image = image == nullptr ? "" : json::value_to<std::string>(*image)};
+          .same_as = later("same_as"),
+          .image = later("image"),
+          .base_image = later("base_image"),
+          .base_image_digest = later("base_image_digest")};
 }
 
 json::object ProbeToJson(const protocol::ProbeOutcome& probe) {

@@ -36,6 +36,14 @@ namespace slipway::store::pg {
   "r.after_script AS r_after_script, r.script_name AS r_script_name, "              \
   "r.no_build_caches AS r_no_build_caches"
 
+// The builder image of a build's result and what was behind its name, of which an image may have
+// been prepared; '' when the agent did not say.
+#define SLIPWAY_PG_BUILDER_IMAGE(result) \
+  "coalesce(nullif(" result " #>> '{build,base_image}', ''), " result " #>> '{build,image}')"
+#define SLIPWAY_PG_BUILDER_DIGEST(result)                                    \
+  "coalesce(nullif(" result " #>> '{build,base_image_digest}', ''), " result \
+  " #>> '{build,image_digest}')"
+
 domain::Task TaskFromRow(const pqxx::row& row);
 domain::Run RunFromRow(const pqxx::row& row);
 domain::PublishPermit PermitFromRow(const pqxx::row& row);
