@@ -1,8 +1,12 @@
 """What products cost beside their scripts: one of which a hundredth has changed, the next one of an application with
 build caches, and three platforms from one commit."""
 
+import os
+import pathlib
 import re
 import statistics
+import subprocess
+import tempfile
 import time
 
 import starts
@@ -13,6 +17,7 @@ from task_times import detail_of, seconds_of, step_of
 
 FILE_BYTES = 8000
 PROJECT = REPOSITORY / "deploy/demo/tea-timer"
+UNI_IMAGE = "slipway-builder-uni:1"
 
 
 def page(number, content):
@@ -85,9 +90,31 @@ def cpu_of(log):
     return sum(60 * int(minutes) + float(seconds) for line in lines for minutes, seconds in (line[:2], line[2:]))
 
 
+def bare(farm, files, targets):
+    """Seconds that the same scripts take when `docker run` starts them at once."""
+    running = []
+    with tempfile.TemporaryDirectory(dir=farm.folder) as folder:
+        os.chmod(folder, 0o755)
+        for name in targets:
+            for path, content in files.items():
+                file = pathlib.Path(folder, name, path)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(content if isinstance(content, bytes) else content.encode())
+        subprocess.run(["chown", "-R", "1000:1000", folder], check=True)
+        started = time.monotonic()
+        for name, target in targets.items():
+            running.append(subprocess.Popen(
+                ["docker", "run", "--rm", "--network", "none", "--label", "io.slipway.role=test", "--user", "1000:1000", "--workdir", "/workspace",
+                 "--env", "HOME=/tmp", "--env", "NO_COLOR=1", "--env", f"SLIPWAY_PLATFORM={name}", "--env", f"UNI_TARGET={target}",
+                 "--volume", f"{folder}/{name}:/workspace", UNI_IMAGE, "sh", "-e", "scripts/build.sh"], stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT))
+        if any(process.wait(600) for process in running):
+            raise CannotMeasure("a script failed with docker run")
+        return time.monotonic() - started
+
+
 def platforms(farm, rounds, say):
-    """Pairs of seconds: all three platforms of the demonstration from submit to the last product, and half of
-    the processor time of their scripts."""
+    """Rounds of {name: seconds}: all three platforms of the demonstration from submit to the last product, half of
+    the processor time of their scripts, and these scripts alone with `docker run`."""
     files = {name: content for name, content in tree_of(PROJECT).items() if not name.startswith(("node_modules/", "dist/"))}
     text = files["slipway.yaml"]
     text = text.decode() if isinstance(text, bytes) else text
@@ -95,20 +122,23 @@ def platforms(farm, rounds, say):
     text = text.replace("  script: scripts/build.sh\n", "  run: sh -e scripts/build.sh && times\n")
     app = farm.application("platforms")
     app.commit({**files, "slipway.yaml": text})
-    names = re.findall(r"^  (\w+):\n    app_id", text, re.M)
+    targets = dict(re.findall(r"^  (\w+):\n    app_id(?:.*\n)*?    env: \{UNI_TARGET: ([\w-]+)", text, re.M))
     other = farm.add_agent("second")
     farm.wait_agents()
     found = []
     try:
         for number in range(rounds + 1):
-            tasks = farm.finish(farm.submit("platforms", ",".join(names))[0], 600)
+            run, _ = farm.submit("platforms", ",".join(targets))
+            farm.slipway("follow", run)  # nobody polls while it is measured
+            tasks = farm.finish(run)
             if any(task["state"] != "TASK_STATE_SUCCEEDED" for task in tasks) or len({task["agent"] for task in tasks}) != 2:
                 raise CannotMeasure(f"{[(task['platform'], task['state'], task['agent']) for task in tasks]}")
             wall = max(seconds_of(task["finished_at"]) for task in tasks) - min(seconds_of(task["created_at"]) for task in tasks)
             cpu = sum(cpu_of(farm.log(task["id"]).decode(errors="replace")) for task in tasks)
-            say(f"platforms: {wall:.1f} s, their scripts took {cpu:.1f} s of processors")
+            docker = bare(farm, files, targets)
+            say(f"platforms: {wall:.1f} s, their scripts took {cpu:.1f} s of processors; with docker run {docker:.1f} s")
             if number > 0:
-                found.append((wall, cpu / 2))
+                found.append({"wall": wall, "half": cpu / 2, "docker": docker})
     finally:
         other.stop()
         farm.agents.remove(other)
@@ -134,8 +164,11 @@ def figure_cached(farm, rounds, say, figure):
 
 
 def figure_platforms(farm, rounds, say, figure):
+    found = platforms(farm, rounds, say)
     yield figure("platforms", "three platforms of one uni-app project on two agents, submit → last product",
-                 "half of their scripts' processor time", 1.1).ratio(platforms(farm, rounds, say), faster=False)
+                 "half of their scripts' processor time", 1.1).ratio([(one["wall"], one["half"]) for one in found], faster=False)
+    yield figure("platforms_docker", "the same", "`docker run` of the three at once, of trees that lie there", None).ratio(
+        [(one["wall"], one["docker"]) for one in found], faster=False)
 
 
 FIGURES = {"hot": figure_hot, "changed": figure_changed, "cached": figure_cached, "platforms": figure_platforms}

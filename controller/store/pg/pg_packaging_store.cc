@@ -28,7 +28,8 @@ SELECT n.times, same.*
      WHERE n.times > $6 AND r.version = $7 AND r.description = $8 AND r.parameters = $9::jsonb
        AND t.requirements = $10::jsonb
        AND (NOT $11 OR t.result #>> '{build,sealed_credential}' <> '')
-       -- A prepared image is what it was made of, of which the commit has all but the builder image.
+       -- A prepared image is what it was made of, of which the commit has all but the builder
+       -- image.
        AND EXISTS (SELECT FROM builder_images i
                     WHERE i.image = )" SLIPWAY_PG_BUILDER_IMAGE("t.result") R"(
                       AND i.digest = )" SLIPWAY_PG_BUILDER_DIGEST("t.result") R"()
