@@ -10,10 +10,10 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
-#include <fstream>
 #include <system_error>
 #include <utility>
 
+#include "common/fs/boot_id.h"
 #include "common/fs/directory_stream.h"
 #include "common/fs/disk_usage.h"
 #include "common/fs/unique_fd.h"
@@ -45,10 +45,7 @@ absl::Status Check(const CacheId& id) {
 }
 
 std::string BootOfMachine() {
-  std::ifstream file("/proc/sys/kernel/random/boot_id");
-  std::string id;
-  std::getline(file, id);
-  id = id.substr(0, 8);
+  const std::string id = fs::BootId().substr(0, 8);
   // Unknown: another one each time.
   return IsPart(id) ? id : NewId("").substr(0, 8);
 }
@@ -233,19 +230,33 @@ absl::Status CacheStore::Keep(const CacheId& id, int directory, const std::strin
   std::vector<Kept> gone;
   {
     const std::lock_guard lock(mu_);
-    if (others == Others::kGo) {
-      const auto stay = std::stable_partition(kept_.begin(), kept_.end(),
-                                              [&](const Kept& one) { return one.id != id; });
-      std::move(stay, kept_.end(), std::back_inserter(gone));
-      kept_.erase(stay, kept_.end());
-    }
-    kept_.push_back(std::move(kept));
+    if (others == Others::kGo) gone = Take(id);
     last_kept_ = clock_.Mono();
+    if (FindUnmeasured() == nullptr) unmeasured_since_ = last_kept_;
+    kept_.push_back(std::move(kept));
     for (Kept& one : TakeSurplus()) gone.push_back(std::move(one));
   }
   changed_.notify_all();
   for (const Kept& one : gone) ThrowAway(one.slot);
   return absl::OkStatus();
+}
+
+void CacheStore::Drop(const CacheId& id) {
+  std::vector<Kept> gone;
+  {
+    const std::lock_guard lock(mu_);
+    gone = Take(id);
+  }
+  changed_.notify_all();
+  for (const Kept& one : gone) ThrowAway(one.slot);
+}
+
+std::vector<CacheStore::Kept> CacheStore::Take(const CacheId& id) {
+  const auto stay = std::stable_partition(kept_.begin(), kept_.end(),
+                                          [&](const Kept& one) { return one.id != id; });
+  std::vector<Kept> taken(std::make_move_iterator(stay), std::make_move_iterator(kept_.end()));
+  kept_.erase(stay, kept_.end());
+  return taken;
 }
 
 std::vector<KeptCache> CacheStore::ListKept() {
@@ -275,7 +286,8 @@ void CacheStore::Settle(const std::stop_token& stop) {
   std::unique_lock lock(mu_);
   while (changed_.wait(lock, stop, [&] { return FindUnmeasured() != nullptr; }) &&
          !stop.stop_requested()) {
-    const MonoTime quiet = last_kept_ + options_.quiet;
+    const MonoTime quiet =
+        std::min(last_kept_ + options_.quiet, unmeasured_since_ + options_.longest_wait);
     if (const MonoTime now = clock_.Mono(); last_kept_ != MonoTime() && now < quiet) {
       changed_.wait_for(lock, stop, quiet - now, [&] { return false; });
       continue;
@@ -283,7 +295,7 @@ void CacheStore::Settle(const std::stop_token& stop) {
     const std::string slot = FindUnmeasured()->slot;
     lock.unlock();
     const std::string data = slot + "/data";
-    const std::int64_t bytes = fs::DiskUsage(data, stop);
+    const std::int64_t bytes = fs::DiskUsage(data, stop, fs::HardLinks::kWhole);
     const fs::UniqueFd opened(open(data.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     // What `size` says has to be on the disk before it: a machine that goes down may lose the
     // content of files and keep their names.

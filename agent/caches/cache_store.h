@@ -30,6 +30,8 @@ struct StoreOptions {
   // Nothing is measured before so long after the last cache came back: it would cost the builds
   // that run.
   Duration quiet = std::chrono::seconds(3);
+  // But no longer than this, while builds end all the time.
+  Duration longest_wait = std::chrono::seconds(30);
 };
 
 struct KeptCache {
@@ -86,6 +88,9 @@ class CacheStore {
   [[nodiscard]] absl::Status Keep(const CacheId& id, int directory, const std::string& name,
                                   Others others = Others::kStay);
 
+  // Throws away what is kept under the id.
+  void Drop(const CacheId& id);
+
   // Those not lent.
   [[nodiscard]] std::vector<KeptCache> ListKept();
   // kAborted: it is lent now, or gone.
@@ -113,6 +118,8 @@ class CacheStore {
   void Settle(const std::stop_token& stop);
   // REQUIRES: mu_. What is too much is no longer kept; to be thrown away by the caller.
   [[nodiscard]] std::vector<Kept> TakeSurplus();
+  // REQUIRES: mu_. No longer kept; to be thrown away by the caller.
+  [[nodiscard]] std::vector<Kept> Take(const CacheId& id);
   // REQUIRES: mu_. nullptr: all are measured.
   [[nodiscard]] Kept* FindUnmeasured();
   void ThrowAway(const std::string& path);
@@ -130,6 +137,8 @@ class CacheStore {
   // Guarded by mu_. The least recently used first.
   std::vector<Kept> kept_;
   MonoTime last_kept_;
+  // Since when there has been one that is not measured.
+  MonoTime unmeasured_since_;
   // Last: stops and joins before the rest goes.
   std::jthread settler_;
 };

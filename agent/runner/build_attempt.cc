@@ -17,6 +17,7 @@
 #include "agent/workspace/failure.h"
 #include "agent/workspace/script_result.h"
 #include "common/config/units.h"
+#include "common/fs/boot_id.h"
 #include "common/fs/files.h"
 #include "common/manifest/scan.h"
 #include "common/status/status.h"
@@ -71,6 +72,12 @@ AttemptEnd BuildAttempt::Run() {
 }
 
 BuildAttempt::Trouble BuildAttempt::Everything() {
+  // Its result is on the disk before the files that it speaks of: what of those came there, nobody
+  // could tell.
+  if (resumes_ && !context_.progress.boot.empty() && context_.progress.boot != fs::BootId()) {
+    return MakeFailure(reason::kContainerLost,
+                       "The agent's machine went down while the build was under way.");
+  }
   if (Trouble trouble = Fetch()) return trouble;
   if (!resumes_) {
     if (Trouble trouble = Prepare()) return trouble;
@@ -80,9 +87,11 @@ BuildAttempt::Trouble BuildAttempt::Everything() {
 }
 
 std::optional<BuildCaches::End> BuildAttempt::CachesEnd(bool succeeded) const {
-  if (succeeded) return BuildCaches::End::kSucceeded;
   if (!begun_) return BuildCaches::End::kNotBegun;
-  if (ended_by_itself_ && !context_.control.canceled()) return BuildCaches::End::kFailed;
+  // What was ended by force may have been at work on them, also under a script that went well.
+  if (!ended_by_itself_) return std::nullopt;
+  if (succeeded) return BuildCaches::End::kSucceeded;
+  if (!context_.control.canceled()) return BuildCaches::End::kFailed;
   return std::nullopt;
 }
 
@@ -136,6 +145,7 @@ absl::StatusOr<bool> BuildAttempt::TakeWarm() {
     pool.GiveUp(*std::move(stall));
     return moved;
   }
+  context_.progress.boot = fs::BootId();
   context_.progress.container = stall->container.value();
   context_.progress.step_started_at = context_.clock.Wall();
   absl::Status taken = session_.Take(stall->container, std::move(stall->init));
@@ -177,6 +187,7 @@ absl::Status BuildAttempt::CreateAndStart(const executor::ContainerSpec& spec) {
   std::vector<std::string> warnings;
   SLIPWAY_RETURN_IF_ERROR(session_.Create(spec, &warnings));
   for (const std::string& warning : warnings) context_.Say("the Engine warns: " + warning);
+  context_.progress.boot = fs::BootId();
   context_.progress.container = session_.id().value();
   context_.progress.network =
       spec.network.kind == executor::NetworkKind::kContainer ? spec.network.name : "";

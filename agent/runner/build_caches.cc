@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <limits>
 #include <utility>
 
 #include "agent/runner/failures.h"
@@ -23,8 +22,6 @@ namespace slipway::runner {
 namespace {
 
 using Trouble = std::optional<protocol::Failure>;
-
-constexpr std::int64_t kAnySize = std::numeric_limits<std::int64_t>::max();
 
 std::string FolderOf(const std::string& path) {
   const std::size_t slash = path.rfind('/');
@@ -126,8 +123,9 @@ Trouble BuildCaches::Lend(std::int64_t max_bytes) {
   std::uint64_t hits = 0;
   for (Planned& planned : planned_) {
     Trouble trouble = planned.config.path.empty() ? LendTool(planned, tools->get(), max_bytes)
-                                                  : LendFolder(planned);
+                                                  : LendFolder(planned, max_bytes);
     if (trouble) return trouble;
+    max_bytes -= planned.bytes;
     hits += planned.hit ? 1 : 0;
   }
   log::Info("build_caches", {{"task", context_.key.task.value()},
@@ -146,7 +144,7 @@ Trouble BuildCaches::LendTool(Planned& planned, int directory, std::int64_t max_
   return made.ok() ? Trouble() : FailureOf(made);
 }
 
-Trouble BuildCaches::LendFolder(Planned& planned) {
+Trouble BuildCaches::LendFolder(Planned& planned, std::int64_t max_bytes) {
   const std::string& path = planned.config.path;
   const bool make = MayLend() && context_.parts.caches.Has(IdOf(planned));
   const absl::StatusOr<fs::UniqueFd> parent =
@@ -160,7 +158,7 @@ Trouble BuildCaches::LendFolder(Planned& planned) {
   if (parent.ok() && fstatat(parent->get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) {
     return PathTaken(planned.config, "the commit has something there");
   }
-  Move(planned, parent.ok() ? parent->get() : -1, name, kAnySize);
+  Move(planned, parent.ok() ? parent->get() : -1, name, max_bytes);
   return std::nullopt;
 }
 
@@ -168,6 +166,8 @@ void BuildCaches::Move(Planned& planned, int directory, const std::string& name,
                        std::int64_t max_bytes) {
   const std::string& cache = planned.config.name;
   if (!MayLend()) {
+    // Whatever becomes of this build.
+    if (MayKeep()) context_.parts.caches.Drop(IdOf(planned));
     const char* why = !context_.parts.caches.enabled() ? "this agent keeps none"
                       : MayKeep()                      ? "the build was asked to begin without"
                                                        : "a script that was brought gets none";
@@ -181,6 +181,7 @@ void BuildCaches::Move(Planned& planned, int directory, const std::string& name,
     loan = caches::Loan();
   }
   planned.hit = loan->hit;
+  planned.bytes = loan->bytes.value_or(0);
   if (!loan->hit) {
     return context_.Say(fmt::format("cache {}: miss{}", cache,
                                     loan->too_large ? " (what was kept is too large)" : ""));

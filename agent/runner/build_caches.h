@@ -54,6 +54,7 @@ class BuildCaches {
     // Of its key files' names and contents; empty: a tool's own.
     std::string files{};
     bool hit = false;
+    std::int64_t bytes = 0;  // lent; 0 of one that is not measured yet
   };
 
   [[nodiscard]] caches::CacheId IdOf(const Planned& planned) const;
@@ -62,7 +63,8 @@ class BuildCaches {
   [[nodiscard]] bool MayKeep() const;
   [[nodiscard]] std::optional<protocol::Failure> LendTool(Planned& planned, int directory,
                                                           std::int64_t max_bytes);
-  [[nodiscard]] std::optional<protocol::Failure> LendFolder(Planned& planned);
+  [[nodiscard]] std::optional<protocol::Failure> LendFolder(Planned& planned,
+                                                            std::int64_t max_bytes);
   // `max_bytes`: of what is lent.
   void Move(Planned& planned, int directory, const std::string& name, std::int64_t max_bytes);
   [[nodiscard]] absl::Status Keep(const Planned& planned);

@@ -211,6 +211,8 @@ std::vector<std::string> BuildEnvironment(const RunnerOptions& options, const Ta
   };
   for (const auto& [name, value] : ours) env.insert_or_assign(name, value);
   if (!facts.tool_caches.empty()) env.insert_or_assign("SLIPWAY_CACHE", inside::kCaches);
+  // Images made at different times may hold different compilers of one size and time.
+  if (!facts.tool_caches.empty()) env.emplace("CCACHE_COMPILERCHECK", "content");
   for (const std::string& tool : facts.tool_caches) {
     env.insert_or_assign(std::string(project::ToolCacheVariable(tool)),
                          fmt::format("{}/{}", inside::kCaches, tool));

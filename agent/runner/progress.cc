@@ -46,11 +46,11 @@ std::optional<Progress::Archived> ParseArchived(std::string_view text) {
 absl::Status SaveProgress(const std::string& attempt_dir, const Progress& progress,
                           Survives survives) {
   const std::string text = fmt::format(
-      "started_at={}\ncommit={}\ncontainer={}\nimage={}\nimage_id={}\nbase_image={}\n"
+      "started_at={}\ncommit={}\nboot={}\ncontainer={}\nimage={}\nimage_id={}\nbase_image={}\n"
       "base_image_id={}\nnetwork={}\nstep_started_at={}\n{}",
-      ToUnixMicros(progress.started_at), progress.commit, progress.container, progress.image,
-      progress.image_id, progress.base_image, progress.base_image_id, progress.network,
-      ToUnixMicros(progress.step_started_at), ArchivedText(progress.archived));
+      ToUnixMicros(progress.started_at), progress.commit, progress.boot, progress.container,
+      progress.image, progress.image_id, progress.base_image, progress.base_image_id,
+      progress.network, ToUnixMicros(progress.step_started_at), ArchivedText(progress.archived));
   SLIPWAY_ASSIGN_OR_RETURN(const fs::UniqueFd dir, fs::OpenDirectory(attempt_dir));
   const fs::UniqueFd file(openat(dir.get(), "progress.new",
                                  O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
@@ -82,6 +82,7 @@ absl::StatusOr<Progress> LoadProgress(const std::string& attempt_dir) {
     const std::string_view value = line.substr(equals + 1);
     if (key == "started_at") progress.started_at = ParseTime(value);
     if (key == "commit") progress.commit = value;
+    if (key == "boot") progress.boot = value;
     if (key == "container") progress.container = value;
     if (key == "image") progress.image = value;
     if (key == "image_id") progress.image_id = value;

@@ -17,6 +17,8 @@ struct Progress {
   WallTime started_at;
   // Of a build, once resolved: the ref may name another commit by now.
   std::string commit;
+  // In which life of the machine it was created; empty: an older agent did not say.
+  std::string boot = {};
   // Once created: Docker's id. Before a step runs in it, this is saved.
   std::string container;
   // Name and id; the name as slipway.yaml says it, unless the image was prepared.

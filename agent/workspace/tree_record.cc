@@ -119,15 +119,6 @@ std::optional<TreeRecord> TreeRecord::Parse(std::string_view bytes) {
   return record;
 }
 
-std::string CurrentBoot() {
-  // /proc files have no size, so not ReadWholeFile.
-  std::string text(64, '\0');
-  const fs::UniqueFd fd(open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
-  const ssize_t got = fd.valid() ? read(fd.get(), text.data(), text.size()) : 0;
-  text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
-  return text;
-}
-
 absl::Status WaitForLaterStamps(const std::string& probe, std::int64_t ctime_ns) {
   const fs::UniqueFd fd(open(probe.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!fd.valid()) return ErrnoError(errno, "cannot open " + probe);

@@ -54,8 +54,6 @@ struct TreeRecord {
   [[nodiscard]] static std::optional<TreeRecord> Parse(std::string_view bytes);
 };
 
-[[nodiscard]] std::string CurrentBoot();
-
 // Returns when whatever is changed from now on gets another ctime than `ctime_ns`: ctimes have the
 // grain of the kernel's tick or of the file system, and a change within it would look like none.
 // `probe`: a file of ours on the same file system.

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "agent/workspace/tree_survey.h"
+#include "common/fs/boot_id.h"
 #include "common/fs/unique_fd.h"
 #include "common/git/file_support.h"
 #include "common/git/trash.h"
@@ -51,7 +52,7 @@ class Syncer {
     git_oid_cpy(&commit_id_, git_commit_id(commit));
     TreeRecord& record = result_.record;
     record.commit = git::HexOf(commit_id_);
-    record.boot = CurrentBoot();
+    record.boot = fs::BootId();
     record.owner = fmt::format("{}:{}:{}", owned_, options_.uid, options_.gid);
     const bool same_owner = before_.boot == record.boot && before_.owner == record.owner;
     if (trust == TreeTrust::kUntouched && same_owner) {

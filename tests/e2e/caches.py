@@ -193,6 +193,29 @@ def killed(farm):
     expect(found(log) == every("after"), log)
 
 
+@case("of a build whose machine went down before its product was archived, nothing counts that its script left")
+def machine(farm):
+    app = apps["machine"] = farm.application("machine")
+    app.commit(files("before"))
+    good(farm, "machine")
+    app.commit(files("torn", script=SCRIPT.replace("mkdir out", "echo tick; sleep 2; mkdir out")))
+    run, tasks = farm.submit("machine", "demo", ref="main")
+    task = tasks[0]["id"]
+    farm.wait_log(task, "tick")
+    only(farm, task)
+    farm.agents[0].kill9()
+    until("the script's end", lambda: list(data(farm).glob(f"**/{task}*/**/step-1.result")), 20)
+    (progress,) = data(farm).glob(f"**/{task}*/progress")
+    expect(re.search(r"^boot=\S{8,}$", progress.read_text(), re.M), progress.read_text())
+    progress.write_text(re.sub(r"^boot=.*$", "boot=another", progress.read_text(), flags=re.M))
+    farm.agents[0].start()
+    farm.wait_agents()
+    (ended,) = farm.finish(run)
+    log = farm.log(task).decode()
+    expect(ended["state"] == "TASK_STATE_SUCCEEDED" and ended["attempt"] == "2", failure_of(ended), ended["attempt"])
+    expect(found(log) == every("nothing"), log)
+
+
 @case("kill -9 of agent and container in mid-build leaves no torn cache, and no left-over")
 def torn(farm):
     app = apps["torn"] = farm.application("torn")

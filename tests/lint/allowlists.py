@@ -196,7 +196,7 @@ NOT_REASONS = {
                      "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "GIT_NO_REPLACE_OBJECTS",
                      "GIT_SSH_COMMAND", "GIT_SSH_VARIANT", "GIT_SSL_CAPATH", "GIT_TERMINAL_PROMPT",
                      "SSH_ASKPASS"), "variables of git"),
-    **dict.fromkeys(("LC_ALL", "LC_MESSAGES", "NO_COLOR", "GRPC_VERBOSITY", "XDG_CONFIG_HOME"), "variables of programs"),
+    **dict.fromkeys(("LC_ALL", "LC_MESSAGES", "NO_COLOR", "CCACHE_COMPILERCHECK", "GRPC_VERBOSITY", "XDG_CONFIG_HOME"), "variables of programs"),
     **dict.fromkeys(("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"), "variables of systemd"),
     "CCACHE_DIR": "a variable of ccache",
     "DAC_OVERRIDE": "a capability of Linux",

@@ -122,6 +122,45 @@ TEST_CASE("CacheStore: a build that began without takes the place of what was ke
   CHECK(world.Find(kModules) == "another");
 }
 
+TEST_CASE("CacheStore: what is thrown away by its id is gone, and nothing else", "[unit]") {
+  World world;
+  CacheStore& store = world.Open();
+  REQUIRE_OK(world.Leave(kNpm, "one"));
+  REQUIRE_OK(world.Leave(kNpm, "two"));
+  REQUIRE_OK(world.Leave(kModules, "another"));
+  store.Drop(kNpm);
+  CHECK(world.Find(kNpm).empty());
+  CHECK(world.Find(kModules) == "another");
+  CHECK(world.Slots().empty());
+}
+
+TEST_CASE("CacheStore: limits hold also while builds end all the time", "[unit]") {
+  World world;
+  world.options.quiet = 1h;
+  world.options.longest_wait = 1ms;
+  CacheStore& store = world.Open();
+  REQUIRE_OK(world.Leave(kNpm, "one"));
+  CHECK(store.WaitUntilSettled(20s));
+}
+
+TEST_CASE("CacheStore: links to what lies elsewhere make nothing smaller", "[unit]") {
+  World world;
+  CacheStore& store = world.Open();
+  WriteFile(world.dir / "work/build/it/large", std::string(1'000'000, 'x'));
+  for (int i = 0; i < 9; ++i) {
+    stdfs::create_hard_link(world.dir / "work/build/it/large",
+                            world.dir / ("work/build/link-" + std::to_string(i)));
+  }
+  stdfs::create_hard_link(world.dir / "work/build/it/large", world.dir / "work/build/it/same");
+  REQUIRE_OK(world.Leave(kNpm, "x"));
+  REQUIRE(store.WaitUntilSettled(20s));
+  const auto loan = store.Lend(kNpm, world.build.get(), "found", kAny);
+  REQUIRE_OK(loan);
+  REQUIRE(loan->bytes);
+  CHECK(*loan->bytes >= 1'000'000);
+  CHECK(*loan->bytes < 1'200'000);
+}
+
 TEST_CASE("CacheStore: only a directory with something in it is kept, never what a link names",
           "[unit]") {
   World world;

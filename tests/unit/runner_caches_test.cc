@@ -66,10 +66,11 @@ struct Building : Machine {
                                              FakeInit::Script{.refuses_steps = false, .end = end});
     });
   }
-  void Declare(const std::string& declared) {
+  void Declare(const std::string& declared, const std::string& more = "") {
     repository.Write("slipway.yaml",
-                     "version: 1\nbuild: {image: \"node:1\", script: build.sh}\n"
-                     "platforms: {weixin: {app_id: wx1, output: dist}}\ncaches:\n" +
+                     "version: 1\nbuild: {image: \"node:1\", script: build.sh" + more +
+                         "}\n"
+                         "platforms: {weixin: {app_id: wx1, output: dist}}\ncaches:\n" +
                          declared);
     repository.Write("build.sh", "exit 0\n");
     repository.Write("package-lock.json", "one\n");
@@ -177,6 +178,32 @@ TEST_CASE("Caches: of a build that is canceled nothing is kept", "[unit]") {
   CHECK(farm.found == Found{"whole", "whole"});
   CHECK_FALSE(farm.BuildWriting("again").failure);
   CHECK(farm.found == Found{"", ""});
+}
+
+TEST_CASE("Caches: of a build whose processes were killed nothing is kept, though it went well",
+          "[unit]") {
+  Building farm;
+  CHECK_FALSE(farm.BuildWriting("whole").failure);
+  init::StepResult ended = Ended(0);
+  SECTION("left behind by the script") { ended.left_processes = true; }
+  SECTION("out of memory") { ended.oom = init::OomState::kYes; }
+  CHECK_FALSE(farm.Build([](const Inside& inside) { inside.Write("half"); }, ended).failure);
+  CHECK(farm.found == Found{"whole", "whole"});
+  CHECK_FALSE(farm.BuildWriting("again").failure);
+  CHECK(farm.found == Found{"", ""});
+}
+
+TEST_CASE("Caches: together they take no more than half of what the build may write", "[unit]") {
+  Building farm;
+  const auto write = [](const Inside& inside) { inside.Write(std::string(3'000'000, 'x')); };
+  CHECK_FALSE(farm.Build(write, Ended(0)).failure);
+  REQUIRE(farm.caches->WaitUntilSettled(std::chrono::seconds(20)));
+  farm.Declare("  npm: true\n  modules: {path: node_modules, key: package-lock.json}\n",
+               ", limits: {disk: 8MiB}");
+  CHECK_FALSE(farm.BuildWriting("small").failure);
+  // One of the two is left out.
+  CHECK(farm.found.first.empty() != farm.found.second.empty());
+  CHECK_THAT(farm.log, Catch::Contains("miss (what was kept is too large)"));
 }
 
 TEST_CASE("Caches: what a build did not come to use is as it was", "[unit]") {
