@@ -245,7 +245,8 @@ absl::Status TaskService::DoCancel(grpc::ServerContext& context,
   SLIPWAY_RETURN_IF_ERROR(CheckMayAct(deps_, caller, question));
   SLIPWAY_ASSIGN_OR_RETURN(const auto reply, AwaitReply([&](scheduler::Scheduler::OnReply answer) {
                              deps_.scheduler.Cancel(
-                                 id, caller.account.name, CutReason(request.reason()), answer,
+                                 id, caller.account.name, CutReason(request.reason()),
+                                 std::move(answer),
                                  {caller.address, {caller.AuthorityFor(question)}});
                            }));
   if (reply.status.code() == absl::StatusCode::kNotFound) {
